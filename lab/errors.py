@@ -1,0 +1,52 @@
+"""The errors that a user is told about, and the exit codes: the one place for both."""
+
+import enum
+from collections.abc import Iterable
+
+
+class ExitCode(enum.IntEnum):
+    """What `fab` tells the shell. The README's table is this one."""
+
+    EXPECTED = 0  # every verdict is the expected one
+    UNEXPECTED = 1  # a verdict is not
+    MISTAKE = 2  # the user's mistake, or a machine that isn't fit
+    NOT_OBSERVED = 3  # something was not observed, and not by chance
+    INTERRUPTED = 4  # Ctrl-C; what was captured is kept
+    BUG = 70  # our own bug, with its traceback in the run directory
+
+
+_WORST_FIRST = (
+    ExitCode.BUG,
+    ExitCode.INTERRUPTED,
+    ExitCode.MISTAKE,
+    ExitCode.UNEXPECTED,
+    ExitCode.NOT_OBSERVED,
+)
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the code that stands for several experiments run one after another."""
+    seen = set(codes)
+    return next((code for code in _WORST_FIRST if code in seen), ExitCode.EXPECTED)
+
+
+class LabError(Exception):
+    """Something the user can cure: shown as a message, never as a traceback; exit code 2.
+
+    Arguments:
+        what: one sentence that says what is wrong.
+        where: the place, such as `inventory.yaml:7` or `machine pull-1`.
+        cure: what to do about it, with exact command lines where there are some.
+        output: the last lines that a machine printed, untrusted.
+    """
+
+    def __init__(self, what: str, *, where: str = "", cure: str = "", output: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.cure = cure
+        self.output = output
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n  {self.cure}" if self.cure else head
