@@ -1,0 +1,547 @@
+"""The inventory: what a file gives, and that each mistake in it is told with its line and cure."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab.errors import LabError
+from lab.inventory import Inventory, SshSettings, VagrantSettings, load
+
+REPOSITORY = Path(__file__).parent.parent
+
+GOOD = """\
+network: 192.168.0.0/24
+machines:
+  push:   {role: pusher, address: 192.168.0.161}
+  pull-1: {role: puller, address: 192.168.0.162}
+  pull-2:
+    role: puller
+    address: 192.168.0.163
+providers:
+  vagrant: {memory: 512}
+  ssh: {user: lab}
+"""
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Any:
+    def written(text: str | bytes, **options: Any) -> Inventory:
+        path = tmp_path / "inventory.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load(path, **options)
+
+    return written
+
+
+@pytest.fixture
+def mistakes(inventory: Any, tmp_path: Path) -> Any:
+    """Load a text that has mistakes; return them as "LINE: what - cure"."""
+
+    def found(text: str | bytes, **options: Any) -> list[str]:
+        with pytest.raises(LabError) as caught:
+            inventory(text, **options)
+        lines = str(caught.value).split("\n")
+        start = f"{tmp_path / 'inventory.yaml'}:"
+        assert all(line.startswith(start) and " - " in line for line in lines)
+        return [line.removeprefix(start) for line in lines]
+
+    return found
+
+
+# --- What a file gives. ---------------------------------------------------------------------------
+
+
+def test_the_projects_own_inventory_names_the_machines_of_the_article() -> None:
+    lab = load(REPOSITORY / "inventory.yaml", roles=["pusher", "puller"])
+
+    assert [(m.name, m.role, m.address) for m in lab.machines] == [
+        ("push", "pusher", "192.168.0.161"),
+        ("pull-1", "puller", "192.168.0.162"),
+        ("pull-2", "puller", "192.168.0.163"),
+    ]
+    assert lab.network == "192.168.0.0/24"
+    assert lab.vagrant == VagrantSettings()
+    assert lab.machine("push").ssh == SshSettings(host="192.168.0.161", user="lab")
+
+
+def test_its_commented_line_is_a_short_edit_to_ten_more_machines(inventory: Any) -> None:
+    lab = inventory((REPOSITORY / "inventory.yaml").read_text().replace("# more:", "more:"))
+    pullers = lab.with_role("puller")
+
+    assert [m.name for m in pullers] == ["pull-1", "pull-2", *(f"more-{i}" for i in range(1, 11))]
+    assert [m.address for m in pullers] == [f"192.168.0.{i}" for i in range(162, 174)]
+
+
+def test_a_thousand_machines_are_one_line_and_a_wider_network(inventory: Any) -> None:
+    lab = inventory(
+        "network: 192.168.0.0/21\nmachines:\n"
+        "  w: {role: worker, address: 192.168.0.161, count: 1000}\n"
+    )
+
+    assert len({m.address for m in lab.machines}) == 1000
+    assert lab.machine("w-1000").address == "192.168.4.136"
+
+
+def test_a_count_of_one_is_numbered_too(inventory: Any) -> None:
+    lab = inventory("network: 10.0.0.0/8\nmachines: {w: {role: w, address: 10.0.0.1, count: 1}}")
+    assert [m.name for m in lab.machines] == ["w-1"]
+
+
+def test_a_machines_own_ssh_settings_go_before_the_providers(
+    inventory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    lab = inventory("""\
+network: 192.168.0.0/24
+machines:
+  a: {role: w, address: 192.168.0.1, ssh: {host: a.example, port: 2222, user: me, key: ~/.ssh/a}}
+  b: {role: w, address: 192.168.0.2}
+providers:
+  ssh: {user: lab, port: 22022, key: keys/lab, known_hosts: /etc/hosts-known, python: /usr/bin/py}
+""")
+
+    assert lab.machine("a").ssh == SshSettings(
+        host="a.example",
+        port=2222,
+        user="me",
+        key=Path("/home/somebody/.ssh/a"),
+        known_hosts=Path("/etc/hosts-known"),
+        python="/usr/bin/py",
+    )
+    assert lab.machine("b").ssh == SshSettings(
+        host="192.168.0.2",
+        port=22022,
+        user="lab",
+        key=tmp_path / "keys/lab",
+        known_hosts=Path("/etc/hosts-known"),
+        python="/usr/bin/py",
+    )
+
+
+def test_paths_are_absolute_though_the_inventorys_is_not(
+    inventory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory(GOOD.replace("{user: lab}", "{key: id}"))
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("inventory.yaml")).machine("push").ssh.key == tmp_path / "id"
+
+
+def test_the_pinned_version_belongs_to_the_default_box(inventory: Any) -> None:
+    default = VagrantSettings()
+    assert inventory(GOOD).vagrant == default
+
+    other = inventory(GOOD.replace("memory: 512", "box: debian/bookworm64")).vagrant
+    assert (other.box, other.box_version) == ("debian/bookworm64", None)
+
+    both = inventory(GOOD.replace("memory: 512", "box: b, box_version: 12.1.0")).vagrant
+    assert (both.box, both.box_version) == ("b", "12.1.0")
+
+
+def test_providers_may_be_left_out(inventory: Any) -> None:
+    lab = inventory(GOOD[: GOOD.index("providers")])
+    assert lab.vagrant == VagrantSettings()
+    assert lab.machine("push").ssh == SshSettings(host="192.168.0.161")
+
+
+def test_the_digest_tells_versions_of_the_file_apart(inventory: Any) -> None:
+    first, same, other = inventory(GOOD), inventory(GOOD), inventory(GOOD + "# more\n")
+    assert first.digest == same.digest != other.digest
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(inventory: Any) -> None:
+    text = "\ufeff" + GOOD.replace("\n", "\r\n")
+    assert len(inventory(text).machines) == 3
+
+
+def test_quoted_words_are_just_words(inventory: Any) -> None:
+    lab = inventory("network: 10.0.0.0/8\nmachines: {'no': {role: \"yes\", address: 10.0.0.1}}")
+    assert lab.machine("no").role == "yes"
+
+
+def test_the_results_cant_be_changed(inventory: Any) -> None:
+    with pytest.raises(AttributeError):
+        inventory(GOOD).machines[0].name = "other"
+
+
+def test_an_unknown_machine_is_told_with_the_closest_and_the_known(inventory: Any) -> None:
+    with pytest.raises(LabError) as caught:
+        inventory(GOOD).machine("pul-1")
+    assert "no machine 'pul-1'" in str(caught.value)
+    assert "Did you mean 'pull-1'? The machines are: push, pull-1, pull-2." in str(caught.value)
+
+
+def test_of_a_thousand_known_machines_a_few_are_told(inventory: Any) -> None:
+    lab = inventory("network: 10.0.0.0/8\nmachines: {w: {role: w, address: 10.0.0.1, count: 1000}}")
+    with pytest.raises(LabError, match="w-12 and 988 more") as caught:
+        lab.machine("\x1b[2J" * 1000)
+    assert len(str(caught.value)) < 1000
+    assert "\x1b" not in str(caught.value)
+
+
+def test_importing_the_module_costs_neither_pydantic_nor_yaml() -> None:
+    probe = (
+        "import sys, lab.inventory; print([m for m in ('pydantic', 'yaml') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", probe], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
+
+
+# --- Mistakes: one change of the good file (old -> new), the line, the words, the cure. -----------
+
+CHANGES = [
+    # keys
+    ("role: pusher", "rol: pusher", "3: unknown key 'rol' - did you mean 'role'?"),
+    ("machines:", "machine:", "2: unknown key 'machine' - did you mean 'machines'?"),
+    ("ssh: {user", "sssh: {user", "10: unknown key 'sssh' - did you mean 'ssh'?"),
+    ("memory: 512", "memroy: 512", "9: unknown key 'memroy' - did you mean 'memory'?"),
+    (
+        "user: lab",
+        "host: lab",
+        "10: unknown key 'host' - known here: key, known_hosts, port, python, user",
+    ),
+    ("    role: puller\n", "", "5: the machine 'pull-2' has no 'role' - add `role:` with a word"),
+    ("network: 192.168.0.0/24\n", "", "1: the file has no 'network' - add `network:` with an IPv4"),
+    ("role: pusher", "role: a, role: b", "3: 'role' is there twice, first on line 3 - delete one"),
+    ("role: pusher", "[role]: a, role: b", "3: a key must be one word - write `key: value`"),
+    # doubles
+    (
+        "pull-2:",
+        "push:",
+        "5: the machine 'push' is there twice, first on line 3 - give one of them another name",
+    ),
+    (
+        "address: 192.168.0.163",
+        "address: 192.168.0.162",
+        "7: 'pull-2' has the address 192.168.0.162, as 'pull-1' on line 4 - give each machine",
+    ),
+    (
+        "address: 192.168.0.161}",
+        "address: 192.168.0.100, count: 63}",
+        "4: 'pull-1' has the address 192.168.0.162, as 'push' on line 3 - give each machine",
+    ),
+    (
+        "  push: ",
+        "  pull: {role: puller, address: 192.168.0.20, count: 1}\n  push: ",
+        "5: the machine 'pull-1' is also one of those counted on line 3 - give one of them",
+    ),
+    # addresses
+    (
+        "192.168.0.163",
+        "192.168.1.163",
+        "7: 192.168.1.163 is not an address for a machine in the network 192.168.0.0/24 - write"
+        " one from 192.168.0.1 to 192.168.0.254, or change `network`",
+    ),
+    ("192.168.0.163", "192.168.0.255", "7: 192.168.0.255 is not an address for a machine"),
+    ("192.168.0.163", "192.168.0.0", "7: 192.168.0.0 is not an address for a machine"),
+    ("192.168.0.163", "0.0.0.0", "7: 0.0.0.0 is not an address for a machine"),
+    ("192.168.0.163", "192.168.0.300", "7: 'address' can't be '192.168.0.300' - write an IPv4"),
+    ("192.168.0.163", "192.168.0.03", "7: 'address' can't be '192.168.0.03' - write an IPv4"),
+    ("192.168.0.163", "'fe80::1'", "7: 'address' can't be 'fe80::1' - write an IPv4 address"),
+    (
+        "address: 192.168.0.163",
+        "address: 192.168.0.163\n    count: 300",
+        "7: 300 machines from 192.168.0.163 on, but 192.168.0.0/24 has room for 92"
+        " - write a wider `network: 192.168.0.0/23`, or count fewer",
+    ),
+    ("/24", "/33", "1: 'network' can't be '192.168.0.0/33' - write an IPv4 network"),
+    ("0.0/24", "0.1/24", "1: 'network' can't be '192.168.0.1/24' - write 192.168.0.0/24"),
+    ("192.168.0.0/24", "192.168.0.0", "1: 'network' can't be '192.168.0.0' - write 192.168.0.0/32"),
+    ("192.168.0.0/24", "127.0.0.0/8", "1: 'network' can't be '127.0.0.0/8' - write a network that"),
+    ("192.168.0.0/24", "0.0.0.0/0", "1: 'network' can't be '0.0.0.0/0' - write a network from /8"),
+    # names
+    ("pull-2:", "Pull_2:", "5: the machine name 'Pull_2' is not a host name - begin with a-z"),
+    ("pull-2:", "2pull:", "5: the machine name '2pull' is not a host name - begin with a-z"),
+    ("pull-2:", "p" * 64 + ":", "is not a host name - begin with a-z"),
+    ("pull-2:", '"p\\e[2J":', "5: the machine name 'p\\x1b[2J' is not a host name - begin"),
+    ("role: pusher", "role: Pusher", "3: 'role' can't be 'Pusher' - write a word of a-z"),
+    # read as something else
+    ("pull-2:", "no:", "5: the machine name 'no' is read as yes or no, not as text - quote it:"),
+    ("role: pusher", "role: no", "3: 'no' is read as yes or no, not as text - quote it: \"no\""),
+    ("role: pusher", "role: 1:30", "3: '1:30' is read as a number, not as text - quote it:"),
+    ("role: pusher", "role: " + "9" * 6000, "3: '999"),
+    ("role: pusher", "role: 0o17", "3: '0o17' is read as a number, not as text - quote it:"),
+    ("role: pusher", "role: 1e3", "3: '1e3' is read as a number, not as text - quote it:"),
+    ("role: pusher", "role: 2012-10-07", "3: '2012-10-07' is read as a date, not as text - quote"),
+    ("role: pusher", "role: 2012-99-99", "3: '2012-99-99' is read as a date, not as text - quote"),
+    ("role: pusher", "role: ~", "3: '~' is read as nothing, not as text - quote it:"),
+    ("role: pusher", "role: <<", "3: '<<' is read as a sign of YAML's own, not as text - quote"),
+    ("role: pusher", "role: ", "3: 'role' has no value - write a word of a-z"),
+    ("{user: lab}", "", "10: 'ssh' has no value - write settings, such as {user: lab}, or delete"),
+    ("memory: 512", "box_version: 12.1", "9: '12.1' is read as a number, not as text - quote it:"),
+    # types and ranges
+    ("memory: 512", "memory: '512'", "9: 'memory' can't be '512' - write a number of MiB from 256"),
+    ("memory: 512", "memory: 1:30", "9: 'memory' can't be '1:30' - write a number of MiB"),
+    ("memory: 512", "memory: 0x400", "9: 'memory' can't be '0x400' - write a number of MiB"),
+    ("memory: 512", "memory: 1e3", "9: 'memory' can't be '1e3' - write a number of MiB"),
+    ("memory: 512", "memory: yes", "9: 'memory' can't be 'yes' - write a number of MiB"),
+    ("memory: 512", "memory: 512.0", "9: 'memory' can't be '512.0' - write a number of MiB"),
+    ("memory: 512", "memory: 5", "9: 'memory' can't be '5' - write a number of MiB from 256"),
+    ("memory: 512", "memory: " + "9" * 6000, "9: 'memory' can't be '999"),
+    ("memory: 512", "cpus: 0", "9: 'cpus' can't be '0' - write a number from 1 to 256"),
+    ("user: lab", "port: 65536", "10: 'port' can't be '65536' - write a number from 1 to 65535"),
+    ("user: lab", "user: -oProxy", "10: 'user' can't be '-oProxy' - write a user's name"),
+    ("user: lab", "key: ~nobody-has-this-name/id", "10: 'key' can't be"),
+    ("user: lab", 'key: "a\\0b"', "10: 'key' can't be 'a\\x00b' - write the path of a private"),
+    ("192.168.0.161}", "192.168.0.161, count: 0}", "3: 'count' can't be '0' - write a number from"),
+    (
+        "192.168.0.161}",
+        "192.168.0.161, count: 99999999999}",
+        "3: 'count' can't be '99999999999' - write a number from 1 to 10000",
+    ),
+    (
+        "192.168.0.161}",
+        "192.168.0.9, count: 2, ssh: {host: h}}",
+        "3: 2 machines can't have the same host - delete `host`, or write a stanza for each",
+    ),
+    ("{role: pusher, address: 192.168.0.161}", "pusher", "3: 'push' can't be 'pusher' - write {ro"),
+    ("{role: pusher, address: 192.168.0.161}", "[a]", "3: 'push' can't hold a list - write {role"),
+    ("role: pusher", "role: {a: b}", "3: 'role' can't hold keys of its own - write a word of"),
+    # what YAML can do and an inventory doesn't need
+    ("role: pusher", "role: &r pusher", "3: the anchor 'r' is not allowed here - delete it"),
+    ("role: pusher", "role: *r", "3: the alias 'r' is not allowed here - write out what it"),
+    ("role: pusher", "*r : 1, role: a", "3: the alias 'r' is not allowed here - write out what"),
+    ("role: pusher", "role: !!str pusher", "3: the tag 'tag:yaml.org,2002:str' is not allowed"),
+    ("role: pusher", "role: !x pusher", "3: the tag '!x' is not allowed here - delete it"),
+    (
+        "{user: lab}",
+        "!!python/object:os.x {}",
+        "10: the tag 'tag:yaml.org,2002:python/object:os.x'",
+    ),
+    ("role: pusher", 'role: "\\ud800"', "3: the half character in '\\ud800' is not allowed here"),
+    # text that isn't YAML
+    (
+        "    role: puller",
+        "    role: puller: b",
+        "6: a `:` stands where no key can be - correct the",
+    ),
+    ("  pull-1", "\tpull-1", "4: there is a tab - indent with spaces"),
+    (
+        "192.168.0.161}",
+        "192.168.0.161",
+        "3: what this `{` begins has no end, or a comma is missing",
+    ),
+    ("role: pusher", "role: [a", "3: what this `[` begins has no end, or a comma is missing"),
+    ("role: pusher", "role: 'pusher", "3: the quote that begins here is never closed - close it"),
+    ("role: pusher", "role: @a", "3: a text can't begin with this sign - put the text in quotes"),
+    ("providers:", "providers", "a key has no `:` - write `key: value`, with a space after"),
+    ("    role", "      role", "7: this line doesn't fit those above it - indent it as its"),
+    ("providers:", "---\nproviders:", "8: a second document begins - keep one; delete the `---`"),
+    ("role: pusher", "role: a\x07", "3: the sign U+0007 can't stand in YAML - delete it"),
+    ("role: pusher", 'role: "\\UFFFFFFFF"', "a number is too large to be an escape or a version"),
+    ("role: pusher", "role: " + "[" * 5000, "3: this goes too deep, or on for too long - write an"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), CHANGES, ids=[c[2][:50] for c in CHANGES])
+def test_one_mistake_is_one_line_with_its_place_and_cure(
+    mistakes: Any, old: str, new: str, expected: str
+) -> None:
+    assert old in GOOD
+    found = mistakes(GOOD.replace(old, new, 1))
+    assert len(found) == 1
+    assert expected in found[0]
+    assert len(found[0]) < 300
+    assert re.match(r"[0-9]+: ", found[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1: the file is empty - give it `network:` and `machines:`"),
+        ("# nothing\n", "1: the file is empty"),
+        ("- a\n", "1: these are not keys - write `network:` and `machines:`"),
+        ("\n\nhello", "3: these are not keys"),
+        ("*a", "1: the alias 'a' is not allowed here"),
+        ("network: 10.0.0.0/8\nmachines: {}", "2: 'machines' is empty - write machines, such as"),
+        ("network: 10.0.0.0/8\nmachines:", "2: 'machines' has no value - write machines, such"),
+        ("network: 10.0.0.0/8\nmachines: []", "2: 'machines' can't hold a list - write machines"),
+        (b"network: 1\nmachines: \xff\xfe", "2: this is not text in UTF-8 - save the file as"),
+        ("%YAML 3.0\n---\na: 1", "1: this is not YAML: found incompatible YAML document"),
+        ("%YAML 1." + "9" * 5000 + "\n---\n", "1: a number is too large to be"),
+    ],
+)
+def test_a_text_that_is_no_inventory_at_all(
+    mistakes: Any, text: str | bytes, expected: str
+) -> None:
+    found = mistakes(text, roles=["pusher"])
+    assert len(found) == 1
+    assert found[0].startswith(expected)
+
+
+def test_an_alias_bomb_is_told_and_not_built(mistakes: Any) -> None:
+    levels = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 20)]
+    found = mistakes("a0: &a0 [lol]\n" + "\n".join(levels) + "\n" + GOOD)
+    assert "1: the anchor 'a0' is not allowed here - delete it" in found
+    assert len(found) <= 101
+
+
+def test_a_role_without_a_machine(mistakes: Any) -> None:
+    assert mistakes(GOOD, roles=["pusher", "puller", "broker"]) == [
+        "2: no machine has the role 'broker' - write `role: broker` for one of them"
+    ]
+
+
+def test_a_role_with_a_slip_is_told_where_it_is(mistakes: Any) -> None:
+    text = GOOD.replace("role: puller", "role: pullr")
+    assert mistakes(text, roles=["puller"]) == [
+        "4: no machine has the role 'puller'; 'pull-1' has 'pullr' - write `role: puller`"
+    ]
+
+
+def test_a_role_under_a_misspelt_key_is_no_second_mistake(mistakes: Any) -> None:
+    found = mistakes(GOOD.replace("role: pusher", "rol: pusher"), roles=["pusher"])
+    assert found == ["3: unknown key 'rol' - did you mean 'role'?"]
+
+
+def test_all_kinds_of_mistakes_are_told_together_in_the_files_order(mistakes: Any) -> None:
+    found = mistakes(
+        """\
+netwrok: 192.168.0.1/24
+machines:
+  no:     {role: pusher, address: 192.168.0.161}
+  pull-1: {role: &x puller, adress: 192.168.7.162}
+  pull-1: {role: puller, address: 192.168.0.163}
+  extra:  {role: 1:30, address: 192.168.0.161, colour: red}
+  many:   {role: puller, address: 192.168.0.200, count: 1000}
+providers:
+  vagrant: {memory: "512", cpus: 9999}
+  docker: {}
+""",
+        roles=["pusher", "puller", "broker"],
+    )
+    assert [re.split(" - ", line)[0] for line in found] == [
+        "1: unknown key 'netwrok'",
+        "1: 'network' can't be '192.168.0.1/24'",
+        "2: no machine has the role 'broker'",
+        "3: the machine name 'no' is read as yes or no, not as text",
+        "4: the anchor 'x' is not allowed here",
+        "4: unknown key 'adress'",
+        "5: the machine 'pull-1' is there twice, first on line 4",
+        "6: unknown key 'colour'",
+        "6: '1:30' is read as a number, not as text",
+        "6: 'extra' has the address 192.168.0.161, as 'no' on line 3",
+        "9: 'memory' can't be '512'",
+        "9: 'cpus' can't be '9999'",
+        "10: unknown key 'docker'",
+    ]
+
+
+def test_a_flood_of_mistakes_is_cut_short(mistakes: Any) -> None:
+    stanzas = "".join(f"  m{i}: {{rol: w, address: 10.0.0.{i + 1}}}\n" for i in range(150))
+    found = mistakes(f"network: 10.0.0.0/8\nmachines:\n{stanzas}")
+    assert len(found) == 101
+    assert found[-1] == " and 50 more mistakes - cure these first"
+
+
+def test_more_machines_than_the_lab_can_carry_are_not_built(mistakes: Any) -> None:
+    stanzas = "".join(
+        f"  w{i}: {{role: w, address: 10.{i}.0.1, count: 10000}}\n" for i in range(200)
+    )
+    assert mistakes(f"network: 10.0.0.0/8\nmachines:\n{stanzas}") == [
+        "2: these are more than 10000 machines - count fewer"
+    ]
+
+
+# --- Files that can't be read. --------------------------------------------------------------------
+
+
+def message_of(path: Path) -> str:
+    with pytest.raises(LabError) as caught:
+        load(path)
+    return str(caught.value)
+
+
+def test_the_file_is_named_as_the_user_named_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lab.yaml").write_text("")
+    assert message_of(Path("lab.yaml")).startswith("lab.yaml:1: the file is empty")
+    assert message_of(Path("gone.yaml")).startswith("gone.yaml: there is no such file - ")
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "this is not a file - name the inventory" in message_of(tmp_path)
+    assert "this is not a file" in message_of(tmp_path / "pipe")  # opened, it would never answer
+    assert "this is not a file" in message_of(Path("/dev/zero"))
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(GOOD + "#" * (1 << 20))
+    assert "larger than 1 MiB" in message_of(path)
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    assert "can't be read" in message_of(Path("nul\0"))
+    assert "can't be read" in message_of(tmp_path / ("x" * 300))
+    (tmp_path / "loop").symlink_to("loop")
+    assert "can't be read" in message_of(tmp_path / "loop")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yaml"
+    path.write_text(GOOD)
+    path.chmod(0)
+    assert "can't be read: Permission denied - correct" in message_of(path)
+
+
+# --- Whatever stands in the file. -----------------------------------------------------------------
+
+TOKENS = re.findall(r"\w+|\s+|[^\w\s]", GOOD)
+YAML = '\n|  |\t|- |? |&a |*a|!!map |%YAML 1.1\n|---\n|count: |ssh: |{|}|[|]|>-\n|"\\x|null|<<: '
+PIECES = st.sampled_from(
+    [*TOKENS, *YAML.split("|"), *(new for _, new, _ in CHANGES if len(new) < 99), "\x85", "\ufeff"]
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """The good file with a few pieces of it replaced by others."""
+    tokens = list(TOKENS)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(tokens) - 1))
+        tokens[at : at + draw(st.integers(0, 3))] = draw(st.lists(PIECES, max_size=3))
+    return "".join(tokens)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("any") / "inventory.yaml"
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    content=st.one_of(
+        damaged().map(lambda text: text.encode("utf-8", "surrogatepass")),
+        st.lists(PIECES, max_size=40).map(lambda pieces: "".join(pieces).encode()),
+        st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
+        st.binary(max_size=200),
+    )
+)
+def test_any_content_gives_an_inventory_or_a_lab_error(scratch: Path, content: bytes) -> None:
+    scratch.write_bytes(content)
+    try:
+        lab = load(scratch, roles=["pusher"])
+    except LabError as error:
+        message = str(error)
+        message.encode()
+        assert all(line.startswith(str(scratch)) for line in message.split("\n"))
+        assert "\x1b" not in message
+        assert "Traceback" not in message
+    else:
+        assert len({machine.name for machine in lab.machines}) == len(lab.machines)
+        assert len({machine.address for machine in lab.machines}) == len(lab.machines)
