@@ -1,0 +1,52 @@
+"""Ways of getting machines. A provider turns the inventory into machines that answer SSH.
+
+Everything above this package speaks SSH to what a provider's `Access` names, and knows no provider.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How one machine is reached, and where on it things are.
+
+    `address` is its address on the lab network, `host` and `port` are where its SSH server answers.
+    The client key is `key` (its text) or `key_file`; with neither, those of the user's agent and
+    `~/.ssh`. The host key is `host_key` (as in known_hosts: kind and base64); without one, it must
+    stand in `known_hosts`. Each run makes a folder of its own below `work`; a relative one lies in
+    the user's home there.
+    """
+
+    provider: str
+    machine: str
+    role: str
+    address: str
+    host: str
+    port: int | None
+    user: str | None
+    work: str
+    python: str
+    key: str | None = None
+    key_file: Path | None = None
+    host_key: str | None = None
+    known_hosts: Path | None = None
+
+
+class Provider(Protocol):
+    """What the tasks ask of a provider."""
+
+    def lab(self, *, keep: bool) -> AbstractContextManager[Mapping[str, Access]]:
+        """Give the lab that is up, else one that ends with the block (or stays: `keep`)."""
+
+    def up(self) -> None:
+        """Bring the lab up, to stay until `down`; do nothing when it is."""
+
+    def down(self) -> bool:
+        """Take the lab down; return whether there was one."""
+
+    def status(self) -> Mapping[str, str]:
+        """Return each machine's state in a word."""

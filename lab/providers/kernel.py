@@ -1,0 +1,116 @@
+"""The few Linux calls that Python 3.11 has no function for: namespaces, mounts, capabilities.
+
+Every function raises OSError with the kernel's errno. Flag values are those of the headers
+`linux/sched.h`, `linux/mount.h`, `linux/prctl.h` and `linux/capability.h`.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+
+CAP_SYS_MODULE = 16
+CAP_SYS_RAWIO = 17
+CAP_SYS_ADMIN = 21
+CAP_SYS_BOOT = 22
+CAP_SYS_TIME = 25
+CAP_MKNOD = 27
+
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 0x1
+_SYS_MOUNT_SETATTR = 442
+_PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns_fd")]
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces that `flags` (CLONE_NEW...) name, for new ones."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def map_to_root(uid: int, gid: int) -> None:
+    """Make the caller, in its new user namespace, root there and `uid`, `gid` outside of it."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """Mount `source` on `target`, as mount(2) does."""
+    arguments = [text.encode() or None for text in (source, target, kind)]
+    result = _libc.mount(*arguments, ctypes.c_ulong(flags), data.encode() or None)
+    _check(result, f"mount {target}")
+
+
+def make_tree_readonly(path: str) -> None:
+    """Make every mount at and below `path` read-only, in one call (mount_setattr, Linux 5.12)."""
+    attr = _MountAttr(set=_MOUNT_ATTR_RDONLY)
+    size = ctypes.c_size_t(ctypes.sizeof(attr))
+    result = _libc.syscall(
+        _SYS_MOUNT_SETATTR, _AT_FDCWD, path.encode(), _AT_RECURSIVE, ctypes.byref(attr), size
+    )
+    _check(result, f"mount_setattr {path}")
+
+
+def drop_capabilities(*capabilities: int) -> None:
+    """Give up `capabilities` for good: for the caller and for all that it ever executes."""
+    for capability in capabilities:
+        _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl PR_CAPBSET_DROP")
+    _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT")
+    header = _CapHeader(version=_CAPABILITY_VERSION_3)
+    data = (_CapData * 2)()
+    _check(_libc.capget(ctypes.byref(header), data), "capget")
+    for capability in capabilities:
+        word, bit = data[capability // 32], 1 << (capability % 32)
+        word.effective &= ~bit
+        word.permitted &= ~bit
+        word.inheritable &= ~bit
+    _check(_libc.capset(ctypes.byref(header), data), "capset")
+
+
+def die_with_parent(signal: int) -> None:
+    """Ask the kernel to send the caller `signal` when the thread that forked it ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+
+
+def become_subreaper() -> None:
+    """Make the caller the parent of every orphan among its descendants."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl PR_SET_CHILD_SUBREAPER")
+
+
+def _check(result: int, call: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}")

@@ -1,0 +1,37 @@
+"""The folder of a lab that outlives one command, `.lab/<provider>-<key of its inventory>/`."""
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.inventory import Inventory
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def folder(provider: str, inventory: Inventory) -> Path:
+    """Return the folder's path; the key keeps the labs of two inventory files apart."""
+    key = hashlib.sha256(str(inventory.path.resolve()).encode()).hexdigest()[:8]
+    return PROJECT / ".lab" / f"{provider}-{key}"
+
+
+@contextlib.contextmanager
+def reserved(place: Path) -> Iterator[None]:
+    """Keep a second run out of a lab that is shared: its pullers would take our messages.
+
+    Raises LabError when there is one. The kernel lets go of it for a run that was killed.
+    """
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(
+                "another run is using this lab",
+                cure="wait until it has ended, or run on a lab of your own:"
+                " `--provider namespaces` with none up",
+            ) from None
+        yield

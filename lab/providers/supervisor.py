@@ -1,0 +1,191 @@
+"""The process that owns an embedded lab; `embedded` starts it.
+
+Who holds what, and what dies with whom:
+
+- This process opens one listening socket per machine on 127.0.0.1, in the network namespace of the
+  user's computer. A socket stays where it was made: so a machine is reached for control.
+- For `namespaces` it then enters a user namespace (as root too: one path, not two) with network,
+  mounts and processes of its own, and forks the *first* process of that process table. That one
+  makes a bridge and forks one guest per machine, each in namespaces of its own; a guest's link into
+  the bridge is the only wire it has. No private address exists outside of these namespaces.
+- For `loopback` the first process forks its guests as plain processes.
+- When the first process dies, the kernel kills every process below it, and then namespaces, links
+  and mounts are gone. It dies with this process, and this process ends when its control connection
+  does. There is nothing to clean up, and no command for it.
+
+Standard input is the control connection, see `control`.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import asyncssh
+from pyroute2 import IPRoute
+
+from lab import launcher
+from lab.providers import guest, kernel
+from lab.providers.control import Control
+
+_BRIDGE = "lab"
+
+
+def main() -> None:
+    """Own one lab until its control connection ends; what it is comes in `sys.argv[1]`."""
+    spec = json.loads(sys.argv[1])
+    control = Control(socket.socket(fileno=os.dup(0)))
+    _allow_many_files()
+    client_key = asyncssh.generate_private_key("ssh-ed25519")
+    seats = [_seat(machine, spec["prefix"], client_key) for machine in spec["machines"]]
+    with _scratch_folder(needed=not spec["isolated"]) as scratch:
+        lab = Lab(
+            provider=spec["provider"],
+            seats=seats,
+            keep=spec["keep"],
+            scratch=scratch,
+            owner=os.getpid(),
+        )
+        try:
+            if scratch is None:
+                _enter_namespaces()
+        except OSError as error:
+            control.refuse(error)
+            return
+        first = os.fork()
+        if first == 0:
+            lab.own(control)
+        control.forget()
+        os.waitpid(first, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """The lab before its first guest is there.
+
+    `scratch` has the files of plain guests, `owner` is the supervisor's pid.
+    """
+
+    provider: str
+    seats: list[guest.Seat]
+    keep: list[str]
+    scratch: Path | None
+    owner: int
+
+    def own(self, control: Control) -> NoReturn:
+        """Be the first process: seat the guests, answer the control connection, end them all."""
+        status = 1
+        try:
+            kernel.die_with_parent(signal.SIGKILL)
+            kernel.become_subreaper()
+            guests = self._seat_plainly() if self.scratch else self._seat_in_namespaces()
+            control.serve(self._description(), guests)
+            status = 0
+        except OSError as error:
+            control.refuse(error)
+        finally:
+            if self.scratch:
+                launcher.end_descendants()
+            os._exit(status)
+
+    def _seat_in_namespaces(self) -> dict[str, int]:
+        guests, lines = {}, []
+        with IPRoute() as netlink:
+            bridge = _make_bridge(netlink)
+            for number, seat in enumerate(self.seats):
+                pid, line = guest.fork_isolated(seat, self.keep)
+                _plug_in(netlink, bridge, f"m{number}", pid)
+                line.sendall(b"!")
+                guests[seat.name] = pid
+                lines.append(line)
+        for line in lines:
+            guest.heard(line)
+            line.close()
+        return guests
+
+    def _seat_plainly(self) -> dict[str, int]:
+        for seat in self.seats:
+            self._folder(seat).mkdir()
+        return {seat.name: guest.fork_plain(seat, self._folder(seat)) for seat in self.seats}
+
+    def _description(self) -> dict[str, Any]:
+        client_key = self.seats[0].client_key.export_private_key("openssh").decode()
+        return {
+            "provider": self.provider,
+            "supervisor": self.owner,
+            "client_key": client_key,
+            "machines": {seat.name: self._access(seat) for seat in self.seats},
+        }
+
+    def _access(self, seat: guest.Seat) -> dict[str, Any]:
+        return {
+            "address": seat.address,
+            "port": seat.listener.getsockname()[1],
+            "host_key": seat.host_key.export_public_key("openssh").decode().strip(),
+            "work": str(self._folder(seat) / "work") if self.scratch else guest.WORK,
+        }
+
+    def _folder(self, seat: guest.Seat) -> Path:
+        assert self.scratch is not None
+        return self.scratch / seat.name
+
+
+def _seat(machine: dict[str, str], prefix: int, client_key: asyncssh.SSHKey) -> guest.Seat:
+    return guest.Seat(
+        name=machine["name"],
+        address=machine["address"],
+        prefix=prefix,
+        listener=socket.create_server(("127.0.0.1", 0), backlog=128),
+        host_key=asyncssh.generate_private_key("ssh-ed25519"),
+        client_key=client_key,
+    )
+
+
+def _allow_many_files() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@contextlib.contextmanager
+def _scratch_folder(*, needed: bool) -> Iterator[Path | None]:
+    if not needed:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="push-pull-lab-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+def _enter_namespaces() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    kernel.unshare(
+        kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID
+    )
+    kernel.map_to_root(uid, gid)
+    # A program that could make a user namespace would have every capability in it.
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    guest.switch_off_ipv6()
+
+
+def _make_bridge(netlink: IPRoute) -> int:
+    netlink.link("add", ifname=_BRIDGE, kind="bridge")
+    bridge = socket.if_nametoindex(_BRIDGE)
+    netlink.link("set", index=bridge, state="up")
+    return bridge
+
+
+def _plug_in(netlink: IPRoute, bridge: int, name: str, pid: int) -> None:
+    """Put one end of a new link into the bridge, the other into the network of process `pid`."""
+    peer = {"ifname": guest.LINK, "net_ns_pid": pid}
+    netlink.link("add", ifname=name, kind="veth", master=bridge, state="up", peer=peer)
+
+
+if __name__ == "__main__":
+    main()
