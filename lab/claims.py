@@ -1,0 +1,244 @@
+"""What claims are made of: a run as a judge sees it, and the predicates that most of them share.
+
+Everything here is a pure function of a run directory's content.
+"""
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from lab.experiment import Reader
+from lab.records import Event, Message
+from lab.runs import StoredRun
+from lab.verdict import Verdict
+
+# Two things that are less than this apart, on two clocks or threads, have no order.
+NO_ORDER_S = 0.005
+
+
+class Run:
+    """One run: who sent and received what, who connected when, what was done to whom.
+
+    All times are UNIX seconds on the harness's clock.
+    """
+
+    def __init__(self, stored: StoredRun, reads: Reader) -> None:
+        self._stored = stored
+        self._offsets: Mapping[str, float] = {
+            machine: clock["offset_s"]
+            for machine, clock in stored.description.get("clocks", {}).items()
+        }
+        self._of_kind: dict[str, list[Message]] = defaultdict(list)
+        for record in stored.records:
+            message = reads(record)
+            if message is not None:
+                self._of_kind[message.kind].append(message)
+
+    @property
+    def sent(self) -> list[Message]:
+        """What the sender printed, in the order of its output."""
+        return self._of_kind["sent"]
+
+    @property
+    def received(self) -> list[Message]:
+        """What all receivers printed."""
+        return self._of_kind["received"]
+
+    @functools.cached_property
+    def planned(self) -> range:
+        """The numbers of the messages that were to be sent."""
+        return range(self._stored.description["parameters"]["count"])
+
+    def by(self, machine: str) -> list[Message]:
+        """Return what one machine printed of the messages that it received."""
+        return [message for message in self.received if message.machine == machine]
+
+    @functools.cached_property
+    def takers(self) -> Mapping[int, list[str]]:
+        """The machines that printed each message, one for each time."""
+        takers: dict[int, list[str]] = defaultdict(list)
+        for message in self.received:
+            takers[message.number].append(message.machine)
+        return takers
+
+    @functools.cached_property
+    def dealt(self) -> Mapping[int, float]:
+        """When each message was dealt: when its send returned, or was printed if nothing tells."""
+        told = self._of_kind["dealt"]
+        if not told:
+            return {message.number: message.t for message in self.sent}
+        return {m.number: m.t - self._offsets.get(m.machine, 0.0) for m in told}
+
+    @functools.cached_property
+    def senders(self) -> frozenset[str]:
+        """The machines that sent."""
+        return frozenset(message.machine for message in self.sent)
+
+    @functools.cached_property
+    def receivers(self) -> list[str]:
+        """The machines on which anything but a sender was started, in the order of the start."""
+        started = (event.machine for event in self.events("start"))
+        return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
+
+    def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
+        """Return the events of this name, of the machines `by` if given, in the order of time."""
+        machines = None if by is None else set(by)
+        found = (
+            event
+            for event in self._stored.events
+            if event.event == name and (machines is None or event.machine in machines)
+        )
+        return sorted(found, key=lambda event: event.t)
+
+    @functools.cached_property
+    def connections(self) -> list[Event]:
+        """The handshakes that the sender's library reported."""
+        return self.events("connected", by=self.senders)
+
+    @property
+    def fault(self) -> Event | None:
+        """The first fault that took effect and was verified."""
+        return next((e for e in self.events("fault") if e.details.get("verified")), None)
+
+    @property
+    def sent_all(self) -> bool:
+        """Whether every sender ended by itself and well: then all is said that it has to say."""
+        exits = self.events("exit", by=self.senders)
+        return bool(exits) and all(
+            e.details["by"] == "itself" and e.details["status"] == 0 for e in exits
+        )
+
+    def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
+        """Return the planned numbers that were dealt after `start` and before `end`.
+
+        What was dealt too close to either to tell is left out. A number that the sender skipped
+        lies between its neighbours.
+        """
+        if not self.dealt:
+            return []
+        by_start = [n for n, t in self.dealt.items() if t <= start + NO_ORDER_S]
+        after_end = [n for n, t in self.dealt.items() if t >= end - NO_ORDER_S]
+        first = max(by_start, default=-1) + 1
+        last = min(after_end, default=len(self.planned)) - 1
+        return [n for n in self.planned if first <= n <= last]
+
+
+def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
+    """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
+    sent = Counter(message.number for message in run.sent)
+    unsent = [n for n in numbers if n not in sent]
+    if unsent and not run.sent_all:
+        return Verdict.not_observed(f"The sender did not come to send {listed(unsent)}.")
+    problems = {
+        "never sent": unsent,
+        "sent twice": [n for n in numbers if sent[n] > 1],
+        "received by nobody": [n for n in numbers if n in sent and not run.takers.get(n)],
+        "received twice": [n for n in numbers if len(run.takers.get(n, [])) > 1],
+        "received but never sent": sorted(set(run.takers) - set(sent)),
+    }
+    found = {name: wrong for name, wrong in problems.items() if wrong}
+    if found:
+        why = "; ".join(f"{listed(wrong)} {_was(wrong)} {name}" for name, wrong in found.items())
+        return Verdict.refuted(
+            _sentence(why), messages=sorted({n for w in found.values() for n in w})
+        )
+    if not numbers:
+        return Verdict.not_observed("No message was sent.")
+    why = f"{_count(len(numbers))} came, each to one machine: {shares(run, numbers)}."
+    return Verdict.holds(why, messages=numbers)
+
+
+def never_twice(run: Run) -> Verdict:
+    """No message was printed by a receiver a second time."""
+    twice = sorted(n for n, takers in run.takers.items() if len(takers) > 1)
+    if twice:
+        return Verdict.refuted(
+            _sentence(f"{listed(twice)} {_was(twice)} received more than once"), messages=twice
+        )
+    if not run.received:
+        return Verdict.not_observed("No message was received.")
+    return Verdict.holds(f"{_count(len(run.takers))} came, none of them a second time.")
+
+
+def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict:
+    """Each of `numbers` was printed by one of the machines `by`."""
+    missed = [n for n in numbers if not set(run.takers.get(n, [])) & set(by)]
+    if missed:
+        elsewhere = {machine for n in missed for machine in run.takers.get(n, [])}
+        where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "came nowhere"
+        return Verdict.refuted(_sentence(f"{listed(missed)} {where}"), messages=missed)
+    return Verdict.holds(
+        f"{_sentence(f'{listed(numbers)} went to {joined(by)}')}", messages=numbers
+    )
+
+
+def strict_turns(run: Run, numbers: Sequence[int], machines: int) -> Verdict:
+    """`numbers` went to `machines` machines in turns that never change."""
+    if len(numbers) <= machines:
+        return Verdict.not_observed(
+            f"Only {_count(len(numbers))} came after all {machines} were connected."
+        )
+    order = [(run.takers.get(n) or ["nobody"])[0] for n in numbers]
+    round_one = order[:machines]
+    if len(set(round_one)) < machines:
+        return Verdict.refuted(
+            f"Messages {listed(numbers[:machines])} went to {joined(round_one)}: not to"
+            f" {machines} machines.",
+            messages=numbers[:machines],
+        )
+    wrong = [n for n, i in zip(numbers, range(len(order)), strict=True)
+             if order[i] != round_one[i % machines]]  # fmt: skip
+    if wrong:
+        i = numbers.index(wrong[0])
+        turn = round_one[i % machines]
+        return Verdict.refuted(
+            f"Message {wrong[0]} went to {order[i]}, though it was {turn}'s turn.", messages=wrong
+        )
+    turn = ", ".join(round_one)
+    return Verdict.holds(f"From message {numbers[0]} on the turn is {turn}.", messages=numbers)
+
+
+def first_in_a_row(run: Run) -> int:
+    """Return how many messages from 0 on went to the machine that got message 0."""
+    first = (run.takers.get(0) or [""])[0]
+    row = 0
+    while first and first in run.takers.get(row, []):
+        row += 1
+    return row
+
+
+def shares(run: Run, numbers: Iterable[int]) -> str:
+    """Return each receiver's number of messages, as `pull-1 10, pull-2 10`."""
+    count = Counter(machine for n in numbers for machine in run.takers.get(n, []))
+    return ", ".join(f"{machine} {count[machine]}" for machine in run.receivers)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Return numbers as words: `message 7`, `messages 1, 3 and 5 to 9`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else " and ".join(map(str, r)) for r in runs]
+    if len(texts) > 8:
+        texts = [*texts[:7], f"{len(texts) - 7} more"]
+    return f"message{'' if len(numbers) == 1 else 's'} {joined(texts)}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _count(number: int) -> str:
+    return "1 message" if number == 1 else f"{number} messages"
+
+
+def _was(numbers: Sequence[int]) -> str:
+    return "was" if len(numbers) == 1 else "were"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,42 @@
+"""One puller is killed midway and is back later: is the work shared again, and is anything lost?"""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import leaving, messages
+from lab.scenario import Lab
+
+
+@experiment(source="article, 'If I turn it off then bring it back'", reads=messages.read)
+def return_worker(lab: Lab) -> None:
+    pullers = lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
+    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    lab.kill(victim)
+    lab.first(pullers, prints=lambda line: messages.number(line) >= 12)
+    lab.start_again(victim)
+    pusher.wait()
+
+
+@claim("While it is gone the other machine gets every message.")
+def survivor_gets_the_rest(run: Run) -> Verdict:
+    return leaving.survivors_get_all(run, leaving.while_it_is_gone(run))
+
+
+@claim("Once it is back, the work is shared in strict turns.")
+def work_is_shared_again(run: Run) -> Verdict:
+    return leaving.turns_after(run, leaving.returned(run))
+
+
+@claim("Nothing that is sent after the kill is lost.")
+def nothing_sent_later_is_lost(run: Run) -> Verdict:
+    return leaving.none_is_lost(run, leaving.after_the_fault(run))
+
+
+@claim("No message is received twice.")
+def nothing_comes_twice(run: Run) -> Verdict:
+    return leaving.none_comes_twice(run)
+
+
+@claim("Reconnecting takes no code: the pusher binds once and does nothing more.")
+def reconnecting_takes_no_code(run: Run) -> Verdict:
+    return leaving.connected_by_itself(run, leaving.returned(run))

@@ -1,0 +1,59 @@
+"""Two pullers run, then the pusher starts: who gets which message? The article's first run."""
+
+from lab import claims
+from lab.claims import Run
+from lab.experiment import Outcome, Verdict, claim, experiment
+from lab.experiments import connecting, messages
+from lab.scenario import Lab
+
+
+@experiment(source="article, 'On the first machine'", reads=messages.read)
+def round_robin(lab: Lab) -> None:
+    lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
+    pusher.wait()
+
+
+@claim("The work is divided between the machines.")
+def work_is_divided(run: Run) -> Verdict:
+    idle = [machine for machine in run.receivers if not run.by(machine)]
+    shares = claims.shares(run, run.planned)
+    if not run.received:
+        return Verdict.not_observed("No message was received.")
+    if idle:
+        return Verdict.refuted(f"{claims.joined(idle)} got none: {shares}.")
+    return Verdict.holds(f"Each got some: {shares}.")
+
+
+@claim("Each message goes to exactly one machine.")
+def each_to_exactly_one(run: Run) -> Verdict:
+    return claims.exactly_once(run, run.planned)
+
+
+@claim("After the beginning the machines take strict turns.")
+def turns_are_strict(run: Run) -> Verdict:
+    return connecting.turns_once_all_are_connected(run)
+
+
+@claim("The first machine gets the first two messages in a row.", by_chance=True)
+def first_gets_two(run: Run) -> Verdict:
+    return connecting.pair_at_the_start(run)
+
+
+@claim(
+    "A machine that was alone for k messages gets k + 1 in a row, then the turn is strict.",
+    source="libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated",
+    by_chance=True,
+)
+def alone_for_k_gets_one_more(run: Run) -> Verdict:
+    return connecting.one_more_than_alone(run)
+
+
+@claim(
+    "It gets two because the second machine has not yet connected.",
+    expected=Outcome.REFUTED,
+    because="the second connects before message 1 is dealt; libzmq's turn repeats the first",
+    by_chance=True,
+)
+def because_second_is_not_connected(run: Run) -> Verdict:
+    return connecting.second_was_missing(run)

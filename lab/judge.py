@@ -1,0 +1,62 @@
+"""From a run directory to verdicts, and from verdicts to an exit code. Pure: no lab is needed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lab import catalogue
+from lab.claims import Run
+from lab.errors import ExitCode
+from lab.experiment import Claim, Experiment
+from lab.records import Message, Record
+from lab.runs import StoredRun
+from lab.verdict import Outcome
+
+
+def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
+    """Return what verdicts.json is to hold: one object for each claim of the experiment.
+
+    Those of a run that did not come to its end are marked `partial`. Raises LabError where a
+    user's own claim raises.
+    """
+    run = Run(stored, experiment.reads or _nothing)
+    return [
+        _judged(claim, run, experiment) | ({"partial": True} if partial else {})
+        for claim in experiment.claims
+    ]
+
+
+def exit_code(verdicts: Iterable[Mapping[str, Any]]) -> ExitCode:
+    """Return the exit code that a run's verdicts stand for."""
+    code = ExitCode.EXPECTED
+    for verdict in verdicts:
+        if verdict["verdict"] == verdict["expected"]:
+            continue
+        if verdict["verdict"] != Outcome.NOT_OBSERVED:
+            return ExitCode.UNEXPECTED
+        if not verdict["by_chance"]:
+            code = ExitCode.NOT_OBSERVED
+    return code
+
+
+def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
+    try:
+        verdict = claim.judge(run)
+    except Exception as error:
+        if experiment.folder is None:
+            raise
+        raise catalogue.mistake(error, experiment.file) from error
+    return {
+        "id": f"{experiment.name}.{claim.id}",
+        "statement": claim.statement,
+        "source": claim.source or experiment.source,
+        "verdict": verdict.outcome.value,
+        "expected": claim.expected.value,
+        "because": claim.because,
+        "by_chance": claim.by_chance,
+        "evidence": verdict.evidence(),
+        "why": verdict.why,
+    }
+
+
+def _nothing(_: Record) -> Message | None:
+    return None

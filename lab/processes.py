@@ -1,0 +1,142 @@
+"""A program that runs on a machine: started under the launcher, captured, signalled, ended."""
+
+import posixpath
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.capture import Capture, CaptureStream
+from lab.errors import LabError
+from lab.records import Event
+from lab.remote import Remote, RemoteProcess
+from lab.watch import Watch
+
+_TAIL_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A file that is deployed; one of the lab's own (`ours`) takes the lab's flags, and traces."""
+
+    name: str
+    path: Path
+    ours: bool
+
+    def argv(self, python: str, flags: list[str]) -> list[str]:
+        """Return how it is called in its folder: Python files by the machine's lab Python."""
+        if self.path.suffix == ".py":
+            return [python, self.path.name, *flags]
+        return [posixpath.join(".", self.path.name), *flags]
+
+
+class Process:
+    """One life of a program on a machine."""
+
+    def __init__(self, name: str, program: Program, remote: Remote, watch: Watch) -> None:
+        self.name = name
+        self.program = program
+        self.machine = remote.name
+        self.remote = remote
+        self.ended_at: float | None = None
+        self.status: int | None = None
+        self.blame = "itself"
+        self.flags: list[str] = []
+        self.environment: Mapping[str, str] = {}
+        self._watch = watch
+        self._remote_process: RemoteProcess | None = None
+        self._streams: dict[str, CaptureStream] = {}
+
+    def start(
+        self, capture: Capture, folder: str, flags: list[str], environment: Mapping[str, str]
+    ) -> None:
+        """Start it; what it prints is captured from the first byte on."""
+        stdout = capture.open(self.machine, self.name, "stdout")
+        stderr = capture.open(self.machine, self.name, "stderr")
+        self._streams = {"stdout": stdout, "stderr": stderr}
+        self._remote_process = self.remote.start(
+            folder,
+            self.program.argv(self.remote.access.python, flags),
+            environment,
+            stdout=self._kept(stdout.feed, stdout.close),
+            stderr=self._kept(stderr.feed, stderr.close),
+            ended=self._on_end,
+        )
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of its processes."""
+        assert self._remote_process is not None
+        self._remote_process.signal(number)
+
+    def end(self) -> None:
+        """Kill all of its processes, as when the harness vanishes."""
+        if self._remote_process is not None:
+            self._remote_process.end()
+
+    def wait_gone(self, timeout: float) -> float | None:
+        """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
+        self._watch.all_within(timeout, lambda: self.ended)
+        return self.ended_at
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
+
+    @property
+    def is_ready(self) -> bool:
+        return (self.machine, self.name) in self._watch.ready
+
+    def tail(self) -> str:
+        """Return the last lines that it printed, stderr's if there are any."""
+        for name in ("stderr", "stdout"):
+            if name in self._streams and (text := self._streams[name].tail(_TAIL_LINES)):
+                return text
+        return ""
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.machine}"
+
+    def _kept(
+        self, feed: Callable[[bytes], None], close: Callable[[], None]
+    ) -> Callable[[bytes], None]:
+        """Feed a stream; a full disk is told to whoever waits, it must not end a thread."""
+
+        def take(data: bytes) -> None:
+            try:
+                feed(data) if data else close()
+            except LabError as error:
+                self._watch.trouble = self._watch.trouble or error
+                self._watch.tell()
+
+        return take
+
+    def _on_end(self, status: int | None) -> None:
+        self.status, self.ended_at = status, time.time()
+        self._watch.event(
+            Event(
+                t=self.ended_at,
+                event="exit",
+                machine=self.machine,
+                process=self.name,
+                details={"status": status, "by": self.blame},
+            )
+        )
+        self._watch.tell()
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """What one `lab.start` started."""
+
+    members: tuple[Process, ...]
+    watch: Watch
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter(self.members)
+
+    def wait(self) -> None:
+        """Wait until each of them has ended by itself."""
+        self.watch.wait(lambda: all(p.ended for p in self), self._names())
+
+    def _names(self) -> str:
+        return ", ".join(str(process) for process in self.members)

@@ -1,0 +1,172 @@
+"""What has been observed so far in a run that goes on: kept, shown, and told to whoever waits."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from lab.clock import Clock
+from lab.experiment import Reader
+from lab.records import Event, Record
+from lab.runs import RunDirectory
+
+# What programs tell on stderr of their connections; the rest of their trace stays in the records.
+_TRACED = frozenset({"ready", "accepted", "connected", "disconnected"})
+_OWN_KEYS = frozenset({"t", "event", "machine", "process"})
+
+
+class View(Protocol):
+    """Where a run is shown while it goes on."""
+
+    def records(self, records: Sequence[Record]) -> None: ...
+
+    def event(self, event: Event) -> None: ...
+
+
+class LimitReached(Exception):
+    """The run has taken so long that something must be stuck: `str` says who was waited for."""
+
+
+class Watch:
+    """The meeting point of the threads that capture and the one that plays the scenario."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        view: View,
+        reads: Reader | None,
+        clocks: Mapping[str, Clock],
+        limit_s: float,
+    ) -> None:
+        self._run = run
+        self._view = view
+        self._reads = reads
+        self._clocks = clocks
+        self._end = time.monotonic() + limit_s
+        self._news = threading.Condition()
+        self._looks: list[Callable[[Record], None]] = []
+        self._missing: set[int] = set()
+        self._early: set[int] = set()
+        self._any_sent = False
+        self._last_news = time.monotonic()
+        self.trouble: BaseException | None = None
+        self.ready: set[tuple[str, str]] = set()
+        self.versions: dict[str, dict[str, Any]] = {}
+
+    def records(self, records: Sequence[Record]) -> None:
+        """Take in what was captured; called by the capturing threads."""
+        self._view.records(records)
+        with self._news:
+            self._last_news = time.monotonic()
+            try:
+                for record in records:
+                    self._take_in(record)
+            except Exception as error:
+                # A reader or trigger of an experiment that fails must not end the capture.
+                self.trouble = self.trouble or error
+            self._news.notify_all()
+
+    def event(self, event: Event) -> None:
+        """Keep, show and tell an event."""
+        self._run.event(event)
+        self._view.event(event)
+        with self._news:
+            if event.event == "ready":
+                self.ready.add((event.machine, event.process))
+                self.versions[event.machine] = event.details
+            self._news.notify_all()
+
+    def look_at_each(self, look: Callable[[Record], None]) -> None:
+        """Call `look` with each record: those that came already, then each as it comes."""
+        with self._news:
+            for record in self._run.recorded():
+                look(record)
+            self._looks.append(look)
+
+    def wait(self, done: Callable[[], bool], whom: str, quiet_s: float = float("inf")) -> bool:
+        """Wait until `done`; or return False when nothing has been captured for `quiet_s` seconds.
+
+        `whom` names who is waited for, in LimitReached, which a run that takes too long raises.
+        """
+        with self._news:
+            while not done():
+                if self.trouble is not None:
+                    raise self.trouble
+                now = time.monotonic()
+                quiet = self._last_news + quiet_s
+                if now >= self._end:
+                    raise LimitReached(whom)
+                if now >= quiet:
+                    return False
+                self._news.wait(min(self._end, quiet) - now)
+        return True
+
+    def all_within(self, timeout: float, done: Callable[[], bool]) -> bool:
+        """Wait until `done`, at most `timeout` seconds; return whether it is."""
+        with self._news:
+            result = self._news.wait_for(lambda: done() or self.trouble is not None, timeout)
+            if self.trouble is not None and not done():
+                raise self.trouble
+            return result
+
+    def tell(self) -> None:
+        """Wake whoever waits, after something changed that they look at."""
+        with self._news:
+            self._last_news = time.monotonic()
+            self._news.notify_all()
+
+    def all_accounted_for(self) -> bool:
+        """Tell whether every message that was sent has been received."""
+        return self._any_sent and not self._missing
+
+    def _take_in(self, record: Record) -> None:
+        if record.stream == "stderr" and record.text is not None:
+            self._trace(record, record.text)
+        elif self._reads is not None and (message := self._reads(record)) is not None:
+            self._account(message.kind, message.number)
+        for look in self._looks:
+            look(record)
+
+    def _account(self, kind: str, number: int) -> None:
+        if kind == "sent":
+            self._any_sent = True
+            if number in self._early:
+                self._early.discard(number)
+            else:
+                self._missing.add(number)
+        elif kind == "received":
+            if number in self._missing:
+                self._missing.discard(number)
+            else:
+                self._early.add(number)  # two streams: the receiver's line may be here first
+
+    def _trace(self, record: Record, text: str) -> None:
+        if not text.startswith("{"):
+            return
+        told = _parsed(text)
+        if told.get("event") not in _TRACED or not isinstance(told.get("t"), float):
+            return
+        clock = self._clocks.get(record.machine, Clock())
+        details = {key: value for key, value in told.items() if key not in _OWN_KEYS}
+        self.event(
+            Event(
+                t=told["t"] - clock.offset_s,
+                event=told["event"],
+                machine=record.machine,
+                process=record.process,
+                details=details,
+            )
+        )
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return {}  # a program may print on stderr what it likes
+    return told if isinstance(told, dict) else {}
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
