@@ -1,0 +1,85 @@
+"""The lab by hand: up, down, status, a shell, a machine's logs, the list of experiments."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from lab import catalogue, runs
+from lab.errors import LabError
+from lab.inventory import Inventory
+from lab.providers.choice import choose
+from lab.report.text import harmless
+
+_LONGEST_LINE = 300
+
+
+def up(inventory: Inventory, provider: str) -> None:
+    """Bring the lab up, and say what is up."""
+    choose(provider, inventory, _say).up()
+    status(inventory, provider)
+
+
+def down(inventory: Inventory, provider: str) -> None:
+    """Take the lab down, and say whether there was one."""
+    was_up = choose(provider, inventory, _say).down()
+    print("the lab is down" if was_up else "no lab was up")
+
+
+def status(inventory: Inventory, provider: str) -> None:
+    """Print a line for each machine: name, role, address, state."""
+    states = choose(provider, inventory, _say).status()
+    for machine in inventory.machines:
+        state = states.get(machine.name, "unknown")
+        print(f"{machine.name:12} {machine.role:10} {machine.address:16} {state}")
+
+
+def shell(inventory: Inventory, provider: str, name: str) -> None:
+    """Give the user a shell on a machine of the lab that is up; LabError if it isn't."""
+    from lab.remote import Remote
+
+    inventory.machine(name)
+    chosen = choose(provider, inventory, _say)
+    if chosen.status()[name] == "not up":
+        raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
+    with chosen.lab(keep=True) as machines:
+        Remote(machines[name]).shell()
+
+
+def logs(root: Path, run: str | None, machine: str) -> None:
+    """Print a machine's lines of a run, harmless ones; while it goes on, follow it to its end."""
+    path = runs.find(root, run)
+    files = sorted(str(file) for file in path.glob(f"{machine}/*.log"))
+    if machine not in runs.load(path).description["inventory"]:
+        raise LabError(f"there is no machine '{machine}' in this run", where=str(path))
+    # The run's writer holds the lock to its end: getting it is the event to wait for.
+    follow = ["--follow=name", "--retry"] if runs.load(path).state == "running" else []
+    with subprocess.Popen(
+        ["tail", "--quiet", "--lines=+1", *follow, "--", *files], stdout=subprocess.PIPE
+    ) as tail:
+        if follow:
+            threading.Thread(target=_end_with, args=(path, tail), daemon=True).start()
+        assert tail.stdout is not None
+        for line in tail.stdout:
+            text = line.decode("utf-8", "backslashreplace").rstrip("\n")
+            print(harmless(text, _LONGEST_LINE), flush=True)
+
+
+def experiments() -> None:
+    """Print what can be run: name, one line, its source."""
+    for name in catalogue.names():
+        experiment = catalogue.load(name)
+        print(f"{name}\n    {experiment.summary}\n    {experiment.source}")
+
+
+def _end_with(path: Path, tail: "subprocess.Popen[bytes]") -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(directory, fcntl.LOCK_SH)
+    tail.terminate()
+    os.close(directory)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

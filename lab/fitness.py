@@ -1,0 +1,130 @@
+"""`fab check`: is this computer, is each machine fit? Each finding is a line with cause and cure."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lab import clock
+from lab.connection import explained
+from lab.errors import ExitCode, LabError
+from lab.inventory import Inventory
+from lab.providers.choice import choose
+from lab.remote import Remote
+from lab.runner import connected
+
+_LEAST_DISK = 100 * 1024 * 1024  # bytes
+
+# What runs on a machine; both get their arguments as JSON, and end with their standard input.
+_ABOUT = """
+import json, os, platform, sys
+about = {"python": platform.python_version(), "free": 0}
+about["free"] = (lambda s: s.f_bavail * s.f_frsize)(os.statvfs("."))
+try:
+    import zmq
+    about["zmq"] = [zmq.__version__, zmq.zmq_version()]
+except ImportError as error:
+    about["missing"] = str(error)
+print(json.dumps(about))
+"""
+_LISTEN = """
+import socket, sys
+listener = socket.create_server((sys.argv[1], 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+_CONNECT = """
+import json, socket, sys
+failed = {}
+for name, place in json.loads(sys.argv[1]).items():
+    try:
+        socket.create_connection(tuple(place), timeout=3).close()
+    except OSError as error:
+        failed[name] = str(error)
+print(json.dumps(failed))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the check; without a cure all is well."""
+
+    subject: str
+    what: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        mark = "✗" if self.cure else "✓"
+        line = f"{mark} {self.subject:12} {self.what}"
+        return f"{line}\n  {'':12} → {self.cure}" if self.cure else line
+
+
+def check(inventory: Inventory, provider: str) -> ExitCode:
+    """Print the findings as they come; MISTAKE if one of them needs a cure."""
+    bad = False
+    for finding in _findings(inventory, provider):
+        bad = bad or bool(finding.cure)
+        print(finding, flush=True)
+    return ExitCode.MISTAKE if bad else ExitCode.EXPECTED
+
+
+def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
+    yield Finding("this computer", f"Python {sys.version.split()[0]} on {sys.platform}")
+    yield Finding("inventory", f"{len(inventory.machines)} machines in {inventory.path}")
+    said: list[str] = []
+    try:
+        with choose(provider, inventory, said.append).lab(keep=False) as machines:
+            for line in said:
+                yield Finding("this computer", line, "see above; or name a --provider")
+            with connected(machines) as remotes:
+                for remote in remotes.values():
+                    yield from _about(remote)
+                yield from _wire(remotes)
+    except LabError as error:
+        yield Finding(error.where or "lab", error.what, error.cure or "see above")
+
+
+def _about(remote: Remote) -> Iterator[Finding]:
+    access = remote.access
+    answer = remote.run([access.python, "-Ic", _ABOUT])
+    if not answer:
+        yield Finding(remote.name, f"no Python at {access.python}", "provision it: provision/")
+        return
+    about = json.loads(answer)
+    if "zmq" in about:
+        pyzmq, libzmq = about["zmq"]
+        yield Finding(remote.name, f"Python {about['python']}, pyzmq {pyzmq}, libzmq {libzmq}")
+    else:
+        yield Finding(remote.name, f"no pyzmq: {about['missing']}", "provision it: provision/")
+    if about["free"] < _LEAST_DISK:
+        yield Finding(remote.name, f"{about['free']:,} bytes of disk are free", "make room")
+    measured = clock.measure(remote, clock.our_boot_id())
+    ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
+    yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
+
+
+def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
+    """Let each machine connect to each other one, at its lab address."""
+    places: dict[str, tuple[str, int]] = {}
+    listeners = []
+    for remote in remotes.values():
+        channel = remote.talk([remote.access.python, "-Ic", _LISTEN, remote.access.address])
+        listeners.append(channel)
+        with explained(remote.access, "listen at its lab address"):
+            port = channel.makefile("r").readline().strip()
+        if port:
+            places[remote.name] = (remote.access.address, int(port))
+        else:
+            cure = "give it this address on the lab network, or correct the inventory"
+            yield Finding(remote.name, f"has no address {remote.access.address}", cure)
+    for remote in remotes.values():
+        others = {name: place for name, place in places.items() if name != remote.name}
+        answer = remote.run([remote.access.python, "-Ic", _CONNECT, json.dumps(others)])
+        failed = json.loads(answer or b"{}")
+        for name, why in failed.items():
+            cure = "is the lab network between them up, does a firewall stand between?"
+            yield Finding(remote.name, f"can't connect to {name}: {why}", cure)
+        if not failed:
+            yield Finding(remote.name, f"reaches {len(others)} others on the lab network")
+    for channel in listeners:
+        channel.close()

@@ -1,0 +1,98 @@
+"""Between the command line and the package: flags become values, errors messages and exit codes."""
+
+import functools
+import math
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab.errors import ExitCode, LabError
+
+_MOST_MESSAGES = 10_000_000
+_LONGEST_INTERVAL_S = 3600
+
+
+def exits(task: Callable[..., int | None]) -> Callable[..., None]:
+    """Make a task end the program with the code that it returns, or with that of its error."""
+
+    @functools.wraps(task)
+    def run(*arguments: Any, **flags: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        try:
+            code = task(*arguments, **flags)
+        except LabError as error:
+            show_error(error)
+            code = ExitCode.MISTAKE
+        except KeyboardInterrupt:
+            code = ExitCode.INTERRUPTED
+        sys.stdout.flush()
+        if code:
+            raise SystemExit(int(code))
+
+    return run
+
+
+def show_error(error: LabError) -> None:
+    """Print the user's message for an error, and what the machine said, made harmless."""
+    from lab.report.text import harmless
+
+    print(error, file=sys.stderr)
+    for line in error.output.splitlines():
+        print(f"  | {harmless(line, 200)}", file=sys.stderr)
+
+
+def whole_number(flag: str, text: str) -> int | None:
+    """Return a number of messages, None for an empty text; LabError if it isn't one."""
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= _MOST_MESSAGES:
+        raise LabError(
+            f"'{text}' is no number of messages",
+            where=flag,
+            cure=f"give a whole number from 1 to {_MOST_MESSAGES:,}",
+        )
+    return int(text)
+
+
+def seconds(flag: str, text: str) -> float | None:
+    """Return a time in seconds, None for an empty text; LabError if it isn't one."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= _LONGEST_INTERVAL_S:
+        raise LabError(
+            f"'{text}' is no time in seconds",
+            where=flag,
+            cure=f"give a number from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
+        )
+    return value
+
+
+def options(flag: str, texts: Sequence[str]) -> list[str]:
+    """Return socket options as given; LabError for one that isn't NAME=VALUE."""
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.isidentifier() and name.isupper() and equals and value.lstrip("-").isdigit()):
+            raise LabError(
+                f"'{text}' is no socket option",
+                where=flag,
+                cure="give its ZMQ_ name and a number, such as SNDHWM=1",
+            )
+    return list(texts)
+
+
+def inventory(path: str, roles: Sequence[str] = ()) -> Any:
+    """Return the inventory in a file; LabError for its mistakes, a missing role among them."""
+    from lab.inventory import load
+
+    return load(Path(path), roles=roles)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,235 @@
+"""Runs one experiment on machines that are up: deploy, play the scenario, end it, judge it."""
+
+import contextlib
+import platform
+import shutil
+import signal
+import subprocess
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lab import catalogue, clock, runs
+from lab.capture import Capture
+from lab.errors import ExitCode, LabError
+from lab.experiment import Experiment
+from lab.judge import exit_code, judge
+from lab.providers import Access
+from lab.providers.state import PROJECT
+from lab.remote import Remote
+from lab.report.terminal import View
+from lab.runs import RunDirectory
+from lab.scenario import Lab, TriggerMissed
+from lab.watch import LimitReached, Watch
+
+_LIMIT_FACTOR = 3
+_LIMIT_EXTRA_S = 10
+_AT_ONCE = 16
+_KERNEL = "/proc/sys/kernel/osrelease"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants of a run; None leaves it to the experiment. `interval` in seconds."""
+
+    experiment: Experiment
+    count: int | None
+    interval: float | None
+    options: Sequence[str]
+    call: str
+    command: str
+
+    @property
+    def messages(self) -> int:
+        return self.experiment.count if self.count is None else self.count
+
+    @property
+    def pause(self) -> float:
+        return self.experiment.interval if self.interval is None else self.interval
+
+    @property
+    def planned_s(self) -> float:
+        return self.messages * self.pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Where a run is, what its claims came to, and the exit code that stands for it."""
+
+    path: Path
+    verdicts: Sequence[Mapping[str, Any]]
+    code: ExitCode
+    note: str
+
+
+@contextlib.contextmanager
+def connected(machines: Mapping[str, Access]) -> Iterator[dict[str, Remote]]:
+    """Connect to all machines at once, and close the connections in the end."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        attempts = [pool.submit(Remote, access) for access in machines.values()]
+    remotes = [attempt.result() for attempt in attempts if attempt.exception() is None]
+    try:
+        for attempt in attempts:
+            attempt.result()
+        yield {remote.name: remote for remote in remotes}
+    finally:
+        for remote in remotes:
+            remote.close()
+
+
+def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Result:
+    """Run one experiment and judge it; whatever happens, what was captured stays.
+
+    A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. Raises LabError for a
+    machine or program that fails. Any other exception is a bug of ours: its traceback is in the
+    run directory.
+    """
+    directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
+    state, note = "interrupted", ""
+    try:
+        try:
+            note = _deploy_and_play(wish, remotes, view, directory)
+            state = "finished"
+        except KeyboardInterrupt:
+            note = "interrupted: these verdicts are of a part of the run"
+        partial = state != "finished"
+        verdicts = judge(runs.load(directory.path), wish.experiment, partial=partial)
+        directory.write_verdicts(verdicts)
+    except LabError as error:
+        directory.update(error=str(error))
+        raise
+    except Exception:
+        directory.attach("traceback.txt", traceback.format_exc())
+        raise
+    finally:
+        directory.finish(state)
+    code = ExitCode.INTERRUPTED if partial else exit_code(verdicts)
+    return Result(path=directory.path, verdicts=verdicts, code=code, note=note)
+
+
+def _deploy_and_play(
+    wish: Wish, remotes: Mapping[str, Remote], view: View, directory: RunDirectory
+) -> str:
+    """Return a note on what went otherwise than the scenario wanted, if anything did."""
+    programs = catalogue.programs(wish.experiment)
+    clocks = _prepare(
+        remotes, directory.path.name, {p.path.name: p.path for p in programs.values()}
+    )
+    directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
+    limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
+    watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
+    lab = Lab(
+        count=wish.messages,
+        interval=wish.pause,
+        options=wish.options,
+        remotes=remotes,
+        programs=programs,
+        folder=directory.path.name,
+        capture=Capture(directory, watch.records),
+        watch=watch,
+    )
+    view.experiment(wish.experiment.name, wish.experiment.summary, wish.planned_s)
+    try:
+        return _play(wish.experiment, lab)
+    finally:
+        with _uninterrupted():
+            lab.stop()
+            directory.update(machines=_facts(remotes, watch))
+            _at_once(remotes, lambda remote: remote.remove(directory.path.name))
+
+
+def _play(experiment: Experiment, lab: Lab) -> str:
+    note = ""
+    try:
+        try:
+            experiment.scenario(lab)
+        except TriggerMissed as missed:
+            note = str(missed)
+        lab.finish()
+    except LimitReached as stuck:
+        note = f"the run took too long: it waited for {stuck}"
+    except (LabError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if experiment.folder is None:
+            raise
+        raise catalogue.mistake(error, experiment.file) from error
+    return note
+
+
+def _prepare(
+    remotes: Mapping[str, Remote], folder: str, files: Mapping[str, Path]
+) -> dict[str, clock.Clock]:
+    """Put the programs on all machines, and learn how far each one's clock is from ours."""
+    ours = clock.our_boot_id()
+
+    def prepare(remote: Remote) -> clock.Clock:
+        remote.deploy(folder, files)
+        return clock.measure(remote, ours)
+
+    return _at_once(remotes, prepare)
+
+
+def _at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(zip(remotes, pool.map(do, remotes.values()), strict=True))
+
+
+def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
+    return {
+        "call": wish.call,
+        "command": wish.command,
+        "summary": wish.experiment.summary,
+        "source": wish.experiment.source,
+        "parameters": {
+            "count": wish.messages,
+            "interval": wish.pause,
+            "options": list(wish.options),
+        },
+        "provider": next(iter(remotes.values())).access.provider,
+        "environment": {
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "git_revision": _git_revision(),
+        },
+        "inventory": {
+            remote.name: {"role": remote.access.role, "address": remote.access.address}
+            for remote in remotes.values()
+        },
+    }
+
+
+def _facts(remotes: Mapping[str, Remote], watch: Watch) -> dict[str, Any]:
+    """Return what each machine runs: its kernel, and the versions that its programs told."""
+    facts: dict[str, Any] = {}
+    for remote in remotes.values():
+        with contextlib.suppress(LabError):  # a machine that died has none
+            facts[remote.name] = {"kernel": remote.read(_KERNEL).strip()}
+            facts[remote.name] |= watch.versions.get(remote.name, {})
+    return facts
+
+
+def _git_revision() -> str | None:
+    git = shutil.which("git")
+    if git is None or not (PROJECT / ".git").exists():
+        return None
+    asked = subprocess.run(
+        [git, "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let no second Ctrl-C leave anything behind; what is done here has time-outs of its own."""
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

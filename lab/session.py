@@ -1,0 +1,126 @@
+"""One call of `fab run-experiment`: machines up, one experiment after another, the verdicts."""
+
+import secrets
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import catalogue, runner
+from lab.errors import ExitCode, LabError, worst
+from lab.experiment import Experiment
+from lab.experiments import DEFAULT, ROLES
+from lab.front import show_error
+from lab.inventory import Inventory
+from lab.providers.choice import choose
+from lab.remote import Remote
+from lab.report.terminal import View
+from lab.report.verdicts import show_verdicts
+from lab.runner import Result, Wish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What the user asked for, every value checked; `interval` in seconds."""
+
+    experiment: str
+    provider: str
+    inventory: Inventory
+    count: int | None
+    interval: float | None
+    options: Sequence[str]
+    keep: bool
+    runs: Path
+
+    def command(self, experiment: str) -> str:
+        """Return the command line that repeats it, or one experiment of it."""
+        words = ["./fab", "run-experiment"]
+        words += ["--experiment", experiment] if experiment else []
+        words += ["--provider", self.provider, "--inventory", str(self.inventory.path)]
+        words += [] if self.count is None else ["--count", str(self.count)]
+        words += [] if self.interval is None else ["--interval", str(self.interval)]
+        words += [word for option in self.options for word in ("--set", option)]
+        return shlex.join([*words, "--runs", str(self.runs)])
+
+
+def roles(experiment: str) -> Sequence[str]:
+    """Return the roles that machines must have; a user's own experiment says so at its start."""
+    return ROLES if not experiment or experiment in catalogue.names() else ()
+
+
+def run(call: Call) -> ExitCode:
+    """Run the experiments, all of them whatever one comes to; return the worst exit code."""
+    names = [call.experiment] if call.experiment else DEFAULT
+    found = {name: catalogue.load(name) for name in names}
+    provider = choose(call.provider, call.inventory, _say)
+    never_ran = not call.runs.exists()
+    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
+        results, codes = _run_all(call, found, remotes)
+    _show(call, results, never_ran)
+    return worst(codes)
+
+
+def _run_all(
+    call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
+) -> tuple[list[Result], list[ExitCode]]:
+    results, codes = [], []
+    call_id = secrets.token_hex(8)
+    for name, experiment in found.items():
+        wish = Wish(
+            experiment=experiment,
+            count=call.count,
+            interval=call.interval,
+            options=call.options,
+            call=call_id,
+            command=call.command(name),
+        )
+        try:
+            result = _run_seen(wish, remotes, call.runs)
+        except LabError as error:
+            show_error(error)
+            codes.append(ExitCode.MISTAKE)
+            continue
+        results.append(result)
+        codes.append(result.code)
+        if result.code == ExitCode.INTERRUPTED:
+            break
+    return results, codes
+
+
+def _run_seen(wish: Wish, remotes: Mapping[str, Remote], runs: Path) -> Result:
+    view = View(list(remotes))
+    try:
+        return runner.run(wish, remotes, view, runs)
+    finally:
+        view.close()
+
+
+def _show(call: Call, results: Sequence[Result], never_ran: bool) -> None:
+    for result in results:
+        if result.note:
+            print(f"{result.path.name}: {result.note}")
+    verdicts = [verdict for result in results for verdict in result.verdicts]
+    show_verdicts(verdicts, file=sys.stdout)
+    if never_ran and verdicts:
+        _greet_newcomer(verdicts)
+    for result in results:
+        print(f"run:   {result.path}")
+    print(f"again: {call.command(call.experiment)}")
+
+
+def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Say in three sentences what there was to see, and where to look next."""
+    seen = next((v for v in verdicts if v["verdict"] == "holds"), None)
+    refuted = next((v for v in verdicts if v["verdict"] == v["expected"] == "refuted"), None)
+    print()
+    if seen:
+        print(f"What you saw: {seen['why']}")
+    if refuted:
+        print(f"One explanation was refuted, as known: “{refuted['statement']}” {refuted['why']}")
+    print("Look next at the machines' logs beside each other: ./fab compare\n")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

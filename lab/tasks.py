@@ -1,0 +1,145 @@
+"""The tasks of `fab`: each reads its flags, calls one function of the package and prints."""
+
+from pathlib import Path
+
+from fabric import task
+from invoke import Context
+
+from lab import front
+
+_EXPERIMENT = "one experiment, by its name or your own's path; else the article's four"
+_INVENTORY = "the file that names the machines"
+_MACHINE = "the machine's name, as in the inventory"
+_PROVIDER = "where machines come from: auto, namespaces, loopback or ssh"
+_RUNS = "the folder of the run directories"
+_HERE = "inventory.yaml"
+
+
+@task(
+    help={
+        "experiment": _EXPERIMENT,
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "count": "how many messages (20)",
+        "interval": "seconds between two messages (1)",
+        "set": "a socket option of the programs, as SNDHWM=1; may be given again",
+        "keep": "leave the lab up afterwards",
+        "runs": _RUNS,
+    },
+    iterable=["set"],
+)
+@front.exits
+def run_experiment(
+    _: Context,
+    experiment: str = "",
+    provider: str = "auto",
+    inventory: str = _HERE,
+    count: str = "",
+    interval: str = "",
+    set: list[str] | None = None,
+    keep: bool = False,
+    runs: str = "runs",
+) -> int:
+    """Run experiments on the machines, and judge their claims."""
+    from lab import session
+
+    call = session.Call(
+        experiment=experiment,
+        provider=provider,
+        inventory=front.inventory(inventory, session.roles(experiment)),
+        count=front.whole_number("--count", count),
+        interval=front.seconds("--interval", interval),
+        options=front.options("--set", set or []),
+        keep=keep,
+        runs=Path(runs),
+    )
+    return session.run(call)
+
+
+@task(
+    help={
+        "run": "a run, by its name or path; else those of the last call",
+        "against": "another run to compare it with",
+        "runs": _RUNS,
+    }
+)
+@front.exits
+def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
+    """Show a run's machines beside each other, or two runs (--against)."""
+    from lab.report import comparison
+
+    if against:
+        return comparison.print_two_runs(Path(runs), run or None, against)
+    return comparison.print_machines(Path(runs), run or None)
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@front.exits
+def up(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
+    """Bring the lab up by hand, to stay until `fab down`."""
+    from lab import by_hand
+
+    by_hand.up(front.inventory(inventory), provider)
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@front.exits
+def down(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
+    """Take down the lab that `fab up` or --keep left up."""
+    from lab import by_hand
+
+    by_hand.down(front.inventory(inventory), provider)
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@front.exits
+def status(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
+    """Show each machine's address and state."""
+    from lab import by_hand
+
+    by_hand.status(front.inventory(inventory), provider)
+
+
+@task(help={"machine": _MACHINE, "provider": _PROVIDER, "inventory": _INVENTORY})
+@front.exits
+def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = _HERE) -> None:
+    """Open a shell on a machine of the lab that is up."""
+    from lab import by_hand
+
+    by_hand.shell(front.inventory(inventory), provider, machine)
+
+
+@task(help={"machine": _MACHINE, "run": "a run, by its name or path; else the last", "runs": _RUNS})
+@front.exits
+def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
+    """Print what a machine printed in a run, and follow it while the run goes on."""
+    from lab import by_hand
+
+    by_hand.logs(Path(runs), run or None, machine)
+
+
+@task
+@front.exits
+def experiments(_: Context) -> None:
+    """List what can be run: name, one line, its source."""
+    from lab import by_hand
+
+    by_hand.experiments()
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@front.exits
+def check(_: Context, provider: str = "auto", inventory: str = _HERE) -> int:
+    """Say whether this computer and each machine is fit; if not, why and what to do."""
+    from lab import fitness
+
+    return fitness.check(front.inventory(inventory), provider)
+
+
+@task(help={"quick": "only the part that takes under two minutes"})
+@front.exits
+def test(_: Context, quick: bool = False) -> int:  # noqa: PT028  # a task, not a test
+    """Run the test suite: style, types and tests."""
+    from lab import test_suite
+
+    return test_suite.run(quick=quick)
