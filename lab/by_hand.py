@@ -1,4 +1,4 @@
-"""The lab by hand: up, down, status, a shell, a machine's logs, the list of experiments."""
+"""The lab by hand: up, down, status, a shell; and what runs left: logs, comparisons."""
 
 import fcntl
 import os
@@ -8,9 +8,11 @@ import threading
 from pathlib import Path
 
 from lab import catalogue, runs
-from lab.errors import LabError
+from lab.compare import differences, side_by_side
+from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
 from lab.providers.choice import choose
+from lab.report.comparison import print_differences, print_side_by_side
 from lab.report.text import harmless
 
 _LONGEST_LINE = 300
@@ -65,6 +67,23 @@ def logs(root: Path, run: str | None, machine: str) -> None:
         for line in tail.stdout:
             text = line.decode("utf-8", "backslashreplace").rstrip("\n")
             print(harmless(text, _LONGEST_LINE), flush=True)
+
+
+def compare_machines(root: Path, run: str | None) -> ExitCode:
+    """Print the machines of a run beside each other; without one, those of the last call's runs."""
+    for path in [runs.find(root, run)] if run else runs.last_call(root):
+        stored = runs.load(path)
+        print(f"{path}: {stored.description.get('summary', stored.description['experiment'])}")
+        print_side_by_side(side_by_side(stored, catalogue.reader(stored)), file=sys.stdout)
+    return ExitCode.EXPECTED
+
+
+def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
+    """Print where two runs differ; UNEXPECTED if their verdicts do."""
+    one, other = (runs.load(runs.find(root, name)) for name in (run, against))
+    found = differences(one, other)
+    print_differences(found, file=sys.stdout)
+    return ExitCode.UNEXPECTED if found.verdicts_differ else ExitCode.EXPECTED
 
 
 def experiments() -> None:

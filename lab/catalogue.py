@@ -12,8 +12,10 @@ from typing import Any
 
 from lab import experiments
 from lab.errors import LabError
-from lab.experiment import Claim, Experiment, Told, is_name
+from lab.experiment import Claim, Experiment, Reader, Told, is_name
 from lab.processes import Program
+from lab.records import Message, Record
+from lab.runs import StoredRun
 
 _OURS = Path(experiments.__file__).parent
 _PROGRAMS = Path(__file__).parent / "programs"
@@ -46,6 +48,16 @@ def load(wanted: str) -> Experiment:
     )
 
 
+def reader(stored: StoredRun) -> Reader:
+    """Return what reads a run's lines as messages: its experiment's, if that is there."""
+    description = stored.description
+    try:
+        experiment = load(description.get("module") or description["experiment"])
+    except LabError:
+        return _nothing
+    return experiment.reads or _nothing
+
+
 def programs(experiment: Experiment) -> dict[str, Program]:
     """Return the programs that the experiment can start, its own before the lab's."""
     found = {path.stem: Program(path.stem, path, ours=True) for path in _PROGRAMS.glob("*.py")}
@@ -53,6 +65,10 @@ def programs(experiment: Experiment) -> dict[str, Program]:
         if path.is_file() and path.name != _MODULE:
             found[path.stem] = Program(path.stem, path, ours=False)
     return found
+
+
+def _nothing(_: Record) -> Message | None:
+    return None
 
 
 def _from_file(path: Path, name: str) -> Experiment:

@@ -44,12 +44,10 @@ def connect(access: Access) -> Connection:
             connect_kwargs=_client_keys(access),
         )
         _check_host_keys(connection, access)
+        if connection.gateway is None:
+            connection.connect_kwargs["sock"] = _socket(connection)
         connection.open()
         connection.transport.set_keepalive(_KEEPALIVE_S)
-        if isinstance(
-            connection.transport.sock, socket.socket
-        ):  # behind a jump host it's another's
-            connection.transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
@@ -62,6 +60,14 @@ def explained(access: Access, doing: str) -> Iterator[None]:
         what, cure = _cause_and_cure(error, access)
         where = f"machine {access.machine}"
         raise LabError(f"can't {doing}: {what}", where=where, cure=cure) from error
+
+
+def _socket(connection: Connection) -> socket.socket:
+    """Return a socket that holds no small packet back: the SSH handshake has many of them."""
+    place = (connection.host, connection.port)
+    opened = socket.create_connection(place, timeout=CONNECT_TIMEOUT_S)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return opened
 
 
 def _client_keys(access: Access) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def _cause_and_cure(error: Exception, access: Access) -> tuple[str, str]:
             f"the host key of {place} isn't known",
             "log in once by ssh, compare the fingerprint, and accept it; or name a `known_hosts`",
         )
-    if isinstance(error, TimeoutError | paramiko.ssh_exception.NoValidConnectionsError):
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | PermissionError):
         return (
             f"nobody answers SSH at {place} ({error})",
             "is the machine up (`fab status`), are host and port right in the inventory?",

@@ -1,4 +1,4 @@
-"""`fab check`: is this computer, is each machine fit? Each finding is a line with cause and cure."""
+"""`fab check`: is this computer, is each machine fit? Each finding has its cause and cure."""
 
 import json
 import sys

@@ -1,7 +1,6 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
 import posixpath
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,11 +109,11 @@ class Process:
 
         return take
 
-    def _on_end(self, status: int | None) -> None:
-        self.status, self.ended_at = status, time.time()
+    def _on_end(self, status: int | None, gone: float) -> None:
+        self.status, self.ended_at = status, gone
         self._watch.event(
             Event(
-                t=self.ended_at,
+                t=gone,
                 event="exit",
                 machine=self.machine,
                 process=self.name,

@@ -5,10 +5,10 @@ for the end of a command every 10 ms only.
 """
 
 import contextlib
-import json
 import posixpath
 import shlex
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -70,20 +70,19 @@ class Remote:
         *,
         stdout: Output,
         stderr: Output,
-        ended: Callable[[int | None], None],
+        ended: Callable[[int | None, float], None],
     ) -> "RemoteProcess":
         """Start a program under the launcher, in the deployed `folder`.
 
         `stdout` and `stderr` get each chunk of bytes as it comes, from threads of their own, and
         an empty one at the end; then `ended` gets the exit status, None where the machine or the
-        way to it was lost.
+        way to it was lost, and the UNIX time when that was known.
         """
         place = posixpath.join(self.access.work, folder)
-        order = {"argv": list(argv), "env": dict(environment), "cwd": place}
         command = [self.access.python, "-IS", posixpath.join(place, "launcher.py")]
         with explained(self.access, f"start {argv[-1]}"):
             channel = self._channel(command)
-            channel.sendall(json.dumps(order).encode() + b"\n")
+            channel.sendall(launcher.order(list(argv), dict(environment), place))
         return RemoteProcess(channel, stdout, stderr, ended)
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
@@ -117,7 +116,7 @@ class RemoteProcess:
         channel: paramiko.Channel,
         stdout: Output,
         stderr: Output,
-        ended: Callable[[int | None], None],
+        ended: Callable[[int | None, float], None],
     ) -> None:
         self._channel = channel
         self._ended = ended
@@ -145,12 +144,13 @@ class RemoteProcess:
         output(b"")
 
     def _wait(self) -> None:
+        self._channel.status_event.wait()  # also set when the connection is lost
+        gone = time.time()
         for thread in self._threads:
             thread.join()
-        self._channel.status_event.wait(ANSWER_TIMEOUT_S)
         status = self._channel.exit_status
         self._channel.close()
-        self._ended(None if status < 0 else status)
+        self._ended(None if status < 0 else status, gone)
 
 
 def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:

@@ -184,6 +184,7 @@ def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
     return {
         "call": wish.call,
         "command": wish.command,
+        "module": str(wish.experiment.file) if wish.experiment.folder else None,
         "summary": wish.experiment.summary,
         "source": wish.experiment.source,
         "parameters": {

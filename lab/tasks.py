@@ -6,6 +6,7 @@ from fabric import task
 from invoke import Context
 
 from lab import front
+from lab.providers import starting
 
 _EXPERIMENT = "one experiment, by its name or your own's path; else the article's four"
 _INVENTORY = "the file that names the machines"
@@ -41,6 +42,8 @@ def run_experiment(
     runs: str = "runs",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
+    if provider in ("auto", "namespaces", "loopback"):
+        starting.prepare()  # it imports its modules while we import ours
     from lab import session
 
     call = session.Call(
@@ -66,11 +69,11 @@ def run_experiment(
 @front.exits
 def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
     """Show a run's machines beside each other, or two runs (--against)."""
-    from lab.report import comparison
+    from lab import by_hand
 
     if against:
-        return comparison.print_two_runs(Path(runs), run or None, against)
-    return comparison.print_machines(Path(runs), run or None)
+        return by_hand.compare_runs(Path(runs), run or None, against)
+    return by_hand.compare_machines(Path(runs), run or None)
 
 
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})

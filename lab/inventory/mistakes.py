@@ -16,8 +16,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.inventory.schema import MAX_MACHINES, NAME, File, Keys, description, known_keys
 from lab.inventory.nodes import REFUSED, Mistakes, compose, line_of, shown
+from lab.inventory.schema import MAX_MACHINES, NAME, File, Keys, description, known_keys
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
 # Text for PyYAML, a number for other readers of the same file (YAML 1.2, Ruby's).

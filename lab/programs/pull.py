@@ -5,11 +5,11 @@ import argparse
 import json
 import os
 import platform
+import struct
 import threading
 import time
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from_user = argparse.ArgumentParser(description=__doc__)
 from_user.add_argument("--address", default="tcp://192.168.0.161:1234",
@@ -32,9 +32,9 @@ def watch(monitor: "zmq.Socket[bytes]") -> None:
         zmq.EVENT_DISCONNECTED: "disconnected",
     }
     while True:
-        seen = recv_monitor_message(monitor)
-        if seen["event"] in names:
-            trace(names[seen["event"]])
+        event, _ = struct.unpack("=hi", monitor.recv_multipart()[0])
+        if event in names:
+            trace(names[event])
 
 
 context = zmq.Context()

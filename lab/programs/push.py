@@ -5,11 +5,11 @@ import argparse
 import json
 import os
 import platform
+import struct
 import threading
 import time
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from_user = argparse.ArgumentParser(description=__doc__)
 from_user.add_argument("--address", default="tcp://*:1234", help="where to bind (%(default)s)")
@@ -28,11 +28,13 @@ def trace(event: str, **details: object) -> None:
 
 
 def watch(monitor: "zmq.Socket[bytes]") -> None:
-    names: dict[int, str] = {zmq.EVENT_ACCEPTED: "accepted", zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected",
-             zmq.EVENT_DISCONNECTED: "disconnected"}  # fmt: skip
-    while (seen := recv_monitor_message(monitor))["event"] != zmq.EVENT_MONITOR_STOPPED:
-        if seen["event"] in names:
-            trace(names[seen["event"]])
+    names: dict[int, str] = {zmq.EVENT_ACCEPTED: "accepted", zmq.EVENT_DISCONNECTED: "disconnected"}
+    names[zmq.EVENT_HANDSHAKE_SUCCEEDED] = "connected"
+    event = 0
+    while event != zmq.EVENT_MONITOR_STOPPED:
+        event, _ = struct.unpack("=hi", monitor.recv_multipart()[0])
+        if event in names:
+            trace(names[event])
 
 
 context = zmq.Context()

@@ -1,21 +1,20 @@
 """The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
 
 import contextlib
-import json
 import os
 import select
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lab.errors import LabError
 from lab.inventory import Inventory
 from lab.providers import Access, state
 from lab.providers.control import Client
+from lab.providers.starting import start, take_prepared
 
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
@@ -25,26 +24,15 @@ class Refused(LabError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """The lab address of each machine, and a socket that keeps them ours while it's open."""
-
-    addresses: Mapping[str, str]
-    guard: socket.socket | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
     """A provider whose machines are processes of this computer, see `supervisor`.
 
-    `place` chooses a new lab's addresses; `prefix` is the length of the network's mask in bits;
     `explain` turns a step that the kernel refused, and its errno, into the user's message.
     """
 
     name: str
     inventory: Inventory
     isolated: bool
-    prefix: int
-    place: Callable[[], Places]
     explain: Callable[[str, int], Refused]
 
     @contextlib.contextmanager
@@ -72,7 +60,7 @@ class Embedded:
             listener.listen()
             (folder / "inventory").write_text(self.inventory.digest)
             with (folder / "log").open("w") as log:
-                self._start(listener, log)
+                start(listener, log, self._spec())
         client = self._find()
         if client is None:
             raise LabError(
@@ -104,46 +92,27 @@ class Embedded:
 
     @contextlib.contextmanager
     def _own_lab(self) -> Iterator[Mapping[str, Access]]:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            supervisor = self._start(theirs, None)
-        client = Client(ours)
+        supervisor = take_prepared()
         try:
-            yield self._machines(client)
+            supervisor.begin(self._spec())
+            yield self._machines(supervisor.client)
         finally:
-            client.close()
-            supervisor.wait()
+            supervisor.end()
 
-    def _start(self, control: socket.socket, log: IO[str] | None) -> subprocess.Popen[bytes]:
+    def _spec(self) -> dict[str, Any]:
         if len(self.inventory.machines) > _MOST_MACHINES:
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",
                 where=str(self.inventory.path),
                 cure=f"it names {len(self.inventory.machines)}: take some away",
             )
-        places = self.place()
-        spec = {
+        return {
             "provider": self.name,
             "isolated": self.isolated,
-            "prefix": self.prefix,
+            "network": self.inventory.network,
             "keep": [str(state.PROJECT), sys.prefix, sys.base_prefix],
-            "machines": [
-                {"name": machine.name, "address": places.addresses[machine.name]}
-                for machine in self.inventory.machines
-            ],
+            "machines": {machine.name: machine.address for machine in self.inventory.machines},
         }
-        supervisor = subprocess.Popen(
-            [sys.executable, "-m", "lab.providers.supervisor", json.dumps(spec)],
-            stdin=control.fileno(),
-            stdout=log,
-            stderr=log,
-            cwd=state.PROJECT,
-            start_new_session=True,
-            pass_fds=[places.guard.fileno()] if places.guard else [],
-        )
-        if places.guard:
-            places.guard.close()
-        return supervisor
 
     def _find(self) -> Client | None:
         """Return a connection to the lab that is up, if one is."""

@@ -5,13 +5,12 @@ its own. This file knows why a kernel may refuse them, and what to do about that
 """
 
 import errno
-import ipaddress
 import os
 import sys
 from pathlib import Path
 
 from lab.inventory import Inventory
-from lab.providers.embedded import Embedded, Places, Refused
+from lab.providers.embedded import Embedded, Refused
 
 _VM_WAY = "the VMs (`vagrant up`) need none of this"
 _PROFILE = "/etc/apparmor.d/push-pull-lab"
@@ -19,14 +18,7 @@ _PROFILE = "/etc/apparmor.d/push-pull-lab"
 
 def provider(inventory: Inventory) -> Embedded:
     """Return the provider for `inventory`; its addresses are used as they are."""
-    return Embedded(
-        name="namespaces",
-        inventory=inventory,
-        isolated=True,
-        prefix=ipaddress.IPv4Network(inventory.network).prefixlen,
-        place=lambda: Places(addresses={m.name: m.address for m in inventory.machines}),
-        explain=explain,
-    )
+    return Embedded(name="namespaces", inventory=inventory, isolated=True, explain=explain)
 
 
 def explain(step: str, number: int) -> Refused:

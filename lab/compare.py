@@ -1,0 +1,240 @@
+"""What was seen on the machines of a run, beside each other; and how two runs differ."""
+
+import re
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lab.records import Event, Message, Record
+from lab.runs import StoredRun
+
+Reader = Callable[[Record], Message | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What belongs side by side: a message where it was sent and where it arrived, or one line.
+
+    Attributes:
+        t: seconds since the run's first record.
+        records: one or two lines; the sender's comes first.
+        note: of a message, `nobody` when no machine printed it, `again` when it had come before,
+            `never sent` when no machine printed that it sent it.
+        event: instead of records, what was done or seen just then.
+    """
+
+    t: float
+    records: tuple[Record, ...] = ()
+    note: str = ""
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """The machines of a run, senders first, and its rows in the order of time."""
+
+    machines: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
+    """Set the machines' logs of a run beside each other.
+
+    Arguments:
+        run: any run, also one that was interrupted or printed nothing.
+        reader: tells which message a line speaks of, if any.
+    """
+    printed = [record for record in run.records if record.stream == "stdout"]
+    messages = [reader(record) for record in printed]
+    start = min((x.t for x in run.records or run.events), default=0.0)
+    rows = [line.row(start) for line in _paired(printed, messages)]
+    rows += [Row(t=event.t - start, event=event) for event in run.events]
+    rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
+    senders = {message.machine for message in messages if message and message.kind == "sent"}
+    machines = sorted(_machines(run), key=lambda name: (name not in senders, _natural(name)))
+    return SideBySide(machines=tuple(machines), rows=tuple(rows))
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line that may yet find its counterpart."""
+
+    record: Record
+    note: str = ""
+    arrived: Record | None = None
+
+    def row(self, start: float) -> Row:
+        records = (self.record, self.arrived) if self.arrived else (self.record,)
+        return Row(t=min(r.t for r in records) - start, records=records, note=self.note)
+
+
+def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> list[_Line]:
+    """Join each message's first arrival to its sending; what is sent twice may arrive twice."""
+    lines: list[_Line] = []
+    on_their_way: defaultdict[int, deque[_Line]] = defaultdict(deque)
+    # All that was sent comes first: a receiver's line may have been captured before the sender's.
+    for record, message in zip(printed, messages, strict=True):
+        if message and message.kind == "sent":
+            lines.append(_Line(record, note="nobody"))
+            on_their_way[message.number].append(lines[-1])
+    known = set(on_their_way)
+    for record, message in zip(printed, messages, strict=True):
+        if message and message.kind == "sent":
+            continue
+        if message is None:
+            lines.append(_Line(record))
+        elif on_their_way[message.number]:
+            line = on_their_way[message.number].popleft()
+            line.arrived, line.note = record, ""
+        else:
+            lines.append(_Line(record, note="again" if message.number in known else "never sent"))
+            known.add(message.number)
+    return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDifference:
+    """How a process's output differs between two runs; `first` is None where it does not.
+
+    Attributes:
+        lines: how many there are in the one run and in the other.
+        first: the first place: its line number, from 1, and the line in both, None past the end.
+    """
+
+    machine: str
+    process: str
+    lines: tuple[int, int]
+    first: tuple[int, str | None, str | None] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """How two runs differ, times left out.
+
+    Attributes:
+        one, other: the names of the runs.
+        logs: each process that both have, machine by machine.
+        only_one, only_other: what only one of them has: machines, or processes of machines.
+        moved: lines that another machine printed in the other run, by (machine, other machine).
+        missing, added: lines that only one or only the other has, on whatever machine.
+        verdicts: each claim whose verdict is not the same, with both; "" where there is none.
+    """
+
+    one: str
+    other: str
+    logs: tuple[LogDifference, ...]
+    only_one: tuple[str, ...]
+    only_other: tuple[str, ...]
+    moved: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    missing: tuple[str, ...]
+    added: tuple[str, ...]
+    verdicts: tuple[tuple[str, str, str], ...]
+
+    @property
+    def verdicts_differ(self) -> bool:
+        """Whether the runs come to different verdicts: that alone is for the exit code."""
+        return bool(self.verdicts)
+
+
+def differences(one: StoredRun, other: StoredRun) -> Differences:
+    """Compare what was printed on stdout in two runs, line by line with times left out."""
+    logs, others = _logs(one), _logs(other)
+    moved, missing, added = _moves(_by_machine(logs), _by_machine(others))
+    both = sorted(logs.keys() & others.keys(), key=_place)
+    return Differences(
+        one=one.path.name,
+        other=other.path.name,
+        logs=tuple(_log_difference(key, logs[key], others[key]) for key in both),
+        only_one=_only(one, logs, other, others),
+        only_other=_only(other, others, one, logs),
+        moved=moved,
+        missing=missing,
+        added=added,
+        verdicts=tuple(_verdict_differences(one, other)),
+    )
+
+
+_Logs = dict[tuple[str, str], list[str]]  # by machine and process: the lines without times
+# A UNIX time with its fraction, of the years 2001 to 2286.
+_TIME = re.compile(r"(?<![\w.])\d{10}\.\d+(?![\w.])")
+
+
+def _logs(run: StoredRun) -> _Logs:
+    logs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in run.records:
+        if record.stream == "stdout":
+            text = f"<{record.length} bytes>" if record.text is None else record.text
+            logs[record.machine, record.process].append(_TIME.sub("<time>", text))
+    return dict(logs)
+
+
+def _by_machine(logs: _Logs) -> dict[str, Counter[str]]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (machine, _), lines in logs.items():
+        counts[machine].update(lines)
+    return counts
+
+
+def _log_difference(key: tuple[str, str], lines: list[str], others: list[str]) -> LogDifference:
+    shorter = min(len(lines), len(others))
+    k = next((k for k in range(shorter) if lines[k] != others[k]), shorter)
+    first = None
+    if k < max(len(lines), len(others)):
+        first = (k + 1, _at(lines, k), _at(others, k))
+    machine, process = key
+    counts = (len(lines), len(others))
+    return LogDifference(machine=machine, process=process, lines=counts, first=first)
+
+
+def _at(lines: list[str], k: int) -> str | None:
+    return lines[k] if k < len(lines) else None
+
+
+_Moves = tuple[dict[tuple[str, str], list[str]], tuple[str, ...], tuple[str, ...]]
+
+
+def _moves(one: dict[str, Counter[str]], other: dict[str, Counter[str]]) -> _Moves:
+    """Return the lines that another machine has, that none has any more, and that are new."""
+    came: defaultdict[str, deque[str]] = defaultdict(deque)
+    for machine, lines in other.items():
+        for line in (lines - one.get(machine, Counter())).elements():
+            came[line].append(machine)
+    moved: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    missing = []
+    for machine, lines in one.items():
+        for line in (lines - other.get(machine, Counter())).elements():
+            if takers := came.get(line):
+                moved[machine, takers.popleft()].append(line)
+            else:
+                missing.append(line)
+    added = [line for line, machines in came.items() for _ in machines]
+    return dict(moved), tuple(missing), tuple(added)
+
+
+def _only(run: StoredRun, logs: _Logs, other: StoredRun, others: _Logs) -> tuple[str, ...]:
+    """Return the machines that only `run` has, and its processes on machines that both have."""
+    machines = _machines(run) - (known := _machines(other))
+    processes = [key for key in sorted(logs.keys() - others.keys(), key=_place) if key[0] in known]
+    return (*sorted(machines, key=_natural), *(f"{p} on {m}" for m, p in processes))
+
+
+def _verdict_differences(one: StoredRun, other: StoredRun) -> Iterable[tuple[str, str, str]]:
+    verdicts, others = ({v["id"]: v["verdict"] for v in run.verdicts or ()} for run in (one, other))
+    for claim in verdicts | others:
+        before, after = verdicts.get(claim, ""), others.get(claim, "")
+        if before != after:
+            yield claim, before, after
+
+
+def _machines(run: StoredRun) -> set[str]:
+    names = {record.machine for record in run.records}
+    return names | {event.machine for event in run.events if event.machine}
+
+
+def _place(key: tuple[str, str]) -> tuple[list[str | int], list[str | int]]:
+    return _natural(key[0]), _natural(key[1])
+
+
+def _natural(name: str) -> list[str | int]:
+    """Return a key for sorting that puts pull-2 before pull-10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,1 @@
+"""What a user sees of a run: the live view, the verdicts, and the words for both."""

@@ -1,0 +1,65 @@
+"""The console that all of a user's screens are printed on: its colours, and rules across it."""
+
+import io
+import os
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green")  # no red:
+ALARM = "bold red"  # that is for what goes wrong, or is broken on purpose
+
+
+class _Console(Console):
+    """A console that goes on without a reader, so that `fab … | head` leaves a whole run behind."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing any more, nor let Python complain of it at its exit."""
+        self.quiet = True
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, self.file.fileno())
+        os.close(devnull)
+
+
+def console_on(file: TextIO) -> Console:
+    """Return a console that shows text as it is: no markup, and colour only where one can see it.
+
+    Rich sees to pipes, NO_COLOR and TERM=dumb; CI systems whose log is a terminal are seen to here.
+    """
+    if isinstance(file, io.TextIOWrapper):
+        file.reconfigure(errors="backslashreplace")  # better than an error for want of UTF-8
+    in_ci = bool(os.environ.get("CI")) and not os.environ.get("FORCE_COLOR")
+    return _Console(
+        file=file,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_terminal=False if in_ci else None,
+    )
+
+
+def colours(machines: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each machine: by its place, so that neighbours differ."""
+    return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(machines)}
+
+
+def print_rule(console: Console, told: str) -> None:
+    """Print what happened as a rule across, between the lines."""
+    dash = "-" if console.options.ascii_only else "─"
+    start = dash * 2
+    rows = Text(told).wrap(console, max(10, console.width - 6))
+    for row in rows:
+        row.rstrip()
+        tail = dash * max(2, console.width - row.cell_len - 5) if row is rows[-1] else ""
+        console.print(Text(f"{start} {row.plain} {tail}", style=ALARM), soft_wrap=True)
+        start = "  "
+
+
+def print_hanging(console: Console, head: Text, body: Text) -> None:
+    """Print `body` beside `head`; its further rows begin where its first one does."""
+    for row in body.wrap(console, max(10, console.width - head.cell_len - 1)):
+        row.rstrip()
+        console.print(Text.assemble(head, row), soft_wrap=True)
+        head = Text(" " * head.cell_len)

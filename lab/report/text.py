@@ -1,0 +1,137 @@
+"""Words for a screen: untrusted text made harmless, events and times told in words."""
+
+import re
+import signal
+import textwrap
+
+from lab.records import Event, Record
+
+# Printable by Unicode's book, yet drawn as nothing: joiners, fillers, variation selectors.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_QUOTED = 24  # characters of a line that an event quotes
+
+
+def harmless(text: str, limit: int) -> str:
+    r"""Return untrusted text as one line that can't do anything to a terminal, and hides nothing.
+
+    Control characters, terminal escapes, marks of direction or of no width, and separators of
+    lines become visible escapes, as `\x1b` or `\u202e`. (A backslash of the text stays as it is.)
+
+    Arguments:
+        text: what a machine printed, or anything.
+        limit: the most characters to show; how many more there were is said after them.
+    """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    room = limit
+    for character in text[:limit]:
+        piece = _visible(character)
+        room -= len(piece)
+        if room < 0:  # an escape is never cut in two
+            break
+        shown.append(piece)
+    rest = len(text) - len(shown)
+    note = f"… ({rest:,} character{'s' * (rest != 1)} more)" if rest else ""
+    return "".join(shown) + note
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and not _UNSEEN.match(character):
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def line_of(record: Record, limit: int) -> str:
+    """Return the record's line for a screen, `limit` characters at most."""
+    if record.text is None:
+        return f"(a line of {record.length:,} bytes: the log has it)"
+    return harmless(record.text, limit)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return sentences broken at spaces only: a path stays in one piece, to be copied."""
+    lines = (harmless(line, 2000) for line in text.split("\n"))
+    return "\n".join(
+        textwrap.fill(line, max(10, width), break_long_words=False, break_on_hyphens=False)
+        for line in lines
+    )
+
+
+def fitted(name: str, width: int) -> str:
+    """Return a name at this width; of one that is too long the end tells more than the start."""
+    name = harmless(name, 100)
+    return name.ljust(width) if len(name) <= width else "…" + name[1 - width :]
+
+
+def duration(seconds: float) -> str:
+    """Return a short time in words: `0.4 ms`, `24 ms`, `1.5 s`."""
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    return f"{seconds * 1000:.2g} ms" if seconds < 0.0995 else f"{seconds * 1000:.0f} ms"
+
+
+class Teller:
+    """Tells what happened, event after event: it remembers what triggered a fault."""
+
+    def __init__(self) -> None:
+        self._trigger: Event | None = None
+
+    def tell(self, event: Event) -> str:
+        """Return the event in words, or "" when a user need not hear of it.
+
+        Those are told that a reader must know of to understand the lines: faults, repairs, and a
+        process that ended badly and by itself.
+        """
+        match event.event:
+            case "trigger":
+                self._trigger = event
+            case "fault":
+                trigger, self._trigger = self._trigger, None
+                return _fault(event, trigger)
+            case "repair":
+                return f"{_word(event, 'repair')} {_who(event)}"
+            case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
+                return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
+        return ""
+
+
+def _fault(event: Event, trigger: Event | None) -> str:
+    told = f"{_word(event, 'fault')} {_who(event)}"
+    delay = event.details.get("trigger_to_effect_s")
+    if trigger and isinstance(delay, int | float):
+        same = (trigger.machine, trigger.process) == (event.machine, event.process)
+        who = "it" if same else trigger.machine or "it"
+        told += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
+    if event.details.get("verified") is False:
+        told += " (not verified: it may not have happened)"
+    return told
+
+
+def _quoted(line: object) -> str:
+    text = str(line or "")
+    more = "…" if len(text) > _QUOTED else ""
+    return f"'{harmless(text[:_QUOTED], 10 * _QUOTED)}{more}'"
+
+
+def _who(event: Event) -> str:
+    names = [harmless(name, 60) for name in (event.process, event.machine) if name]
+    return " on ".join(names) or "the lab"
+
+
+def _word(event: Event, kind: str) -> str:
+    return harmless(str(event.details.get(kind, kind)), 60)
+
+
+def _status(status: object) -> str:
+    if not isinstance(status, int):
+        return "its exit status unknown"
+    number = status - 128  # what a shell reports of a process that a signal ended
+    if number in {known.value for known in signal.Signals}:
+        return f"exit status {status} ({signal.Signals(number).name})"
+    return f"exit status {status}"

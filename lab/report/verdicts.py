@@ -1,0 +1,141 @@
+"""The verdicts of a run on a screen: what failed first and in full, what held in short."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from lab.records import Event
+from lab.report.console import ALARM, console_on, print_hanging
+from lab.report.text import Teller, harmless
+
+_LONGEST_TEXT = 2000  # characters
+_MOST_NAMED = 20  # message numbers
+_MOST_LISTED = 5  # lines, events
+
+Stored = Mapping[str, Any]  # a verdict, as verdicts.json has it
+
+# What may become of a verdict, and how the count calls it.
+_KINDS = {
+    "failed": ("not as expected", ALARM),
+    "not observed": ("not observed", "yellow"),
+    "as expected": ("as expected", "green"),
+    "as known": ("refuted, as known", "green"),
+}
+
+
+def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO) -> None:
+    """Print verdicts as verdicts.json has them: those not as expected first, a count last."""
+    console = console_on(file)
+    kinds = {kind: [v for v in verdicts if _kind(v) == kind] for kind in _KINDS}
+    for verdict in kinds["failed"]:
+        _print_in_full(console, verdict, "✗", ALARM)
+    for verdict in sorted(kinds["not observed"], key=lambda v: bool(v.get("by_chance"))):
+        _print_in_full(console, verdict, "?", "yellow")
+    _print_in_short(console, [v for v in verdicts if _kind(v) in ("as expected", "as known")])
+    console.print(_count(kinds))
+
+
+def _kind(verdict: Stored) -> str:
+    if verdict["verdict"] == "not observed":
+        return "not observed"
+    if verdict["verdict"] != verdict["expected"]:
+        return "failed"
+    return "as known" if verdict["verdict"] == "refuted" else "as expected"
+
+
+def _print_in_full(console: Console, verdict: Stored, mark: str, style: str) -> None:
+    name = Text.assemble((_plain(verdict["id"]), style), *_marks(verdict))
+    print_hanging(console, Text(f"{_sign(console, mark)} ", style), name)
+    for label, text in _rows(verdict):
+        print_hanging(console, Text(f"  {label:<8}  ", style="dim"), Text(text))
+    console.print()
+
+
+def _marks(verdict: Stored) -> Iterator[str]:
+    if verdict.get("by_chance") and verdict["verdict"] == "not observed":
+        yield " (by chance: not counted)"
+    if verdict.get("partial"):
+        yield " (partial: the run was interrupted)"
+
+
+def _rows(verdict: Stored) -> Iterator[tuple[str, str]]:
+    evidence = verdict.get("evidence") or {}
+    because = f": {_plain(verdict['because'])}" if verdict.get("because") else ""
+    yield "claimed", _plain(verdict["statement"])
+    if verdict.get("source"):
+        yield "where", _plain(verdict["source"])
+    yield "expected", f"{verdict['expected']}{because}"
+    yield "seen", f"{verdict['verdict']}: {_plain(verdict['why'])}"
+    if messages := evidence.get("messages"):
+        shown = ", ".join(str(number) for number in messages[:_MOST_NAMED])
+        rest = evidence.get("messages_in_all", len(messages)) - len(messages[:_MOST_NAMED])
+        yield "messages", shown + (f" … and {rest:,} more" if rest > 0 else "")
+    yield from _listed("lines", [_place(record) for record in evidence.get("records", ())])
+    yield from _listed("events", _told(evidence.get("events", ())))
+
+
+def _listed(label: str, rows: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for row in rows[:_MOST_LISTED]:
+        yield label, row
+        label = ""
+    if len(rows) > _MOST_LISTED:
+        yield "", f"… and {len(rows) - _MOST_LISTED:,} more"
+
+
+def _place(record: Stored) -> str:
+    """Return a record's place in the run directory, as editors take it."""
+    suffix = "err" if record["stream"] == "stderr" else "log"
+    return _plain(f"{record['machine']}/{record['process']}.{suffix}:{record['n'] + 1}")
+
+
+def _told(events: Sequence[Stored]) -> list[str]:
+    teller, told = Teller(), []
+    for stored in events:
+        own = {key: stored[key] for key in ("t", "event", "machine", "process") if key in stored}
+        event = Event(**own, details={k: v for k, v in stored.items() if k not in own})
+        words = teller.tell(event) or " ".join(
+            word for word in (event.event, event.machine and f"on {event.machine}") if word
+        )
+        seconds, rest = divmod(event.t, 1)
+        clock = time.strftime("%H:%M:%S", time.gmtime(seconds))
+        told.append(f"{clock}.{int(rest * 1000):03d} UTC  {_plain(words)}")
+    return told
+
+
+def _print_in_short(console: Console, verdicts: Sequence[Stored]) -> None:
+    names = [_plain(verdict["id"]).partition(".")[0] for verdict in verdicts]
+    before = ""
+    for name, verdict in zip(names, verdicts, strict=True):
+        if len(set(names)) > 1 and name != before:
+            console.print(Text(name, style="bold"), soft_wrap=True)
+        before = name
+        statement = Text.assemble(_plain(verdict["statement"]), *_marks(verdict))
+        print_hanging(console, Text(f"{_sign(console, '✓')} ", style="green"), statement)
+        known = "refuted, as known: " if _kind(verdict) == "as known" else ""
+        why = Text.assemble((known, "bold"), (_plain(verdict["why"]), "dim"))
+        print_hanging(console, Text("  "), why)
+    if verdicts:
+        console.print()
+
+
+def _count(kinds: Mapping[str, Sequence[Stored]]) -> Text:
+    total = sum(map(len, kinds.values()))
+    told = Text(f"{total} claim{'s' * (total != 1)}")
+    separator = ": "
+    for kind, found in kinds.items():
+        if found:
+            words, style = _KINDS[kind]
+            told.append(separator).append(f"{len(found)} {words}", style)
+            separator = "; "
+    return told
+
+
+def _sign(console: Console, mark: str) -> str:
+    return {"✓": "+", "✗": "x"}.get(mark, mark) if console.options.ascii_only else mark
+
+
+def _plain(text: object) -> str:
+    return harmless(" ".join(str(text).split()), _LONGEST_TEXT)
