@@ -4,6 +4,13 @@ import sys
 import traceback
 from pathlib import Path
 
+from lab.providers import starting
+
+# The embedded lab's supervisor takes as long to import as Fabric does: on the way to a run it
+# begins first. Where it isn't wanted it ends with this process, unnoticed.
+if "run-experiment" in sys.argv and not {"ssh", "vagrant"} & set(sys.argv):
+    starting.prepare()
+
 from fabric import Config, Executor
 from fabric import __version__ as fabric_version
 from fabric.main import Fab

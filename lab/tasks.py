@@ -6,7 +6,6 @@ from fabric import task
 from invoke import Context
 
 from lab import front
-from lab.providers import starting
 
 _EXPERIMENT = "one experiment, by its name or your own's path; else the article's four"
 _INVENTORY = "the file that names the machines"
@@ -42,8 +41,6 @@ def run_experiment(
     runs: str = "runs",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
-    if provider in ("auto", "namespaces", "loopback"):
-        starting.prepare()  # it imports its modules while we import ours
     from lab import session
 
     call = session.Call(

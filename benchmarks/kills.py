@@ -1,0 +1,93 @@
+"""Three ways to kill a process on a machine when it has printed a line; each returns seconds."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabric import Connection
+
+from lab.connection import connect
+from lab.inventory import load
+from lab.providers.choice import choose
+from lab.remote import Remote
+from lab.runner import connected
+
+_FOLDER = "benchmark"
+_INVENTORY = Path(__file__).parents[1] / "inventory.yaml"
+_PROGRAM = "import os, sys, time; os.write(1, b'7 %d\\n' % os.getpid()); time.sleep(60)"
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine of an embedded lab, and a plain Fabric connection to it."""
+
+    remote: Remote
+    connection: Connection
+
+
+@contextlib.contextmanager
+def one_machine() -> Iterator[Machine]:
+    """Give a machine for as long as the block lasts."""
+    provider = choose("namespaces", load(_INVENTORY), print)
+    with provider.lab(keep=False) as machines, connected(machines) as remotes:
+        remote = next(iter(remotes.values()))
+        remote.deploy(_FOLDER, {})
+        with connect(remote.access) as connection:
+            yield Machine(remote, connection)
+
+
+class _Victim:
+    """A process that has printed a line with its pid, and waits to be killed."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._printed, self._gone = threading.Event(), threading.Event()
+        command = [machine.remote.access.python, "-ISc", _PROGRAM]
+        self.process = machine.remote.start(
+            _FOLDER, command, {}, stdout=self._take, stderr=lambda _: None, ended=self._end
+        )
+        self._printed.wait()
+
+    def _take(self, data: bytes) -> None:
+        if data:
+            self._captured = time.time()
+            self.pid = int(data.split()[1])
+            self._printed.set()
+
+    def _end(self, _: int | None, at: float) -> None:
+        self._ended = at
+        self._gone.set()
+
+    def time_to_end(self) -> float:
+        """Wait for the proof of its end; return the seconds since its line was captured."""
+        self._gone.wait()
+        return self._ended - self._captured
+
+
+def by_lab(machine: Machine) -> float:
+    """As `lab.kill` does: a line on the launcher's standard input."""
+    victim = _Victim(machine)
+    victim.process.signal(9)
+    return victim.time_to_end()
+
+
+def by_fabric(machine: Machine) -> float:
+    """As a user of Fabric would: a command over an open connection, when the line has come."""
+    victim = _Victim(machine)
+    machine.connection.run(f"kill -9 {victim.pid}", hide=True, in_stream=False)
+    return victim.time_to_end()
+
+
+def by_polling(machine: Machine) -> float:
+    """As a harness does that greps a remote log every 0.1 s: see the line late, then kill."""
+    victim = _Victim(machine)
+    threading.Event().wait(
+        random.uniform(0, _POLL_S)
+    )  # where in the pause the line comes is chance
+    machine.connection.run("grep -c localhost /etc/hosts", hide=True, in_stream=False)
+    machine.connection.run(f"kill -9 {victim.pid}", hide=True, in_stream=False)
+    return victim.time_to_end()
