@@ -2,8 +2,9 @@
 
 Deployed to every machine; standard library only, and little of it, as every start waits for it.
 Its standard input first brings what to run, see `order`. Then each line is a number: a signal for
-every process of the program. The end of standard input means that the harness is gone, by its own
-will or not: every process of the program is killed at once.
+every process of the program, 0 being none. The end of standard input means that the harness is
+gone, by its own will or not: every process of the program is killed at once. A wire that died
+brings no end; so is silence longer than LEASE_S, for a harness says something every PULSE_S.
 
 The program inherits standard output and standard error, so what it prints never passes through
 here. As a subreaper the launcher is the parent of every process that the program leaves behind, so
@@ -15,6 +16,10 @@ import ctypes
 import os
 import select
 import signal
+import time
+
+LEASE_S = 30
+PULSE_S = 10
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -99,6 +104,7 @@ def start(argv: "list[str]", env: "dict[str, str]", cwd: str) -> int:
 def watch(program: int, orders: Orders, wake: int) -> int:
     """Pass signals on until no process is left; return the program's exit status."""
     status = 127
+    heard = time.monotonic()
     while True:
         pid = 1
         while pid > 0:
@@ -111,15 +117,26 @@ def watch(program: int, orders: Orders, wake: int) -> int:
                 status = code if code >= 0 else 128 - code
         if orders.ended:
             signal_descendants(signal.SIGKILL)
-        readable, _, _ = select.select([wake] if orders.ended else [wake, 0], [], [])
+        sources = [wake] if orders.ended else [wake, 0]
+        patience = None if orders.ended else max(0.0, heard + LEASE_S - time.monotonic())
+        readable, _, _ = select.select(sources, [], [], patience)
         if wake in readable:
             os.read(wake, 4096)
         if 0 in readable:
-            orders.read()
-            while line := orders.take_line():
-                # Its group can be reached at once, those that left it must be looked for.
-                send(-program, int(line))
-                signal_descendants(int(line), program)
+            heard = time.monotonic()
+            obey(orders, program)
+        elif time.monotonic() >= heard + LEASE_S:
+            orders.ended = True  # for the next round to act on
+
+
+def obey(orders: Orders, program: int) -> None:
+    """Pass on the signals that have come."""
+    orders.read()
+    while line := orders.take_line():
+        if number := int(line):
+            # The program's group can be reached at once; who left it must be looked for.
+            send(-program, number)
+            signal_descendants(number, program)
 
 
 def signal_descendants(number: int, group: int = 0) -> None:

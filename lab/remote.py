@@ -31,6 +31,10 @@ class Remote:
         self.access = access
         self.name = access.machine
         self._connection = connect(access)
+        self._running: list[RemoteProcess] = []
+        self._mutex = threading.Lock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._pulse, daemon=True).start()
 
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
         """Put `files` (their names there, and their paths here) into a new folder below `work`."""
@@ -83,7 +87,10 @@ class Remote:
         with explained(self.access, f"start {argv[-1]}"):
             channel = self._channel(command)
             channel.sendall(launcher.order(list(argv), dict(environment), place))
-        return RemoteProcess(channel, stdout, stderr, ended)
+        process = RemoteProcess(channel, stdout, stderr, ended)
+        with self._mutex:
+            self._running.append(process)
+        return process
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command to exchange lines with; the caller closes the channel."""
@@ -99,7 +106,17 @@ class Remote:
 
     def close(self) -> None:
         """Close the connection; what was started over it ends with it."""
+        self._closed.set()
         self._connection.close()
+
+    def _pulse(self) -> None:
+        """Renew the launchers' leases, see `launcher`."""
+        while not self._closed.wait(launcher.PULSE_S):
+            with self._mutex:
+                self._running = [process for process in self._running if not process.ended]
+                running = list(self._running)
+            for process in running:
+                process.signal(0)
 
     def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport
@@ -109,7 +126,7 @@ class Remote:
 
 
 class RemoteProcess:
-    """A program that runs on a machine under the launcher."""
+    """A program that runs on a machine under the launcher; `ended` when it does no more."""
 
     def __init__(
         self,
@@ -118,8 +135,9 @@ class RemoteProcess:
         stderr: Output,
         ended: Callable[[int | None, float], None],
     ) -> None:
+        self.ended = False
         self._channel = channel
-        self._ended = ended
+        self._on_end = ended
         self._threads = [
             threading.Thread(target=self._pump, args=(channel.recv, stdout), daemon=True),
             threading.Thread(target=self._pump, args=(channel.recv_stderr, stderr), daemon=True),
@@ -128,7 +146,7 @@ class RemoteProcess:
             thread.start()
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of the program's processes; nothing if they're gone."""
+        """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
         with contextlib.suppress(OSError):
             self._channel.sendall(b"%d\n" % number)
 
@@ -150,7 +168,8 @@ class RemoteProcess:
             thread.join()
         status = self._channel.exit_status
         self._channel.close()
-        self._ended(None if status < 0 else status, gone)
+        self.ended = True
+        self._on_end(None if status < 0 else status, gone)
 
 
 def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:
