@@ -24,10 +24,7 @@ class Run:
 
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
-        self._offsets: Mapping[str, float] = {
-            machine: clock["offset_s"]
-            for machine, clock in stored.description.get("clocks", {}).items()
-        }
+        self._clocks: Mapping[str, Mapping[str, float]] = stored.description.get("clocks", {})
         self._of_kind: dict[str, list[Message]] = defaultdict(list)
         for record in stored.records:
             message = reads(record)
@@ -67,12 +64,19 @@ class Run:
         told = self._of_kind["dealt"]
         if not told:
             return {message.number: message.t for message in self.sent}
-        return {m.number: m.t - self._offsets.get(m.machine, 0.0) for m in told}
+        offsets = {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
+        return {m.number: m.t - offsets.get(m.machine, 0.0) for m in told}
+
+    @functools.cached_property
+    def no_order_s(self) -> float:
+        """What is less than this apart has no order: clocks that are compared may both be wrong."""
+        worst = max((clock["uncertainty_s"] for clock in self._clocks.values()), default=0.0)
+        return NO_ORDER_S + 2 * worst
 
     @functools.cached_property
     def senders(self) -> frozenset[str]:
         """The machines that sent."""
-        return frozenset(message.machine for message in self.sent)
+        return frozenset(m.machine for m in (*self.sent, *self._of_kind["dealt"]))
 
     @functools.cached_property
     def receivers(self) -> list[str]:
@@ -108,6 +112,21 @@ class Run:
             e.details["by"] == "itself" and e.details["status"] == 0 for e in exits
         )
 
+    @property
+    def last_known(self) -> float:
+        """The last message whose fate is known: all are when the sender came to its end.
+
+        Else what came after the last receipt may have been on its way, or was never to be sent.
+        """
+        return float("inf") if self.sent_all else max(self.takers, default=-1)
+
+    def sender_side(self, own: Event) -> Event | None:
+        """Return the handshake that the sender's library reported of a receiver's connection.
+
+        The two ends don't name each other, but tell of it at the same time.
+        """
+        return min(self.connections, key=lambda event: abs(event.t - own.t), default=None)
+
     def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
         """Return the planned numbers that were dealt after `start` and before `end`.
 
@@ -116,10 +135,10 @@ class Run:
         """
         if not self.dealt:
             return []
-        by_start = [n for n, t in self.dealt.items() if t <= start + NO_ORDER_S]
-        after_end = [n for n, t in self.dealt.items() if t >= end - NO_ORDER_S]
+        by_start = [n for n, t in self.dealt.items() if t <= start + self.no_order_s]
+        by_end = [n for n, t in self.dealt.items() if t >= end - self.no_order_s]
         first = max(by_start, default=-1) + 1
-        last = min(after_end, default=len(self.planned)) - 1
+        last = min(min(by_end, default=len(self.planned)) - 1, self.last_known)
         return [n for n in self.planned if first <= n <= last]
 
 
@@ -127,21 +146,21 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
     sent = Counter(message.number for message in run.sent)
     unsent = [n for n in numbers if n not in sent]
-    if unsent and not run.sent_all:
-        return Verdict.not_observed(f"The sender did not come to send {listed(unsent)}.")
     problems = {
-        "never sent": unsent,
-        "sent twice": [n for n in numbers if sent[n] > 1],
-        "received by nobody": [n for n in numbers if n in sent and not run.takers.get(n)],
-        "received twice": [n for n in numbers if len(run.takers.get(n, [])) > 1],
-        "received but never sent": sorted(set(run.takers) - set(sent)),
+        "never sent": unsent if run.sent_all else [],
+        "sent twice": [n for n in sent if sent[n] > 1],
+        "received by nobody": [n for n in sent if n <= run.last_known and not run.takers.get(n)],
+        "received twice": [n for n, takers in run.takers.items() if len(takers) > 1],
+        "received but never sent": run.takers.keys() - sent.keys(),
     }
-    found = {name: wrong for name, wrong in problems.items() if wrong}
+    found = {name: sorted(wrong) for name, wrong in problems.items() if wrong}
     if found:
         why = "; ".join(f"{listed(wrong)} {_was(wrong)} {name}" for name, wrong in found.items())
         return Verdict.refuted(
             _sentence(why), messages=sorted({n for w in found.values() for n in w})
         )
+    if unsent:
+        return Verdict.not_observed(f"The sender did not come to send {listed(unsent)}.")
     if not numbers:
         return Verdict.not_observed("No message was sent.")
     why = f"{_count(len(numbers))} came, each to one machine: {shares(run, numbers)}."
@@ -172,30 +191,32 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
     )
 
 
-def strict_turns(run: Run, numbers: Sequence[int], machines: int) -> Verdict:
-    """`numbers` went to `machines` machines in turns that never change."""
-    if len(numbers) <= machines:
+def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
+    """`numbers` went to all of the machines in turns that never change."""
+    size = len(machines)
+    if len(numbers) <= size:
         return Verdict.not_observed(
-            f"Only {_count(len(numbers))} came after all {machines} were connected."
+            f"{_count(len(numbers))} came after all {size} were connected: too few to tell."
         )
     order = [(run.takers.get(n) or ["nobody"])[0] for n in numbers]
-    round_one = order[:machines]
-    if len(set(round_one)) < machines:
+    turn = order[:size]
+    if set(turn) != set(machines):
         return Verdict.refuted(
-            f"Messages {listed(numbers[:machines])} went to {joined(round_one)}: not to"
-            f" {machines} machines.",
-            messages=numbers[:machines],
+            _sentence(
+                f"{listed(numbers[:size])} went to {joined(turn)}, not to all {size} machines"
+            ),
+            messages=numbers[:size],
         )
-    wrong = [n for n, i in zip(numbers, range(len(order)), strict=True)
-             if order[i] != round_one[i % machines]]  # fmt: skip
+    wrong = [i for i, machine in enumerate(order) if machine != turn[i % size]]
     if wrong:
-        i = numbers.index(wrong[0])
-        turn = round_one[i % machines]
+        i = wrong[0]
         return Verdict.refuted(
-            f"Message {wrong[0]} went to {order[i]}, though it was {turn}'s turn.", messages=wrong
+            f"Message {numbers[i]} went to {order[i]}, though it was {turn[i % size]}'s turn.",
+            messages=[numbers[i] for i in wrong],
         )
-    turn = ", ".join(round_one)
-    return Verdict.holds(f"From message {numbers[0]} on the turn is {turn}.", messages=numbers)
+    return Verdict.holds(
+        f"From message {numbers[0]} on the turn is {', '.join(turn)}.", messages=numbers
+    )
 
 
 def first_in_a_row(run: Run) -> int:

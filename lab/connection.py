@@ -7,6 +7,8 @@ Nagle's algorithm on, which costs 40 ms a command.
 
 import base64
 import contextlib
+import logging
+import os
 import socket
 from collections.abc import Iterator
 from io import StringIO
@@ -24,6 +26,9 @@ ANSWER_TIMEOUT_S = 30
 _KEEPALIVE_S = 5
 _USERS_KNOWN_HOSTS = Path("~/.ssh/known_hosts")
 
+# Paramiko logs tracebacks of what it raises as well; the user gets one message, ours.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
 
 def connect(access: Access) -> Connection:
     """Open a connection to a machine; LabError with cause and cure where that can't be done.
@@ -31,6 +36,8 @@ def connect(access: Access) -> Connection:
     A machine whose host key the provider doesn't know is one of the user's: their ssh_config
     counts for it (jump hosts too), and the key must stand in their known_hosts.
     """
+    # Paramiko asks for the user's name, which one of a container (`docker run -u`) may not have.
+    os.environ.setdefault("LOGNAME", str(os.getuid()))
     config = Config(lazy=True)
     if access.host_key is None:
         config.load_ssh_config()

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.errors import ExitCode, LabError
+from lab.inventory import Inventory
+from lab.providers.state import PROJECT
 
 _MOST_MESSAGES = 10_000_000
 _LONGEST_INTERVAL_S = 3600
+_INVENTORY = "inventory.yaml"
 
 
 def exits(task: Callable[..., int | None]) -> Callable[..., None]:
@@ -92,11 +95,15 @@ def options(flag: str, texts: Sequence[str]) -> list[str]:
     return list(texts)
 
 
-def inventory(path: str, roles: Sequence[str] = ()) -> Any:
-    """Return the inventory in a file; LabError for its mistakes, a missing role among them."""
+def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
+    """Return the inventory in a file; LabError for its mistakes, a missing role among them.
+
+    Without a path it is the one in the current folder, else the lab's own.
+    """
     from lab.inventory import load
 
-    return load(Path(path), roles=roles)
+    here = Path(_INVENTORY)
+    return load(Path(path) if path else here if here.exists() else PROJECT / here, roles=roles)
 
 
 def _interrupt(*_: Any) -> NoReturn:

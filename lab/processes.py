@@ -110,6 +110,8 @@ class Process:
         return take
 
     def _on_end(self, status: int | None, gone: float) -> None:
+        if status is None and self.blame == "itself":
+            self._watch.trouble = self._watch.trouble or _lost(self.machine)
         self.status, self.ended_at = status, gone
         self._watch.event(
             Event(
@@ -121,6 +123,14 @@ class Process:
             )
         )
         self._watch.tell()
+
+
+def _lost(machine: str) -> LabError:
+    return LabError(
+        "the connection broke in the midst of the run",
+        where=f"machine {machine}",
+        cure="is it up, is the way to it? `fab check` tells; what was captured is kept",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,10 @@ class Remote:
             _make_folders(sftp, target)
             for name, path in {"launcher.py": Path(launcher.__file__), **files}.items():
                 _make_folders(sftp, posixpath.dirname(posixpath.join(target, name)))
-                sftp.putfo(path.open("rb"), posixpath.join(target, name), confirm=False)
+                with path.open("rb") as file:
+                    sftp.putfo(file, posixpath.join(target, name), confirm=False)
+                if path.suffix != ".py":  # it is executed by itself
+                    sftp.chmod(posixpath.join(target, name), 0o700)
 
     def read(self, path: str) -> str:
         """Return the text of a file of the machine, such as one of /proc."""

@@ -59,12 +59,13 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Where a run is, what its claims came to, and the exit code that stands for it."""
+    """Where a run is, what its claims came to or what spoiled it, and its exit code."""
 
     path: Path
-    verdicts: Sequence[Mapping[str, Any]]
     code: ExitCode
-    note: str
+    verdicts: Sequence[Mapping[str, Any]] = ()
+    note: str = ""
+    error: LabError | None = None
 
 
 @contextlib.contextmanager
@@ -85,37 +86,33 @@ def connected(machines: Mapping[str, Access]) -> Iterator[dict[str, Remote]]:
 def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Result:
     """Run one experiment and judge it; whatever happens, what was captured stays.
 
-    A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. Raises LabError for a
-    machine or program that fails. Any other exception is a bug of ours: its traceback is in the
-    run directory.
+    A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
+    program spoiled has an error and no verdicts. Raises LabError where no run directory can be
+    made. Any other exception is a bug of ours: its traceback is in the run directory.
     """
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
-    state, note = "interrupted", ""
+    state = "interrupted"
     try:
-        try:
-            note = _deploy_and_play(wish, remotes, view, directory)
-            state = "finished"
-        except KeyboardInterrupt:
-            note = "interrupted: these verdicts are of a part of the run"
-        partial = state != "finished"
-        verdicts = judge(runs.load(directory.path), wish.experiment, partial=partial)
+        note, interrupted = _deploy_and_play(wish, remotes, view, directory)
+        verdicts = judge(runs.load(directory.path), wish.experiment, partial=interrupted)
         directory.write_verdicts(verdicts)
+        state = "interrupted" if interrupted else "finished"
     except LabError as error:
         directory.update(error=str(error))
-        raise
+        return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
     except Exception:
         directory.attach("traceback.txt", traceback.format_exc())
         raise
     finally:
         directory.finish(state)
-    code = ExitCode.INTERRUPTED if partial else exit_code(verdicts)
-    return Result(path=directory.path, verdicts=verdicts, code=code, note=note)
+    code = ExitCode.INTERRUPTED if interrupted else exit_code(verdicts)
+    return Result(path=directory.path, verdicts=verdicts, note=note, code=code)
 
 
 def _deploy_and_play(
     wish: Wish, remotes: Mapping[str, Remote], view: View, directory: RunDirectory
-) -> str:
-    """Return a note on what went otherwise than the scenario wanted, if anything did."""
+) -> tuple[str, bool]:
+    """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
     clocks = _prepare(
         remotes, directory.path.name, {p.path.name: p.path for p in programs.values()}
@@ -135,7 +132,9 @@ def _deploy_and_play(
     )
     view.experiment(wish.experiment.name, wish.experiment.summary, wish.planned_s)
     try:
-        return _play(wish.experiment, lab)
+        return _play(wish.experiment, lab), False
+    except KeyboardInterrupt:
+        return "interrupted: these verdicts are of a part of the run", True
     finally:
         with _uninterrupted():
             lab.stop()

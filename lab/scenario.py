@@ -18,6 +18,7 @@ PORT = 1234
 READY_TIMEOUT_S = 30
 QUIET_AT_LEAST_S = 0.5
 _GRACE_S = 2.0
+_NOT_STARTED = 127  # the launcher's status, and a shell's, for a command that can't be run
 
 
 class TriggerMissed(Exception):
@@ -123,8 +124,11 @@ class Lab:
         """Wait for the end of the run, then end what still runs, gently first.
 
         The end is when every message is accounted for, or when all has been quiet for long enough
-        that none can be on its way.
+        that none can be on its way. Raises LabError for a program that could not be started.
         """
+        for process in self.processes:
+            if process.status == _NOT_STARTED and process.blame == "itself":
+                raise _not_ready(process, in_time=True)
         quiet_s = max(QUIET_AT_LEAST_S, 2 * self.interval)
         self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
         self.stop()
@@ -135,10 +139,10 @@ class Lab:
         for process in running:
             process.blame = "harness"
             process.signal(signal.SIGTERM)
-        if not self.watch.all_within(_GRACE_S, lambda: all(p.ended for p in running)):
+        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
             for process in running:
                 process.end()
-            self.watch.all_within(_GRACE_S, lambda: all(p.ended for p in running))
+            self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
 
     def _machines(self, where: str | Sequence[str]) -> list[str]:
         if not isinstance(where, str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import catalogue, runner
-from lab.errors import ExitCode, LabError, worst
+from lab.errors import ExitCode, worst
 from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
 from lab.front import show_error
@@ -61,15 +61,15 @@ def run(call: Call) -> ExitCode:
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
     with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
-        results, codes = _run_all(call, found, remotes)
+        results = _run_all(call, found, remotes)
     _show(call, results, never_ran)
-    return worst(codes)
+    return worst(result.code for result in results)
 
 
 def _run_all(
     call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
-) -> tuple[list[Result], list[ExitCode]]:
-    results, codes = [], []
+) -> list[Result]:
+    results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment in found.items():
         wish = Wish(
@@ -80,17 +80,12 @@ def _run_all(
             call=call_id,
             command=call.command(name),
         )
-        try:
-            result = _run_seen(wish, remotes, call.runs)
-        except LabError as error:
+        results.append(_run_seen(wish, remotes, call.runs))
+        if error := results[-1].error:
             show_error(error)
-            codes.append(ExitCode.MISTAKE)
-            continue
-        results.append(result)
-        codes.append(result.code)
-        if result.code == ExitCode.INTERRUPTED:
+        if results[-1].code == ExitCode.INTERRUPTED:
             break
-    return results, codes
+    return results
 
 
 def _run_seen(wish: Wish, remotes: Mapping[str, Remote], runs: Path) -> Result:
@@ -106,9 +101,10 @@ def _show(call: Call, results: Sequence[Result], never_ran: bool) -> None:
         if result.note:
             print(f"{result.path.name}: {result.note}")
     verdicts = [verdict for result in results for verdict in result.verdicts]
-    show_verdicts(verdicts, file=sys.stdout)
-    if never_ran and verdicts:
-        _greet_newcomer(verdicts)
+    if verdicts:
+        show_verdicts(verdicts, file=sys.stdout)
+        if never_ran:
+            _greet_newcomer(verdicts)
     for result in results:
         print(f"run:   {result.path}")
     print(f"again: {call.command(call.experiment)}")

@@ -8,11 +8,10 @@ from invoke import Context
 from lab import front
 
 _EXPERIMENT = "one experiment, by its name or your own's path; else the article's four"
-_INVENTORY = "the file that names the machines"
+_INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, namespaces, loopback or ssh"
 _RUNS = "the folder of the run directories"
-_HERE = "inventory.yaml"
 
 
 @task(
@@ -33,7 +32,7 @@ def run_experiment(
     _: Context,
     experiment: str = "",
     provider: str = "auto",
-    inventory: str = _HERE,
+    inventory: str = "",
     count: str = "",
     interval: str = "",
     set: list[str] | None = None,
@@ -75,7 +74,7 @@ def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") ->
 
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
-def up(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
+def up(_: Context, provider: str = "auto", inventory: str = "") -> None:
     """Bring the lab up by hand, to stay until `fab down`."""
     from lab import by_hand
 
@@ -84,7 +83,7 @@ def up(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
 
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
-def down(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
+def down(_: Context, provider: str = "auto", inventory: str = "") -> None:
     """Take down the lab that `fab up` or --keep left up."""
     from lab import by_hand
 
@@ -93,7 +92,7 @@ def down(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
 
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
-def status(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
+def status(_: Context, provider: str = "auto", inventory: str = "") -> None:
     """Show each machine's address and state."""
     from lab import by_hand
 
@@ -102,7 +101,7 @@ def status(_: Context, provider: str = "auto", inventory: str = _HERE) -> None:
 
 @task(help={"machine": _MACHINE, "provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
-def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = _HERE) -> None:
+def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -> None:
     """Open a shell on a machine of the lab that is up."""
     from lab import by_hand
 
@@ -129,7 +128,7 @@ def experiments(_: Context) -> None:
 
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
-def check(_: Context, provider: str = "auto", inventory: str = _HERE) -> int:
+def check(_: Context, provider: str = "auto", inventory: str = "") -> int:
     """Say whether this computer and each machine is fit; if not, why and what to do."""
     from lab import fitness
 

@@ -110,6 +110,11 @@ class Watch:
                 raise self.trouble
             return result
 
+    def settled_within(self, timeout: float, done: Callable[[], bool]) -> bool:
+        """Wait as `all_within` does, whatever trouble there is: what runs must be ended."""
+        with self._news:
+            return self._news.wait_for(done, timeout)
+
     def tell(self) -> None:
         """Wake whoever waits, after something changed that they look at."""
         with self._news:

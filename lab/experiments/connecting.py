@@ -9,18 +9,27 @@ second one comes, the first is served once more before the turn reaches it.
 from dataclasses import dataclass
 
 from lab import claims
-from lab.claims import NO_ORDER_S, Run
+from lab.claims import Run
 from lab.records import Event
 from lab.verdict import Verdict
+
+_NO_BEGINNING = "No second machine connected, or message 0 came nowhere."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alone:
-    """The first machine was alone for `messages` messages, until `until`; or that can't be told."""
+    """For how many messages the first machine was alone, until the event `until`.
 
-    messages: int
+    At least `fewest` and at most `most`: they differ where one was dealt so close to the event
+    that their order can't be told.
+    """
+
+    fewest: int
+    most: int
     until: Event
-    certain: bool
+
+    def __str__(self) -> str:
+        return str(self.most) if self.fewest == self.most else f"{self.fewest} or {self.most}"
 
 
 def alone(run: Run) -> Alone | None:
@@ -29,44 +38,61 @@ def alone(run: Run) -> Alone | None:
         return None
     second = run.connections[1]
     return Alone(
-        messages=sum(t < second.t for t in run.dealt.values()),
+        fewest=sum(t <= second.t - run.no_order_s for t in run.dealt.values()),
+        most=sum(t < second.t + run.no_order_s for t in run.dealt.values()),
         until=second,
-        certain=all(abs(t - second.t) >= NO_ORDER_S for t in run.dealt.values()),
     )
+
+
+def once_all_are_connected(run: Run) -> list[int]:
+    """Return the messages that were dealt after the last receiver's connection."""
+    machines = len(run.receivers)
+    if len(run.connections) < machines or machines < 2:
+        return []
+    return run.dealt_between(run.connections[machines - 1].t)
+
+
+def each_gets_some(run: Run) -> Verdict:
+    """Each machine got a message, if so many were dealt that all must have had their turn."""
+    shares = claims.shares(run, run.planned)
+    idle = [machine for machine in run.receivers if not run.by(machine)]
+    if len(run.receivers) > 1 and run.received and not idle:
+        return Verdict.holds(f"Each got some: {shares}.")
+    if len(once_all_are_connected(run)) < len(run.receivers):
+        return Verdict.not_observed(
+            f"Too few messages were sent when all were connected: {shares}.",
+            events=run.connections,
+        )
+    return Verdict.refuted(f"{claims.joined(idle)} got none: {shares}.", events=run.connections)
 
 
 def turns_once_all_are_connected(run: Run) -> Verdict:
     """Strict turns over all receivers, from the first message dealt after the last connection."""
-    machines = len(run.receivers)
-    if len(run.connections) < machines or machines < 2:
-        return Verdict.not_observed(
-            f"{len(run.connections)} of {machines} machines were seen to connect.",
-            events=run.connections,
-        )
-    last = run.connections[machines - 1]
-    return claims.strict_turns(run, run.dealt_between(last.t), machines)
+    return claims.strict_turns(run, once_all_are_connected(run), run.receivers)
 
 
 def pair_at_the_start(run: Run) -> Verdict:
-    """The first two messages went to one machine."""
+    """The first two messages went to one machine, if a second one connected between them."""
     first = alone(run)
     row = claims.first_in_a_row(run)
     if first is None or row == 0:
-        return Verdict.not_observed("No second machine connected, or message 0 came nowhere.")
-    if first.certain and first.messages != 1:
-        when = "before message 0" if first.messages == 0 else f"after message {first.messages - 1}"
-        return Verdict.not_observed(f"The second machine connected {when}.", events=[first.until])
+        return Verdict.not_observed(_NO_BEGINNING)
+    if not first.fewest <= 1 <= first.most:
+        when = f"after message {first.fewest - 1}" if first.fewest else "before message 0"
+        return Verdict.not_observed(
+            f"The second machine connected {when}, not between 0 and 1.", events=[first.until]
+        )
     if row >= 2:
         return Verdict.holds(
             f"{run.takers[0][0]} got the first {row}.", messages=range(row), events=[first.until]
         )
-    if not first.certain:
+    if first.fewest == 0 or not _ended(run, row):
         return Verdict.not_observed(
-            "The second machine connected so close to a message that their order can't be told.",
+            "The second machine may have connected before message 0 was dealt.",
             events=[first.until],
         )
     return Verdict.refuted(
-        f"The second machine connected after message 0, and yet got message {row}.",
+        "The second machine connected after message 0, and yet the first did not get message 1.",
         messages=range(row + 1),
         events=[first.until],
     )
@@ -77,48 +103,44 @@ def one_more_than_alone(run: Run) -> Verdict:
     first = alone(run)
     row = claims.first_in_a_row(run)
     if first is None or row == 0:
-        return Verdict.not_observed("No second machine connected, or message 0 came nowhere.")
-    if not first.certain:
-        return Verdict.not_observed(
-            "The second machine connected so close to a message that their order can't be told.",
-            events=[first.until],
-        )
-    k = first.messages
-    if k + 1 >= len(run.planned):
-        return Verdict.not_observed(f"The first machine was alone for all {k} messages.")
-    seen = f"alone for {k}, it got {row} in a row"
-    if row != k + 1:
-        return Verdict.refuted(f"{run.takers[0][0]} broke it: {seen}.", messages=range(row + 1))
-    return Verdict.holds(
-        f"{run.takers[0][0]}: {seen}.", messages=range(row), events=run.connections[:2]
-    )
+        return Verdict.not_observed(_NO_BEGINNING)
+    seen = f"{run.takers[0][0]} was alone for {first}, and got {row} in a row"
+    if row > first.most + 1 or (row < first.fewest + 1 and _ended(run, row)):
+        return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until])
+    if first.fewest < first.most or not _ended(run, row):
+        return Verdict.not_observed(f"It can't be told: {seen}.", events=[first.until])
+    return Verdict.holds(f"{seen}.", messages=range(row), events=run.connections[:2])
 
 
 def second_was_missing(run: Run) -> Verdict:
-    """The last message of the first machine's row was dealt before a second one was connected."""
+    """The second of the first machine's two messages was dealt before another was connected."""
     first = alone(run)
     row = claims.first_in_a_row(run)
-    if first is None or row < 2 or row - 1 not in run.dealt:
+    if first is None or row != 2 or 1 not in run.dealt:
         return Verdict.not_observed(
-            "No machine got two in a row at the start, so nothing is to explain."
+            f"The first machine got {row} in a row, not two, so nothing is to explain."
         )
-    last = row - 1
-    early = run.dealt[last] - first.until.t
-    if abs(early) < NO_ORDER_S:
+    early = run.dealt[1] - first.until.t
+    if abs(early) < run.no_order_s:
         return Verdict.not_observed(
-            f"Message {last} left within {NO_ORDER_S * 1000:.0f} ms of the second connection.",
+            "Message 1 left just when the second machine connected: the order can't be told.",
             events=[first.until],
         )
     if early < 0:
         return Verdict.holds(
-            f"Message {last} left {-early:.3f} s before the second machine connected.",
-            messages=[last],
+            f"Message 1 left {-early:.3f} s before the second machine connected.",
+            messages=[1],
             events=[first.until],
         )
     return Verdict.refuted(
-        f"The second machine had been connected for {early:.3f} s when message {last} left, and"
-        f" still it went to {run.takers[last][0]}: libzmq's turn had wrapped back to the first"
+        f"The second machine had been connected for {early:.3f} s when message 1 left, and"
+        f" still it went to {run.takers[1][0]}: libzmq's turn had wrapped back to the first"
         " connection before the second one was put behind it.",
-        messages=range(row),
+        messages=range(2),
         events=run.connections[:2],
     )
+
+
+def _ended(run: Run, row: int) -> bool:
+    """Whether the message after the first `row` was dealt, and what became of it is known."""
+    return row in run.dealt and row <= run.last_known

@@ -1,6 +1,7 @@
 """What leaving and coming back does to the messages: the judges of several experiments' claims."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lab import claims
 from lab.claims import Run
@@ -8,22 +9,50 @@ from lab.records import Event
 from lab.verdict import Verdict
 
 _NO_FAULT = "Nobody was killed in time, or it couldn't be verified."
+_NO_ARRIVAL = "No machine was started and connected while messages were sent."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A machine that connected while messages were sent, as the libraries of both ends told it.
+
+    Either may tell it late. So what was sent before the `first` of the two was sent without the
+    machine, and what was sent after the `last` with it.
+    """
+
+    machine: str
+    first: Event
+    last: Event
+
+
+def ordered(fault: Event) -> float:
+    """When the fault was ordered; its event is when it was in effect."""
+    return fault.t - float(fault.details["took_s"])
 
 
 def noticed(run: Run) -> Event | None:
     """The sender's library saw a connection end, after the fault was ordered."""
-    fault = run.fault
-    if fault is None:
+    if run.fault is None:
         return None
-    ordered = fault.t - fault.details["took_s"]
-    ends = run.events("disconnected", by=run.senders)
-    return next((event for event in ends if event.t >= ordered - claims.NO_ORDER_S), None)
+    since = ordered(run.fault) - run.no_order_s
+    return next((e for e in run.events("disconnected", by=run.senders) if e.t >= since), None)
 
 
-def returned(run: Run) -> Event | None:
-    """The sender's library saw a connection begin, after it had seen one end."""
-    end = noticed(run)
-    return next((e for e in run.connections if end is not None and e.t > end.t), None)
+def returned(run: Run) -> Arrival | None:
+    """The machine that the fault hit, when a further life of its program connected."""
+    fault = run.fault
+    if fault is None or noticed(run) is None:
+        return None
+    of_it = run.events("connected", by=[fault.machine])
+    return _arrival(run, next((e for e in of_it if e.process != fault.process), None))
+
+
+def late_one(run: Run) -> Arrival | None:
+    """The machine that was started while messages were sent."""
+    starts = run.events("start", by=run.receivers)
+    if not starts or not run.dealt or starts[-1].t < min(run.dealt.values()):
+        return None
+    return _arrival(run, next(iter(run.events("connected", by=[starts[-1].machine])), None))
 
 
 def after_the_fault(run: Run) -> list[int]:
@@ -33,103 +62,44 @@ def after_the_fault(run: Run) -> list[int]:
 
 
 def while_it_is_gone(run: Run) -> list[int]:
-    """What was sent between the end of a connection and the next one's beginning."""
+    """What was sent when the sender knew that it was gone, until it came back (if it did)."""
     end, back = noticed(run), returned(run)
-    return [] if end is None or back is None else run.dealt_between(end.t, back.t)
+    if end is None:
+        return []
+    return run.dealt_between(end.t, back.first.t if back else float("inf"))
 
 
 def in_flight(run: Run) -> list[int]:
-    """What was dealt after the fault was ordered and before the sender knew of it."""
+    """What was dealt before the sender knew of the fault, and had not come when it was ordered."""
     fault, end = run.fault, noticed(run)
     if fault is None or end is None:
         return []
-    ordered = fault.t - fault.details["took_s"]
-    return [n for n, t in run.dealt.items() if ordered <= t <= end.t + claims.NO_ORDER_S]
+    came = {m.number for m in run.received if m.t < ordered(fault)}
+    return [n for n, t in run.dealt.items() if t <= end.t + run.no_order_s and n not in came]
 
 
 def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` went to a machine that the fault did not hit."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
-    if not numbers:
-        return _nothing_sent(run)
     survivors = [machine for machine in run.receivers if machine != run.fault.machine]
-    if (unsent := _unsent(run, numbers)) is not None:
-        return unsent
-    return claims.all_taken(run, numbers, by=survivors)
+    return _unsent(run, numbers) or claims.all_taken(run, numbers, by=survivors)
 
 
 def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` came; those in flight are named apart."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
-    if not numbers:
-        return _nothing_sent(run)
-    if (unsent := _unsent(run, numbers)) is not None:
-        return unsent
-    verdict = claims.all_taken(run, numbers, by=run.receivers)
-    flying = in_flight(run)
-    lost = [n for n in flying if not run.takers.get(n)]
+    verdict = _unsent(run, numbers) or claims.all_taken(run, numbers, by=run.receivers)
     if verdict.outcome != "holds":
         return verdict
-    apart = f"; in flight at the kill: {len(flying)}, of which lost: {len(lost)}"
+    flying = in_flight(run)
+    lost = [n for n in flying if not run.takers.get(n)]
+    apart = f"in flight at the kill: {len(flying)}, of which lost: {len(lost)}"
     return Verdict.holds(
-        f"All {len(numbers)} messages from {numbers[0]} on came{apart}.",
+        f"{claims.listed(numbers).capitalize()} came; {apart}.",
         messages=numbers,
         events=[run.fault],
-    )
-
-
-def late_one(run: Run) -> tuple[str, Event] | None:
-    """The machine that was started while messages were sent, and its connection."""
-    starts = [event for event in run.events("start") if event.machine in run.receivers]
-    if not starts or not run.dealt or starts[-1].t < min(run.dealt.values()):
-        return None
-    connection = next((e for e in run.connections if e.t > starts[-1].t), None)
-    return None if connection is None else (starts[-1].machine, connection)
-
-
-def late_connection(run: Run) -> Event | None:
-    """The connection of the machine that was started while messages were sent."""
-    late = late_one(run)
-    return None if late is None else late[1]
-
-
-def all_before_the_late_one(run: Run) -> Verdict:
-    """What was dealt before the late machine connected went to the others."""
-    late = late_one(run)
-    if late is None:
-        return Verdict.not_observed(
-            "No machine was started and connected while messages were sent."
-        )
-    machine, connection = late
-    numbers = run.dealt_between(float("-inf"), connection.t)
-    if (unsent := _unsent(run, numbers)) is not None:
-        return unsent
-    return claims.all_taken(run, numbers, by=[m for m in run.receivers if m != machine])
-
-
-def turns_after(run: Run, connection: Event | None) -> Verdict:
-    """Strict turns over all receivers from a connection on."""
-    if connection is None:
-        return Verdict.not_observed("No machine connected while messages were sent.")
-    return claims.strict_turns(run, run.dealt_between(connection.t), len(run.receivers))
-
-
-def connected_by_itself(run: Run, connection: Event | None) -> Verdict:
-    """The sender was started once and said once that it was ready; the connection just came."""
-    if connection is None:
-        return Verdict.not_observed("No machine connected while messages were sent.")
-    started, ready = run.events("start", by=run.senders), run.events("ready", by=run.senders)
-    if len(started) > len(run.senders) or len(ready) > len(run.senders):
-        return Verdict.refuted(
-            f"The sender was started {len(started)} times and ready {len(ready)} times.",
-            events=[*started, *ready],
-        )
-    return Verdict.holds(
-        f"{claims.joined(sorted(run.senders))} was started once and then only sent; the connection"
-        f" came {connection.t - started[0].t:.2f} s later, by the library alone.",
-        events=[*started, connection],
     )
 
 
@@ -138,14 +108,51 @@ def none_comes_twice(run: Run) -> Verdict:
     return Verdict.not_observed(_NO_FAULT) if run.fault is None else claims.never_twice(run)
 
 
-def _nothing_sent(run: Run) -> Verdict:
-    if noticed(run) is None:
-        return Verdict.not_observed("The sender's library did not report the end of a connection.")
-    return Verdict.not_observed("Nothing was sent in that time.")
+def all_before(run: Run, late: Arrival | None) -> Verdict:
+    """What was dealt before the late machine connected went to the others."""
+    if late is None:
+        return Verdict.not_observed(_NO_ARRIVAL)
+    numbers = run.dealt_between(float("-inf"), late.first.t)
+    others = [machine for machine in run.receivers if machine != late.machine]
+    return _unsent(run, numbers) or claims.all_taken(run, numbers, by=others)
+
+
+def turns_after(run: Run, late: Arrival | None) -> Verdict:
+    """Strict turns over all receivers since the late machine connected."""
+    if late is None:
+        return Verdict.not_observed(_NO_ARRIVAL)
+    return claims.strict_turns(run, run.dealt_between(late.last.t), run.receivers)
+
+
+def connected_by_itself(run: Run, late: Arrival | None) -> Verdict:
+    """Each program was started once, the sender got ready once; the connection just came."""
+    if late is None:
+        return Verdict.not_observed(_NO_ARRIVAL)
+    started, ready = run.events("start"), run.events("ready", by=run.senders)
+    if len(started) > len({e.machine for e in started}) or len(ready) > len(run.senders):
+        return Verdict.refuted(
+            "A program was started a second time, or the sender made itself ready again.",
+            events=[*started, *ready],
+        )
+    return Verdict.holds(
+        f"{claims.joined(sorted(run.senders))} was started and bound once, then only sent;"
+        f" {late.machine} connected by the library alone.",
+        events=[*ready, late.last],
+    )
+
+
+def _arrival(run: Run, own: Event | None) -> Arrival | None:
+    there = None if own is None else run.sender_side(own)
+    if own is None or there is None:
+        return None
+    first, last = sorted((own, there), key=lambda event: event.t)
+    return Arrival(machine=own.machine, first=first, last=last)
 
 
 def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
-    """A message that should have been sent and wasn't says something of the sender, or nothing."""
+    """What hinders a judgement of `numbers`: there are none, or the sender left some out."""
+    if not numbers:
+        return Verdict.not_observed("Nothing was sent in the time that this speaks of.")
     sent = {message.number for message in run.sent}
     missing = [n for n in numbers if n not in sent]
     if not missing:

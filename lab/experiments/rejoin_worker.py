@@ -19,12 +19,12 @@ def rejoin_worker(lab: Lab) -> None:
 
 @claim("Until the second machine is on, the first gets every message.")
 def others_get_all_at_first(run: Run) -> Verdict:
-    return leaving.all_before_the_late_one(run)
+    return leaving.all_before(run, leaving.late_one(run))
 
 
 @claim("Once it is on, the work is shared in strict turns.")
 def work_is_shared_again(run: Run) -> Verdict:
-    return leaving.turns_after(run, leaving.late_connection(run))
+    return leaving.turns_after(run, leaving.late_one(run))
 
 
 @claim("Each message goes to exactly one machine.")
@@ -34,4 +34,4 @@ def each_to_exactly_one(run: Run) -> Verdict:
 
 @claim("Connecting late takes no code: the programs are the same, and none is started again.")
 def connecting_takes_no_code(run: Run) -> Verdict:
-    return leaving.connected_by_itself(run, leaving.late_connection(run))
+    return leaving.connected_by_itself(run, leaving.late_one(run))

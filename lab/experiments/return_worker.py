@@ -12,7 +12,7 @@ def return_worker(lab: Lab) -> None:
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
     victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
     lab.kill(victim)
-    lab.first(pullers, prints=lambda line: messages.number(line) >= 12)
+    lab.first(pullers, prints=lambda line: messages.number(line) >= 9)
     lab.start_again(victim)
     pusher.wait()
 

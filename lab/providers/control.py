@@ -6,6 +6,7 @@ supervisor, whose end is the end of the lab; or a listening one on a path that o
 open (`fab up`), where anybody of theirs comes and goes and the lab stays until it's told `down`.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -27,7 +28,7 @@ class Control:
     def refuse(self, error: OSError) -> None:
         """Tell that there will be no lab, and why: the step that failed and its errno."""
         peer = self._socket.accept()[0] if self._listening else self._socket
-        _say(peer, {"refused": error.strerror or str(error), "errno": error.errno})
+        _tell(peer, {"refused": error.strerror or str(error), "errno": error.errno})
         self.forget()
 
     def serve(self, description: dict[str, Any], guests: dict[str, int]) -> None:
@@ -35,22 +36,22 @@ class Control:
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             if not self._listening:
-                _say(self._socket, description)
+                _tell(self._socket, description)
             while True:
                 for key, _ in selector.select():
                     peer = key.fileobj
                     assert isinstance(peer, socket.socket)
                     if self._listening and peer is self._socket:
                         client = peer.accept()[0]
-                        _say(client, description)
+                        _tell(client, description)
                         selector.register(client, selectors.EVENT_READ)
-                    elif not (request := peer.recv(4096)) and peer is not self._socket:
+                    elif not (request := _heard(peer)) and peer is not self._socket:
                         selector.unregister(peer)
                         peer.close()
                     elif not request or json.loads(request)["do"] == "down":
                         return
                     else:
-                        _say(peer, {"machines": _states(guests)})
+                        _tell(peer, {"machines": _states(guests)})
 
 
 class Client:
@@ -78,6 +79,20 @@ class Client:
 
 def _say(peer: socket.socket, message: dict[str, Any]) -> None:
     peer.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _heard(peer: socket.socket) -> bytes:
+    """Return what a peer asks; nothing where it is gone, also where it left without listening."""
+    try:
+        return peer.recv(4096)
+    except ConnectionResetError:
+        return b""
+
+
+def _tell(peer: socket.socket, message: dict[str, Any]) -> None:
+    """Say it to a peer that may be gone already: that ends no lab."""
+    with contextlib.suppress(OSError):
+        _say(peer, message)
 
 
 def _states(guests: dict[str, int]) -> dict[str, str]:

@@ -126,6 +126,7 @@ def _be_isolated(seat: Seat, keep: list[str], line: socket.socket) -> NoReturn:
     os.chdir(_HOME)
     _say(line, {"ready": True})
     line.close()
+    os.dup2(0, 2)  # a program could open it through /proc: a file of the user's, or their terminal
     _serve(seat, _HOME)
 
 

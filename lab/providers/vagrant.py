@@ -1,0 +1,232 @@
+"""The provider `vagrant`: VMs of the project's Vagrantfile. Vagrant does the work and is asked.
+
+An answer of `vagrant` takes a second or more. So how the machines are reached is asked once and
+kept, until Vagrant's own files tell that it has touched one of them since (see `vagrant_files`).
+"""
+
+import contextlib
+import ipaddress
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+from lab.inventory import Inventory, Machine
+from lab.providers import Access, state, tools, vagrant_files, vagrant_power
+
+_ANSWER_TIMEOUT_S = 120
+_WORK = ".cache/push-pull-lab"
+_PYTHON = "/opt/lab/venv/bin/python"
+_HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+_NO_VAGRANT = "install Vagrant (docs/vms.md), or take machines without it: --provider namespaces"
+_NO_BOX = (
+    "Vagrant says above why. If the box can't be had, the inventory can name another one,"
+    " such as `box: cloud-image/ubuntu-24.04`; more troubles and cures: docs/vms.md"
+)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Vms:
+    """The VMs of the inventory that lies beside the Vagrantfile.
+
+    `say` is told each command that is left to Vagrant.
+    """
+
+    inventory: Inventory
+    say: Callable[[str], None] = _say
+
+    def is_up(self) -> bool:
+        """Return whether Vagrant last saw all machines running; Vagrant itself isn't asked."""
+        found = [vagrant_files.find(machine.name) for machine in self.inventory.machines]
+        return self._is_vagrants() and all(vm is not None and vm.running for vm in found)
+
+    @contextlib.contextmanager
+    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+        self._require_vagrants()
+        if keep and not self.is_up():
+            self.up()
+        with state.reserved(self._folder()):
+            yield self._machines()
+
+    def up(self) -> None:
+        self._require_vagrants()
+        self._delegate("up", cure=_NO_BOX)
+
+    def down(self) -> bool:
+        """Halt the machines; their disks stay, as deleting them is left to the user."""
+        if "running" not in self.status().values():
+            return False
+        self._delegate("halt", cure="Vagrant says above why")
+        self.say("the disks stay; `vagrant destroy` deletes them")
+        return True
+
+    def status(self) -> Mapping[str, str]:
+        self._require_vagrants()
+        states = {}
+        for line in _ask("status", "--machine-readable").splitlines():
+            _, machine, kind, *data = (*line.split(","), "", "")
+            if kind == "state":
+                states[machine] = data[0].replace("not_created", "not up")
+        return {each.name: states.get(each.name, "not up") for each in self.inventory.machines}
+
+    def power_off(self, machine: str) -> None:
+        """Cut a machine's power: it says no goodbye to its peers, and writes nothing to its disk.
+
+        Returns when it is off. Raises LabError when that can't be done.
+        """
+        vagrant_power.off(vagrant_files.found(machine))
+
+    def power_on(self, machine: str) -> None:
+        """Switch a machine on; return when it answers SSH, LabError if it doesn't in time."""
+        vagrant_power.on(vagrant_files.found(machine))
+        there = self._read()[machine]
+        _require_own_link(machine, there["host"])
+        if not vagrant_power.wait_for_ssh(there["host"], there["port"]):
+            raise LabError(
+                f"SSH doesn't answer {vagrant_power.BOOT_TIMEOUT_S} s after power-on",
+                where=f"machine {machine}",
+                cure=f"vagrant up {machine}",
+            )
+
+    def _machines(self) -> dict[str, Access]:
+        told = self._kept()
+        if told is None:
+            told = self._asked()
+            self._keep(told)
+        machines = self.inventory.machines
+        accesses = {machine.name: _access(machine, told[machine.name]) for machine in machines}
+        for name, access in accesses.items():
+            _require_own_link(name, access.host)
+        return accesses
+
+    def _kept(self) -> dict[str, Any] | None:
+        """Return what Vagrant said, None if it may have changed since."""
+        kept = self._read()
+        for machine in self.inventory.machines:
+            vm, then = vagrant_files.find(machine.name), kept.get(machine.name)
+            if not vm or not then or (vm.id, vm.seen) != (then["id"], then["seen"]):
+                return None
+        return kept
+
+    def _asked(self) -> dict[str, Any]:
+        """Ask Vagrant how each machine is reached; for one made anew, for its host key too."""
+        import paramiko
+
+        self._require_running()
+        before = self._read()
+        config = paramiko.SSHConfig.from_text(_ask("ssh-config"))
+        told = {}
+        for machine in self.inventory.machines:
+            name = machine.name
+            there, then = config.lookup(name), before.get(name, {})
+            _require_own_link(name, there["hostname"])
+            same = then.get("id") == vagrant_files.found(name).id
+            told[name] = {
+                "host": there["hostname"],
+                "port": int(there["port"]),
+                "user": there["user"],
+                "key_file": there["identityfile"][0],
+                "host_key": then["host_key"] if same else _host_key(name),
+            }
+        # Only now, as Vagrant looks at a machine for each answer.
+        for name, entry in told.items():
+            vm = vagrant_files.found(name)
+            entry |= {"id": vm.id, "seen": vm.seen}
+        return told
+
+    def _require_running(self) -> None:
+        states = self.status()
+        off = [f"{name} is {there}" for name, there in states.items() if there != "running"]
+        if off:
+            raise LabError(f"not all VMs are running: {', '.join(off)}", cure="vagrant up")
+
+    def _is_vagrants(self) -> bool:
+        return self.inventory.path.resolve() == state.PROJECT / "inventory.yaml"
+
+    def _require_vagrants(self) -> None:
+        if not self._is_vagrants():
+            raise LabError(
+                "the VMs are those of the inventory beside the Vagrantfile, not of this one",
+                where=str(self.inventory.path),
+                cure=f"change {state.PROJECT / 'inventory.yaml'}, or take another provider",
+            )
+
+    def _delegate(self, command: str, *, cure: str) -> None:
+        if shutil.which("vagrant") is None:
+            raise LabError("there is no command 'vagrant' here", cure=_NO_VAGRANT)
+        self.say(f"$ vagrant {command}")
+        if subprocess.run(["vagrant", command], cwd=state.PROJECT).returncode:
+            raise LabError(f"`vagrant {command}` failed", cure=cure)
+
+    def _folder(self) -> Path:
+        return state.folder("vagrant", self.inventory)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = json.loads((self._folder() / "machines.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return kept
+
+    def _keep(self, told: dict[str, Any]) -> None:
+        new = self._folder() / "machines.json.new"
+        new.write_text(json.dumps(told, indent=2))
+        new.rename(new.with_suffix(""))
+
+
+def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
+    return Access(
+        provider="vagrant",
+        machine=machine.name,
+        role=machine.role,
+        address=machine.address,
+        host=told["host"],
+        port=told["port"],
+        user=told["user"],
+        key_file=Path(told["key_file"]),
+        host_key=told["host_key"],
+        work=_WORK,
+        python=_PYTHON,
+    )
+
+
+def _ask(*words: str) -> str:
+    return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, cure=_NO_VAGRANT)
+
+
+def _host_key(machine: str) -> str:
+    """Fetch a machine's host key over Vagrant's own channel."""
+    for line in _ask("ssh", machine, "-c", f"cat {_HOST_KEY}").splitlines():
+        if line.startswith("ssh-ed25519 "):
+            return " ".join(line.split()[:2])
+    raise LabError(f"there is no host key in {_HOST_KEY}", where=f"machine {machine}")
+
+
+def _require_own_link(machine: str, host: str) -> None:
+    """Refuse a machine that is on no network of ours: our packets would go to a stranger.
+
+    So it is in a network namespace other than that of the machine's hypervisor.
+    """
+    if ipaddress.ip_address(host).is_loopback:
+        return
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    with IPRoute() as netlink, contextlib.suppress(NetlinkError):
+        (route,) = netlink.route("get", dst=host)
+        if route.get_attr("RTA_GATEWAY") is None:
+            return
+    raise LabError(
+        f"its address {host} is on no network of this computer",
+        where=f"machine {machine}",
+        cure="its hypervisor may be in another network namespace: call fab there",
+    )

@@ -1,0 +1,65 @@
+"""What Vagrant's own files tell of a machine, without the second that asking `vagrant` takes.
+
+`.vagrant/machines/NAME/HYPERVISOR/id` is there while the machine exists, and another one when it
+was made anew. The machine index in Vagrant's home has, under the `index_uuid` beside it, the state
+that Vagrant last saw, and when it looked.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+from lab.providers import state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """A VM; `seen` changes whenever Vagrant looks at its state."""
+
+    hypervisor: str
+    id: str
+    seen: str
+    running: bool
+
+
+def find(machine: str) -> Vm | None:
+    """Return what Vagrant's files tell of a machine, None if it doesn't exist."""
+    folder = state.PROJECT / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
+    for file in folder.glob(f"machines/{machine}/*/id"):
+        uuid = _text(file.with_name("index_uuid"))
+        entry = _index().get(uuid, {})
+        return Vm(
+            hypervisor=file.parent.name,
+            id=_text(file),
+            seen=str(entry.get("updated_at")),
+            running=entry.get("state") == "running",
+        )
+    return None
+
+
+def found(machine: str) -> Vm:
+    """Return what Vagrant's files tell of a machine; LabError if it doesn't exist."""
+    vm = find(machine)
+    if vm is None:
+        raise LabError("there is no such VM", where=f"machine {machine}", cure="vagrant up")
+    return vm
+
+
+def _index() -> dict[str, Any]:
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    try:
+        index = json.loads(_text(home / "data/machine-index/index"))
+    except ValueError:  # there is none, or it's just being written
+        return {}
+    machines: dict[str, Any] = index["machines"]
+    return machines
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""
