@@ -20,6 +20,11 @@ from lab.errors import LabError
 from lab.providers import Access
 
 _CHUNK = 1 << 16
+_LOST = (
+    OSError,
+    EOFError,
+    paramiko.SSHException,
+)  # what Paramiko raises on a connection that broke
 
 Output = Callable[[bytes], None]
 
@@ -87,8 +92,9 @@ class Remote:
         """
         place = posixpath.join(self.access.work, folder)
         command = [self.access.python, "-IS", posixpath.join(place, "launcher.py")]
-        with explained(self.access, f"start {argv[-1]}"):
+        with explained(self.access, f"start {' '.join(argv[:2])}"):
             channel = self._channel(command)
+        with contextlib.suppress(*_LOST):  # it ended at once: what it printed will tell
             channel.sendall(launcher.order(list(argv), dict(environment), place))
         process = RemoteProcess(channel, stdout, stderr, ended)
         with self._mutex:
@@ -150,12 +156,12 @@ class RemoteProcess:
 
     def signal(self, number: int) -> None:
         """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_LOST):
             self._channel.sendall(b"%d\n" % number)
 
     def end(self) -> None:
         """Kill all of the program's processes, as when the harness vanishes."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
 
     @staticmethod
@@ -170,7 +176,8 @@ class RemoteProcess:
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status
-        self._channel.close()
+        with contextlib.suppress(*_LOST):
+            self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
 

@@ -92,10 +92,11 @@ class Lab:
             kernel.die_with_parent(signal.SIGKILL)
             kernel.become_subreaper()
             guests = self._seat_plainly() if self.scratch else self._seat_in_namespaces()
-            control.serve(self._description(), guests)
-            status = 0
         except OSError as error:
             control.refuse(error)
+        else:
+            control.serve(self._description(), guests)
+            status = 0
         finally:
             if self.scratch:
                 launcher.end_descendants()
