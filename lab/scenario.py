@@ -195,7 +195,8 @@ class Lab:
         in_time = self.watch.all_within(
             READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
         )
-        for process in started:
+        # One that ended is the cause, another that is late only suffers from it.
+        for process in sorted(started, key=lambda process: not process.ended):
             if not is_ready(process):
                 raise _not_ready(process, in_time)
 

@@ -268,6 +268,7 @@ def test_a_run_uses_the_lab_that_is_up_and_leaves_it(up: Path, tmp_path: Path) -
     assert fab("status", *flags).stdout.count("running") == 3
 
 
+@pytest.mark.slow
 def test_keep_leaves_the_lab_up(inventory: Path, tmp_path: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)
     fab("run-experiment", *QUICK, *flags, "--keep", "--runs", tmp_path / "runs")
@@ -295,6 +296,7 @@ def test_two_runs_in_one_lab_that_is_up(up: Path, tmp_path: Path) -> None:
     assert first.returncode == ExitCode.EXPECTED, said
 
 
+@pytest.mark.slow
 def test_two_terminals_without_a_lab_that_is_up(inventory: Path, tmp_path: Path) -> None:
     flags = ("--inventory", inventory, "--runs", tmp_path / "runs", "--interval", 0.05)
     what = ("run-experiment", "--experiment", "round_robin")
@@ -364,6 +366,7 @@ def test_namespaces_by_name_give_cause_and_cure(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_auto_by_hand_where_namespaces_are_forbidden(forbidden: list[str], inventory: Path) -> None:
     flags = ("--inventory", inventory)
     assert fab("up", *flags, within=forbidden).stdout.count("running") == 3

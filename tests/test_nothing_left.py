@@ -19,7 +19,7 @@ from lab.errors import ExitCode
 # Two seconds, on a computer that isn't busy with something else.
 LIMIT_S = 2 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
 MOMENTS = 20  # for each way to end a run, together with the quick tests
-PROVIDERS = ("namespaces", "loopback")
+PROVIDERS = ("namespaces", pytest.param("loopback", marks=pytest.mark.slow))
 
 
 class Run:

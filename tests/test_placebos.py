@@ -175,7 +175,9 @@ def test_escapes_reach_no_terminal(play) -> None:
 # --- Every byte. ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("provider", ["namespaces", "loopback"])
+@pytest.mark.parametrize(
+    "provider", ["namespaces", pytest.param("loopback", marks=pytest.mark.slow)]
+)
 def test_every_byte_of_all_at_once_is_kept(play, provider: str) -> None:
     """Five programs on three machines at the same time."""
     machines = ("push", "pull-1", "pull-2")
