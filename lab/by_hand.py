@@ -47,7 +47,7 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
     if chosen.status()[name] == "not up":
         raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
     with chosen.lab(keep=True) as machines:
-        Remote(machines[name]).shell()
+        Remote(machines.access[name]).shell()
 
 
 def logs(root: Path, run: str | None, machine: str) -> None:

@@ -126,6 +126,7 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         reads=told.reads,
         count=told.count,
         interval=told.interval,
+        needs=told.needs,
         file=Path(file),
         folder=folder,
     )

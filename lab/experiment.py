@@ -45,6 +45,7 @@ class Experiment:
     reads: Reader | None
     count: int
     interval: float
+    needs: tuple[str, ...]
     file: Path
     folder: Path | None
 
@@ -57,10 +58,16 @@ class Told:
     reads: Reader | None
     count: int
     interval: float
+    needs: tuple[str, ...]
 
 
 def experiment(
-    *, source: str, reads: Reader | None = None, count: int = 20, interval: float = 1.0
+    *,
+    source: str,
+    reads: Reader | None = None,
+    count: int = 20,
+    interval: float = 1.0,
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -70,10 +77,11 @@ def experiment(
             it has been quiet for a while.
         count: how many messages there are, unless the user says otherwise.
         interval: seconds between two of them, likewise.
+        needs: the faults of machines that it does; where the provider can't, it isn't begun.
     """
 
     def mark(scenario: Scenario) -> Scenario:
-        told = Told(source=source, reads=reads, count=count, interval=interval)
+        told = Told(source=source, reads=reads, count=count, interval=interval, needs=needs)
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
 

@@ -1,10 +1,11 @@
 """Runs one program on a machine, and ends all of its processes when told to, or when alone.
 
 Deployed to every machine; standard library only, and little of it, as every start waits for it.
-Its standard input first brings what to run, see `order`. Then each line is a number: a signal for
-every process of the program, 0 being none. The end of standard input means that the harness is
-gone, by its own will or not: every process of the program is killed at once. A wire that died
-brings no end; so is silence longer than LEASE_S, for a harness says something every PULSE_S.
+It writes its pid to the file that it is started with. Its standard input first brings what to run,
+see `order`; then each line is a number: a signal for every process of the program, 0 being none.
+The end of standard input means that the harness is gone, by its own will or not: every process of
+the program is killed at once. A wire that died brings no end; so is silence longer than LEASE_S,
+for a harness says something every PULSE_S.
 
 The program inherits standard output and standard error, so what it prints never passes through
 here. As a subreaper the launcher is the parent of every process that the program leaves behind, so
@@ -16,6 +17,7 @@ import ctypes
 import os
 import select
 import signal
+import sys
 import time
 
 LEASE_S = 30
@@ -38,6 +40,10 @@ def order(argv: "list[str]", env: "dict[str, str]", cwd: str) -> bytes:
 
 
 def main() -> None:
+    if len(sys.argv) > 2:
+        confirm(*sys.argv[1:])
+        return
+    write_pid(sys.argv[1])
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -48,6 +54,28 @@ def main() -> None:
     environment = [variable.partition("=")[::2] for variable in rest[: int(count)]]
     program = start(rest[int(count) :], dict(environment), cwd)
     os._exit(watch(program, orders, wake))
+
+
+def write_pid(path: str) -> None:
+    """Leave the pid where `confirm` finds it."""
+    with open(path, "w") as file:
+        file.write(str(os.getpid()))
+
+
+def confirm(wanted: str, path: str, patience: str) -> None:
+    """Print the UNIX time at which every process below a launcher was `stopped`, or none.
+
+    `path` is the file with the launcher's pid; nothing is printed after `patience` seconds.
+    """
+    with open(path) as file:
+        launcher = int(file.read())
+    end = time.monotonic() + float(patience)
+    while time.monotonic() < end:
+        states = [state == "T" for _, _, state in descendants(launcher)]
+        if states and (all(states) if wanted == "stopped" else not any(states)):
+            print(repr(time.time()))
+            return
+        select.select([], [], [], 0.001)
 
 
 class Orders:
@@ -141,7 +169,7 @@ def obey(orders: Orders, program: int) -> None:
 
 def signal_descendants(number: int, group: int = 0) -> None:
     """Send signal `number` to every process below the caller, but those of the process `group`."""
-    for pid, its_group in descendants(os.getpid()):
+    for pid, its_group, _ in descendants(os.getpid()):
         if its_group != group:
             send(pid, number)
 
@@ -164,19 +192,20 @@ def end_descendants() -> None:
             return
 
 
-def descendants(ancestor: int) -> "list[tuple[int, int]]":
-    """Return the pid and process group of all below `ancestor`, parents before their children."""
-    children: "dict[int, list[tuple[int, int]]]" = {}
+def descendants(ancestor: int) -> "list[tuple[int, int, str]]":
+    """Return pid, process group and state of all below `ancestor`, parents before children."""
+    children: "dict[int, list[tuple[int, int, str]]]" = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
-                    _, parent, group = file.read().rpartition(b")")[2].split()[:3]
+                    state, parent, group = file.read().rpartition(b")")[2].split()[:3]
             except OSError:
                 continue
-            children.setdefault(int(parent), []).append((int(name), int(group)))
+            found_one = (int(name), int(group), state.decode())
+            children.setdefault(int(parent), []).append(found_one)
     found = list(children.get(ancestor, []))
-    for pid, _ in found:
+    for pid, _, _ in found:
         found.extend(children.get(pid, []))
     return found
 

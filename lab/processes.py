@@ -1,5 +1,6 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
+import contextlib
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ class Program:
         return [posixpath.join(".", self.path.name), *flags]
 
 
+def files(programs: Mapping[str, Program]) -> dict[str, Path]:
+    """Return what is deployed for these programs: names there, and paths here."""
+    return {program.path.name: program.path for program in programs.values()}
+
+
 class Process:
     """One life of a program on a machine."""
 
@@ -44,6 +50,7 @@ class Process:
         self.environment: Mapping[str, str] = {}
         self._watch = watch
         self._remote_process: RemoteProcess | None = None
+        self._folder = ""
         self._streams: dict[str, CaptureStream] = {}
 
     def start(
@@ -53,8 +60,10 @@ class Process:
         stdout = capture.open(self.machine, self.name, "stdout")
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
+        self._folder = folder
         self._remote_process = self.remote.start(
             folder,
+            self.name,
             self.program.argv(self.remote.access.python, flags),
             environment,
             stdout=self._kept(stdout.feed, stdout.close),
@@ -76,6 +85,13 @@ class Process:
         """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
         self._watch.all_within(timeout, lambda: self.ended)
         return self.ended_at
+
+    def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
+        """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
+        with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
+            at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
+            return None if at is None else self._watch.our_time(self.machine, at)
+        return None
 
     @property
     def ended(self) -> bool:

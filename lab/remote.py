@@ -72,6 +72,7 @@ class Remote:
     def start(
         self,
         folder: str,
+        name: str,
         argv: Sequence[str],
         environment: Mapping[str, str],
         *,
@@ -79,14 +80,14 @@ class Remote:
         stderr: Output,
         ended: Callable[[int | None, float], None],
     ) -> "RemoteProcess":
-        """Start a program under the launcher, in the deployed `folder`.
+        """Start a program under the launcher, as `name` in the deployed `folder`.
 
         `stdout` and `stderr` get each chunk of bytes as it comes, from threads of their own, and
         an empty one at the end; then `ended` gets the exit status, None where the machine or the
         way to it was lost, and the UNIX time when that was known.
         """
         place = posixpath.join(self.access.work, folder)
-        command = [self.access.python, "-IS", posixpath.join(place, "launcher.py")]
+        command = self._launcher(folder, f"{place}/{name}.pid")
         with explained(self.access, f"start {argv[-1]}"):
             channel = self._channel(command)
             channel.sendall(launcher.order(list(argv), dict(environment), place))
@@ -94,6 +95,16 @@ class Remote:
         with self._mutex:
             self._running.append(process)
         return process
+
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
+        """Return when all processes of a started program were stopped, or none, by its machine.
+
+        In UNIX seconds on the machine's clock; None when it didn't come to it in `timeout` seconds.
+        """
+        place = posixpath.join(self.access.work, folder)
+        wanted = "stopped" if stopped else "running"
+        answer = self.run(self._launcher(folder, wanted, f"{place}/{name}.pid", str(timeout)))
+        return float(answer) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command to exchange lines with; the caller closes the channel."""
@@ -108,7 +119,7 @@ class Remote:
             self._connection.shell()
 
     def close(self) -> None:
-        """Close the connection; what was started over it ends with it."""
+        """Close the connection; what was started over it ends with it. May be called twice."""
         self._closed.set()
         self._connection.close()
 
@@ -120,6 +131,10 @@ class Remote:
                 running = list(self._running)
             for process in running:
                 process.signal(0)
+
+    def _launcher(self, folder: str, *arguments: str) -> list[str]:
+        script = posixpath.join(self.access.work, folder, "launcher.py")
+        return [self.access.python, "-IS", script, *arguments]
 
     def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport

@@ -17,7 +17,8 @@ from lab.capture import Capture
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.judge import exit_code, judge
-from lab.providers import Access
+from lab.processes import files
+from lab.providers import Machines
 from lab.providers.state import PROJECT
 from lab.remote import Remote
 from lab.report.terminal import View
@@ -69,31 +70,38 @@ class Result:
 
 
 @contextlib.contextmanager
-def connected(machines: Mapping[str, Access]) -> Iterator[dict[str, Remote]]:
-    """Connect to all machines at once, and close the connections in the end."""
+def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
+    """Connect to all machines at once, and close the connections in the end.
+
+    Who replaces a connection in the dictionary, as one to a machine that was off, leaves it to us.
+    """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        attempts = [pool.submit(Remote, access) for access in machines.values()]
-    remotes = [attempt.result() for attempt in attempts if attempt.exception() is None]
+        attempts = [pool.submit(Remote, access) for access in machines.access.values()]
+    made = [attempt.result() for attempt in attempts if attempt.exception() is None]
+    remotes = {remote.name: remote for remote in made}
     try:
         for attempt in attempts:
             attempt.result()
-        yield {remote.name: remote for remote in remotes}
+        yield remotes
     finally:
-        for remote in remotes:
+        for remote in remotes.values():
             remote.close()
 
 
-def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Result:
+def run(
+    wish: Wish, machines: Machines, remotes: dict[str, Remote], view: View, root: Path
+) -> Result:
     """Run one experiment and judge it; whatever happens, what was captured stays.
 
     A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
     program spoiled has an error and no verdicts. Raises LabError where no run directory can be
     made. Any other exception is a bug of ours: its traceback is in the run directory.
     """
+    _need_faults(wish.experiment, machines)
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
     state = "interrupted"
     try:
-        note, interrupted = _deploy_and_play(wish, remotes, view, directory)
+        note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory)
         verdicts = judge(runs.load(directory.path), wish.experiment, partial=interrupted)
         directory.write_verdicts(verdicts)
         state = "interrupted" if interrupted else "finished"
@@ -109,14 +117,23 @@ def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Re
     return Result(path=directory.path, verdicts=verdicts, note=note, code=code)
 
 
+def _need_faults(experiment: Experiment, machines: Machines) -> None:
+    missing = [fault for fault in experiment.needs if fault not in machines.faults]
+    if missing:
+        provider = next(iter(machines.access.values())).provider
+        raise LabError(
+            f"{experiment.name} needs {' and '.join(missing)}, which machines of the provider"
+            f" '{provider}' can't do",
+            cure="run it on another one: --provider namespaces, or --provider vagrant",
+        )
+
+
 def _deploy_and_play(
-    wish: Wish, remotes: Mapping[str, Remote], view: View, directory: RunDirectory
+    wish: Wish, machines: Machines, remotes: dict[str, Remote], view: View, directory: RunDirectory
 ) -> tuple[str, bool]:
     """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
-    clocks = _prepare(
-        remotes, directory.path.name, {p.path.name: p.path for p in programs.values()}
-    )
+    clocks = _prepare(remotes, directory.path.name, files(programs))
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
     watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
@@ -124,6 +141,7 @@ def _deploy_and_play(
         count=wish.messages,
         interval=wish.pause,
         options=wish.options,
+        supply=machines,
         remotes=remotes,
         programs=programs,
         folder=directory.path.name,

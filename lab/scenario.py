@@ -1,5 +1,6 @@
 """The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,8 @@ from typing import Any
 from lab import faults
 from lab.capture import Capture
 from lab.errors import LabError
-from lab.processes import Process, Processes, Program
+from lab.processes import Process, Processes, Program, files
+from lab.providers import Machines
 from lab.records import Event, Record
 from lab.remote import Remote
 from lab.watch import Watch
@@ -27,7 +29,7 @@ class TriggerMissed(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Lab:
-    """The machines of one run, and what can be done with them.
+    """The machines of one run, and what can be done with and to them.
 
     Attributes:
         count, interval: how many messages the user wants, and seconds between two.
@@ -37,13 +39,15 @@ class Lab:
     count: int
     interval: float
     options: Sequence[str]
-    remotes: Mapping[str, Remote]
+    supply: Machines
+    remotes: dict[str, Remote]
     programs: Mapping[str, Program]
     folder: str
     capture: Capture
     watch: Watch
     processes: list[Process] = field(default_factory=list)
     _trigger: Record | None = None
+    _broken: dict[tuple[str, str], Process | str] = field(default_factory=dict)
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
@@ -71,7 +75,7 @@ class Lab:
             to: the role or machine whose address it gets; by default the address is its own.
             ready: tells the line on stdout by which a program says that it's ready; the lab's own
                 programs say so themselves, another is ready when started.
-            flags: given as `--name value`.
+            flags: given as `--name value`, once for each value of a list.
 
         Raises LabError when it ends, or isn't ready in time.
         """
@@ -115,10 +119,45 @@ class Lab:
 
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
-        for process in target if isinstance(target, Processes) else (target,):
-            process.blame = "itself" if process.ended else "fault"
-            done = faults.kill(process)
-            self._fault("kill", process, done)
+        self._hit("kill", target)
+
+    def terminate(self, target: Process | Processes) -> None:
+        """End them by SIGTERM, as `kill` without a number does."""
+        self._hit("terminate", target)
+
+    def interrupt(self, target: Process | Processes) -> None:
+        """End them by SIGINT, as Ctrl-C does."""
+        self._hit("interrupt", target)
+
+    def pause(self, target: Process | Processes) -> None:
+        """Stop all processes of a program by SIGSTOP; `resume` lets them go on."""
+        self._hit("pause", target)
+
+    def resume(self, target: Process | Processes) -> None:
+        """Let paused processes go on."""
+        self._hit("resume", target)
+
+    def cut_power(self, where: Process | str) -> None:
+        """Switch a machine off as a power cut does: nothing that it had open says goodbye."""
+        self._strike("cut_power", where)
+
+    def shut_down(self, where: Process | str) -> None:
+        """Switch a machine off in good order: its connections are closed as it goes."""
+        self._strike("shut_down", where)
+
+    def power_on(self, where: Process | str) -> None:
+        """Switch a machine on again, and deploy to it again: files may have gone with the power."""
+        machine = self._strike("power_on", where)
+        self.remotes[machine] = Remote(self.remotes[machine].access)
+        self.remotes[machine].deploy(self.folder, files(self.programs))
+
+    def cut_cable(self, where: Process | str) -> None:
+        """Pull a machine's cable on the lab network; its programs go on."""
+        self._strike("cut_cable", where)
+
+    def mend_cable(self, where: Process | str) -> None:
+        """Plug a machine's cable in again."""
+        self._strike("mend_cable", where)
 
     def finish(self) -> None:
         """Wait for the end of the run, then end what still runs, gently first.
@@ -135,6 +174,7 @@ class Lab:
 
     def stop(self) -> None:
         """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
+        self._repair()
         running = [process for process in self.processes if not process.ended]
         for process in running:
             process.blame = "harness"
@@ -157,7 +197,12 @@ class Lab:
         process = self._new(self.programs[program], machine)
         address = f"tcp://{self.remotes[target].access.address}:{PORT}"
         told = {"address": address, **flags} if process.program.ours else flags
-        process.flags = [text for k, v in told.items() for text in (f"--{k}", str(v))]
+        process.flags = [
+            text
+            for name, value in told.items()
+            for one in (value if isinstance(value, list) else [value])
+            for text in (f"--{name}", str(one))
+        ]
         if process.program.ours:
             process.flags += ["--trace", *(text for o in self.options for text in ("--set", o))]
         process.environment = {
@@ -214,13 +259,57 @@ class Lab:
         if not found:
             raise TriggerMissed(f"{whom} never printed the line that was waited for")
 
-    def _fault(self, name: str, process: Process, done: faults.Done) -> None:
-        details: dict[str, Any] = {"fault": name, "verified": done.effect is not None}
+    def _hit(self, fault: str, target: Process | Processes) -> None:
+        for process in target if isinstance(target, Processes) else (target,):
+            if fault not in ("pause", "resume"):
+                process.blame = "itself" if process.ended else "fault"
+            done = faults.to_process(fault, process)
+            self._note(fault, process, done, process.machine, process.name)
+
+    def _strike(self, fault: str, where: Process | str) -> str:
+        machine = where if isinstance(where, str) else where.machine
+        if fault in ("cut_power", "shut_down"):
+            for process in self.processes:
+                if process.machine == machine and not process.ended:
+                    process.blame = "fault"
+        done = faults.to_machine(fault, self.supply, machine)
+        if fault in ("cut_power", "shut_down"):
+            self.remotes[machine].close()  # nobody answers there any more: don't wait for them
+        self._note(fault, machine, done, machine)
+        return machine
+
+    def _note(
+        self, fault: str, target: Process | str, done: faults.Done, machine: str, process: str = ""
+    ) -> None:
+        """Keep what was done, and what is to be undone at the end."""
+        repairs = fault in faults.REPAIRS.values()
+        for broken in [key for key in self._broken if key[0] == machine and repairs]:
+            if faults.REPAIRS[broken[1]] == fault:
+                del self._broken[broken]
+        if fault in faults.REPAIRS:
+            self._broken[machine, fault] = target
         effect = done.effect or time.time()
-        details["took_s"] = effect - done.ordered
-        if self._trigger is not None:
+        details: dict[str, Any] = {
+            "repair" if repairs else "fault": fault,
+            "verified": done.effect is not None,
+            "took_s": effect - done.ordered,
+        }
+        if self._trigger is not None and not repairs:
             details["trigger_to_effect_s"] = effect - self._trigger.t
-        self._event("fault", process, t=effect, **details)
+        event = Event(
+            t=effect,
+            event="repair" if repairs else "fault",
+            machine=machine,
+            process=process,
+            details=details,
+        )
+        self.watch.event(event)
+
+    def _repair(self) -> None:
+        """Undo what is still broken, the last first, so that the next run finds whole machines."""
+        for (_, fault), target in reversed(list(self._broken.items())):
+            with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
+                getattr(self, faults.REPAIRS[fault])(target)
 
     def _event(
         self, name: str, process: Process, *, t: float | None = None, **details: Any

@@ -14,6 +14,7 @@ from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
 from lab.front import show_error
 from lab.inventory import Inventory
+from lab.providers import Machines
 from lab.providers.choice import choose
 from lab.remote import Remote
 from lab.report.terminal import View
@@ -61,13 +62,16 @@ def run(call: Call) -> ExitCode:
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
     with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
-        results = _run_all(call, found, remotes)
+        results = _run_all(call, found, machines, remotes)
     _show(call, results, never_ran)
     return worst(result.code for result in results)
 
 
 def _run_all(
-    call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
+    call: Call,
+    found: Mapping[str, Experiment],
+    machines: Machines,
+    remotes: dict[str, Remote],
 ) -> list[Result]:
     results: list[Result] = []
     call_id = secrets.token_hex(8)
@@ -80,7 +84,7 @@ def _run_all(
             call=call_id,
             command=call.command(name),
         )
-        results.append(_run_seen(wish, remotes, call.runs))
+        results.append(_run_seen(wish, machines, remotes, call.runs))
         if error := results[-1].error:
             show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -88,10 +92,10 @@ def _run_all(
     return results
 
 
-def _run_seen(wish: Wish, remotes: Mapping[str, Remote], runs: Path) -> Result:
+def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:
     view = View(list(remotes))
     try:
-        return runner.run(wish, remotes, view, runs)
+        return runner.run(wish, machines, remotes, view, runs)
     finally:
         view.close()
 

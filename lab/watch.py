@@ -121,6 +121,10 @@ class Watch:
             self._last_news = time.monotonic()
             self._news.notify_all()
 
+    def our_time(self, machine: str, t: float) -> float:
+        """Return what a machine's clock says as a time on ours."""
+        return t - self._clocks.get(machine, Clock()).offset_s
+
     def all_accounted_for(self) -> bool:
         """Tell whether every message that was sent has been received."""
         return self._any_sent and not self._missing
@@ -152,11 +156,10 @@ class Watch:
         told = _parsed(text)
         if told.get("event") not in _TRACED or not isinstance(told.get("t"), float):
             return
-        clock = self._clocks.get(record.machine, Clock())
         details = {key: value for key, value in told.items() if key not in _OWN_KEYS}
         self.event(
             Event(
-                t=told["t"] - clock.offset_s,
+                t=self.our_time(record.machine, told["t"]),
                 event=told["event"],
                 machine=record.machine,
                 process=record.process,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.inventory import Inventory
-from lab.providers import Access, Provider, loopback, namespaces, ssh
+from lab.providers import Machines, Provider, loopback, namespaces, ssh
 from lab.providers.embedded import Refused
 
 _MAKERS: Mapping[str, Callable[[Inventory], Provider]] = {
@@ -40,7 +40,7 @@ class _Best:
     say: Callable[[str], None]
 
     @contextlib.contextmanager
-    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
         with contextlib.ExitStack() as stack:
             try:
                 machines = stack.enter_context(self.first.lab(keep=keep))

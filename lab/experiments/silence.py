@@ -1,0 +1,90 @@
+"""A machine that is gone without a word: the judges of the claims about power cuts and cables.
+
+Nothing tells TCP that the other machine is dead, so the library goes on dealing to its connection:
+what is dealt goes into the kernel's buffer, and `send` succeeds. ZMQ_HEARTBEAT_IVL makes the library
+ask for a sign of life, and give the connection up when none has come for ZMQ_HEARTBEAT_TIMEOUT
+(zmq_setsockopt(3)); what it had dealt to it is dropped (RFC 30, PIPELINE).
+"""
+
+from collections.abc import Sequence
+
+from lab import claims
+from lab.claims import Run
+from lab.experiments import leaving
+from lab.verdict import Verdict
+
+_NO_FAULT = "The machine did not lose its power in time, or it couldn't be verified."
+_GRACE_S = 0.5  # for a busy pusher's timers
+
+
+def sent_unnoticed(run: Run) -> list[int]:
+    """What was dealt between the fault and its notice (or the end)."""
+    if run.fault is None:
+        return []
+    end = leaving.noticed(run)
+    return run.dealt_between(run.fault.t, end.t if end else float("inf"))
+
+
+def is_not_noticed(run: Run) -> Verdict:
+    """The sender's library reported no end of a connection, while all was sent."""
+    numbers = sent_unnoticed(run)
+    if run.fault is None or not numbers:
+        return Verdict.not_observed(_NO_FAULT)
+    end = leaving.noticed(run)
+    if end is not None:
+        return Verdict.refuted(
+            f"It noticed after {end.t - run.fault.t:.1f} s.", events=[run.fault, end]
+        )
+    if not run.sent_all:
+        return Verdict.not_observed("The sender did not come to its end.")
+    span = run.dealt[numbers[-1]] - run.fault.t
+    return Verdict.holds(
+        f"In {span:.1f} s after the fault it sent {len(numbers)} messages and noticed nothing.",
+        messages=numbers,
+        events=[run.fault],
+    )
+
+
+def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
+    """The sender's library reported the end of the connection after `least_s` to `most_s`."""
+    if run.fault is None:
+        return Verdict.not_observed(_NO_FAULT)
+    end = leaving.noticed(run)
+    if end is None:
+        last = max(run.dealt.values(), default=run.fault.t)
+        if last - run.fault.t < most_s + _GRACE_S:
+            return Verdict.not_observed("The run ended too soon after the fault.")
+        return Verdict.refuted("It noticed nothing.", events=[run.fault])
+    after = end.t - run.fault.t
+    why = f"It noticed {after:.1f} s after the fault."
+    if least_s - _GRACE_S <= after <= most_s + _GRACE_S:
+        return Verdict.holds(why, events=[run.fault, end])
+    return Verdict.refuted(why, events=[run.fault, end])
+
+
+def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
+    """Of `numbers`, those of the victim's turn came nowhere, and the others took theirs."""
+    fault = run.fault
+    if fault is None:
+        return Verdict.not_observed(_NO_FAULT)
+    if len(numbers) <= len(run.receivers):
+        return Verdict.not_observed("Too little was sent between the fault and its notice.")
+    lost = [n for n in numbers if not run.takers.get(n)]
+    every = len(run.receivers)
+    turn = [n for n in numbers if lost and (n - lost[0]) % every == 0]
+    if not lost or lost != turn:
+        return Verdict.refuted(
+            f"{claims.listed(lost).capitalize() if lost else 'Nothing'} was lost, which isn't"
+            f" every turn of {fault.machine}.",
+            messages=lost or numbers,
+        )
+    return Verdict.holds(
+        f"Every {_ordinal(every)} message from {lost[0]} to {lost[-1]} is lost: {len(lost)} of"
+        f" {len(numbers)}; the others came.",
+        messages=lost,
+        events=[fault],
+    )
+
+
+def _ordinal(number: int) -> str:
+    return "second" if number == 2 else f"{number}th"
