@@ -38,7 +38,15 @@ def files(programs: Mapping[str, Program]) -> dict[str, Path]:
 class Process:
     """One life of a program on a machine."""
 
-    def __init__(self, name: str, program: Program, remote: Remote, watch: Watch) -> None:
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        remote: Remote,
+        watch: Watch,
+        flags: list[str],
+        environment: Mapping[str, str],
+    ) -> None:
         self.name = name
         self.program = program
         self.machine = remote.name
@@ -46,16 +54,14 @@ class Process:
         self.ended_at: float | None = None
         self.status: int | None = None
         self.blame = "itself"
-        self.flags: list[str] = []
-        self.environment: Mapping[str, str] = {}
+        self.flags = flags
+        self.environment = environment
         self._watch = watch
         self._remote_process: RemoteProcess | None = None
         self._folder = ""
         self._streams: dict[str, CaptureStream] = {}
 
-    def start(
-        self, capture: Capture, folder: str, flags: list[str], environment: Mapping[str, str]
-    ) -> None:
+    def start(self, capture: Capture, folder: str) -> None:
         """Start it; what it prints is captured from the first byte on."""
         stdout = capture.open(self.machine, self.name, "stdout")
         stderr = capture.open(self.machine, self.name, "stderr")
@@ -64,8 +70,8 @@ class Process:
         self._remote_process = self.remote.start(
             folder,
             self.name,
-            self.program.argv(self.remote.access.python, flags),
-            environment,
+            self.program.argv(self.remote.access.python, self.flags),
+            self.environment,
             stdout=self._kept(stdout.feed, stdout.close),
             stderr=self._kept(stderr.feed, stderr.close),
             ended=self._on_end,
@@ -92,6 +98,11 @@ class Process:
             at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
             return None if at is None else self._watch.our_time(self.machine, at)
         return None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and its own, by which records and events call it."""
+        return self.machine, self.name
 
     @property
     def ended(self) -> bool:

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 from lab import catalogue, clock, runs
 from lab.capture import Capture
+from lab.cast import Cast
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
+from lab.faults import Faults
 from lab.judge import exit_code, judge
 from lab.processes import files
 from lab.providers import Machines
@@ -137,15 +139,20 @@ def _deploy_and_play(
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
     watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
-    lab = Lab(
-        count=wish.messages,
-        interval=wish.pause,
-        options=wish.options,
-        supply=machines,
+    cast = Cast(
         remotes=remotes,
         programs=programs,
         folder=directory.path.name,
+        options=wish.options,
+        load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
         capture=Capture(directory, watch.records),
+        watch=watch,
+    )
+    lab = Lab(
+        count=wish.messages,
+        interval=wish.pause,
+        cast=cast,
+        faults=Faults(machines, watch),
         watch=watch,
     )
     view.experiment(wish.experiment.name, wish.experiment.summary, wish.planned_s)

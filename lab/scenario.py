@@ -1,26 +1,19 @@
 """The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
 
 import contextlib
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from lab import faults
-from lab.capture import Capture
+from lab.cast import Cast
 from lab.errors import LabError
-from lab.processes import Process, Processes, Program, files
-from lab.providers import Machines
+from lab.faults import Faults
+from lab.processes import Process, Processes
 from lab.records import Event, Record
-from lab.remote import Remote
 from lab.watch import Watch
 
-PORT = 1234
-READY_TIMEOUT_S = 30
 QUIET_AT_LEAST_S = 0.5
-_GRACE_S = 2.0
-_NOT_STARTED = 127  # the launcher's status, and a shell's, for a command that can't be run
 
 
 class TriggerMissed(Exception):
@@ -31,32 +24,18 @@ class TriggerMissed(Exception):
 class Lab:
     """The machines of one run, and what can be done with and to them.
 
-    Attributes:
-        count, interval: how many messages the user wants, and seconds between two.
-        options: socket options as `NAME=VALUE`, for the lab's own programs.
+    `count` is how many messages the user wants, `interval` the seconds between two.
     """
 
     count: int
     interval: float
-    options: Sequence[str]
-    supply: Machines
-    remotes: dict[str, Remote]
-    programs: Mapping[str, Program]
-    folder: str
-    capture: Capture
+    cast: Cast
+    faults: Faults
     watch: Watch
-    processes: list[Process] = field(default_factory=list)
-    _trigger: Record | None = None
-    _broken: dict[tuple[str, str], Process | str] = field(default_factory=dict)
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
-        found = [r.name for r in self.remotes.values() if r.access.role == role]
-        if not found:
-            raise LabError(
-                f"no machine has the role '{role}'", cure="give it to one in the inventory"
-            )
-        return found
+        return self.cast.machines(role)
 
     def start(
         self,
@@ -79,18 +58,19 @@ class Lab:
 
         Raises LabError when it ends, or isn't ready in time.
         """
-        machines = self._machines(on)
-        target = None if to is None else self._machines(to)[0]
-        started = [self._start(program, machine, target or machine, flags) for machine in machines]
-        self._wait_ready(started, ready)
+        target = None if to is None else self.cast.machines(to)[0]
+        started = [
+            self.cast.start(program, machine, target or machine, flags)
+            for machine in self.cast.machines(on)
+        ]
+        self.cast.wait_ready(started, ready)
         return Processes(tuple(started), self.watch)
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before."""
-        again = self._new(process.program, process.machine)
-        again.start(self.capture, self.folder, process.flags, process.environment)
-        self._event("repair", again, repair="start again")
-        self._wait_ready([again], None)
+        again = self.cast.start_again(process)
+        self._event("repair", again, time.time(), repair="start again")
+        self.cast.wait_ready([again], None)
         return again
 
     def first(
@@ -100,7 +80,7 @@ class Lab:
 
         Raises TriggerMissed when all have ended, or all has been quiet since another ended.
         """
-        candidates = {(process.machine, process.name): process for process in processes}
+        candidates = {process.place: process for process in processes}
         found: list[Record] = []
 
         def look(record: Record) -> None:
@@ -111,10 +91,9 @@ class Lab:
 
         self.watch.look_at_each(look)
         self._wait_for(found, list(candidates.values()))
-        record = found[0]
+        record = self.faults.trigger = found[0]
         process = candidates[record.machine, record.process]
-        self._trigger = record
-        self._event("trigger", process, t=record.t, fired=True, n=record.n, text=record.text)
+        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
         return process
 
     def kill(self, target: Process | Processes) -> None:
@@ -139,25 +118,24 @@ class Lab:
 
     def cut_power(self, where: Process | str) -> None:
         """Switch a machine off as a power cut does: nothing that it had open says goodbye."""
-        self._strike("cut_power", where)
+        self._switch_off("cut_power", _machine(where))
 
     def shut_down(self, where: Process | str) -> None:
         """Switch a machine off in good order: its connections are closed as it goes."""
-        self._strike("shut_down", where)
+        self._switch_off("shut_down", _machine(where))
 
     def power_on(self, where: Process | str) -> None:
-        """Switch a machine on again, and deploy to it again: files may have gone with the power."""
-        machine = self._strike("power_on", where)
-        self.remotes[machine] = Remote(self.remotes[machine].access)
-        self.remotes[machine].deploy(self.folder, files(self.programs))
+        """Switch a machine on again, and deploy to it again."""
+        self.faults.strike("power_on", _machine(where))
+        self.cast.readmit(_machine(where))
 
     def cut_cable(self, where: Process | str) -> None:
         """Pull a machine's cable on the lab network; its programs go on."""
-        self._strike("cut_cable", where)
+        self.faults.strike("cut_cable", _machine(where))
 
     def mend_cable(self, where: Process | str) -> None:
         """Plug a machine's cable in again."""
-        self._strike("mend_cable", where)
+        self.faults.strike("mend_cable", _machine(where))
 
     def finish(self) -> None:
         """Wait for the end of the run, then end what still runs, gently first.
@@ -165,84 +143,18 @@ class Lab:
         The end is when every message is accounted for, or when all has been quiet for long enough
         that none can be on its way. Raises LabError for a program that could not be started.
         """
-        for process in self.processes:
-            if process.status == _NOT_STARTED and process.blame == "itself":
-                raise _not_ready(process, in_time=True)
-        quiet_s = max(QUIET_AT_LEAST_S, 2 * self.interval)
-        self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
+        self.cast.all_could_start()
+        self.watch.wait(self.watch.all_accounted_for, "the last messages", self._quiet_s)
         self.stop()
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
-        self._repair()
-        running = [process for process in self.processes if not process.ended]
-        for process in running:
-            process.blame = "harness"
-            process.signal(signal.SIGTERM)
-        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
-            for process in running:
-                process.end()
-            self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+        """Repair what is broken, and end every process."""
+        self.faults.repair(self._repair)
+        self.cast.stop()
 
-    def _machines(self, where: str | Sequence[str]) -> list[str]:
-        if not isinstance(where, str):
-            return list(where)
-        return [where] if where in self.remotes else self.machines(where)
-
-    def _start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
-        if program not in self.programs:
-            raise LabError(
-                f"there is no program '{program}'", cure=f"there are: {', '.join(self.programs)}"
-            )
-        process = self._new(self.programs[program], machine)
-        address = f"tcp://{self.remotes[target].access.address}:{PORT}"
-        told = {"address": address, **flags} if process.program.ours else flags
-        process.flags = [
-            text
-            for name, value in told.items()
-            for one in (value if isinstance(value, list) else [value])
-            for text in (f"--{name}", str(one))
-        ]
-        if process.program.ours:
-            process.flags += ["--trace", *(text for o in self.options for text in ("--set", o))]
-        process.environment = {
-            "PYTHONUNBUFFERED": "1",
-            "LAB_MACHINE": machine,
-            "LAB_ADDRESS": address,
-            "LAB_COUNT": str(self.count),
-            "LAB_INTERVAL": str(self.interval),
-        }
-        role = self.remotes[machine].access.role
-        self._event("start", process, program=program, role=role)
-        process.start(self.capture, self.folder, process.flags, process.environment)
-        return process
-
-    def _new(self, program: Program, machine: str) -> Process:
-        lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)
-        name = program.name if lives == 0 else f"{program.name}.{lives + 1}"
-        process = Process(name, program, self.remotes[machine], self.watch)
-        self.processes.append(process)
-        return process
-
-    def _wait_ready(self, started: list[Process], ready: Callable[[str], bool] | None) -> None:
-        said: set[tuple[str, str]] = set()
-
-        def look(record: Record) -> None:
-            if ready and record.stream == "stdout" and record.text and ready(record.text):
-                said.add((record.machine, record.process))
-
-        def is_ready(process: Process) -> bool:
-            if ready:
-                return (process.machine, process.name) in said
-            return process.is_ready or not process.program.ours
-
-        self.watch.look_at_each(look)
-        in_time = self.watch.all_within(
-            READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
-        )
-        for process in started:
-            if not is_ready(process):
-                raise _not_ready(process, in_time)
+    @property
+    def _quiet_s(self) -> float:
+        return max(QUIET_AT_LEAST_S, 2 * self.interval)
 
     def _wait_for(self, found: list[Record], candidates: list[Process]) -> None:
         """Wait for a record; give up when it can't come any more."""
@@ -252,89 +164,36 @@ class Lab:
             return bool(found) or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame == "itself" for p in self.processes)
+            return any(p.ended and p.blame == "itself" for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
-        self.watch.wait(over, whom, max(QUIET_AT_LEAST_S, 2 * self.interval))
+        self.watch.wait(over, whom, self._quiet_s)
         if not found:
             raise TriggerMissed(f"{whom} never printed the line that was waited for")
 
     def _hit(self, fault: str, target: Process | Processes) -> None:
         for process in target if isinstance(target, Processes) else (target,):
-            if fault not in ("pause", "resume"):
-                process.blame = "itself" if process.ended else "fault"
-            done = faults.to_process(fault, process)
-            self._note(fault, process, done, process.machine, process.name)
+            self.faults.hit(fault, process)
 
-    def _strike(self, fault: str, where: Process | str) -> str:
-        machine = where if isinstance(where, str) else where.machine
-        if fault in ("cut_power", "shut_down"):
-            for process in self.processes:
-                if process.machine == machine and not process.ended:
-                    process.blame = "fault"
-        done = faults.to_machine(fault, self.supply, machine)
-        if fault in ("cut_power", "shut_down"):
-            self.remotes[machine].close()  # nobody answers there any more: don't wait for them
-        self._note(fault, machine, done, machine)
-        return machine
+    def _switch_off(self, fault: str, machine: str) -> None:
+        for process in self.cast.processes:
+            if process.machine == machine and not process.ended:
+                process.blame = "fault"
+        self.faults.strike(fault, machine)
+        self.cast.remotes[machine].close()  # nobody answers there any more: don't wait for them
 
-    def _note(
-        self, fault: str, target: Process | str, done: faults.Done, machine: str, process: str = ""
-    ) -> None:
-        """Keep what was done, and what is to be undone at the end."""
-        repairs = fault in faults.REPAIRS.values()
-        for broken in [key for key in self._broken if key[0] == machine and repairs]:
-            if faults.REPAIRS[broken[1]] == fault:
-                del self._broken[broken]
-        if fault in faults.REPAIRS:
-            self._broken[machine, fault] = target
-        effect = done.effect or time.time()
-        details: dict[str, Any] = {
-            "repair" if repairs else "fault": fault,
-            "verified": done.effect is not None,
-            "took_s": effect - done.ordered,
-        }
-        if self._trigger is not None and not repairs:
-            details["trigger_to_effect_s"] = effect - self._trigger.t
-        event = Event(
-            t=effect,
-            event="repair" if repairs else "fault",
-            machine=machine,
-            process=process,
-            details=details,
-        )
-        self.watch.event(event)
+    def _repair(self, repair: str, target: Process | str) -> None:
+        if isinstance(target, Process) and target.ended:
+            return
+        with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
+            getattr(self, repair)(target)
 
-    def _repair(self) -> None:
-        """Undo what is still broken, the last first, so that the next run finds whole machines."""
-        for (_, fault), target in reversed(list(self._broken.items())):
-            with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
-                getattr(self, faults.REPAIRS[fault])(target)
-
-    def _event(
-        self, name: str, process: Process, *, t: float | None = None, **details: Any
-    ) -> None:
+    def _event(self, name: str, process: Process, t: float, **details: Any) -> None:
+        machine, process_name = process.place
         self.watch.event(
-            Event(
-                t=time.time() if t is None else t,
-                event=name,
-                machine=process.machine,
-                process=process.name,
-                details=details,
-            )
+            Event(t=t, event=name, machine=machine, process=process_name, details=details)
         )
 
 
-def _not_ready(process: Process, in_time: bool) -> LabError:
-    if process.ended:
-        what = f"{process.name} ended before it was ready, with exit status {process.status}"
-    elif in_time:
-        what = f"{process.name} was not ready when another ended"
-    else:
-        what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
-    return LabError(
-        what,
-        where=f"machine {process.machine}",
-        cure=f"run it by hand: fab ssh --machine {process.machine}",
-        output=process.tail(),
-    )
+def _machine(where: Process | str) -> str:
+    return where if isinstance(where, str) else where.machine

@@ -18,9 +18,7 @@ _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
 def power_cut_heartbeat(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")
     heartbeat = [f"HEARTBEAT_IVL={_INTERVAL_MS}", f"HEARTBEAT_TIMEOUT={_TIMEOUT_MS}"]
-    pusher = lab.start(
-        "push", on="pusher", count=lab.count, interval=lab.interval, set=heartbeat
-    )
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval, set=heartbeat)
     victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
     lab.cut_power(victim)
     pusher.wait()

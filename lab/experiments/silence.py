@@ -1,9 +1,9 @@
 """A machine that is gone without a word: the judges of the claims about power cuts and cables.
 
 Nothing tells TCP that the other machine is dead, so the library goes on dealing to its connection:
-what is dealt goes into the kernel's buffer, and `send` succeeds. ZMQ_HEARTBEAT_IVL makes the library
-ask for a sign of life, and give the connection up when none has come for ZMQ_HEARTBEAT_TIMEOUT
-(zmq_setsockopt(3)); what it had dealt to it is dropped (RFC 30, PIPELINE).
+what is dealt goes into the kernel's buffer, and `send` succeeds. ZMQ_HEARTBEAT_IVL makes the
+library ask for a sign of life, and give the connection up when none has come for
+ZMQ_HEARTBEAT_TIMEOUT (zmq_setsockopt(3)); what it had dealt to it is dropped (RFC 30, PIPELINE).
 """
 
 from collections.abc import Sequence
