@@ -109,7 +109,10 @@ class Cast:
         running = [process for process in self.processes if not process.ended]
         for process in running:
             process.blame = "harness"
-            process.signal(signal.SIGTERM)
+            if process.paused:  # it would take the signal only when it goes on
+                process.end()
+            else:
+                process.signal(signal.SIGTERM)
         if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
             for process in running:
                 process.end()

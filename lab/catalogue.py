@@ -127,6 +127,7 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         count=told.count,
         interval=told.interval,
         needs=told.needs,
+        variants=told.variants,
         file=Path(file),
         folder=folder,
     )

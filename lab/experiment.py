@@ -46,6 +46,7 @@ class Experiment:
     count: int
     interval: float
     needs: tuple[str, ...]
+    variants: tuple[str, ...]
     file: Path
     folder: Path | None
 
@@ -59,6 +60,7 @@ class Told:
     count: int
     interval: float
     needs: tuple[str, ...]
+    variants: tuple[str, ...]
 
 
 def experiment(
@@ -68,6 +70,7 @@ def experiment(
     count: int = 20,
     interval: float = 1.0,
     needs: tuple[str, ...] = (),
+    variants: tuple[str, ...] = ("",),
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -78,6 +81,7 @@ def experiment(
         count: how many messages there are, unless the user says otherwise.
         interval: seconds between two of them, likewise.
         needs: the faults of machines that it does; where the provider can't, it isn't begun.
+        variants: names of ways to play it, each a run of its own with `lab.variant`.
     """
 
     def mark(scenario: Scenario) -> Scenario:

@@ -54,7 +54,8 @@ class Faults:
             effect = process.wait_gone(VERIFY_TIMEOUT_S)
         else:
             process.signal(_HALTING[fault])
-            effect = process.wait_stopped(fault == "pause", VERIFY_TIMEOUT_S)
+            process.paused = fault == "pause"
+            effect = process.wait_stopped(process.paused, VERIFY_TIMEOUT_S)
         # What had ended before it was ordered was not ended by it.
         effect = effect if effect is not None and effect >= ordered else None
         self._note(fault, process, ordered, effect)

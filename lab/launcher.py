@@ -1,7 +1,7 @@
 """Runs one program on a machine, and ends all of its processes when told to, or when alone.
 
 Deployed to every machine; standard library only, and little of it, as every start waits for it.
-It writes its pid to the file that it is started with. Its standard input first brings what to run,
+It takes notes in the file that it is started with. Its standard input first brings what to run,
 see `order`; then each line is a number: a signal for every process of the program, 0 being none.
 The end of standard input means that the harness is gone, by its own will or not: every process of
 the program is killed at once. A wire that died brings no end; so is silence longer than LEASE_S,
@@ -53,29 +53,40 @@ def main() -> None:
     cwd, count, *rest = orders.take(int(orders.take_line(wait=True))).decode().split("\0")
     environment = [variable.partition("=")[::2] for variable in rest[: int(count)]]
     program = start(rest[int(count) :], dict(environment), cwd)
-    os._exit(watch(program, orders, wake))
+    os._exit(watch(program, orders, wake, sys.argv[1]))
 
 
 def write_pid(path: str) -> None:
     """Leave the pid where `confirm` finds it."""
     with open(path, "w") as file:
-        file.write(str(os.getpid()))
+        file.write(f"pid {os.getpid()}\n")
 
 
-def confirm(wanted: str, path: str, patience: str) -> None:
-    """Print the UNIX time at which every process below a launcher was `stopped`, or none.
+def confirm(number: str, path: str, patience: str) -> None:
+    """Print the UNIX time when a launcher's processes were stopped (SIGSTOP), or none (SIGCONT).
 
-    `path` is the file with the launcher's pid; nothing is printed after `patience` seconds.
+    `path` is the file with its notes. They still have to be; nothing is printed otherwise, or when
+    the note hasn't come after `patience` seconds.
     """
-    with open(path) as file:
-        launcher = int(file.read())
     end = time.monotonic() + float(patience)
     while time.monotonic() < end:
-        states = [state == "T" for _, _, state in descendants(launcher)]
-        if states and (all(states) if wanted == "stopped" else not any(states)):
-            print(repr(time.time()))
+        with open(path) as file:
+            (_, launcher), *notes = [line.split() for line in file]
+        if notes and notes[-1][0] == number and all_are(int(number), int(launcher)):
+            print(notes[-1][1])
             return
-        select.select([], [], [], 0.001)
+        select.select([], [], [], 0.005)
+
+
+def all_are(number: int, launcher: int) -> bool:
+    """Tell whether all processes below a launcher are stopped, or none is, in a second's time."""
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        states = [state == "T" for _, _, state in descendants(launcher)]
+        if states and (all(states) if number == signal.SIGSTOP else not any(states)):
+            return True
+        select.select([], [], [], 0.0005)
+    return False
 
 
 class Orders:
@@ -129,7 +140,7 @@ def start(argv: "list[str]", env: "dict[str, str]", cwd: str) -> int:
         os._exit(127)
 
 
-def watch(program: int, orders: Orders, wake: int) -> int:
+def watch(program: int, orders: Orders, wake: int, notes: str) -> int:
     """Pass signals on until no process is left; return the program's exit status."""
     status = 127
     heard = time.monotonic()
@@ -152,19 +163,22 @@ def watch(program: int, orders: Orders, wake: int) -> int:
             os.read(wake, 4096)
         if 0 in readable:
             heard = time.monotonic()
-            obey(orders, program)
+            obey(orders, program, notes)
         elif time.monotonic() >= heard + LEASE_S:
             orders.ended = True  # for the next round to act on
 
 
-def obey(orders: Orders, program: int) -> None:
-    """Pass on the signals that have come."""
+def obey(orders: Orders, program: int, notes: str) -> None:
+    """Pass on the signals that have come; leave the time when all were stopped, or none."""
     orders.read()
     while line := orders.take_line():
         if number := int(line):
             # The program's group can be reached at once; who left it must be looked for.
             send(-program, number)
             signal_descendants(number, program)
+            if number in (signal.SIGSTOP, signal.SIGCONT) and all_are(number, os.getpid()):
+                with open(notes, "a") as file:
+                    file.write(f"{number} {time.time()!r}\n")
 
 
 def signal_descendants(number: int, group: int = 0) -> None:

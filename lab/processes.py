@@ -54,6 +54,7 @@ class Process:
         self.ended_at: float | None = None
         self.status: int | None = None
         self.blame = "itself"
+        self.paused = False
         self.flags = flags
         self.environment = environment
         self._watch = watch

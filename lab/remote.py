@@ -7,6 +7,7 @@ for the end of a command every 10 ms only.
 import contextlib
 import posixpath
 import shlex
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import paramiko
 
-from lab import launcher
+from lab import guard, launcher
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
@@ -31,7 +32,7 @@ class Remote:
         self.access = access
         self.name = access.machine
         self._connection = connect(access)
-        self._running: list[RemoteProcess] = []
+        self._running: list[RemoteProcess | Hold] = []
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._pulse, daemon=True).start()
@@ -87,7 +88,7 @@ class Remote:
         way to it was lost, and the UNIX time when that was known.
         """
         place = posixpath.join(self.access.work, folder)
-        command = self._launcher(folder, f"{place}/{name}.pid")
+        command = self._launcher(folder, f"{place}/{name}.notes")
         with explained(self.access, f"start {argv[-1]}"):
             channel = self._channel(command)
             channel.sendall(launcher.order(list(argv), dict(environment), place))
@@ -96,14 +97,35 @@ class Remote:
             self._running.append(process)
         return process
 
+    def hold(self, folder: str, order: bytes) -> "Hold":
+        """Let a guard make a change of the machine's network, see `guard`; LabError if it can't."""
+        script = posixpath.join(self.access.work, folder, "guard.py")
+        with explained(self.access, "change its network"), Path(guard.__file__).open("rb") as file:
+            self._connection.sftp().putfo(file, script, confirm=False)
+            channel = self.talk([self.access.python, "-IS", script])
+            channel.sendall(order)
+            answer = channel.makefile("r").readline().strip()
+        word, _, at = answer.partition(" ")
+        if word != "done":
+            raise LabError(
+                f"its network can't be changed: {answer or 'no answer'}",
+                where=f"machine {self.name}",
+                cure="is nft (nftables), or tc (iproute2), there? is sudo without a password?",
+            )
+        hold = Hold(channel, float(at))
+        with self._mutex:
+            self._running.append(hold)
+        return hold
+
     def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
         """Return when all processes of a started program were stopped, or none, by its machine.
 
         In UNIX seconds on the machine's clock; None when it didn't come to it in `timeout` seconds.
         """
         place = posixpath.join(self.access.work, folder)
-        wanted = "stopped" if stopped else "running"
-        answer = self.run(self._launcher(folder, wanted, f"{place}/{name}.pid", str(timeout)))
+        number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
+        notes = f"{place}/{name}.notes"
+        answer = self.run(self._launcher(folder, str(number), notes, str(timeout)))
         return float(answer) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
@@ -141,6 +163,31 @@ class Remote:
         channel = transport.open_session(timeout=ANSWER_TIMEOUT_S)
         channel.exec_command("exec " + shlex.join(argv))
         return channel
+
+
+class Hold:
+    """A change of a machine's network that lasts until it's released, or we vanish.
+
+    `at` is when it was in effect, in UNIX seconds on the machine's clock.
+    """
+
+    def __init__(self, channel: paramiko.Channel, at: float) -> None:
+        self.at = at
+        self.ended = False
+        self._channel = channel
+
+    def signal(self, _: int) -> None:
+        """Renew the guard's lease."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall(b"\n")
+
+    def release(self) -> None:
+        """Undo the change, and return when it is undone."""
+        self.ended = True
+        with contextlib.suppress(OSError):
+            self._channel.shutdown_write()
+        self._channel.status_event.wait(ANSWER_TIMEOUT_S)
+        self._channel.close()
 
 
 class RemoteProcess:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import catalogue, clock, runs
+from lab import catalogue, clock, network, runs
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.errors import ExitCode, LabError
@@ -27,6 +27,7 @@ from lab.report.terminal import View
 from lab.runs import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
+from lab.wires import Wires
 
 _LIMIT_FACTOR = 3
 _LIMIT_EXTRA_S = 10
@@ -120,7 +121,11 @@ def run(
 
 
 def _need_faults(experiment: Experiment, machines: Machines) -> None:
-    missing = [fault for fault in experiment.needs if fault not in machines.faults]
+    missing = [
+        fault
+        for fault in experiment.needs
+        if fault not in machines.faults and fault not in network.TRIALS
+    ]
     if missing:
         provider = next(iter(machines.access.values())).provider
         raise LabError(
@@ -153,8 +158,10 @@ def _deploy_and_play(
         interval=wish.pause,
         cast=cast,
         faults=Faults(machines, watch),
+        wires=Wires(cast, watch),
         watch=watch,
     )
+    lab.wires.try_out(wish.experiment.needs)
     view.experiment(wish.experiment.name, wish.experiment.summary, wish.planned_s)
     try:
         return _play(wish.experiment, lab), False

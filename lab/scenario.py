@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab import network
 from lab.cast import Cast
 from lab.errors import LabError
 from lab.faults import Faults
 from lab.processes import Process, Processes
 from lab.records import Event, Record
 from lab.watch import Watch
+from lab.wires import Wires
 
 QUIET_AT_LEAST_S = 0.5
 
@@ -31,6 +33,7 @@ class Lab:
     interval: float
     cast: Cast
     faults: Faults
+    wires: Wires
     watch: Watch
 
     def machines(self, role: str) -> list[str]:
@@ -137,6 +140,42 @@ class Lab:
         """Plug a machine's cable in again."""
         self.faults.strike("mend_cable", _machine(where))
 
+    def partition(
+        self,
+        these: str | Sequence[str],
+        those: str | Sequence[str],
+        *,
+        one_way: bool = False,
+        reject: bool = False,
+    ) -> None:
+        """Keep machines or roles apart on the lab network, until `heal`.
+
+        With `one_way` only what `these` send to `those` is stopped. What is stopped vanishes; with
+        `reject` it is answered by RST or ICMP.
+        """
+        self.wires.partition(
+            self.cast.machines(these), self.cast.machines(those), one_way=one_way, reject=reject
+        )
+
+    def slow(
+        self, machine: str, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
+    ) -> None:
+        """Delay what a machine sends on the lab network, or lose some of it at random."""
+        link = network.link_of(self.cast.remotes[machine])
+        change = network.slowness(
+            link, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent
+        )
+        self.wires.slow(machine, change, {"fault": "slow", "delay_ms": delay_ms})
+
+    def limit_rate(self, machine: str, *, kbit: int) -> None:
+        """Let a machine send at most `kbit` kilobits a second on the lab network."""
+        change = network.rate(network.link_of(self.cast.remotes[machine]), kbit=kbit)
+        self.wires.slow(machine, change, {"fault": "rate", "kbit": kbit})
+
+    def heal(self) -> None:
+        """Undo all that `partition`, `slow` and `limit_rate` did."""
+        self.wires.heal()
+
     def finish(self) -> None:
         """Wait for the end of the run, then end what still runs, gently first.
 
@@ -148,9 +187,14 @@ class Lab:
         self.stop()
 
     def stop(self) -> None:
-        """Repair what is broken, and end every process."""
-        self.faults.repair(self._repair)
+        """End every process, then repair what is broken.
+
+        In this order: what a paused process or a cut cable held back shall not come after all.
+        """
         self.cast.stop()
+        with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
+            self.wires.heal()
+        self.faults.repair(self._repair)
 
     @property
     def _quiet_s(self) -> float:
@@ -185,7 +229,7 @@ class Lab:
     def _repair(self, repair: str, target: Process | str) -> None:
         if isinstance(target, Process) and target.ended:
             return
-        with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
+        with contextlib.suppress(LabError):
             getattr(self, repair)(target)
 
     def _event(self, name: str, process: Process, t: float, **details: Any) -> None:
