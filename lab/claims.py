@@ -41,6 +41,11 @@ class Run:
         """What all receivers printed."""
         return self._of_kind["received"]
 
+    @property
+    def variant(self) -> str:
+        """The way in which the scenario was played; empty where there is one way only."""
+        return str(self._stored.description["parameters"].get("variant", ""))
+
     @functools.cached_property
     def planned(self) -> range:
         """The numbers of the messages that were to be sent."""

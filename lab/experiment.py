@@ -85,7 +85,14 @@ def experiment(
     """
 
     def mark(scenario: Scenario) -> Scenario:
-        told = Told(source=source, reads=reads, count=count, interval=interval, needs=needs)
+        told = Told(
+            source=source,
+            reads=reads,
+            count=count,
+            interval=interval,
+            needs=needs,
+            variants=variants,
+        )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
 

@@ -42,11 +42,17 @@ class Wish:
     """What the user wants of a run; None leaves it to the experiment. `interval` in seconds."""
 
     experiment: Experiment
+    variant: str
     count: int | None
     interval: float | None
     options: Sequence[str]
     call: str
     command: str
+
+    @property
+    def title(self) -> str:
+        name = self.experiment.name
+        return f"{name}:{self.variant}" if self.variant else name
 
     @property
     def messages(self) -> int:
@@ -154,6 +160,7 @@ def _deploy_and_play(
         watch=watch,
     )
     lab = Lab(
+        variant=wish.variant,
         count=wish.messages,
         interval=wish.pause,
         cast=cast,
@@ -162,7 +169,7 @@ def _deploy_and_play(
         watch=watch,
     )
     lab.wires.try_out(wish.experiment.needs)
-    view.experiment(wish.experiment.name, wish.experiment.summary, wish.planned_s)
+    view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
     try:
         return _play(wish.experiment, lab), False
     except KeyboardInterrupt:
@@ -222,6 +229,7 @@ def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
             "count": wish.messages,
             "interval": wish.pause,
             "options": list(wish.options),
+            "variant": wish.variant,
         },
         "provider": next(iter(remotes.values())).access.provider,
         "environment": {

@@ -26,9 +26,11 @@ class TriggerMissed(Exception):
 class Lab:
     """The machines of one run, and what can be done with and to them.
 
-    `count` is how many messages the user wants, `interval` the seconds between two.
+    `count` is how many messages the user wants, `interval` the seconds between two, `variant` the
+    way in which the scenario is played, of those that its experiment names.
     """
 
+    variant: str
     count: int
     interval: float
     cast: Cast

@@ -3,7 +3,7 @@
 import secrets
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,10 @@ def _run_all(
 ) -> list[Result]:
     results: list[Result] = []
     call_id = secrets.token_hex(8)
-    for name, experiment in found.items():
+    for name, experiment, variant in _parts(found):
         wish = Wish(
             experiment=experiment,
+            variant=variant,
             count=call.count,
             interval=call.interval,
             options=call.options,
@@ -90,6 +91,14 @@ def _run_all(
         if results[-1].code == ExitCode.INTERRUPTED:
             break
     return results
+
+
+def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
+    """Give each run's full name, its experiment and its variant."""
+    for name, experiment in found.items():
+        for variant in experiment.variants:
+            full = f"{name.partition(':')[0]}:{variant}" if variant else name
+            yield full, experiment, variant
 
 
 def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:

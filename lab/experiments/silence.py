@@ -56,7 +56,7 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
             return Verdict.not_observed("The run ended too soon after the fault.")
         return Verdict.refuted("It noticed nothing.", events=[run.fault])
     after = end.t - run.fault.t
-    why = f"It noticed {after:.1f} s after the fault."
+    why = f"It noticed {max(0.0, after):.1f} s after the fault."
     if least_s - _GRACE_S <= after <= most_s + _GRACE_S:
         return Verdict.holds(why, events=[run.fault, end])
     return Verdict.refuted(why, events=[run.fault, end])
@@ -83,6 +83,31 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
         f" {len(numbers)}; the others came.",
         messages=lost,
         events=[fault],
+    )
+
+
+def its_turns_are_late(run: Run) -> Verdict:
+    """All came, and those of the victim's turn between fault and repair came after the repair."""
+    repair = next(iter(run.events("repair")), None)
+    if run.fault is None or repair is None:
+        return Verdict.not_observed(_NO_FAULT)
+    numbers = run.dealt_between(run.fault.t, repair.t)
+    arrived = {m.number: m.t for m in run.received}
+    missing = [n for n in run.planned if n not in arrived]
+    late = [n for n in numbers if arrived.get(n, 0.0) >= repair.t - run.no_order_s]
+    if missing:
+        return Verdict.refuted(
+            f"{claims.listed(missing).capitalize()} came nowhere.", messages=missing
+        )
+    if not late:
+        return Verdict.not_observed("Nothing of its turn was sent between fault and repair.")
+    if {taker for n in late for taker in run.takers[n]} != {run.fault.machine}:
+        return Verdict.refuted(f"{claims.listed(late).capitalize()} came late.", messages=late)
+    longest = max(arrived[n] - run.dealt[n] for n in late)
+    return Verdict.holds(
+        f"{claims.listed(late).capitalize()} came up to {longest:.1f} s late, none was lost.",
+        messages=late,
+        events=[run.fault, repair],
     )
 
 

@@ -1,0 +1,84 @@
+"""The ways to leave, and what each does to the messages: the table behind `ways_to_leave`.
+
+Who says goodbye (the kernel does it for a process that ends, and for a machine that shuts down)
+is noticed at once, and nothing that is sent later goes to it. Who falls silent is dealt its turn
+as before, see `silence`; if the silence ends in time, TCP has kept its messages.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.experiments.messages import number
+from lab.processes import Process, Processes
+from lab.scenario import Lab
+
+HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
+NOTICED_S = (0.6, 0.8)  # after the time-out, and at most the interval later
+MAXRT = ("TCP_MAXRT=1000",)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the victim leaves, what mends it, the pusher's socket options, and what to expect.
+
+    `fate` is that of the messages of the victim's turn: `spared` (others get them), `lost` (until
+    the pusher notices, if it does) or `late`.
+    """
+
+    leave: Callable[[Lab, Process], None]
+    fate: str
+    mend: Callable[[Lab, Process], None] | None = None
+    options: tuple[str, ...] = ()
+
+
+def _apart(lab: Lab, victim: Process) -> None:
+    lab.partition([victim.machine], "pusher")
+
+
+def _deaf(lab: Lab, victim: Process) -> None:
+    lab.partition("pusher", [victim.machine], one_way=True)
+
+
+def _rejecting(lab: Lab, victim: Process) -> None:
+    lab.partition([victim.machine], "pusher", reject=True)
+
+
+def _heal(lab: Lab, _: Process) -> None:
+    lab.heal()
+
+
+WAYS = {
+    "terminate": Way(Lab.terminate, "spared"),
+    "interrupt": Way(Lab.interrupt, "spared"),
+    "kill": Way(Lab.kill, "spared"),
+    "shut_down": Way(Lab.shut_down, "spared"),
+    "reject": Way(_rejecting, "spared"),
+    "pause": Way(Lab.pause, "lost"),
+    "cut_power": Way(Lab.cut_power, "lost"),
+    "cut_cable": Way(Lab.cut_cable, "lost"),
+    "partition": Way(_apart, "lost"),
+    "one_way": Way(_deaf, "lost"),
+    "pause_resume": Way(Lab.pause, "late", Lab.resume),
+    "cut_mend_cable": Way(Lab.cut_cable, "late", Lab.mend_cable),
+    "partition_heal": Way(_apart, "late", _heal),
+    "pause_heartbeat": Way(Lab.pause, "lost", options=HEARTBEAT),
+    "cut_power_heartbeat": Way(Lab.cut_power, "lost", options=HEARTBEAT),
+    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", options=HEARTBEAT),
+    "partition_heartbeat": Way(_apart, "lost", options=HEARTBEAT),
+    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", options=MAXRT),
+}
+
+
+def play(lab: Lab, way: Way) -> None:
+    """Let one puller leave after message 7, and mend it three of the others' messages later."""
+    pullers = lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start(
+        "push", on="pusher", count=lab.count, interval=lab.interval, set=list(way.options)
+    )
+    victim = lab.first(pullers, prints=lambda line: number(line) >= 7)
+    way.leave(lab, victim)
+    if way.mend is not None:
+        others = Processes(tuple(p for p in pullers if p is not victim), lab.watch)
+        lab.first(others, prints=lambda line: number(line) >= 14)
+        way.mend(lab, victim)
+    pusher.wait()
