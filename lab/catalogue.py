@@ -137,7 +137,7 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         reads=told.reads,
         count=told.count,
         interval=told.interval,
-        needs=told.needs,
+        faults=told.faults,
         variants=told.variants,
         file=Path(file),
         folder=folder,

@@ -63,6 +63,8 @@ class Faults:
     def strike(self, fault: str, machine: str) -> None:
         """Do a fault or a repair to a machine; LabError where its provider can't."""
         ordered = time.time()
+        if fault in REPAIRS:  # should it fail half-way, it is to be repaired as well
+            self.broken[machine, fault] = machine
         self.supply.do(fault, machine)
         self._note(fault, machine, ordered, time.time())
 

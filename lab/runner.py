@@ -129,7 +129,7 @@ def run(
 def _need_faults(experiment: Experiment, machines: Machines) -> None:
     missing = [
         fault
-        for fault in experiment.needs
+        for fault in experiment.faults
         if fault not in machines.faults and fault not in network.TRIALS
     ]
     if missing:
@@ -168,7 +168,7 @@ def _deploy_and_play(
         wires=Wires(cast, watch),
         watch=watch,
     )
-    lab.wires.try_out(wish.experiment.needs)
+    lab.wires.try_out(wish.experiment.faults)
     view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
     try:
         return _play(wish.experiment, lab), False

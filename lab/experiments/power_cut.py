@@ -11,7 +11,7 @@ from lab.scenario import Lab
     reads=messages.read,
     count=60,
     interval=0.2,
-    needs=("cut_power",),
+    faults=("cut_power",),
 )
 def power_cut(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")

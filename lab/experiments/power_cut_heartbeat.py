@@ -13,7 +13,7 @@ _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
     reads=messages.read,
     count=60,
     interval=0.2,
-    needs=("cut_power",),
+    faults=("cut_power",),
 )
 def power_cut_heartbeat(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from lab import claims
 from lab.claims import Run
 from lab.experiments import leaving
+from lab.records import Event
 from lab.verdict import Verdict
 
 _NO_FAULT = "The machine did not lose its power in time, or it couldn't be verified."
 _GRACE_S = 0.5  # for a busy pusher's timers
+_LONG_S = 2.0
 
 
 def sent_unnoticed(run: Run) -> list[int]:
@@ -109,6 +111,46 @@ def its_turns_are_late(run: Run) -> Verdict:
         messages=late,
         events=[run.fault, repair],
     )
+
+
+def is_served_within(run: Run, most_s: float) -> Verdict:
+    """The victim's machine received again, at most `most_s` seconds after it was back."""
+    fault, back = run.fault, _back(run)
+    if fault is None or back is None:
+        return Verdict.not_observed("Nobody left and came back.")
+    first = next((m for m in run.by(fault.machine) if m.t >= back.t), None)
+    if first is None:
+        return Verdict.refuted("It was back, and got no message.", events=[fault, back])
+    waited = first.t - back.t
+    why = f"It got message {first.number} {waited:.2f} s after it was back."
+    if waited > most_s + _GRACE_S:
+        return Verdict.refuted(why, messages=[first.number], events=[fault, back])
+    return Verdict.holds(why, messages=[first.number], events=[fault, back])
+
+
+def is_never_served(run: Run) -> Verdict:
+    """The victim's machine received nothing any more, though it was back in good time."""
+    fault, back = run.fault, _back(run)
+    if fault is None or back is None or not run.dealt:
+        return Verdict.not_observed("Nobody left and came back.")
+    left_s = max(run.dealt.values()) - back.t
+    later = [message.number for message in run.by(fault.machine) if message.t >= back.t]
+    if later:
+        return Verdict.refuted(f"It got {claims.listed(later)}.", messages=later)
+    if left_s < _LONG_S:
+        return Verdict.not_observed(f"Only {left_s:.1f} s were left when it was back.")
+    return Verdict.holds(
+        f"It got nothing in the {left_s:.1f} s that were left.", events=[fault, back]
+    )
+
+
+def _back(run: Run) -> Event | None:
+    """When the victim was back: repaired, and its program ready if that was started again."""
+    fault = run.fault
+    if fault is None:
+        return None
+    signs = [*run.events("repair", by=[fault.machine]), *run.events("ready", by=[fault.machine])]
+    return max((e for e in signs if e.t > fault.t), key=lambda event: event.t, default=None)
 
 
 def _ordinal(number: int) -> str:

@@ -82,3 +82,51 @@ def play(lab: Lab, way: Way) -> None:
         lab.first(others, prints=lambda line: number(line) >= 14)
         way.mend(lab, victim)
     pusher.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """How the victim leaves and comes back, and in how many seconds it should be served again.
+
+    None: never. The pusher was told that the connection is over, the puller wasn't; as it only
+    listens, it never learns, and goes on waiting at a connection that nobody else knows.
+    """
+
+    leave: Callable[[Lab, Process], None]
+    back: Callable[[Lab, Process], None]
+    within_s: float | None
+    options: tuple[str, ...] = ()
+
+
+def _switch_on(lab: Lab, victim: Process) -> None:
+    lab.power_on(victim)
+    lab.start_again(victim)
+
+
+def _start_again(lab: Lab, victim: Process) -> None:
+    lab.start_again(victim)
+
+
+# Two turns of 0.1 s each; to connect again takes 0.1 to 0.2 s; TCP's back-off has doubled to 0.8 s.
+RETURNS = {
+    "kill": Return(Lab.kill, _start_again, 0.4),
+    "shut_down": Return(Lab.shut_down, _switch_on, 0.4),
+    "cut_power": Return(Lab.cut_power, _switch_on, 0.4),
+    "reject": Return(_rejecting, _heal, None),
+    "reject_heartbeat": Return(_rejecting, _heal, 0.7, HEARTBEAT),
+    "pause": Return(Lab.pause, Lab.resume, 0.4),
+    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7),
+    "partition": Return(_apart, _heal, 1.7),
+}
+
+
+def come_back(lab: Lab, how: Return) -> None:
+    """Let one puller leave after message 7, and come back after the others' message 20."""
+    pullers = lab.start("pull", on="puller", to="pusher", set=list(how.options))
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
+    victim = lab.first(pullers, prints=lambda line: number(line) >= 7)
+    how.leave(lab, victim)
+    others = Processes(tuple(p for p in pullers if p is not victim), lab.watch)
+    lab.first(others, prints=lambda line: number(line) >= 20)
+    how.back(lab, victim)
+    pusher.wait()

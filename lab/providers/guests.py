@@ -4,11 +4,11 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 from lab.providers import guest
 
@@ -62,7 +62,8 @@ class IsolatedGuests:
         }
         if request["do"] == "status":
             return {"machines": _states(self._pids)}
-        actions[request["do"]](request["machine"])
+        with _as_os_errors():
+            actions[request["do"]](request["machine"])
         return {}
 
     def _cut_power(self, name: str) -> None:
@@ -96,8 +97,12 @@ class IsolatedGuests:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         self._pids[name] = _OFF
-        # Its network goes later, in the kernel's own time; a guest that comes back needs the name.
+        # Its network goes in the kernel's own time; a guest that comes back needs the name now.
         with contextlib.suppress(OSError):
+            self._set_link_gone(name)
+
+    def _set_link_gone(self, name: str) -> None:
+        with _as_os_errors():
             self._netlink.link("del", index=socket.if_nametoindex(self._link(name)))
 
     def _set_link(self, name: str, state: str) -> None:
@@ -106,6 +111,15 @@ class IsolatedGuests:
 
     def _link(self, name: str) -> str:
         return f"m{self._numbers[name]}"
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """A fault that the kernel refuses is told to who asked for it; it ends no lab."""
+    try:
+        yield
+    except NetlinkError as error:
+        raise OSError(error.code, str(error)) from error
 
 
 def _states(pids: dict[str, int]) -> dict[str, str]:
