@@ -101,6 +101,18 @@ class Lab:
         self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
         return process
 
+    def when(self, condition: Callable[[Watch], bool]) -> None:
+        """Wait until a condition holds over what has been observed so far, by its counts.
+
+        Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`: messages
+        `sent`, messages `received`, and connections reported by programs of both ends (`connected`).
+        """
+        self.watch.wait(lambda: condition(self.watch), "a count that was waited for")
+
+    def let_pass(self, seconds: float) -> None:
+        """Wait for a time, in experiments whose subject is time."""
+        self.watch.all_within(seconds, lambda: False)
+
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
         self._hit("kill", target)

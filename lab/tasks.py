@@ -57,6 +57,40 @@ def run_experiment(
 
 @task(
     help={
+        "experiment": "an experiment with variants",
+        "repeat": "how many runs of each variant (5)",
+        "at-once": "how many labs stand side by side (3)",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@front.exits
+def sweep(
+    _: Context,
+    experiment: str,
+    repeat: str = "5",
+    at_once: str = "3",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Run every variant of an experiment several times, and print one table."""
+    from lab import sweep as sweeping
+
+    wanted = sweeping.Sweep(
+        experiment=experiment,
+        provider=provider,
+        inventory=front.inventory(inventory),
+        repeat=sweeping.whole("--repeat", repeat, 1000),
+        at_once=sweeping.whole("--at-once", at_once, 64),
+        runs=Path(runs),
+    )
+    return sweeping.run(wanted)
+
+
+@task(
+    help={
         "run": "a run, by its name or path; else those of the last call",
         "against": "another run to compare it with",
         "runs": _RUNS,

@@ -48,9 +48,9 @@ class Watch:
         self._looks: list[Callable[[Record], None]] = []
         self._missing: set[int] = set()
         self._early: set[int] = set()
-        self._any_sent = False
         self._last_news = time.monotonic()
         self.trouble: BaseException | None = None
+        self.sent = self.received = self.connected = 0
         self.ready: set[tuple[str, str]] = set()
         self.versions: dict[str, dict[str, Any]] = {}
 
@@ -75,6 +75,7 @@ class Watch:
             if event.event == "ready":
                 self.ready.add((event.machine, event.process))
                 self.versions[event.machine] = event.details
+            self.connected += event.event == "connected"
             self._news.notify_all()
 
     def look_at_each(self, look: Callable[[Record], None]) -> None:
@@ -127,7 +128,7 @@ class Watch:
 
     def all_accounted_for(self) -> bool:
         """Tell whether every message that was sent has been received."""
-        return self._any_sent and not self._missing
+        return self.sent > 0 and not self._missing
 
     def _take_in(self, record: Record) -> None:
         if record.stream == "stderr" and record.text is not None:
@@ -139,12 +140,13 @@ class Watch:
 
     def _account(self, kind: str, number: int) -> None:
         if kind == "sent":
-            self._any_sent = True
+            self.sent += 1
             if number in self._early:
                 self._early.discard(number)
             else:
                 self._missing.add(number)
         elif kind == "received":
+            self.received += 1
             if number in self._missing:
                 self._missing.discard(number)
             else:
