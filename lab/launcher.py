@@ -1,11 +1,10 @@
 """Runs one program on a machine, and ends all of its processes when told to, or when alone.
 
 Deployed to every machine; standard library only, and little of it, as every start waits for it.
-It takes notes in the file that it is started with. Its standard input first brings what to run,
-see `order`; then each line is a number: a signal for every process of the program, 0 being none.
-The end of standard input means that the harness is gone, by its own will or not: every process of
-the program is killed at once. A wire that died brings no end; so is silence longer than LEASE_S,
-for a harness says something every PULSE_S.
+Its standard input first brings what to run, see `order`; then each line is a number: a signal for
+every process of the program, 0 being none. The end of standard input means that the harness is
+gone, by its own will or not: every process of the program is killed at once. A wire that died
+brings no end; so is silence longer than LEASE_S, for a harness says something every PULSE_S.
 
 The program inherits standard output and standard error, so what it prints never passes through
 here. As a subreaper the launcher is the parent of every process that the program leaves behind, so
@@ -28,32 +27,34 @@ _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl
 
 
-def order(argv: "list[str]", env: "dict[str, str]", cwd: str) -> bytes:
+def order(argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str) -> bytes:
     """Return what tells a launcher to run `argv` in the folder `cwd` with `env` added.
 
-    A line with a number of bytes, then as many: the folder, how many variables there are, each as
-    NAME=VALUE, and the words of the command, with NULs between. (To import json takes 12 ms.)
+    A line with a number of bytes, then as many: the folder, the file for the launcher's notes, how
+    many variables there are, each as NAME=VALUE, and the words of the command, with NULs between.
+    (To import json takes 12 ms.)
     """
-    parts = [cwd, str(len(env)), *(f"{name}={value}" for name, value in env.items()), *argv]
+    parts = [cwd, notes, str(len(env)), *(f"{name}={value}" for name, value in env.items()), *argv]
     text = "\0".join(parts).encode()
     return b"%d\n%s" % (len(text), text)
 
 
 def main() -> None:
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 1:
         confirm(*sys.argv[1:])
         return
-    write_pid(sys.argv[1])
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     orders = Orders(0)
-    cwd, count, *rest = orders.take(int(orders.take_line(wait=True))).decode().split("\0")
-    environment = [variable.partition("=")[::2] for variable in rest[: int(count)]]
-    program = start(rest[int(count) :], dict(environment), cwd)
-    os._exit(watch(program, orders, wake, sys.argv[1]))
+    if size := orders.take_order_size():
+        cwd, notes, count, *rest = orders.take(size).decode().split("\0")
+        write_pid(notes)
+        environment = [variable.partition("=")[::2] for variable in rest[: int(count)]]
+        program = start(rest[int(count) :], dict(environment), cwd)
+        os._exit(watch(program, orders, wake, notes))
 
 
 def write_pid(path: str) -> None:
@@ -103,10 +104,18 @@ class Orders:
         self._rest += data
         self.ended = not data
 
-    def take_line(self, wait: bool = False) -> bytes:
-        """Take the next line away, empty if it isn't whole yet."""
-        while wait and b"\n" not in self._rest and not self.ended:
+    def take_order_size(self) -> int:
+        """Wait for the order's first line; 0 if the harness goes, or says nothing, before it."""
+        while b"\n" not in self._rest and not self.ended:
+            if not select.select([self._fd], [], [], LEASE_S)[0]:
+                return 0
             self.read()
+            if self._rest.startswith(b"0\n"):  # a lease renewed while there is nothing to do
+                self._rest = self._rest[2:]
+        return int(self.take_line() or b"0")
+
+    def take_line(self) -> bytes:
+        """Take the next line away, empty if it isn't whole yet."""
         line, newline, rest = self._rest.partition(b"\n")
         if not newline:
             return b""

@@ -104,7 +104,8 @@ def run(
 
     A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
     program spoiled has an error and no verdicts. Raises LabError where no run directory can be
-    made. Any other exception is a bug of ours: its traceback is in the run directory.
+    made. Any other exception is a bug of ours: its traceback is in the run directory, and further
+    experiments still run.
     """
     _need_faults(wish.experiment, machines)
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
@@ -119,7 +120,7 @@ def run(
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
     except Exception:
         directory.attach("traceback.txt", traceback.format_exc())
-        raise
+        return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
         directory.finish(state)
     code = ExitCode.INTERRUPTED if interrupted else exit_code(verdicts)
@@ -139,6 +140,14 @@ def _need_faults(experiment: Experiment, machines: Machines) -> None:
             f" '{provider}' can't do",
             cure="run it on another one: --provider namespaces, or --provider vagrant",
         )
+
+
+def _bug(run: Path) -> LabError:
+    return LabError(
+        "this run met a bug of the lab itself",
+        where=str(run),
+        cure="its traceback.txt says where: please report it; what was captured is kept",
+    )
 
 
 def _deploy_and_play(

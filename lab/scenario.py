@@ -94,6 +94,7 @@ class Lab:
             if (record.machine, record.process) in candidates and prints(record.text):
                 found.append(record)
 
+        self.cast.warm_up()
         self.watch.look_at_each(look)
         self._wait_for(found, list(candidates.values()))
         record = self.faults.trigger = found[0]
@@ -105,7 +106,7 @@ class Lab:
         """Wait until a condition holds over what has been observed so far, by its counts.
 
         Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`: messages
-        `sent`, messages `received`, and connections reported by programs of both ends (`connected`).
+        `sent`, messages `received`, and connections that programs of both ends told (`connected`).
         """
         self.watch.wait(lambda: condition(self.watch), "a count that was waited for")
 
