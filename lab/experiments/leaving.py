@@ -119,8 +119,8 @@ def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
         return Verdict.not_observed(_NO_ARRIVAL)
     started, ready = run.events("start"), run.events("ready", by=run.senders)
     victim = run.fault.machine if run.fault else None
-    again = [e for e in started if "." in e.process and e.machine != victim]
-    if again or len(ready) > len(run.senders):
+    lives = [event.machine for event in started if event.machine != victim]
+    if len(lives) > len(set(lives)) or len(ready) > len(run.senders):
         return Verdict.refuted(
             "A program was started a second time, or the sender made itself ready again.",
             events=[*started, *ready],
