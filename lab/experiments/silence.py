@@ -93,22 +93,22 @@ def its_turns_are_late(run: Run) -> Verdict:
     repair = next(iter(run.events("repair")), None)
     if run.fault is None or repair is None:
         return Verdict.not_observed(_NO_FAULT)
-    numbers = run.dealt_between(run.fault.t, repair.t)
-    arrived = {m.number: m.t for m in run.received}
-    missing = [n for n in run.planned if n not in arrived]
-    late = [n for n in numbers if arrived.get(n, 0.0) >= repair.t - run.no_order_s]
+    missing = [n for n in run.planned if not run.takers.get(n)]
     if missing:
-        return Verdict.refuted(
-            f"{claims.listed(missing).capitalize()} came nowhere.", messages=missing
-        )
-    if not late:
+        gone = claims.listed(missing).capitalize()
+        return Verdict.refuted(f"{gone} came nowhere.", messages=missing)
+    between = run.dealt_between(run.fault.t, repair.t)
+    arrived = {message.number: message.t for message in run.by(run.fault.machine)}
+    its = [n for n in between if n in arrived]
+    if not its:
         return Verdict.not_observed("Nothing of its turn was sent between fault and repair.")
-    if {taker for n in late for taker in run.takers[n]} != {run.fault.machine}:
-        return Verdict.refuted(f"{claims.listed(late).capitalize()} came late.", messages=late)
-    longest = max(arrived[n] - run.dealt[n] for n in late)
+    early = [n for n in its if arrived[n] < repair.t - run.no_order_s]
+    if early:
+        return Verdict.refuted(f"{claims.listed(early).capitalize()} came before.", messages=early)
+    longest = max(arrived[n] - run.dealt[n] for n in its)
     return Verdict.holds(
-        f"{claims.listed(late).capitalize()} came up to {longest:.1f} s late, none was lost.",
-        messages=late,
+        f"{claims.listed(its).capitalize()} came up to {longest:.1f} s late, none was lost.",
+        messages=its,
         events=[run.fault, repair],
     )
 
