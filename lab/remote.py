@@ -21,6 +21,7 @@ from lab.errors import LabError
 from lab.providers import Access
 
 _CHUNK = 1 << 16
+_BROKEN = (OSError, EOFError, paramiko.SSHException)  # what a connection that died may raise
 
 Output = Callable[[bytes], None]
 
@@ -61,7 +62,8 @@ class Remote:
     def remove(self, folder: str) -> None:
         """Remove a folder that `deploy` made, with all that programs left in it."""
         if (spare := self._spares.pop(folder, None)) is not None:
-            spare.close()
+            with contextlib.suppress(*_BROKEN):
+                spare.close()
         with contextlib.suppress(LabError):  # the machine may be gone, and its files with it
             self.run(["rm", "-rf", "--", posixpath.join(self.access.work, folder)])
 
@@ -153,7 +155,9 @@ class Remote:
     def close(self) -> None:
         """Close the connection; what was started over it ends with it. May be called twice."""
         self._closed.set()
-        self._connection.close()
+        with contextlib.suppress(*_BROKEN):  # it was cut off, and can't say goodbye
+            self._connection.close()
+        self._connection.transport.close()
 
     def _pulse(self) -> None:
         """Renew the launchers' leases, see `launcher`."""
@@ -162,7 +166,8 @@ class Remote:
                 self._running = [process for process in self._running if not process.ended]
                 running = list(self._running)
             for spare in list(self._spares.values()):
-                spare.sendall(b"0\n")
+                with contextlib.suppress(*_BROKEN):
+                    spare.sendall(b"0\n")
             for process in running:
                 process.signal(0)
 
@@ -190,13 +195,13 @@ class Hold:
 
     def signal(self, _: int) -> None:
         """Renew the guard's lease."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_BROKEN):
             self._channel.sendall(b"\n")
 
     def release(self) -> None:
         """Undo the change, and return when it is undone."""
         self.ended = True
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_BROKEN):
             self._channel.shutdown_write()
         self._channel.status_event.wait(ANSWER_TIMEOUT_S)
         self._channel.close()
@@ -224,12 +229,12 @@ class RemoteProcess:
 
     def signal(self, number: int) -> None:
         """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_BROKEN):
             self._channel.sendall(b"%d\n" % number)
 
     def end(self) -> None:
         """Kill all of the program's processes, as when the harness vanishes."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_BROKEN):
             self._channel.shutdown_write()
 
     @staticmethod
