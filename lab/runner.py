@@ -50,6 +50,10 @@ class Wish:
     command: str
 
     @property
+    def faults(self) -> Sequence[str]:
+        return self.experiment.faults[self.variant]
+
+    @property
     def title(self) -> str:
         name = self.experiment.name
         return f"{name}:{self.variant}" if self.variant else name
@@ -107,7 +111,7 @@ def run(
     made. Any other exception is a bug of ours: its traceback is in the run directory, and further
     experiments still run.
     """
-    _need_faults(wish.experiment, machines)
+    _need_faults(wish, machines)
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
     state = "interrupted"
     try:
@@ -127,17 +131,16 @@ def run(
     return Result(path=directory.path, verdicts=verdicts, note=note, code=code)
 
 
-def _need_faults(experiment: Experiment, machines: Machines) -> None:
+def _need_faults(wish: Wish, machines: Machines) -> None:
     missing = [
         fault
-        for fault in experiment.faults
+        for fault in wish.faults
         if fault not in machines.faults and fault not in network.TRIALS
     ]
     if missing:
         provider = next(iter(machines.access.values())).provider
         raise LabError(
-            f"{experiment.name} needs {' and '.join(missing)}, which machines of the provider"
-            f" '{provider}' can't do",
+            f"{wish.title} needs {' and '.join(missing)}, which the provider '{provider}' can't do",
             cure="run it on another one: --provider namespaces, or --provider vagrant",
         )
 
@@ -177,7 +180,7 @@ def _deploy_and_play(
         wires=Wires(cast, watch),
         watch=watch,
     )
-    lab.wires.try_out(wish.experiment.faults)
+    lab.wires.try_out(wish.faults)
     view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
     try:
         return _play(wish.experiment, lab), False

@@ -12,7 +12,7 @@ from lab.scenario import Lab
     reads=messages.read,
     count=60,
     interval=0.1,
-    faults=("cut_power", "cut_cable", "partition"),
+    faults={name: way.needs for name, way in RETURNS.items()},
     variants=tuple(RETURNS),
 )
 def coming_back(lab: Lab) -> None:

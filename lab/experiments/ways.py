@@ -19,7 +19,7 @@ MAXRT = ("TCP_MAXRT=1000",)
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the victim leaves, what mends it, the pusher's socket options, and what to expect.
+    """How the victim leaves, what that needs and what mends it, and what to expect.
 
     `fate` is that of the messages of the victim's turn: `spared` (others get them), `lost` (until
     the pusher notices, if it does) or `late`.
@@ -27,6 +27,7 @@ class Way:
 
     leave: Callable[[Lab, Process], None]
     fate: str
+    needs: tuple[str, ...] = ()
     mend: Callable[[Lab, Process], None] | None = None
     options: tuple[str, ...] = ()
 
@@ -51,21 +52,21 @@ WAYS = {
     "terminate": Way(Lab.terminate, "spared"),
     "interrupt": Way(Lab.interrupt, "spared"),
     "kill": Way(Lab.kill, "spared"),
-    "shut_down": Way(Lab.shut_down, "spared"),
-    "reject": Way(_rejecting, "spared"),
+    "shut_down": Way(Lab.shut_down, "spared", ("shut_down",)),
+    "reject": Way(_rejecting, "spared", ("partition",)),
     "pause": Way(Lab.pause, "lost"),
-    "cut_power": Way(Lab.cut_power, "lost"),
-    "cut_cable": Way(Lab.cut_cable, "lost"),
-    "partition": Way(_apart, "lost"),
-    "one_way": Way(_deaf, "lost"),
-    "pause_resume": Way(Lab.pause, "late", Lab.resume),
-    "cut_mend_cable": Way(Lab.cut_cable, "late", Lab.mend_cable),
-    "partition_heal": Way(_apart, "late", _heal),
+    "cut_power": Way(Lab.cut_power, "lost", ("cut_power",)),
+    "cut_cable": Way(Lab.cut_cable, "lost", ("cut_cable",)),
+    "partition": Way(_apart, "lost", ("partition",)),
+    "one_way": Way(_deaf, "lost", ("partition",)),
+    "pause_resume": Way(Lab.pause, "late", mend=Lab.resume),
+    "cut_mend_cable": Way(Lab.cut_cable, "late", ("cut_cable",), Lab.mend_cable),
+    "partition_heal": Way(_apart, "late", ("partition",), _heal),
     "pause_heartbeat": Way(Lab.pause, "lost", options=HEARTBEAT),
-    "cut_power_heartbeat": Way(Lab.cut_power, "lost", options=HEARTBEAT),
-    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", options=HEARTBEAT),
-    "partition_heartbeat": Way(_apart, "lost", options=HEARTBEAT),
-    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", options=MAXRT),
+    "cut_power_heartbeat": Way(Lab.cut_power, "lost", ("cut_power",), options=HEARTBEAT),
+    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", ("cut_cable",), options=HEARTBEAT),
+    "partition_heartbeat": Way(_apart, "lost", ("partition",), options=HEARTBEAT),
+    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", ("cut_cable",), options=MAXRT),
 }
 
 
@@ -95,6 +96,7 @@ class Return:
     leave: Callable[[Lab, Process], None]
     back: Callable[[Lab, Process], None]
     within_s: float | None
+    needs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -110,13 +112,13 @@ def _start_again(lab: Lab, victim: Process) -> None:
 # Two turns of 0.1 s each; to connect again takes 0.1 to 0.2 s; TCP's back-off has doubled to 0.8 s.
 RETURNS = {
     "kill": Return(Lab.kill, _start_again, 0.4),
-    "shut_down": Return(Lab.shut_down, _switch_on, 0.4),
-    "cut_power": Return(Lab.cut_power, _switch_on, 0.4),
-    "reject": Return(_rejecting, _heal, None),
-    "reject_heartbeat": Return(_rejecting, _heal, 0.7, HEARTBEAT),
+    "shut_down": Return(Lab.shut_down, _switch_on, 0.4, ("shut_down",)),
+    "cut_power": Return(Lab.cut_power, _switch_on, 0.4, ("cut_power",)),
+    "reject": Return(_rejecting, _heal, None, ("partition",)),
+    "reject_heartbeat": Return(_rejecting, _heal, 0.7, ("partition",), HEARTBEAT),
     "pause": Return(Lab.pause, Lab.resume, 0.4),
-    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7),
-    "partition": Return(_apart, _heal, 1.7),
+    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7, ("cut_cable",)),
+    "partition": Return(_apart, _heal, 1.7, ("partition",)),
 }
 
 

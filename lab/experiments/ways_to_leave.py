@@ -12,7 +12,7 @@ from lab.scenario import Lab
     reads=messages.read,
     count=40,
     interval=0.1,
-    faults=("cut_power", "cut_cable", "partition"),
+    faults={name: way.needs for name, way in WAYS.items()},
     variants=tuple(WAYS),
 )
 def ways_to_leave(lab: Lab) -> None:
