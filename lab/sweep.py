@@ -70,7 +70,8 @@ def _run_one(sweep: Sweep, name: str, variant: str) -> Part:
 def _outcomes(variant: str, parts: Sequence[Part]) -> list[Outcome]:
     found = []
     for part in parts:
-        if part.variant == variant and part.directory is not None:
+        judged = part.code in (ExitCode.EXPECTED, ExitCode.UNEXPECTED, ExitCode.NOT_OBSERVED)
+        if part.variant == variant and judged and part.directory is not None:
             stored = runs.load(part.directory)
             interval = float(stored.description["parameters"]["interval"])
             found.append(outcome(Run(stored, catalogue.reader(stored)), interval))
