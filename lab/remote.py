@@ -6,6 +6,7 @@ for the end of a command every 10 ms only.
 
 import contextlib
 import posixpath
+import queue
 import shlex
 import signal
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import paramiko
 
-from lab import guard, launcher
+from lab import guard, launcher, sniffer
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
@@ -128,6 +129,30 @@ class Remote:
         with self._mutex:
             self._running.append(hold)
         return hold
+
+    def sniff(self, folder: str, output: Output) -> "RemoteProcess":
+        """Give `output` the packets of the lab link, see `sniffer`; LabError where it can't."""
+        script = posixpath.join(self.access.work, folder, "sniffer.py")
+        with explained(self.access, "capture packets"), Path(sniffer.__file__).open("rb") as file:
+            self._connection.sftp().putfo(file, script, confirm=False)
+        root = [] if self.run(["id", "-u"]).strip() == b"0" else ["sudo", "-n"]
+        said = queue.SimpleQueue[bytes]()
+        process = self.start(
+            folder,
+            "sniffer",
+            [*root, self.access.python, "-IS", script, self.access.address],
+            {},
+            stdout=output,
+            stderr=said.put,
+            ended=lambda *_: said.put(b""),
+        )
+        if (answer := said.get(timeout=ANSWER_TIMEOUT_S)) != b"listening\n":
+            raise LabError(
+                f"can't capture packets: {answer.decode(errors='backslashreplace').strip()}",
+                where=f"machine {self.name}",
+                cure="it takes root, or sudo without a password",
+            )
+        return process
 
     def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
         """Return when all processes of a started program were stopped, or none, by its machine.

@@ -22,7 +22,7 @@ from lab.judge import exit_code, judge
 from lab.processes import files
 from lab.providers import Machines
 from lab.providers.state import PROJECT
-from lab.remote import Remote
+from lab.remote import Remote, RemoteProcess
 from lab.report.terminal import View
 from lab.runs import RunDirectory
 from lab.scenario import Lab, TriggerMissed
@@ -46,6 +46,7 @@ class Wish:
     count: int | None
     interval: float | None
     options: Sequence[str]
+    packets: bool
     call: str
     command: str
 
@@ -180,17 +181,35 @@ def _deploy_and_play(
         wires=Wires(cast, watch),
         watch=watch,
     )
-    lab.wires.try_out(wish.faults)
+    sniffers: list[RemoteProcess] = []
     view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
     try:
+        lab.wires.try_out(wish.faults)
+        sniffers += _sniff(remotes, directory) if wish.packets else []
         return _play(wish.experiment, lab), False
     except KeyboardInterrupt:
         return "interrupted: these verdicts are of a part of the run", True
     finally:
         with _uninterrupted():
             lab.stop()
+            for sniffer in sniffers:
+                sniffer.end()
             directory.update(machines=_facts(remotes, watch))
             _at_once(remotes, lambda remote: remote.remove(directory.path.name))
+
+
+def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
+    """Capture the packets of every machine, until the processes that are returned are ended."""
+
+    def sniff(remote: Remote) -> RemoteProcess:
+        file = directory.packets(remote.name)
+
+        def keep(data: bytes) -> None:
+            file.write(data) if data else file.close()
+
+        return remote.sniff(directory.path.name, keep)
+
+    return list(_at_once(remotes, sniff).values())
 
 
 def _play(experiment: Experiment, lab: Lab) -> str:

@@ -36,6 +36,7 @@ class Call:
     interval: float | None
     options: Sequence[str]
     keep: bool
+    packets: bool
     runs: Path
 
     def command(self, experiment: str) -> str:
@@ -46,6 +47,7 @@ class Call:
         words += [] if self.count is None else ["--count", str(self.count)]
         words += [] if self.interval is None else ["--interval", str(self.interval)]
         words += [word for option in self.options for word in ("--set", option)]
+        words += ["--capture"] if self.packets else []
         return shlex.join([*words, "--runs", str(self.runs)])
 
 
@@ -82,6 +84,7 @@ def _run_all(
             count=call.count,
             interval=call.interval,
             options=call.options,
+            packets=call.packets,
             call=call_id,
             command=call.command(name),
         )

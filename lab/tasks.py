@@ -23,6 +23,7 @@ _RUNS = "the folder of the run directories"
         "interval": "seconds between two messages (1)",
         "set": "a socket option of the programs, as SNDHWM=1; may be given again",
         "keep": "leave the lab up afterwards",
+        "capture": "record each machine's packets on the lab network, as pcap",
         "runs": _RUNS,
     },
     iterable=["set"],
@@ -37,6 +38,7 @@ def run_experiment(
     interval: str = "",
     set: list[str] | None = None,
     keep: bool = False,
+    capture: bool = False,
     runs: str = "runs",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
@@ -50,6 +52,7 @@ def run_experiment(
         interval=front.seconds("--interval", interval),
         options=front.options("--set", set or []),
         keep=keep,
+        packets=capture,
         runs=Path(runs),
     )
     return session.run(call)

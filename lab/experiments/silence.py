@@ -8,7 +8,7 @@ ZMQ_HEARTBEAT_TIMEOUT (zmq_setsockopt(3)); what it had dealt to it is dropped (R
 
 from collections.abc import Sequence
 
-from lab import claims
+from lab import claims, packets
 from lab.claims import Run
 from lab.experiments import leaving
 from lab.records import Event
@@ -62,6 +62,25 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
     if least_s - _GRACE_S <= after <= most_s + _GRACE_S:
         return Verdict.holds(why, events=[run.fault, end])
     return Verdict.refuted(why, events=[run.fault, end])
+
+
+def wire_tells(run: Run, *, goodbye: bool) -> Verdict:
+    """The sender's machine saw a FIN or RST of the victim's, or saw none until it noticed."""
+    fault = run.fault
+    if fault is None or not run.dealt:
+        return Verdict.not_observed(_NO_FAULT)
+    end = leaving.noticed(run)
+    until = max(run.dealt.values()) if end is None else end.t
+    since = leaving.ordered(fault) - run.no_order_s
+    (sender,) = run.senders
+    flags = run.flags_heard(sender, fault.machine, since, until + (_GRACE_S if goodbye else 0.0))
+    if flags is None:
+        return Verdict.not_observed("Packets weren't captured: --capture does that.")
+    seen = [name for name, bit in (("FIN", packets.FIN), ("RST", packets.RST)) if flags & bit]
+    why = f"{sender} saw {' and '.join(seen) or 'neither FIN nor RST'} of {fault.machine}."
+    if bool(seen) == goodbye:
+        return Verdict.holds(why, events=[fault])
+    return Verdict.refuted(why, events=[fault])
 
 
 def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:

@@ -35,6 +35,15 @@ def notice_is_as_told(run: Run) -> Verdict:
 
 
 @claim(
+    "On the wire, who is noticed at once says goodbye by FIN or RST; who is not says nothing.",
+    source="RFC 9293, section 3.6; zeromq/zyre#529",
+    by_chance=True,
+)
+def wire_tells_the_same(run: Run) -> Verdict:
+    return silence.wire_tells(run, goodbye=WAYS[run.variant].fate == "spared")
+
+
+@claim(
     "Goodbyes cost nothing; silence costs each message of its turn until it is noticed; one that"
     " ends in time brings them late.",
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
