@@ -62,7 +62,7 @@ class Run:
         return str(self._stored.description["parameters"].get("variant", ""))
 
     def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
-        """Return the TCP flags that a machine saw from another in a time; None without a capture."""
+        """Return TCP flags that a machine saw from another in a time; None without a capture."""
         path = packets_of(self._stored.path, by)
         if not path.exists():
             return None
