@@ -17,7 +17,6 @@ from lab.watch import Watch
 PORT = 1234
 READY_TIMEOUT_S = 30
 _GRACE_S = 2.0
-_NOT_STARTED = 127  # the launcher's status, and a shell's, for a command that can't be run
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +89,8 @@ class Cast:
         in_time = self.watch.all_within(
             READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
         )
-        for process in started:
+        # One that ended is the cause, another that is late only suffers from it.
+        for process in sorted(started, key=lambda process: not process.ended):
             if not is_ready(process):
                 raise _not_ready(process, in_time)
 
@@ -104,12 +104,6 @@ class Cast:
         """Connect to a machine that was off, and deploy again: files go with the power."""
         self.remotes[machine] = Remote(self.remotes[machine].access)
         self.remotes[machine].deploy(self.folder, files(self.programs))
-
-    def all_could_start(self) -> None:
-        """Raise LabError for a program that could not be started."""
-        for process in self.processes:
-            if process.status == _NOT_STARTED and process.blame == "itself":
-                raise _not_ready(process, in_time=True)
 
     def stop(self) -> None:
         """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""

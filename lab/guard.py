@@ -10,6 +10,7 @@ needs sudo without a password.
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,9 @@ LEASE_S = 30
 
 
 def main() -> None:
+    # A server's good-bye must not come before ours; one that is told to end undoes it first.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     order = json.loads(read_line())
     try:
         failed = do_all(order["do"], order["input"])

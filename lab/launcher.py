@@ -21,6 +21,7 @@ import time
 
 LEASE_S = 30
 PULSE_S = 10
+NOT_STARTED = 127  # the exit status, as a shell's
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -47,6 +48,7 @@ def main() -> None:
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a server's good-bye must not end it too early
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     orders = Orders(0)
     if size := orders.take_order_size():
@@ -139,19 +141,20 @@ def start(argv: "list[str]", env: "dict[str, str]", cwd: str) -> int:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for number in (signal.SIGPIPE, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(cwd)
         os.execvpe(argv[0], argv, {**os.environ, **env})
     except OSError as error:
         os.write(2, f"{argv[0]}: cannot be started: {error.strerror}\n".encode())
     finally:
-        os._exit(127)
+        os._exit(NOT_STARTED)
 
 
 def watch(program: int, orders: Orders, wake: int, notes: str) -> int:
     """Pass signals on until no process is left; return the program's exit status."""
-    status = 127
+    status = NOT_STARTED
     heard = time.monotonic()
     while True:
         pid = 1
@@ -188,6 +191,8 @@ def obey(orders: Orders, program: int, notes: str) -> None:
             if number in (signal.SIGSTOP, signal.SIGCONT) and all_are(number, os.getpid()):
                 with open(notes, "a") as file:
                     file.write(f"{number} {time.time()!r}\n")
+            # One that was being forked has escaped: the next rounds kill until none is left.
+            orders.ended = orders.ended or number == signal.SIGKILL
 
 
 def signal_descendants(number: int, group: int = 0) -> None:

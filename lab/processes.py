@@ -2,12 +2,14 @@
 
 import contextlib
 import posixpath
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
+from lab.launcher import NOT_STARTED
 from lab.records import Event
 from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
@@ -68,20 +70,24 @@ class Process:
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._folder = folder
-        self._remote_process = self.remote.start(
-            folder,
-            self.name,
-            self.program.argv(self.remote.access.python, self.flags),
-            self.environment,
-            stdout=self._kept(stdout.feed, stdout.close),
-            stderr=self._kept(stderr.feed, stderr.close),
-            ended=self._on_end,
-        )
+        try:
+            self._remote_process = self.remote.start(
+                folder,
+                self.name,
+                self.program.argv(self.remote.access.python, self.flags),
+                self.environment,
+                stdout=self._kept(stdout.feed, stdout.close),
+                stderr=self._kept(stderr.feed, stderr.close),
+                ended=self._on_end,
+            )
+        except LabError:
+            self.ended_at = time.time()  # nobody needs to wait for it
+            raise
 
     def signal(self, number: int) -> None:
         """Send a signal to all of its processes."""
-        assert self._remote_process is not None
-        self._remote_process.signal(number)
+        if self._remote_process is not None:
+            self._remote_process.signal(number)
 
     def end(self) -> None:
         """Kill all of its processes, as when the harness vanishes."""
@@ -138,8 +144,9 @@ class Process:
         return take
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        if status is None and self.blame == "itself":
-            self._watch.trouble = self._watch.trouble or _lost(self.machine)
+        if self.blame == "itself" and status in (None, NOT_STARTED):
+            trouble = _lost(self.machine) if status is None else self._not_started()
+            self._watch.trouble = self._watch.trouble or trouble
         self.status, self.ended_at = status, gone
         self._watch.event(
             Event(
@@ -151,6 +158,14 @@ class Process:
             )
         )
         self._watch.tell()
+
+    def _not_started(self) -> LabError:
+        return LabError(
+            f"{self.program.path.name} could not be started",
+            where=f"machine {self.machine}",
+            cure="is it executable there, and what its first line names?",
+            output=self.tail(),
+        )
 
 
 def _lost(machine: str) -> LabError:

@@ -22,7 +22,11 @@ from lab.errors import LabError
 from lab.providers import Access
 
 _CHUNK = 1 << 16
-_BROKEN = (OSError, EOFError, paramiko.SSHException)  # what a connection that died may raise
+_LOST = (
+    OSError,
+    EOFError,
+    paramiko.SSHException,
+)  # what Paramiko raises on a connection that broke
 
 Output = Callable[[bytes], None]
 
@@ -63,7 +67,7 @@ class Remote:
     def remove(self, folder: str) -> None:
         """Remove a folder that `deploy` made, with all that programs left in it."""
         if (spare := self._spares.pop(folder, None)) is not None:
-            with contextlib.suppress(*_BROKEN):
+            with contextlib.suppress(*_LOST):
                 spare.close()
         with contextlib.suppress(LabError):  # the machine may be gone, and its files with it
             self.run(["rm", "-rf", "--", posixpath.join(self.access.work, folder)])
@@ -95,9 +99,10 @@ class Remote:
         """
         place = posixpath.join(self.access.work, folder)
         order = launcher.order(list(argv), dict(environment), place, f"{place}/{name}.notes")
-        with explained(self.access, f"start {argv[-1]}"):
+        with explained(self.access, f"start {' '.join(argv[:2])}"):
             self.warm_up(folder)
             channel = self._spares.pop(folder)
+        with contextlib.suppress(*_LOST):  # it ended at once: what it printed will tell
             channel.sendall(order)
         process = RemoteProcess(channel, stdout, stderr, ended)
         with self._mutex:
@@ -180,7 +185,7 @@ class Remote:
     def close(self) -> None:
         """Close the connection; what was started over it ends with it. May be called twice."""
         self._closed.set()
-        with contextlib.suppress(*_BROKEN):  # it was cut off, and can't say goodbye
+        with contextlib.suppress(*_LOST):  # it was cut off, and can't say goodbye
             self._connection.close()
         self._connection.transport.close()
 
@@ -191,7 +196,7 @@ class Remote:
                 self._running = [process for process in self._running if not process.ended]
                 running = list(self._running)
             for spare in list(self._spares.values()):
-                with contextlib.suppress(*_BROKEN):
+                with contextlib.suppress(*_LOST):
                     spare.sendall(b"0\n")
             for process in running:
                 process.signal(0)
@@ -220,13 +225,13 @@ class Hold:
 
     def signal(self, _: int) -> None:
         """Renew the guard's lease."""
-        with contextlib.suppress(*_BROKEN):
+        with contextlib.suppress(*_LOST):
             self._channel.sendall(b"\n")
 
     def release(self) -> None:
         """Undo the change, and return when it is undone."""
         self.ended = True
-        with contextlib.suppress(*_BROKEN):
+        with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
         self._channel.status_event.wait(ANSWER_TIMEOUT_S)
         self._channel.close()
@@ -254,12 +259,12 @@ class RemoteProcess:
 
     def signal(self, number: int) -> None:
         """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
-        with contextlib.suppress(*_BROKEN):
+        with contextlib.suppress(*_LOST):
             self._channel.sendall(b"%d\n" % number)
 
     def end(self) -> None:
         """Kill all of the program's processes, as when the harness vanishes."""
-        with contextlib.suppress(*_BROKEN):
+        with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
 
     @staticmethod
@@ -274,7 +279,8 @@ class RemoteProcess:
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status
-        self._channel.close()
+        with contextlib.suppress(*_LOST):
+            self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
 

@@ -195,9 +195,8 @@ class Lab:
         """Wait for the end of the run, then end what still runs, gently first.
 
         The end is when every message is accounted for, or when all has been quiet for long enough
-        that none can be on its way. Raises LabError for a program that could not be started.
+        that none can be on its way.
         """
-        self.cast.all_could_start()
         self.watch.wait(self.watch.all_accounted_for, "the last messages", self._quiet_s)
         self.stop()
 

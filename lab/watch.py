@@ -91,9 +91,11 @@ class Watch:
         `whom` names who is waited for, in LimitReached, which a run that takes too long raises.
         """
         with self._news:
-            while not done():
+            while True:
                 if self.trouble is not None:
                     raise self.trouble
+                if done():
+                    return True
                 now = time.monotonic()
                 quiet = self._last_news + quiet_s
                 if now >= self._end:
@@ -101,13 +103,12 @@ class Watch:
                 if now >= quiet:
                     return False
                 self._news.wait(min(self._end, quiet) - now)
-        return True
 
     def all_within(self, timeout: float, done: Callable[[], bool]) -> bool:
         """Wait until `done`, at most `timeout` seconds; return whether it is."""
         with self._news:
             result = self._news.wait_for(lambda: done() or self.trouble is not None, timeout)
-            if self.trouble is not None and not done():
+            if self.trouble is not None:
                 raise self.trouble
             return result
 

@@ -26,19 +26,17 @@ class Family:
     def __init__(self, root: int) -> None:
         self._root = root
         self._others = set(descendants(os.getpid())) - {root, *descendants(root)}
-        self._namespaces: set[str] = set()
+        self._namespaces: dict[tuple[int, str], set[str]] = {}
         self._sockets: set[str] = set()
-        self._seen: set[tuple[int, str]] = set()
         self._ours = {_namespace(os.getpid(), kind) for kind in _NAMESPACES}
 
     def look(self) -> None:
         """Note the namespaces and the listening sockets that the family has now."""
         listening = _listening()
-        self._seen |= {(pid, _started(pid)) for pid in _pids()}
         for pid in self.alive():
-            self._namespaces |= {_namespace(pid, kind) for kind in _NAMESPACES}
+            own = {_namespace(pid, kind) for kind in _NAMESPACES} - self._ours - {""}
+            self._namespaces.setdefault((pid, _started(pid)), set()).update(own)
             self._sockets |= _sockets(pid) & listening
-        self._namespaces -= self._ours | {""}
 
     def alive(self) -> list[int]:
         """Return the pids of those that have not ended."""
@@ -55,15 +53,14 @@ class Family:
     def leftovers(self) -> list[str]:
         """Return what still exists of what `look` noted, each in words."""
         found = [f"process {pid}: {command_of(pid)}" for pid in self.alive()]
-        # A later process may be in a new namespace that got the number of an old one.
-        for pid in [pid for pid in _pids() if (pid, _started(pid)) in self._seen]:
-            found += [
-                f"namespace {name} of process {pid}: {command_of(pid)}"
-                for kind in _NAMESPACES
-                if (name := _namespace(pid, kind)) in self._namespaces
-            ]
+        names = set().union(*self._namespaces.values())
+        # By number alone a later lab's namespace could be taken for one of this.
+        for pid, started in self._namespaces:
+            held = {_namespace(pid, kind) for kind in _NAMESPACES} & names
+            if held and _started(pid) == started:
+                found.append(f"namespaces {held} of process {pid}: {command_of(pid)}")
         mounts = Path("/proc/self/mountinfo").read_text()
-        found += [f"mount of {name}" for name in self._namespaces if name in mounts]
+        found += [f"mount of {name}" for name in names if name in mounts]
         return found + [f"listening socket {inode}" for inode in self._sockets & _listening()]
 
     def _reap(self) -> None:

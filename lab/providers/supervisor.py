@@ -95,12 +95,13 @@ class Lab:
                 if self.scratch
                 else IsolatedGuests(self.seats, self.keep)
             )
-            control.serve(self._description(), guests.obey)
-            status = 0
         except OSError as error:
             control.refuse(error)
         except NetlinkError as error:
             control.refuse(OSError(error.code, f"make the lab's links: {error}"))
+        else:
+            control.serve(self._description(), guests.obey)
+            status = 0
         finally:
             if self.scratch:
                 launcher.end_descendants()
