@@ -1,5 +1,6 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
+import contextlib
 import posixpath
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +32,23 @@ class Program:
         return [posixpath.join(".", self.path.name), *flags]
 
 
+def files(programs: Mapping[str, Program]) -> dict[str, Path]:
+    """Return what is deployed for these programs: names there, and paths here."""
+    return {program.path.name: program.path for program in programs.values()}
+
+
 class Process:
     """One life of a program on a machine."""
 
-    def __init__(self, name: str, program: Program, remote: Remote, watch: Watch) -> None:
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        remote: Remote,
+        watch: Watch,
+        flags: list[str],
+        environment: Mapping[str, str],
+    ) -> None:
         self.name = name
         self.program = program
         self.machine = remote.name
@@ -42,24 +56,26 @@ class Process:
         self.ended_at: float | None = None
         self.status: int | None = None
         self.blame = "itself"
-        self.flags: list[str] = []
-        self.environment: Mapping[str, str] = {}
+        self.paused = False
+        self.flags = flags
+        self.environment = environment
         self._watch = watch
         self._remote_process: RemoteProcess | None = None
+        self._folder = ""
         self._streams: dict[str, CaptureStream] = {}
 
-    def start(
-        self, capture: Capture, folder: str, flags: list[str], environment: Mapping[str, str]
-    ) -> None:
+    def start(self, capture: Capture, folder: str) -> None:
         """Start it; what it prints is captured from the first byte on."""
         stdout = capture.open(self.machine, self.name, "stdout")
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
+        self._folder = folder
         try:
             self._remote_process = self.remote.start(
                 folder,
-                self.program.argv(self.remote.access.python, flags),
-                environment,
+                self.name,
+                self.program.argv(self.remote.access.python, self.flags),
+                self.environment,
                 stdout=self._kept(stdout.feed, stdout.close),
                 stderr=self._kept(stderr.feed, stderr.close),
                 ended=self._on_end,
@@ -82,6 +98,18 @@ class Process:
         """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
         self._watch.all_within(timeout, lambda: self.ended)
         return self.ended_at
+
+    def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
+        """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
+        with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
+            at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
+            return None if at is None else self._watch.our_time(self.machine, at)
+        return None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and its own, by which records and events call it."""
+        return self.machine, self.name
 
     @property
     def ended(self) -> bool:

@@ -56,7 +56,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """How the machines of a lab are reached that is up in this process."""
     path = shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("lab"))
     with namespaces.provider(load(Path(path))).lab(keep=False) as found:
-        yield dict(found)
+        yield dict(found.access)
 
 
 @pytest.fixture(params=["root", "nobody special"])
@@ -219,11 +219,11 @@ def test_a_wrong_client_key_is_refused(machines: Machines) -> None:
 
 def test_each_lab_has_keys_of_its_own(machines: Machines, inventory: Path) -> None:
     with namespaces.provider(load(inventory)).lab(keep=False) as others:
-        both = [*machines.values(), *others.values()]
+        both = [*machines.values(), *others.access.values()]
         assert len({access.host_key for access in both}) == 6
         assert len({access.key for access in both}) == 2
         with pytest.raises(LabError, match="lets nobody in"):
-            connect(replace(others["push"], key=machines["push"].key))
+            connect(replace(others.access["push"], key=machines["push"].key))
 
 
 # --- The lab by hand. -----------------------------------------------------------------------------
@@ -287,13 +287,14 @@ def test_a_lab_from_another_version_of_the_inventory(up: Path, tmp_path: Path) -
 
 def test_two_runs_in_one_lab_that_is_up(up: Path, tmp_path: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", up, "--experiment", "round_robin")
-    with started("run-experiment", *flags, "--interval", 0.1, "--runs", tmp_path / "a") as first:
+    with started("run-experiment", *flags, "--interval", 5, "--runs", tmp_path / "a") as first:
         read_until(first, "push")
         second = fab("run-experiment", *flags, "--interval", 0.01, "--runs", tmp_path / "b")
-        said = first.communicate()[0]
-    assert second.returncode == ExitCode.MISTAKE
-    assert "another run is using this lab" in second.stderr
-    assert first.returncode == ExitCode.EXPECTED, said
+        assert second.returncode == ExitCode.MISTAKE
+        assert "another run is using this lab" in second.stderr
+        assert first.poll() is None  # undisturbed
+    third = fab("run-experiment", *flags, "--interval", 0.01, "--runs", tmp_path / "c")
+    assert third.returncode == ExitCode.EXPECTED, third.stdout + third.stderr
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ class Launched:
 
 
 @pytest.fixture
-def launch() -> Iterator:
+def launch(tmp_path: Path) -> Iterator:
     """Starts a program under a launcher; it prints to one pipe."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -60,7 +60,8 @@ def launch() -> Iterator:
         )
         started.append(process)
         assert process.stdin is not None
-        process.stdin.write(launcher.order(list(argv), env, cwd))
+        notes = str(tmp_path / f"{len(started)}.notes")
+        process.stdin.write(launcher.order(list(argv), env, cwd, notes))
         process.stdin.flush()
         return Launched(process)
 

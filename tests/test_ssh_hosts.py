@@ -171,7 +171,7 @@ def test_a_host_that_hangs_up_at_once(lab: Hosts, tmp_path: Path) -> None:
 
 def test_two_runs_at_once_on_the_same_hosts(lab: Hosts, tmp_path: Path) -> None:
     inventory = lab.inventory()
-    flags = ("--provider", "ssh", "--inventory", inventory, "--interval", 0.2)
+    flags = ("--provider", "ssh", "--inventory", inventory, "--interval", 5)
     with started("run-experiment", "--experiment", "round_robin", *flags, "--runs", tmp_path) as it:
         read_until(it, "push")
         assert "another run is using this lab" in refused(inventory, tmp_path / "second")

@@ -38,7 +38,7 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     """How a machine is reached."""
     path = shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("lab"))
     with namespaces.provider(load(Path(path))).lab(keep=False) as machines:
-        yield machines["push"]
+        yield machines.access["push"]
 
 
 @pytest.fixture
@@ -251,7 +251,13 @@ def test_a_client_that_vanishes_takes_daemons_with_it(
     said: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     script = "(setsid sh -c 'echo $$; exec sleep 1000' &) ; sleep 1000"
     remote.start(
-        "daemons", ["sh", "-c", script], {}, stdout=said.put, stderr=said.put, ended=lambda *_: None
+        "daemons",
+        "daemons",
+        ["sh", "-c", script],
+        {},
+        stdout=said.put,
+        stderr=said.put,
+        ended=lambda *_: None,
     )
     pid = int(said.get(timeout=60))
     remote._connection.transport.sock.shutdown(socket.SHUT_RDWR)

@@ -111,7 +111,7 @@ def vms(computer: Computer, said: list[str]) -> Vms:
 def machines(vms: Vms) -> Callable[[], Mapping[str, Access]]:
     def get() -> Mapping[str, Access]:
         with vms.lab(keep=False) as found:
-            return found
+            return found.access
 
     return get
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.inventory import Inventory, Machine
-from lab.providers import Access, state, tools, vagrant_files, vagrant_power
+from lab.providers import Access, Machines, state, tools, vagrant_files, vagrant_power
 
 _ANSWER_TIMEOUT_S = 120
 _WORK = ".cache/push-pull-lab"
@@ -50,12 +50,12 @@ class Vms:
         return self._is_vagrants() and all(vm is not None and vm.running for vm in found)
 
     @contextlib.contextmanager
-    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
         self._require_vagrants()
         if keep and not self.is_up():
             self.up()
         with state.reserved(self._folder()):
-            yield self._machines()
+            yield _VmMachines(self._machines(), self)
 
     def up(self) -> None:
         self._require_vagrants()
@@ -177,6 +177,24 @@ class Vms:
         new = self._folder() / "machines.json.new"
         new.write_text(json.dumps(told, indent=2))
         new.rename(new.with_suffix(""))
+
+
+class _VmMachines(Machines):
+    """VMs, whose power their hypervisor switches."""
+
+    faults = frozenset({"cut_power", "power_on"})
+
+    def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
+        super().__init__(access)
+        self._vms = vms
+
+    def do(self, fault: str, machine: str) -> None:
+        if fault == "cut_power":
+            self._vms.power_off(machine)
+        elif fault == "power_on":
+            self._vms.power_on(machine)
+        else:
+            super().do(fault, machine)
 
 
 def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
