@@ -69,7 +69,7 @@ class Embedded:
             client.close()
             return
         folder = self._folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.make(folder)
         with _at(folder) as here, socket.socket(socket.AF_UNIX) as listener:
             Path(f"{here}/control").unlink(missing_ok=True)
             listener.bind(f"{here}/control")
