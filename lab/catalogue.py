@@ -126,6 +126,8 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         reads=told.reads,
         count=told.count,
         interval=told.interval,
+        takes=told.takes,
+        needs=told.needs,
         file=Path(file),
         folder=folder,
     )

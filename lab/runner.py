@@ -54,7 +54,7 @@ class Wish:
 
     @property
     def planned_s(self) -> float:
-        return self.messages * self.pause
+        return self.experiment.planned_s(self.count, self.interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

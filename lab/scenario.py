@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,8 @@ class Lab:
             to: the role or machine whose address it gets; by default the address is its own.
             ready: tells the line on stdout by which a program says that it's ready; the lab's own
                 programs say so themselves, another is ready when started.
-            flags: given as `--name value`.
+            flags: given as `--name value`; of a list each value is given so, and of True the
+                name alone.
 
         Raises LabError when it ends, or isn't ready in time.
         """
@@ -80,6 +81,10 @@ class Lab:
         started = [self._start(program, machine, target or machine, flags) for machine in machines]
         self._wait_ready(started, ready)
         return Processes(tuple(started), self.watch)
+
+    def address(self, where: str, *, port: int = PORT) -> str:
+        """Return what to bind or connect to on a machine, or on the first one with a role."""
+        return f"tcp://{self.remotes[self._machines(where)[0]].access.address}:{port}"
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before."""
@@ -120,6 +125,19 @@ class Lab:
             done = faults.kill(process)
             self._fault("kill", process, done)
 
+    def settle(self, quiet: float = 0.0) -> None:
+        """Wait until every message that was sent has come, or all has been quiet for a while.
+
+        Arguments:
+            quiet: seconds; if not longer, 2 x interval and at least half a second.
+        """
+        quiet_s = max(quiet, QUIET_AT_LEAST_S, 2 * self.interval)
+        self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
+
+    def end(self, target: Process | Processes) -> None:
+        """End a program as its work is done: no fault, SIGTERM first."""
+        self._end(target if isinstance(target, Processes) else (target,))
+
     def finish(self) -> None:
         """Wait for the end of the run, then end what still runs, gently first.
 
@@ -129,13 +147,15 @@ class Lab:
         for process in self.processes:
             if process.status == _NOT_STARTED and process.blame == "itself":
                 raise _not_ready(process, in_time=True)
-        quiet_s = max(QUIET_AT_LEAST_S, 2 * self.interval)
-        self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
+        self.settle()
         self.stop()
 
     def stop(self) -> None:
         """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
-        running = [process for process in self.processes if not process.ended]
+        self._end(self.processes)
+
+    def _end(self, processes: Iterable[Process]) -> None:
+        running = [process for process in processes if not process.ended]
         for process in running:
             process.blame = "harness"
             process.signal(signal.SIGTERM)
@@ -155,9 +175,9 @@ class Lab:
                 f"there is no program '{program}'", cure=f"there are: {', '.join(self.programs)}"
             )
         process = self._new(self.programs[program], machine)
-        address = f"tcp://{self.remotes[target].access.address}:{PORT}"
+        address = self.address(target)
         told = {"address": address, **flags} if process.program.ours else flags
-        process.flags = [text for k, v in told.items() for text in (f"--{k}", str(v))]
+        process.flags = [text for name, value in told.items() for text in _flag(name, value)]
         if process.program.ours:
             process.flags += ["--trace", *(text for o in self.options for text in ("--set", o))]
         process.environment = {
@@ -234,6 +254,11 @@ class Lab:
                 details=details,
             )
         )
+
+
+def _flag(name: str, value: Any) -> Iterator[str]:
+    for one in value if isinstance(value, list | tuple) else [value]:
+        yield from [f"--{name}"] if one is True else [f"--{name}", str(one)]
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:
