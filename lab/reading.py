@@ -1,11 +1,16 @@
-"""How lines become messages: a reader for programs that print a message's number in each line."""
+"""How lines become messages, and how a claim reads lines that are none."""
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lab.experiment import Reader
 from lab.records import Message, Record
+
+if TYPE_CHECKING:
+    from lab.claims import Run
 
 _TRACES = {"sent": "dealt", "received": "taken"}
 
@@ -20,19 +25,20 @@ def lines(*, sent: Mapping[str, str], received: Mapping[str, str]) -> Reader:
 
     What a program traces on stderr (see docs/run-directory.md) is read as well.
     """
-    patterns = {
-        **{program: ("sent", re.compile(pattern)) for program, pattern in sent.items()},
-        **{program: ("received", re.compile(pattern)) for program, pattern in received.items()},
-    }
+    patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
+    for kind, told in (("sent", sent), ("received", received)):
+        for program, pattern in told.items():
+            patterns[program].append((kind, re.compile(pattern)))
 
     def read(record: Record) -> Message | None:
         if record.text is None:
             return None
         if record.stream == "stderr":
             return _traced(record, record.text)
-        kind, pattern = patterns.get(record.process.partition(".")[0], (None, None))
-        match = pattern.fullmatch(record.text) if pattern else None
-        return _message(record, kind, int(match[1]), record.t) if kind and match else None
+        for kind, pattern in patterns.get(record.process.partition(".")[0], ()):
+            if match := pattern.fullmatch(record.text):
+                return _message(record, kind, int(match[1]), record.t)
+        return None
 
     return read
 
@@ -56,3 +62,12 @@ def _message(record: Record, kind: str, number: int, t: float) -> Message:
         n=record.n,
         t=t,
     )
+
+
+def printed(run: "Run", program: str) -> list[Record]:
+    """Return what all lives of a program printed on stdout, in the order of the capture."""
+    return [
+        record
+        for record in run._stored.records
+        if record.stream == "stdout" and record.process.partition(".")[0] == program
+    ]

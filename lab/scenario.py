@@ -1,5 +1,6 @@
 """The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
 
+import itertools
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,11 @@ class Lab:
     watch: Watch
     processes: list[Process] = field(default_factory=list)
     _trigger: Record | None = None
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The flags of a program that sends what the user wants: `count` and `interval`."""
+        return {"count": self.count, "interval": self.interval}
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
@@ -117,6 +123,15 @@ class Lab:
         self._trigger = record
         self._event("trigger", process, t=record.t, fired=True, n=record.n, text=record.text)
         return process
+
+    def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
+        """Wait until these have printed so many more lines; return the one that printed the last.
+
+        Raises TriggerMissed as `first` does.
+        """
+        goal = self.watch.printed({(p.machine, p.name) for p in processes}) + lines
+        count = itertools.count(1)
+        return self.first(processes, prints=lambda _: next(count) >= goal)
 
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""

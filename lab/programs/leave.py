@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Push messages without a pause to a puller that can't keep up, and leave at once, in some way."""
+"""Push messages to a puller that can't keep up, and leave at once, in some way."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from_user = argparse.ArgumentParser(description=__doc__)
 option = from_user.add_argument
 option("--address", default="tcp://*:1234", help="where to bind (%(default)s)")
 option("--count", type=int, default=50, help="messages (%(default)s)")
+option("--interval", type=float, default=0.0, help="seconds between two (%(default)s)")
 option("--first", type=int, default=0, help="the first one's number (%(default)s)")
 option("--size", type=int, default=60_000, help="bytes of a message (%(default)s)")
 option("--way", choices=WAYS, default="exit", help="how to leave (%(default)s)")
@@ -41,6 +42,7 @@ for x in range(options.first, options.first + options.count):
     print(x, flush=True)
     push_socket.send_string(f"{x} , {time.time()}".ljust(options.size))
     trace("sent", number=x)
+    time.sleep(options.interval)
 
 if options.way == "sigkill":
     os.kill(os.getpid(), signal.SIGKILL)

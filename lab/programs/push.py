@@ -20,6 +20,7 @@ option("--first", type=int, default=0, help="the first one's number (%(default)s
 option("--interval", type=float, default=1.0, help="seconds between two (%(default)s)")
 option("--delay", type=float, default=0.0, help="seconds before the first (%(default)s)")
 option("--size", type=int, default=0, help="bytes, filled up with spaces (as many as it needs)")
+option("--linger", type=int, help="milliseconds to wait for those not out (just end, not close)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
@@ -41,9 +42,8 @@ context = zmq.Context()
 push_socket = context.socket(zmq.PUSH)
 for name, _, value in (setting.partition("=") for setting in options.set):
     push_socket.setsockopt(getattr(zmq, name), int(value))
-if options.trace:
-    watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()], daemon=True)
-    watcher.start()
+watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()], daemon=True)
+watcher.start()
 
 for address in options.address or ["tcp://*:1234"]:
     push_socket.connect(address) if options.connect else push_socket.bind(address)
@@ -55,6 +55,6 @@ for x in range(options.first, options.first + options.count):
     push_socket.send_string(message.ljust(options.size))
     trace("sent", number=x)
     time.sleep(options.interval)
-if options.trace:
-    push_socket.disable_monitor()
-    watcher.join()
+push_socket.disable_monitor()
+watcher.join()
+context.destroy(options.linger) if options.linger is not None else None

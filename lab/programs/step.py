@@ -12,7 +12,7 @@ import zmq
 from_user = argparse.ArgumentParser(description=__doc__)
 option = from_user.add_argument
 option("--address", default="tcp://192.168.0.161:1234", help="where to pull from (%(default)s)")
-option("--to", default="tcp://192.168.0.161:1235", help="where to push to (%(default)s)")
+option("--sink", default="tcp://192.168.0.161:1235", help="where to push to (%(default)s)")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
 option("--trace", action="store_true", help="tell on stderr that it is ready, as JSON")
@@ -30,7 +30,7 @@ for name, _, value in (setting.partition("=") for setting in options.set):
     source.setsockopt(getattr(zmq, name), int(value))
     sink.setsockopt(getattr(zmq, name), int(value))
 source.connect(options.address)
-sink.connect(options.to)
+sink.connect(options.sink)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
 
 while True:
