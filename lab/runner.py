@@ -88,7 +88,8 @@ def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Re
 
     A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
     program spoiled has an error and no verdicts. Raises LabError where no run directory can be
-    made. Any other exception is a bug of ours: its traceback is in the run directory.
+    made. Any other exception is a bug of ours: its traceback is in the run directory, and further
+    experiments still run.
     """
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
     state = "interrupted"
@@ -102,11 +103,19 @@ def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Re
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
     except Exception:
         directory.attach("traceback.txt", traceback.format_exc())
-        raise
+        return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
         directory.finish(state)
     code = ExitCode.INTERRUPTED if interrupted else exit_code(verdicts)
     return Result(path=directory.path, verdicts=verdicts, note=note, code=code)
+
+
+def _bug(run: Path) -> LabError:
+    return LabError(
+        "this run met a bug of the lab itself",
+        where=str(run),
+        cure="its traceback.txt says where: please report it; what was captured is kept",
+    )
 
 
 def _deploy_and_play(

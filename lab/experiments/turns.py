@@ -120,13 +120,12 @@ def _spans(run: Run, law: Law) -> list[Span]:
 def _changes(run: Run) -> list[Change]:
     """Return who came and went, in order; none if it isn't clear when or in which order."""
     changes = []
-    for own in run.events("connected", by=run.receivers):
-        there = run.sender_side(own)
-        if there is None:
-            return []
-        first, last = sorted((own.t, there.t))
+    for shake in run.handshakes:
+        own = shake.own
         worker = (own.machine, own.process)
-        changes.append(Change(worker=worker, left=False, first=first, last=last, event=own))
+        changes.append(
+            Change(worker=worker, left=False, first=shake.first.t, last=shake.last.t, event=own)
+        )
     ends = run.events("disconnected", by=run.senders)
     for fault in run.events("fault"):
         ordered = leaving.ordered(fault)
