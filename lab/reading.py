@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _TRACES = {"sent": "dealt", "received": "taken"}
 
 
-def lines(*, sent: Mapping[str, str], received: Mapping[str, str]) -> Reader:
+def lines(
+    *, sent: Mapping[str, str] | None = None, received: Mapping[str, str] | None = None
+) -> Reader:
     """Return a reader of lines for `@experiment(reads=...)`.
 
     Arguments:
@@ -27,7 +29,7 @@ def lines(*, sent: Mapping[str, str], received: Mapping[str, str]) -> Reader:
     """
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
     for kind, told in (("sent", sent), ("received", received)):
-        for program, pattern in told.items():
+        for program, pattern in (told or {}).items():
             patterns[program].append((kind, re.compile(pattern)))
 
     def read(record: Record) -> Message | None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import catalogue, clock, runs
+from lab import catalogue, clock, needs, own, runs
 from lab.capture import Capture
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
@@ -123,9 +123,7 @@ def _deploy_and_play(
 ) -> tuple[str, bool]:
     """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
-    clocks = _prepare(
-        remotes, directory.path.name, {p.path.name: p.path for p in programs.values()}
-    )
+    clocks = _prepare(remotes, directory.path.name, wish.experiment)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
     watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
@@ -161,22 +159,22 @@ def _play(experiment: Experiment, lab: Lab) -> str:
         lab.finish()
     except LimitReached as stuck:
         note = f"the run took too long: it waited for {stuck}"
-    except (LabError, KeyboardInterrupt):
-        raise
     except Exception as error:
-        if experiment.folder is None:
+        if experiment.folder is None or (isinstance(error, LabError) and error.where):
             raise
-        raise catalogue.mistake(error, experiment.file) from error
+        raise own.mistake(error, experiment.file, experiment.scenario) from error
     return note
 
 
 def _prepare(
-    remotes: Mapping[str, Remote], folder: str, files: Mapping[str, Path]
+    remotes: Mapping[str, Remote], folder: str, experiment: Experiment
 ) -> dict[str, clock.Clock]:
-    """Put the programs on all machines, and learn how far each one's clock is from ours."""
+    """Put the user's files on all machines, and learn how far each one's clock is from ours."""
     ours = clock.our_boot_id()
+    files = own.files(experiment.folder) if experiment.folder else {}
 
     def prepare(remote: Remote) -> clock.Clock:
+        needs.require(remote, experiment.needs)
         remote.deploy(folder, files)
         return clock.measure(remote, ours)
 

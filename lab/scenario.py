@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab import faults
+from lab import faults, own
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.processes import Process, Processes, Program
@@ -19,7 +19,7 @@ PORT = 1234
 READY_TIMEOUT_S = 30
 QUIET_AT_LEAST_S = 0.5
 _GRACE_S = 2.0
-_NOT_STARTED = 127  # the launcher's status, and a shell's, for a command that can't be run
+_NOT_STARTED = (126, 127)  # the launcher's status, and a shell's, for what can't be run
 
 
 class TriggerMissed(Exception):
@@ -45,6 +45,7 @@ class Lab:
     watch: Watch
     processes: list[Process] = field(default_factory=list)
     _trigger: Record | None = None
+    _deployed: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -160,7 +161,7 @@ class Lab:
         that none can be on its way. Raises LabError for a program that could not be started.
         """
         for process in self.processes:
-            if process.status == _NOT_STARTED and process.blame == "itself":
+            if process.status in _NOT_STARTED and process.blame == "itself":
                 raise _not_ready(process, in_time=True)
         self.settle()
         self.stop()
@@ -186,10 +187,11 @@ class Lab:
 
     def _start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
         if program not in self.programs:
-            raise LabError(
-                f"there is no program '{program}'", cure=f"there are: {', '.join(self.programs)}"
-            )
+            known = ", ".join(sorted({found.name for found in self.programs.values()}))
+            raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
+        own.require_runnable(self.programs[program])
         process = self._new(self.programs[program], machine)
+        self._deploy(process)
         address = self.address(target)
         told = {"address": address, **flags} if process.program.ours else flags
         process.flags = [text for name, value in told.items() for text in _flag(name, value)]
@@ -199,6 +201,8 @@ class Lab:
             "PYTHONUNBUFFERED": "1",
             "LAB_MACHINE": machine,
             "LAB_ADDRESS": address,
+            "LAB_HOST": self.remotes[target].access.address,
+            "LAB_PORT": str(PORT),
             "LAB_COUNT": str(self.count),
             "LAB_INTERVAL": str(self.interval),
         }
@@ -206,6 +210,14 @@ class Lab:
         self._event("start", process, program=program, role=role)
         process.start(self.capture, self.folder, process.flags, process.environment)
         return process
+
+    def _deploy(self, process: Process) -> None:
+        """Put one of the lab's programs on a machine when it's first needed: there are many."""
+        place = (process.machine, process.program.name)
+        if process.program.ours and place not in self._deployed:
+            path = process.program.path
+            process.remote.put(self.folder, {path.name: path})
+            self._deployed.add(place)
 
     def _new(self, program: Program, machine: str) -> Process:
         lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)

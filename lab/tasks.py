@@ -126,6 +126,15 @@ def experiments(_: Context) -> None:
     by_hand.experiments()
 
 
+@task(help={"path": "the folder to make; its name is the experiment's"})
+@front.exits
+def new_experiment(_: Context, path: str) -> None:
+    """Make a first experiment of your own, that runs."""
+    from lab import by_hand
+
+    by_hand.new_experiment(Path(path))
+
+
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
 def check(_: Context, provider: str = "auto", inventory: str = "") -> int:
