@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lab.errors import LabError
 from lab.experiment import Reader
 from lab.records import Message, Record
 
@@ -30,7 +31,7 @@ def lines(
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
     for kind, told in (("sent", sent), ("received", received)):
         for program, pattern in (told or {}).items():
-            patterns[program].append((kind, re.compile(pattern)))
+            patterns[program].append((kind, _with_a_group(pattern)))
 
     def read(record: Record) -> Message | None:
         if record.text is None:
@@ -39,10 +40,24 @@ def lines(
             return _traced(record, record.text)
         for kind, pattern in patterns.get(record.process.partition(".")[0], ()):
             if match := pattern.fullmatch(record.text):
-                return _message(record, kind, int(match[1]), record.t)
+                return _message(record, kind, _number(match), record.t)
         return None
 
     return read
+
+
+def _with_a_group(pattern: str) -> re.Pattern[str]:
+    compiled = re.compile(pattern)
+    if not compiled.groups:
+        raise ValueError(f"the pattern {pattern!r} has no group: put the number in parentheses")
+    return compiled
+
+
+def _number(match: re.Match[str]) -> int:
+    if not re.fullmatch(r"\d{1,18}", match[1] or "", re.ASCII):
+        what = f"what the group of {match.re.pattern!r} finds is no number in {match.string!r}"
+        raise LabError(what, cure=r"write (\d+) for the number")
+    return int(match[1])
 
 
 def _traced(record: Record, text: str) -> Message | None:
