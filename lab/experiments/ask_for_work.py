@@ -40,12 +40,16 @@ def busy_one_gets_less(run: Run) -> Verdict:
 
 @claim(
     "Asked for, the same work is done sooner than dealt in turn.",
+    rests_on="the ZeroMQ guide, chapter 3, 'The Load Balancing Pattern'",
     disputed_by="adhdecode: PUSH balances by availability (then there would be no difference)",
 )
 def done_sooner(run: Run) -> Verdict:
     return queueing.sooner_when_asked_for(run)
 
 
-@claim("Both ways each message goes to exactly one worker.")
+@claim(
+    "Both ways each message goes to exactly one worker.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76; doc/zmq_socket.txt, ZMQ_ROUTER",
+)
 def each_to_exactly_one(run: Run) -> Verdict:
     return claims.exactly_once(run, range(2 * len(run.planned)))

@@ -3,6 +3,7 @@
 from lab.claims import Run
 from lab.verdict import Verdict
 
+LINGER = "libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_LINGER"
 WAYS = ("close", "exit", "linger", "drop", "sigterm", "sigkill")  # see lab/programs/leave.py
 
 

@@ -27,7 +27,7 @@ def last_messages(lab: Lab) -> None:
 
 @claim(
     "close() and term() with the default LINGER of -1 wait until every message is out.",
-    rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_LINGER: 'shall block until all ... sent'",
+    rests_on=exits.LINGER,
 )
 def close_and_term_lose_nothing(run: Run) -> Verdict:
     return exits.none_lost(run, "close")
@@ -44,25 +44,16 @@ def exit_loses_nothing(run: Run) -> Verdict:
     return exits.none_lost(run, "exit")
 
 
-@claim(
-    "With LINGER=500 is lost what is not out half a second after close().",
-    rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_LINGER: 'or the linger period expires'",
-)
+@claim("With LINGER=500 is lost what isn't out half a second later.", rests_on=exits.LINGER)
 def linger_loses_the_rest(run: Run) -> Verdict:
     return exits.some_lost(run, "linger")
 
 
-@claim(
-    "With LINGER=0 close() throws away what is not out.",
-    rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_LINGER: 'discarded immediately'",
-)
+@claim("With LINGER=0 close() throws away what is not out.", rests_on=exits.LINGER)
 def no_linger_loses_them(run: Run) -> Verdict:
     return exits.some_lost(run, "drop")
 
 
-@claim(
-    "SIGTERM, which most programs don't handle, loses them as SIGKILL does.",
-    rests_on="signal(7): the default action ends the process",
-)
+@claim("SIGTERM, if not handled, loses them as SIGKILL does.", rests_on="signal(7), default action")
 def signals_lose_them(run: Run) -> Verdict:
     return exits.some_lost(run, "sigterm")

@@ -48,6 +48,9 @@ def work_is_done_twice(run: Run) -> Verdict:
     return replies.done_twice(run)
 
 
-@claim("In the end each request has its reply.")
+@claim(
+    "In the end each request has its reply.",
+    rests_on="the ZeroMQ guide, chapter 4: the client closes its socket and asks again",
+)
 def all_are_answered(run: Run) -> Verdict:
     return replies.all_answered(run)

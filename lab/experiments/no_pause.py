@@ -27,6 +27,9 @@ def first_gets_all(run: Run) -> Verdict:
     return pushers.first_gets_all(run)
 
 
-@claim("Each message goes to exactly one worker.")
+@claim(
+    "Each message goes to exactly one worker.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
+)
 def each_to_exactly_one(run: Run) -> Verdict:
     return claims.exactly_once(run, run.planned)

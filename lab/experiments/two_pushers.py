@@ -36,6 +36,9 @@ def each_worker_takes_from_both(run: Run) -> Verdict:
     return pushers.all_take_from_both(run)
 
 
-@claim("Each message of either goes to exactly one worker.")
+@claim(
+    "Each message of either goes to exactly one worker.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
+)
 def each_to_exactly_one(run: Run) -> Verdict:
     return pushers.once_each(run, range(2 * len(run.planned)))
