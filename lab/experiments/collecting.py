@@ -16,7 +16,8 @@ def each_arrives_once(run: Run) -> Verdict:
     came = Counter(message.number for message in run.received)
     missing = [n for n in run.planned if n not in came]
     twice = [n for n, times in came.items() if times > 1]
-    if missing and not run.sent_all:
+    end = next((e for e in run.events("exit") if e.process == "push"), None)
+    if missing and (end is None or end.details["status"] != 0):
         return Verdict.not_observed("The ventilator did not come to its end.")
     if missing or twice:
         what = [f"{claims.listed(missing)} never came"] if missing else []

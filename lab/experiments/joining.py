@@ -5,16 +5,23 @@ from lab.claims import Run
 from lab.verdict import Verdict
 
 
-def first_is_missed(run: Run) -> Verdict:
-    """Message 0 came to nobody, though a subscriber had been ready before the publisher was."""
-    before = [e for e in run.events("ready", by=run.receivers) if e.t < _published(run)]
-    if not run.sent or not before or not run.received:
-        return Verdict.not_observed("No subscriber was there before the publisher, or got any.")
-    if run.takers.get(0):
-        return Verdict.not_observed("It happened to be connected before message 0 was published.")
-    missed = [n for n in run.planned if n < min(run.takers)]
+def start_is_missed(run: Run) -> Verdict:
+    """What was published before the first subscriber was connected did not come to it."""
+    early = run.receivers[0] if run.receivers else ""
+    connected = next(iter(run.events("connected", by=[early])), None)
+    if connected is None or not run.by(early):
+        return Verdict.not_observed("No subscriber was connected, or nothing came.")
+    before = [n for n, t in run.dealt.items() if t < connected.t - run.no_order_s]
+    came = [message.number for message in run.by(early) if message.number in before]
+    if not before:
+        return Verdict.not_observed("It was connected before message 0 was published.")
+    told = claims.listed(sorted(came or before)).capitalize()
+    if came:
+        return Verdict.refuted(f"{told} came all the same.", messages=came, events=[connected])
     return Verdict.holds(
-        f"{claims.listed(missed).capitalize()} came to nobody.", messages=missed, events=before
+        f"{told} had been published when {early} was connected, and never came.",
+        messages=before,
+        events=[connected],
     )
 
 
@@ -59,7 +66,3 @@ def all_from_the_first_on(run: Run) -> Verdict:
         return Verdict.not_observed("There was one subscriber only.")
     told = ", ".join(f"{machine} from {n} on" for machine, n in firsts.items())
     return Verdict.holds(f"{told}, each without a gap.")
-
-
-def _published(run: Run) -> float:
-    return min((event.t for event in run.events("ready", by=run.senders)), default=0.0)

@@ -17,7 +17,8 @@ def pusher_binds(lab: Lab) -> None:
     pusher = lab.start("push", on="pusher", **lab.plan)
     lab.first([worker], prints=lambda line: messages.number(line) >= 7)
     lab.kill(worker)
-    lab.settle(quiet=1)  # nobody prints anything more: send blocks
+    lab.more(pusher, lines=1)
+    lab.settle(quiet=1)  # for a second nobody prints anything more
     lab.start_again(worker)
     pusher.wait()
 

@@ -25,12 +25,12 @@ def slow_joiner(lab: Lab) -> None:
 
 
 @claim(
-    "Even who subscribed before the publisher started misses the first message.",
+    "Even who was there before the publisher misses what is sent until it is connected.",
     rests_on="libzmq 4.3.5, src/dist.cpp, lines 146-153 (distribute: nobody matches, dropped)",
     by_chance=True,
 )
-def early_one_misses_the_first(run: Run) -> Verdict:
-    return joining.first_is_missed(run)
+def early_one_misses_the_start(run: Run) -> Verdict:
+    return joining.start_is_missed(run)
 
 
 @claim(

@@ -5,7 +5,9 @@ import argparse
 import json
 import os
 import platform
+import threading
 import time
+from struct import unpack
 
 import zmq
 
@@ -19,13 +21,21 @@ options = from_user.parse_args()
 
 def trace(event: str, **details: object) -> None:
     line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-    os.write(2, line.encode()) if options.trace else None
+    os.write(2, line.encode()) if options.trace else None  # one write: two threads trace
+
+
+def watch(monitor: "zmq.Socket[bytes]") -> None:
+    names = {zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected", zmq.EVENT_DISCONNECTED: "disconnected"}
+    while True:
+        event, _ = unpack("=hi", monitor.recv_multipart()[0])
+        trace(names[event]) if event in names else None
 
 
 context = zmq.Context()
 subscriber = context.socket(zmq.SUB)
 for name, _, value in (setting.partition("=") for setting in options.set):
     subscriber.setsockopt(getattr(zmq, name), int(value))
+threading.Thread(target=watch, args=[subscriber.get_monitor_socket()], daemon=True).start()
 subscriber.subscribe("")
 subscriber.connect(options.address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
