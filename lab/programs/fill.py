@@ -33,7 +33,7 @@ for name, _, value in (setting.partition("=") for setting in options.set):
 push_socket.bind(options.address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
 
-message = b"x" * options.size
+message = b"0 , 0".ljust(options.size)
 accepted = 0
 push_socket.poll(-1, zmq.POLLOUT)  # until the puller is there
 while push_socket.poll(_PATIENCE_MS, zmq.POLLOUT):
