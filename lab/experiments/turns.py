@@ -2,7 +2,9 @@
 
 libzmq keeps its connections in an array (src/lb.cpp). A new one is put behind the others
 (lb_t::attach and activated, lines 18 and 44). One that ends is swapped with the last, then cut off
-(lb_t::pipe_terminated, line 24): so the last of the turn takes its place.
+(lb_t::pipe_terminated, line 24): so the last of the turn takes its place. That happens after the
+next send only: a pipe ends in two steps, each of which waits until the socket looks at its commands
+(src/pipe.cpp, lines 313-321 and 345: process_pipe_term, then process_pipe_term_ack).
 """
 
 import itertools
@@ -113,7 +115,10 @@ def _spans(run: Run, law: Law) -> list[Span]:
     for k, change in enumerate(changes):
         turn = law(turn, change.worker) if change.left else (*turn, change.worker)
         end = changes[k + 1].first if k + 1 < len(changes) else float("inf")
-        spans.append(Span(turn=turn, numbers=run.dealt_between(change.last, end), change=change))
+        numbers = run.dealt_between(change.last, end)
+        # The first message after a leaving may still go round in the turn of before.
+        numbers = numbers[1:] if change.left else numbers
+        spans.append(Span(turn=turn, numbers=numbers, change=change))
     return spans
 
 
