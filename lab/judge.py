@@ -53,10 +53,12 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
         "expected": claim.expected.value,
         "because": claim.because,
         "by_chance": claim.by_chance,
-        "rests_on": claim.rests_on,
-        "disputed_by": claim.disputed_by,
         "evidence": verdict.evidence(),
         "why": verdict.why,
+    } | {
+        name: text
+        for name, text in (("rests_on", claim.rests_on), ("disputed_by", claim.disputed_by))
+        if text
     }
 
 
