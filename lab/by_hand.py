@@ -2,12 +2,13 @@
 
 import fcntl
 import os
+import shlex
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-from lab import catalogue, runs
+from lab import catalogue, own, runs
 from lab.compare import differences, side_by_side
 from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
@@ -99,6 +100,14 @@ def experiments() -> None:
     for name in catalogue.names():
         experiment = catalogue.load(name)
         print(f"{name}\n    {experiment.summary}\n    {experiment.source}")
+
+
+def new_experiment(path: Path) -> None:
+    """Make a first experiment in a new folder, and say how to run it."""
+    own.create(path)
+    print(f"made:  {path / own.MODULE}, and the program that it starts")
+    print(f"run:   {shlex.join(['./fab', 'run-experiment', '--experiment', str(path)])}")
+    print("learn: docs/own-experiment.md, and docs/chapters")
 
 
 def _end_with(path: Path, tail: "subprocess.Popen[bytes]") -> None:

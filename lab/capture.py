@@ -96,7 +96,7 @@ class Capture:
         """Open one stream of a process.
 
         Arguments:
-            machine, process: their names; a further life of `pull` is `pull.2`.
+            machine, process: their names; a further life of `echo` is `echo.2`.
             stream: `stdout` or `stderr`.
 
         Raises:

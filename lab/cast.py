@@ -3,13 +3,15 @@
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from lab import own
 from lab.capture import Capture
 from lab.errors import LabError
-from lab.processes import Process, Program, files
+from lab.processes import Process, Program
 from lab.records import Event, Record
 from lab.remote import Remote
 from lab.watch import Watch
@@ -24,17 +26,20 @@ class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `folder` the place on each machine where it is deployed.
+    program finds in its environment, `folder` the place on each machine where it is deployed,
+    `files` the user's own that lie there.
     """
 
     remotes: dict[str, Remote]
     programs: Mapping[str, Program]
+    files: Mapping[str, Path]
     folder: str
     options: Sequence[str]
     load: Mapping[str, str]
     capture: Capture
     watch: Watch
     processes: list[Process] = field(default_factory=list)
+    deployed: set[tuple[str, str]] = field(default_factory=set)
 
     def machines(self, where: str | Sequence[str]) -> list[str]:
         """Return the names of a machine, of all with a role, or of a list of machines."""
@@ -47,13 +52,17 @@ class Cast:
             raise LabError(f"no machine has the role '{where}'", cure="name one in the inventory")
         return found
 
+    def address(self, where: str, port: int = PORT) -> str:
+        """Return what to bind or connect to on a machine, or on the first one with a role."""
+        return f"tcp://{self.remotes[self.machines(where)[0]].access.address}:{port}"
+
     def start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
         """Start a program on a machine, with the address of `target`; it isn't ready yet."""
         if program not in self.programs:
-            raise LabError(
-                f"there is no program '{program}'", cure=f"there are: {', '.join(self.programs)}"
-            )
-        address = f"tcp://{self.remotes[target].access.address}:{PORT}"
+            known = ", ".join(sorted({found.name for found in self.programs.values()}))
+            raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
+        own.require_runnable(self.programs[program])
+        address = self.address(target)
         ours = self.programs[program].ours
         words = _words({"address": address, **flags} if ours else flags)
         if ours:
@@ -62,6 +71,8 @@ class Cast:
             "PYTHONUNBUFFERED": "1",
             "LAB_MACHINE": machine,
             "LAB_ADDRESS": address,
+            "LAB_HOST": self.remotes[target].access.address,
+            "LAB_PORT": str(PORT),
             **self.load,
         }
         return self._begin(self.programs[program], machine, words, environment)
@@ -103,11 +114,16 @@ class Cast:
     def readmit(self, machine: str) -> None:
         """Connect to a machine that was off, and deploy again: files go with the power."""
         self.remotes[machine] = Remote(self.remotes[machine].access)
-        self.remotes[machine].deploy(self.folder, files(self.programs))
+        self.remotes[machine].deploy(self.folder, self.files)
+        self.deployed -= {place for place in self.deployed if place[0] == machine}
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
-        running = [process for process in self.processes if not process.ended]
+        """End every process that still runs."""
+        self.end(self.processes)
+
+    def end(self, processes: Iterable[Process]) -> None:
+        """End processes: by SIGTERM, and by SIGKILL what is left after two seconds."""
+        running = [process for process in processes if not process.ended]
         for process in running:
             process.blame = "harness"
             if process.paused:  # it would take the signal only when it goes on
@@ -119,12 +135,19 @@ class Cast:
                 process.end()
             self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
 
+    def _deploy(self, program: Program, machine: str) -> None:
+        """Put one of the lab's programs on a machine when it's first needed: there are many."""
+        if program.ours and (machine, program.name) not in self.deployed:
+            self.remotes[machine].put(self.folder, {program.path.name: program.path})
+            self.deployed.add((machine, program.name))
+
     def _begin(
         self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
     ) -> Process:
         lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)
         name = program.name if lives == 0 else f"{program.name}.{lives + 1}"
         remote = self.remotes[machine]
+        self._deploy(program, machine)
         process = Process(name, program, remote, self.watch, flags, environment)
         self.processes.append(process)
         self.watch.event(
@@ -141,13 +164,12 @@ class Cast:
 
 
 def _words(flags: Mapping[str, Any]) -> list[str]:
-    """Return flags as words of a command; one with a list of values comes once for each."""
-    return [
-        word
-        for name, value in flags.items()
-        for one in (value if isinstance(value, list) else [value])
-        for word in (f"--{name}", str(one))
-    ]
+    """Return flags as words of a command; of a list one for each value, of True the name alone."""
+    words = []
+    for name, value in flags.items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [f"--{name}"] if one is True else [f"--{name}", str(one)]
+    return words
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:

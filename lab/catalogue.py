@@ -4,14 +4,13 @@ import difflib
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lab import experiments
+from lab import experiments, own
 from lab.errors import LabError
 from lab.experiment import Claim, Experiment, Reader, Told, is_name
 from lab.processes import Program
@@ -20,7 +19,6 @@ from lab.runs import StoredRun
 
 _OURS = Path(experiments.__file__).parent
 _PROGRAMS = Path(__file__).parent / "programs"
-_MODULE = "experiment.py"
 
 
 def names() -> list[str]:
@@ -48,7 +46,7 @@ def _load(wanted: str) -> Experiment:
     if wanted in names():
         return _told_by(importlib.import_module(f"lab.experiments.{wanted}"), wanted, None)
     if path.is_dir():
-        return _from_file(path / _MODULE, path.resolve().name)
+        return _from_file(path / own.MODULE, path.resolve().name)
     if path.suffix == ".py":
         return _from_file(path, path.stem)
     close = difflib.get_close_matches(wanted, names(), n=1)
@@ -72,10 +70,7 @@ def reader(stored: StoredRun) -> Reader:
 def programs(experiment: Experiment) -> dict[str, Program]:
     """Return the programs that the experiment can start, its own before the lab's."""
     found = {path.stem: Program(path.stem, path, ours=True) for path in _PROGRAMS.glob("*.py")}
-    for path in sorted(experiment.folder.iterdir()) if experiment.folder else []:
-        if path.is_file() and path.name != _MODULE:
-            found[path.stem] = Program(path.stem, path, ours=False)
-    return found
+    return found | (own.programs(experiment.folder) if experiment.folder else {})
 
 
 def _nothing(_: Record) -> Message | None:
@@ -99,21 +94,15 @@ def _from_file(path: Path, name: str) -> Experiment:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # as an import would: dataclasses look their module up
+    folder = path.resolve().parent
+    sys.path.insert(0, str(folder))  # a module may have others beside it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise mistake(error, path) from error
-    return _told_by(module, name, path.resolve().parent)
-
-
-def mistake(error: Exception, file: Path) -> LabError:
-    """Return an exception that a user's own module raised as a mistake in it, with its line."""
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    for frame in traceback.extract_tb(error.__traceback__):
-        if Path(frame.filename) == file or Path(frame.filename) == file.resolve():
-            line = frame.lineno
-    place = f"{file}:{line}" if line else str(file)
-    return LabError(f"{type(error).__name__}: {error}", where=place, cure="correct the experiment")
+    except (Exception, SystemExit) as error:
+        raise own.mistake(error, path) from error
+    experiment = _told_by(module, name, folder)
+    own.require_claims(experiment)
+    return experiment
 
 
 def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
@@ -139,6 +128,8 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         interval=told.interval,
         faults=told.faults,
         variants=told.variants,
+        takes=told.takes,
+        needs=told.needs,
         file=Path(file),
         folder=folder,
     )

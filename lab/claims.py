@@ -276,7 +276,7 @@ def first_in_a_row(run: Run) -> int:
 
 
 def shares(run: Run, numbers: Iterable[int]) -> str:
-    """Return each receiver's number of messages, as `pull-1 10, pull-2 10`."""
+    """Return each receiver's number of messages, as `host-1 10, host-2 10`."""
     count = Counter(machine for n in numbers for machine in run.takers.get(n, []))
     return ", ".join(f"{machine} {count[machine]}" for machine in run.receivers)
 

@@ -236,5 +236,5 @@ def _place(key: tuple[str, str]) -> tuple[list[str | int], list[str | int]]:
 
 
 def _natural(name: str) -> list[str | int]:
-    """Return a key for sorting that puts pull-2 before pull-10."""
+    """Return a key for sorting that puts host-2 before host-10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

@@ -35,7 +35,7 @@ class LabError(Exception):
 
     Arguments:
         what: one sentence that says what is wrong.
-        where: the place, such as `inventory.yaml:7` or `machine pull-1`.
+        where: the place, such as `inventory.yaml:7` or `machine host-1`.
         cure: what to do about it, with exact command lines where there are some.
         output: the last lines that a machine printed, untrusted.
     """

@@ -1,7 +1,7 @@
 """What an experiment module writes with: `@experiment` marks its scenario, `@claim` its claims."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,11 +31,13 @@ class Claim:
     expected: Outcome
     because: str
     by_chance: bool
+    rests_on: str
+    disputed_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A scenario with its claims, as a module tells it; `interval` in seconds."""
+    """A scenario with its claims, as a module tells it; `interval` and `takes` in seconds."""
 
     name: str
     summary: str
@@ -47,8 +49,16 @@ class Experiment:
     interval: float
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
+    takes: float
+    needs: tuple[str, ...]
     file: Path
     folder: Path | None
+
+    def planned_s(self, count: int | None = None, interval: float | None = None) -> float:
+        """Return how many seconds a run is planned to take, with the user's wishes if any."""
+        messages = self.count if count is None else count
+        pause = self.interval if interval is None else interval
+        return messages * pause + self.takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +71,8 @@ class Told:
     interval: float
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
+    takes: float
+    needs: tuple[str, ...]
 
 
 def experiment(
@@ -71,6 +83,8 @@ def experiment(
     interval: float = 1.0,
     faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
     variants: tuple[str, ...] = ("",),
+    takes: float = 0.0,
+    needs: Sequence[str] = (),
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -83,6 +97,10 @@ def experiment(
         faults: those of machines and of the network that it does, or those of each variant; where
             they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
+        takes: seconds that a run takes beyond count times interval, roughly: what takes three
+            times as long as planned, and ten seconds more, is given up as stuck.
+        needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
+            Python, as `python:numpy`.
     """
 
     def mark(scenario: Scenario) -> Scenario:
@@ -93,6 +111,8 @@ def experiment(
             interval=interval,
             faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
             variants=variants,
+            takes=takes,
+            needs=tuple(needs),
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
@@ -107,6 +127,8 @@ def claim(
     expected: Outcome = Outcome.HOLDS,
     because: str = "",
     by_chance: bool = False,
+    rests_on: str = "",
+    disputed_by: str = "",
 ) -> Callable[[Judge], Judge]:
     """Mark a function over a run as the judge of a statement; its name is the claim's.
 
@@ -116,6 +138,8 @@ def claim(
         expected: the outcome to expect, where that isn't `holds`; then `because` says why.
         by_chance: whether it depends on chance that the run shows anything at all; if it doesn't,
             that isn't counted against it.
+        rests_on: the line of a library's source, or the page of its manual, that says why.
+        disputed_by: who says otherwise, and where.
     """
 
     def mark(judge: Judge) -> Judge:
@@ -127,6 +151,8 @@ def claim(
             expected=expected,
             because=because,
             by_chance=by_chance,
+            rests_on=rests_on,
+            disputed_by=disputed_by,
         )
         return judge
 

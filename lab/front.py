@@ -95,6 +95,11 @@ def options(flag: str, texts: Sequence[str]) -> list[str]:
     return list(texts)
 
 
+def file(path: str) -> Path | None:
+    """Return the path of a file that was named, None for an empty text."""
+    return Path(path) if path else None
+
+
 def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
     """Return the inventory in a file; LabError for its mistakes, a missing role among them.
 

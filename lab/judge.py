@@ -1,15 +1,16 @@
 """From a run directory to verdicts, and from verdicts to an exit code. Pure: no lab is needed."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lab import catalogue
+from lab import own
 from lab.claims import Run
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
 from lab.records import Message, Record
 from lab.runs import StoredRun
-from lab.verdict import Outcome
+from lab.verdict import Outcome, Verdict
 
 
 def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
@@ -18,7 +19,8 @@ def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[d
     Those of a run that did not come to its end are marked `partial`. Raises LabError where a
     user's own claim raises.
     """
-    run = Run(stored, experiment.reads or _nothing)
+    with _mistakes_of(experiment, experiment.reads):
+        run = Run(stored, experiment.reads or _nothing)
     return [
         _judged(claim, run, experiment) | ({"partial": True} if partial else {})
         for claim in experiment.claims
@@ -39,12 +41,10 @@ def exit_code(verdicts: Iterable[Mapping[str, Any]]) -> ExitCode:
 
 
 def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
-    try:
+    with _mistakes_of(experiment, claim.judge):
         verdict = claim.judge(run)
-    except Exception as error:
-        if experiment.folder is None:
-            raise
-        raise catalogue.mistake(error, experiment.file) from error
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
     return {
         "id": f"{_title(run, experiment)}.{claim.id}",
         "statement": claim.statement,
@@ -55,11 +55,26 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
         "by_chance": claim.by_chance,
         "evidence": verdict.evidence(),
         "why": verdict.why,
+    } | {
+        name: text
+        for name, text in (("rests_on", claim.rests_on), ("disputed_by", claim.disputed_by))
+        if text
     }
 
 
 def _title(run: Run, experiment: Experiment) -> str:
     return f"{experiment.name}:{run.variant}" if run.variant else experiment.name
+
+
+@contextlib.contextmanager
+def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
+    """Tell what a user's own function raises as a mistake in it."""
+    try:
+        yield
+    except Exception as error:
+        if experiment.folder is None:
+            raise
+        raise own.mistake(error, experiment.file, what) from error
 
 
 def _nothing(_: Record) -> Message | None:

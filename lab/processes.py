@@ -15,6 +15,8 @@ from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
 
 _TAIL_LINES = 12
+# C's standard library holds a pipe's lines back until there are 4 KiB: stdbuf tells it not to.
+_BY_LINES = 'command -v stdbuf >/dev/null && exec stdbuf -oL "$0" "$@"; exec "$0" "$@"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,7 @@ class Program:
         """Return how it is called in its folder: Python files by the machine's lab Python."""
         if self.path.suffix == ".py":
             return [python, self.path.name, *flags]
-        return [posixpath.join(".", self.path.name), *flags]
-
-
-def files(programs: Mapping[str, Program]) -> dict[str, Path]:
-    """Return what is deployed for these programs: names there, and paths here."""
-    return {program.path.name: program.path for program in programs.values()}
+        return ["sh", "-c", _BY_LINES, posixpath.join(".", self.path.name), *flags]
 
 
 class Process:

@@ -45,13 +45,17 @@ class Remote:
         threading.Thread(target=self._pulse, daemon=True).start()
 
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Put `files` (their names there, and their paths here) into a new folder below `work`."""
+        """Make a folder below `work`, and put the launcher and `files` into it, see `put`."""
+        self.put(folder, {"launcher.py": Path(launcher.__file__), **files})
+
+    def put(self, folder: str, files: Mapping[str, Path]) -> None:
+        """Put files (their names there, and their paths here) into a folder below `work`."""
         target = posixpath.join(self.access.work, folder)
         with explained(self.access, "deploy the programs"):
             sftp = self._connection.sftp()
             sftp.get_channel().settimeout(ANSWER_TIMEOUT_S)
             _make_folders(sftp, target)
-            for name, path in {"launcher.py": Path(launcher.__file__), **files}.items():
+            for name, path in files.items():
                 _make_folders(sftp, posixpath.dirname(posixpath.join(target, name)))
                 with path.open("rb") as file:
                     sftp.putfo(file, posixpath.join(target, name), confirm=False)

@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import catalogue, clock, network, runs
+from lab import catalogue, clock, needs, network, own, runs
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.faults import Faults
 from lab.judge import exit_code, judge
-from lab.processes import files
 from lab.providers import Machines
 from lab.providers.state import PROJECT
 from lab.remote import Remote, RemoteProcess
@@ -69,7 +68,7 @@ class Wish:
 
     @property
     def planned_s(self) -> float:
-        return self.messages * self.pause
+        return self.experiment.planned_s(self.count, self.interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +158,14 @@ def _deploy_and_play(
 ) -> tuple[str, bool]:
     """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
-    clocks = _prepare(remotes, directory.path.name, files(programs))
+    clocks = _prepare(remotes, directory.path.name, wish.experiment)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
     watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
     cast = Cast(
         remotes=remotes,
         programs=programs,
+        files=own.files(wish.experiment.folder) if wish.experiment.folder else {},
         folder=directory.path.name,
         options=wish.options,
         load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
@@ -222,22 +222,22 @@ def _play(experiment: Experiment, lab: Lab) -> str:
         lab.finish()
     except LimitReached as stuck:
         note = f"the run took too long: it waited for {stuck}"
-    except (LabError, KeyboardInterrupt):
-        raise
     except Exception as error:
-        if experiment.folder is None:
+        if experiment.folder is None or (isinstance(error, LabError) and error.where):
             raise
-        raise catalogue.mistake(error, experiment.file) from error
+        raise own.mistake(error, experiment.file, experiment.scenario) from error
     return note
 
 
 def _prepare(
-    remotes: Mapping[str, Remote], folder: str, files: Mapping[str, Path]
+    remotes: Mapping[str, Remote], folder: str, experiment: Experiment
 ) -> dict[str, clock.Clock]:
-    """Put the programs on all machines, and learn how far each one's clock is from ours."""
+    """Put the user's files on all machines, and learn how far each one's clock is from ours."""
     ours = clock.our_boot_id()
+    files = own.files(experiment.folder) if experiment.folder else {}
 
     def prepare(remote: Remote) -> clock.Clock:
+        needs.require(remote, experiment.needs)
         remote.deploy(folder, files)
         return clock.measure(remote, ours)
 

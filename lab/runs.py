@@ -83,7 +83,7 @@ class RunDirectory:
         """Open the file that gets one stream of a process byte for byte, unbuffered.
 
         Arguments:
-            machine, process: their names; a further life of `pull` is `pull.2`.
+            machine, process: their names; a further life of `echo` is `echo.2`.
             stream: `stdout` or `stderr`.
 
         Raises:
@@ -281,6 +281,27 @@ def last_call(root: Path) -> list[Path]:
             if other.get("call") == description["call"]:
                 started[path] = other["started"]
     return sorted(started, key=started.__getitem__)
+
+
+def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the newest runs of an experiment that were judged to their end, newest first.
+
+    Arguments:
+        root: the folder of all runs.
+        experiment: its name.
+        most: how many to return at most.
+
+    Returns the name of each with the content of its verdicts.json.
+    """
+    found: list[tuple[str, list[dict[str, Any]]]] = []
+    for path in reversed(_folders(root)):
+        if len(found) == most:
+            break
+        if re.fullmatch(rf"\w+Z-{experiment}(-\d+)?", path.name):
+            with contextlib.suppress(LabError):  # another run's trouble is not this one's
+                if verdicts := [v for v in _read_verdicts(path) or [] if not v.get("partial")]:
+                    found.append((path.name, verdicts))
+    return found
 
 
 def _folders(root: Path) -> list[Path]:

@@ -1,13 +1,14 @@
 """The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lab import network
-from lab.cast import Cast
+from lab.cast import PORT, Cast
 from lab.errors import LabError
 from lab.faults import Faults
 from lab.processes import Process, Processes
@@ -38,6 +39,11 @@ class Lab:
     wires: Wires
     watch: Watch
 
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The flags of a program that sends what the user wants: `count` and `interval`."""
+        return {"count": self.count, "interval": self.interval}
+
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
         return self.cast.machines(role)
@@ -59,7 +65,8 @@ class Lab:
             to: the role or machine whose address it gets; by default the address is its own.
             ready: tells the line on stdout by which a program says that it's ready; the lab's own
                 programs say so themselves, another is ready when started.
-            flags: given as `--name value`, once for each value of a list.
+            flags: given as `--name value`; of a list each value is given so, and of True the
+                name alone.
 
         Raises LabError when it ends, or isn't ready in time.
         """
@@ -70,6 +77,10 @@ class Lab:
         ]
         self.cast.wait_ready(started, ready)
         return Processes(tuple(started), self.watch)
+
+    def address(self, where: str, *, port: int = PORT) -> str:
+        """Return what to bind or connect to on a machine, or on the first one with a role."""
+        return self.cast.address(where, port)
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before."""
@@ -101,6 +112,15 @@ class Lab:
         process = candidates[record.machine, record.process]
         self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
         return process
+
+    def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
+        """Wait until these have printed so many more lines; return the one that printed the last.
+
+        Raises TriggerMissed as `first` does.
+        """
+        goal = self.watch.printed({process.place for process in processes}) + lines
+        count = itertools.count(1)
+        return self.first(processes, prints=lambda _: next(count) >= goal)
 
     def when(self, condition: Callable[[Watch], bool]) -> None:
         """Wait until a condition holds over what has been observed so far, by its counts.
@@ -191,13 +211,26 @@ class Lab:
         """Undo all that `partition`, `slow` and `limit_rate` did."""
         self.wires.heal()
 
+    def settle(self, quiet: float = 0.0) -> None:
+        """Wait until every message that was sent has come, or all has been quiet for a while.
+
+        Arguments:
+            quiet: seconds; if not longer, 2 x interval and at least half a second.
+        """
+        quiet_s = max(quiet, self._quiet_s)
+        self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
+
+    def end(self, target: Process | Processes) -> None:
+        """End a program as its work is done: no fault, SIGTERM first."""
+        self.cast.end(target if isinstance(target, Processes) else (target,))
+
     def finish(self) -> None:
         """Wait for the end of the run, then end what still runs, gently first.
 
         The end is when every message is accounted for, or when all has been quiet for long enough
         that none can be on its way.
         """
-        self.watch.wait(self.watch.all_accounted_for, "the last messages", self._quiet_s)
+        self.settle()
         self.stop()
 
     def stop(self) -> None:

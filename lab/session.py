@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, runner
+from lab import catalogue, front, runner
 from lab.errors import ExitCode, worst
 from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
-from lab.front import show_error
 from lab.inventory import Inventory
 from lab.providers import Machines
 from lab.providers.choice import choose
@@ -51,6 +50,21 @@ class Call:
         return shlex.join([*words, "--runs", str(self.runs)])
 
 
+def quick_call(provider: str, inventory: str, runs: Path) -> Call:
+    """Return the call that runs any of the lab's experiments as it is."""
+    return Call(
+        experiment="",
+        provider=provider,
+        inventory=front.inventory(inventory, ROLES),
+        count=None,
+        interval=None,
+        options=(),
+        keep=False,
+        packets=False,
+        runs=runs,
+    )
+
+
 def roles(experiment: str) -> Sequence[str]:
     """Return the roles that machines must have; a user's own experiment says so at its start."""
     return ROLES if not experiment or experiment in catalogue.names() else ()
@@ -60,21 +74,22 @@ def run(call: Call) -> ExitCode:
     """Run the experiments, all of them whatever one comes to; return the worst exit code."""
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
-    provider = choose(call.provider, call.inventory, _say)
+    provider = choose(call.provider, call.inventory, say)
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
     with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
-        results = _run_all(call, found, machines, remotes)
+        results = run_all(call, found, machines, remotes)
     _show(call, results, never_ran)
     return worst(result.code for result in results)
 
 
-def _run_all(
+def run_all(
     call: Call,
     found: Mapping[str, Experiment],
     machines: Machines,
     remotes: dict[str, Remote],
 ) -> list[Result]:
+    """Run experiments, by the names that the user gave them, on machines that are connected."""
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
@@ -90,7 +105,7 @@ def _run_all(
         )
         results.append(_run_seen(wish, machines, remotes, call.runs))
         if error := results[-1].error:
-            show_error(error)
+            front.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
             break
     return results
@@ -138,5 +153,6 @@ def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
     print("Look next at the machines' logs beside each other: ./fab compare\n")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell the user what isn't part of the result."""
     print(line, file=sys.stderr)

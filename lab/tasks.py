@@ -7,7 +7,7 @@ from invoke import Context
 
 from lab import front
 
-_EXPERIMENT = "one experiment, by its name or your own's path; else the article's four"
+_EXPERIMENT = "one experiment, by its name or your own's path; else the default ones"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, vagrant, namespaces, loopback or ssh"
@@ -170,6 +170,46 @@ def experiments(_: Context) -> None:
     from lab import by_hand
 
     by_hand.experiments()
+
+
+@task(
+    help={
+        "experiment": "the claims of one experiment; else of all that come with the lab",
+        "quick": "run what takes under two minutes first, and list only that",
+        "json": "a file to write the list to, for machines",
+        "junit": "a file to write it to in the XML that CI systems read",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@front.exits
+def claims(
+    _: Context,
+    experiment: str = "",
+    quick: bool = False,
+    json: str = "",
+    junit: str = "",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """List every claim with its last verdict: an evaluator's checklist."""
+    from lab import checklist, session
+
+    found = checklist.quick() if quick and not experiment else checklist.listed(experiment)
+    if quick:
+        checklist.run_quick(session.quick_call(provider, inventory, Path(runs)), found)
+    return checklist.show(found, Path(runs), json=front.file(json), junit=front.file(junit))
+
+
+@task(help={"path": "the folder to make; its name is the experiment's"})
+@front.exits
+def new_experiment(_: Context, path: str) -> None:
+    """Make a first experiment of your own, that runs."""
+    from lab import by_hand
+
+    by_hand.new_experiment(Path(path))
 
 
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})

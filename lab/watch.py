@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from lab.clock import Clock
@@ -84,6 +84,15 @@ class Watch:
             for record in self._run.recorded():
                 look(record)
             self._looks.append(look)
+
+    def printed(self, processes: Set[tuple[str, str]]) -> int:
+        """Return how many lines these (machine, process) have printed on stdout so far."""
+        with self._news:
+            return sum(
+                (record.machine, record.process) in processes
+                for record in self._run.recorded()
+                if record.stream == "stdout" and record.text is not None
+            )
 
     def wait(self, done: Callable[[], bool], whom: str, quiet_s: float = float("inf")) -> bool:
         """Wait until `done`; or return False when nothing has been captured for `quiet_s` seconds.

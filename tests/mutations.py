@@ -195,7 +195,7 @@ class Edit:
         return text.replace(self.old, self.new)
 
 
-_LOOP = "range(options.count)"
+_LOOP = "range(options.first, options.first + options.count)"
 _PRINT = "print(message, flush=True)"
 _PUSH, _PULL = "programs/push.py", "programs/pull.py"
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "pull-1", "role")
+Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
 
 MAX_MACHINES = 10_000
 NAME = r"[a-z][a-z0-9-]{0,62}"
@@ -103,7 +103,7 @@ class File(_Model):
     )
     machines: dict[str, _Machine] = Field(
         min_length=1,
-        description="machines, such as push: {role: worker, address: 192.168.0.161}",
+        description="machines, such as host-1: {role: worker, address: 192.168.0.161}",
     )
     providers: _Providers = Field(_ABSENT, description="settings, such as ssh: {user: lab}")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pull messages from a pusher, and print each as it comes, until killed."""
+"""Pull messages from a pusher, do the work, and print each when it is done, until killed."""
 
 import argparse
 import json
@@ -12,11 +12,12 @@ import time
 import zmq
 
 from_user = argparse.ArgumentParser(description=__doc__)
-from_user.add_argument("--address", default="tcp://192.168.0.161:1234",
-                       help="where the pusher is (%(default)s)")  # fmt: skip
-from_user.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                       help="a socket option by its ZMQ_ name, such as RCVHWM=1")  # fmt: skip
-from_user.add_argument("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option = from_user.add_argument
+option("--address", action="append", help="where the pusher is (tcp://192.168.0.161:1234)")
+option("--bind", action="store_true", help="bind to --address instead: the pushers connect")
+option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
+option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
+option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
 
 
@@ -39,15 +40,17 @@ def watch(monitor: "zmq.Socket[bytes]") -> None:
 
 context = zmq.Context()
 pull_socket = context.socket(zmq.PULL)
-for name, _, value in (option.partition("=") for option in options.set):
+for name, _, value in (setting.partition("=") for setting in options.set):
     pull_socket.setsockopt(getattr(zmq, name), int(value))
 if options.trace:
     threading.Thread(target=watch, args=[pull_socket.get_monitor_socket()], daemon=True).start()
 
-pull_socket.connect(options.address)
+for address in options.address or ["tcp://192.168.0.161:1234"]:
+    pull_socket.bind(address) if options.bind else pull_socket.connect(address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
 
 while True:
-    message = pull_socket.recv_string()
+    message = pull_socket.recv_string().rstrip()
     trace("received", number=message.partition(" ")[0])
+    time.sleep(options.work)
     print(message, flush=True)

@@ -5,56 +5,56 @@ import argparse
 import json
 import os
 import platform
-import struct
 import threading
 import time
+from struct import unpack
 
 import zmq
 
 from_user = argparse.ArgumentParser(description=__doc__)
-from_user.add_argument("--address", default="tcp://*:1234", help="where to bind (%(default)s)")
-from_user.add_argument("--count", type=int, default=20, help="messages (%(default)s)")
-from_user.add_argument("--interval", type=float, default=1.0, help="seconds (%(default)s)")
-from_user.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                       help="a socket option by its ZMQ_ name, such as SNDHWM=1")  # fmt: skip
-from_user.add_argument("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option = from_user.add_argument
+option("--address", action="append", help="where to bind (tcp://*:1234)")
+option("--connect", action="store_true", help="connect to each --address instead")
+option("--count", type=int, default=20, help="messages (%(default)s)")
+option("--first", type=int, default=0, help="the first one's number (%(default)s)")
+option("--interval", type=float, default=1.0, help="seconds between two (%(default)s)")
+option("--delay", type=float, default=0.0, help="seconds before the first (%(default)s)")
+option("--size", type=int, default=0, help="bytes, filled up with spaces (as many as it needs)")
+option("--linger", type=int, help="milliseconds to wait for those not out (just end, not close)")
+option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
+option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
 
 
 def trace(event: str, **details: object) -> None:
-    if options.trace:
-        line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-        os.write(2, line.encode())  # one write a line: two threads trace
+    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
+    os.write(2, line.encode()) if options.trace else None  # one write: two threads trace
 
 
 def watch(monitor: "zmq.Socket[bytes]") -> None:
-    names: dict[int, str] = {zmq.EVENT_ACCEPTED: "accepted", zmq.EVENT_DISCONNECTED: "disconnected"}
-    names[zmq.EVENT_HANDSHAKE_SUCCEEDED] = "connected"
-    event = 0
-    while event != zmq.EVENT_MONITOR_STOPPED:
-        event, _ = struct.unpack("=hi", monitor.recv_multipart()[0])
-        if event in names:
-            trace(names[event])
+    names = {zmq.EVENT_ACCEPTED: "accepted", zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected"}
+    names[zmq.EVENT_DISCONNECTED] = "disconnected"
+    while (event := unpack("=hi", monitor.recv_multipart()[0])[0]) != zmq.EVENT_MONITOR_STOPPED:
+        trace(names[event]) if event in names else None
 
 
 context = zmq.Context()
 push_socket = context.socket(zmq.PUSH)
-for name, _, value in (option.partition("=") for option in options.set):
+for name, _, value in (setting.partition("=") for setting in options.set):
     push_socket.setsockopt(getattr(zmq, name), int(value))
-if options.trace:
-    watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()], daemon=True)
-    watcher.start()
+watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()], daemon=True)
+watcher.start()
 
-push_socket.bind(options.address)
+for address in options.address or ["tcp://*:1234"]:
+    push_socket.connect(address) if options.connect else push_socket.bind(address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
-
-for x in range(options.count):
+time.sleep(options.delay)
+for x in range(options.first, options.first + options.count):
     message = f"{x} , {time.time()}"
     print(x, flush=True)
-    push_socket.send_string(message)
+    push_socket.send_string(message.ljust(options.size))
     trace("sent", number=x)
     time.sleep(options.interval)
-
-if options.trace:
-    push_socket.disable_monitor()
-    watcher.join()
+push_socket.disable_monitor()
+watcher.join()
+context.destroy(options.linger) if options.linger is not None else None

@@ -32,7 +32,7 @@ def make(place: Path) -> None:
 
 @contextlib.contextmanager
 def reserved(place: Path) -> Iterator[None]:
-    """Keep a second run out of a lab that is shared: its pullers would take our messages.
+    """Keep a second run out of a lab that is shared: its programs would take our messages.
 
     Raises LabError when there is one. The kernel lets go of it for a run that was killed.
     """

@@ -67,6 +67,10 @@ def _rows(verdict: Stored) -> Iterator[tuple[str, str]]:
     yield "claimed", _plain(verdict["statement"])
     if verdict.get("source"):
         yield "where", _plain(verdict["source"])
+    if verdict.get("rests_on"):
+        yield "rests on", _plain(verdict["rests_on"])
+    if verdict.get("disputed_by"):
+        yield "disputed", _plain(verdict["disputed_by"])
     yield "expected", f"{verdict['expected']}{because}"
     yield "seen", f"{verdict['verdict']}: {_plain(verdict['why'])}"
     if messages := evidence.get("messages"):

@@ -1,0 +1,124 @@
+"""Every claim there is, beside the last verdict on it: an evaluator's checklist."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab import catalogue, runner, runs, session
+from lab.errors import ExitCode
+from lab.experiment import Claim, Experiment
+from lab.experiments import DEFAULT
+from lab.judge import exit_code
+from lab.providers.choice import choose
+from lab.report.checklist import print_checklist, write_json, write_junit
+from lab.verdict import Outcome
+
+_LOOKED_AT = 20  # the newest runs of an experiment: no claim is hidden by chance more often
+_QUICK_INTERVAL_S = 0.1
+_QUICK_PLANNED_S = 85  # of the experiments; starting them and what chance makes run again add to it
+_QUICK_LAST_START_S = 95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One claim: what it takes to judge it, and what it last came to, in which run (if any)."""
+
+    experiment: Experiment
+    claim: Claim
+    verdict: Mapping[str, Any] | None
+    run: str
+
+    @property
+    def outcome(self) -> str:
+        return "never run" if self.verdict is None else str(self.verdict["verdict"])
+
+    @property
+    def decided(self) -> bool:
+        return self.verdict is not None and self.outcome != Outcome.NOT_OBSERVED
+
+    @property
+    def as_expected(self) -> bool:
+        return self.outcome == self.claim.expected
+
+    def judged(self) -> dict[str, Any]:
+        """Return what counts for the exit code; what never ran wasn't observed."""
+        found = {"verdict": Outcome.NOT_OBSERVED.value} if self.verdict is None else self.verdict
+        told = {"expected": self.claim.expected.value, "by_chance": self.claim.by_chance}
+        return told | {"verdict": found["verdict"]}
+
+
+def show(
+    experiments: Sequence[Experiment], root: Path, *, json: Path | None, junit: Path | None
+) -> ExitCode:
+    """Print the checklist, and write it for machines; return what the verdicts come to.
+
+    Arguments:
+        experiments: whose claims are listed.
+        root: the folder of all runs.
+        json, junit: files to write it to, in these formats.
+    """
+    items = [item for experiment in experiments for item in _items(experiment, root)]
+    print_checklist(items)
+    if json:
+        write_json(items, json)
+    if junit:
+        write_junit(items, junit)
+    return exit_code(item.judged() for item in items)
+
+
+def listed(wanted: str) -> list[Experiment]:
+    """Return one experiment, or all that come with the lab."""
+    return [catalogue.load(name) for name in ([wanted] if wanted else catalogue.names())]
+
+
+def quick() -> list[Experiment]:
+    """Return what can be judged in under two minutes: the default ones, then the shortest."""
+    every = listed("")
+    default = [e for e in every if e.name in DEFAULT]
+    others = sorted((e for e in every if e not in default), key=_quick_s)
+    chosen, planned = list(default), sum(map(_quick_s, default))
+    for experiment in others:
+        planned += _quick_s(experiment)
+        if planned <= _QUICK_PLANNED_S:
+            chosen.append(experiment)
+    return chosen
+
+
+def run_quick(call: session.Call, experiments: Sequence[Experiment]) -> None:
+    """Run these at a short interval, and those again of which chance left a claim undecided."""
+    begun = time.monotonic()
+    provider = choose(call.provider, call.inventory, session.say)
+    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
+        waiting = list(experiments)
+        while waiting:
+            for experiment in list(waiting):
+                if time.monotonic() - begun > _QUICK_LAST_START_S:
+                    return
+                wish = replace(call, interval=min(experiment.interval, _QUICK_INTERVAL_S))
+                session.run_all(wish, {experiment.name: experiment}, machines, remotes)
+            waiting = [e for e in waiting if not all(i.decided for i in _items(e, call.runs))]
+
+
+def _quick_s(experiment: Experiment) -> float:
+    one = experiment.planned_s(interval=min(experiment.interval, _QUICK_INTERVAL_S))
+    return one * len(experiment.variants)
+
+
+def _claim(verdict: Mapping[str, Any]) -> str:
+    """Return which claim a verdict is on, whatever the variant of the run."""
+    return re.sub(":[^.]*", "", verdict["id"])
+
+
+def _items(experiment: Experiment, root: Path) -> Iterator[Item]:
+    found = runs.last_verdicts(root, experiment.name, _LOOKED_AT)
+    for claim in experiment.claims:
+        name = f"{experiment.name}.{claim.id}"
+        judged = [(run, v) for run, all_of_it in found for v in all_of_it if _claim(v) == name]
+        decided = [(run, v) for run, v in judged if v["verdict"] != Outcome.NOT_OBSERVED]
+        # Where chance decides whether there is something to see, the last time that there was.
+        best = (decided if claim.by_chance and decided else judged)[:1]
+        run, verdict = best[0] if best else ("", None)
+        yield Item(experiment=experiment, claim=claim, verdict=verdict, run=run)

@@ -1,0 +1,40 @@
+"""The pusher connects to two workers, and one of them isn't there: where do its messages go?"""
+
+from lab import claims
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import messages, pushers
+from lab.scenario import Lab
+
+
+@experiment(
+    source="sonic-net/sonic-swss-common PR #1059: messages get stuck for one that isn't there",
+    reads=messages.read,
+    interval=0.05,
+    takes=3,
+)
+def absent_worker(lab: Lab) -> None:
+    present, absent = lab.machines("puller")[:2]
+    places = [lab.address(place) for place in (present, absent)]
+    lab.start("pull", on=present, bind=True)
+    pusher = lab.start("push", on="pusher", connect=True, address=places, linger=-1, **lab.plan)
+    lab.first(pusher, prints=lambda line: messages.number(line) == lab.count - 1)
+    lab.settle()
+    lab.start("pull", on=absent, bind=True)
+    pusher.wait()
+
+
+@claim(
+    "A pusher that connects deals to a worker that isn't there as to one that is.",
+    rests_on="libzmq 4.3.5, src/socket_base.cpp, lines 1067-1086 (connect attaches a pipe at once)",
+)
+def absent_one_is_dealt_to(run: Run) -> Verdict:
+    return pushers.absent_is_dealt_to(run)
+
+
+@claim(
+    "Those messages wait, and come when the worker does.",
+    rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_IMMEDIATE: 'queues will fill'",
+)
+def they_wait(run: Run) -> Verdict:
+    return claims.exactly_once(run, run.planned)

@@ -1,0 +1,30 @@
+"""As absent_worker, with ZMQ_IMMEDIATE: does the worker that is there get everything?"""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import messages, pushers
+from lab.scenario import Lab
+
+
+@experiment(
+    source="libzmq 4.3.5, tests/test_immediate.cpp; sonic-net/sonic-swss-common PR #1059",
+    reads=messages.read,
+    interval=0.05,
+    takes=2,
+)
+def immediate(lab: Lab) -> None:
+    present, absent = lab.machines("puller")[:2]
+    places = [lab.address(place) for place in (present, absent)]
+    lab.start("pull", on=present, bind=True)
+    flags = {"set": ["IMMEDIATE=1"], **lab.plan}
+    lab.start("push", on="pusher", connect=True, address=places, **flags).wait()
+    lab.settle()
+    lab.start("pull", on=absent, bind=True)
+
+
+@claim(
+    "With ZMQ_IMMEDIATE only workers that are there are dealt to: the one that is gets all.",
+    rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_IMMEDIATE; src/socket_base.cpp, line 1067",
+)
+def present_one_gets_all(run: Run) -> Verdict:
+    return pushers.present_gets_all(run)

@@ -1,0 +1,35 @@
+"""The workers wait, and the pusher makes no pause between its messages: who gets them?"""
+
+from lab import claims
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import messages, pushers
+from lab.scenario import Lab
+
+
+@experiment(
+    source="zeromq/pyzmq#96: one worker gets everything; SO 12504559",
+    reads=messages.read,
+    interval=0,
+    takes=2,
+)
+def no_pause(lab: Lab) -> None:
+    lab.start("pull", on="puller", to="pusher")
+    lab.start("push", on="pusher", **lab.plan, linger=-1).wait()
+
+
+@claim(
+    "The first machine to connect gets all that is sent before another one is connected.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 122-123 (sendpipe: with one pipe the turn is its)",
+    by_chance=True,
+)
+def first_gets_all(run: Run) -> Verdict:
+    return pushers.first_gets_all(run)
+
+
+@claim(
+    "Each message goes to exactly one worker.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
+)
+def each_to_exactly_one(run: Run) -> Verdict:
+    return claims.exactly_once(run, run.planned)

@@ -1,0 +1,35 @@
+"""The pusher waits for a second after it has bound, before its first message: is there a pair?"""
+
+from lab import claims
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import messages, pushers
+from lab.scenario import Lab
+
+
+@experiment(
+    source="the ZeroMQ guide, chapter 2: 'the late joiner'; the cure is to wait for all",
+    reads=messages.read,
+    interval=0.05,
+    takes=2,
+)
+def patient_pusher(lab: Lab) -> None:
+    lab.start("pull", on="puller", to="pusher")
+    lab.start("push", on="pusher", delay=1, **lab.plan).wait()
+
+
+@claim(
+    "When all are connected before message 0, the turn is strict from the first message on.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 122-123 (sendpipe)",
+    by_chance=True,
+)
+def strict_from_the_first(run: Run) -> Verdict:
+    return pushers.strict_from_the_first(run)
+
+
+@claim(
+    "Each message goes to exactly one worker.",
+    rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
+)
+def each_to_exactly_one(run: Run) -> Verdict:
+    return claims.exactly_once(run, run.planned)

@@ -1,0 +1,49 @@
+"""PUB/SUB: one subscriber waits for the publisher, another comes midway: what does each get?"""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import joining, messages
+from lab.scenario import Lab
+
+
+@experiment(
+    source="the ZeroMQ guide, chapter 1: 'the slow joiner symptom'",
+    reads=messages.read_published,
+    count=40,
+    interval=0.1,
+    takes=2,
+)
+def slow_joiner(lab: Lab) -> None:
+    early, late = lab.machines("puller")[:2]
+    (first,) = lab.start("subscribe", on=early, to="pusher")
+    publisher = lab.start("publish", on="pusher", **lab.plan)
+    lab.first([first], prints=lambda line: messages.number(line) >= 7)
+    (second,) = lab.start("subscribe", on=late, to="pusher")
+    publisher.wait()
+    for subscriber in (first, second):
+        lab.first([subscriber], prints=lambda line: messages.number(line) == lab.count - 1)
+
+
+@claim(
+    "Even who was there before the publisher misses what is sent until it is connected.",
+    rests_on="libzmq 4.3.5, src/dist.cpp, lines 146-153 (distribute: nobody matches, dropped)",
+    by_chance=True,
+)
+def early_one_misses_the_start(run: Run) -> Verdict:
+    return joining.start_is_missed(run)
+
+
+@claim(
+    "Who comes late never gets what was published before.",
+    rests_on="libzmq 4.3.5, src/dist.cpp, lines 144-153 (distribute keeps nothing)",
+)
+def late_one_never_gets_the_start(run: Run) -> Verdict:
+    return joining.start_never_comes(run)
+
+
+@claim(
+    "From its first message on a subscriber gets every one: each goes to all, not to one.",
+    rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUB: 'in a fan out fashion to all connected'",
+)
+def then_each_gets_all(run: Run) -> Verdict:
+    return joining.all_from_the_first_on(run)

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Ask a foreman for a message, do the work, print it when it is done, ask again; until killed."""
+
+import argparse
+import json
+import os
+import platform
+import time
+
+import zmq
+
+from_user = argparse.ArgumentParser(description=__doc__)
+option = from_user.add_argument
+option("--address", default="tcp://192.168.0.161:1234", help="where the foreman is (%(default)s)")
+option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
+option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
+option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+options = from_user.parse_args()
+
+
+def trace(event: str, **details: object) -> None:
+    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
+    os.write(2, line.encode()) if options.trace else None
+
+
+context = zmq.Context()
+worker = context.socket(zmq.REQ)
+for name, _, value in (setting.partition("=") for setting in options.set):
+    worker.setsockopt(getattr(zmq, name), int(value))
+worker.connect(options.address)
+trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
+
+while True:
+    worker.send(b"I am idle")
+    message = worker.recv_string()
+    trace("received", number=message.partition(" ")[0])
+    time.sleep(options.work)
+    print(message, flush=True)

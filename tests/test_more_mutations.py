@@ -1,0 +1,339 @@
+"""Verdicts of the further experiments can fail: what each claim comes to when all goes wrong."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from story import outcomes
+
+from lab import catalogue
+from lab.claims import Run
+from lab.experiments.messages import read
+from lab.experiments.turns import _spans, last_takes_its_place, others_move_up
+from lab.records import Message, Record
+from lab.runs import StoredRun, load
+
+RECORDED = Path(__file__).parent / "recorded_more"
+MARKS = {"holds": "+", "refuted": "X", "not observed": "?"}
+Mutation = Callable[[StoredRun], StoredRun]
+
+
+def _messages(run: StoredRun) -> list[tuple[Record, Message | None]]:
+    reads = catalogue.load(str(run.description["experiment"])).reads
+    return [(record, reads(record) if reads else None) for record in run.records]
+
+
+def _mapped(
+    run: StoredRun, change: Callable[[Record, Message], list[Record]], *kinds: str
+) -> StoredRun:
+    """The run with other records in the place of those that speak of messages of these kinds."""
+    records: list[Record] = []
+    for record, message in _messages(run):
+        told = message is not None and message.kind in kinds
+        records += change(record, message) if told and message else [record]
+    return replace(run, records=tuple(records))
+
+
+def lost(*numbers: int) -> Mutation:
+    """These messages come to nobody."""
+    return lambda run: _mapped(
+        run, lambda r, m: [] if m.number in numbers else [r], "received", "taken"
+    )
+
+
+def twice(number: int) -> Mutation:
+    """This message is printed twice by who gets it."""
+    return lambda run: _mapped(run, lambda r, m: [r] * (1 + (m.number == number)), "received")
+
+
+def goes_to(machine: str, process: str, numbers: range) -> Mutation:
+    """These messages come to another process."""
+
+    def change(record: Record, message: Message) -> list[Record]:
+        if message.number not in numbers:
+            return [record]
+        return [replace(record, machine=machine, process=process)]
+
+    return lambda run: _mapped(run, change, "received", "taken")
+
+
+def dealt(numbers: range, seconds: float) -> Mutation:
+    """The sends of these messages return earlier or later."""
+
+    def change(record: Record, message: Message) -> list[Record]:
+        if message.number not in numbers or record.text is None:
+            return [record]
+        told = json.loads(record.text)
+        return [replace(record, text=json.dumps({**told, "t": told["t"] + seconds}))]
+
+    return lambda run: _mapped(run, change, "dealt", "taken")
+
+
+def done(seconds: float, machine: str, numbers: range = range(1000)) -> Mutation:
+    """A machine prints what it gets earlier or later."""
+
+    def change(record: Record, message: Message) -> list[Record]:
+        moved = record.machine == machine and message.number in numbers
+        return [replace(record, t=record.t + seconds) if moved else record]
+
+    return lambda run: _mapped(run, change, "received")
+
+
+def without(*names: str) -> Mutation:
+    """Nobody tells of such events."""
+    return lambda run: replace(run, events=tuple(e for e in run.events if e.event not in names))
+
+
+def says(old: str, new: str) -> Mutation:
+    """A line is another one; none at all if it is empty."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        records = [
+            replace(r, text=r.text.replace(old, new)) if r.text and r.stream == "stdout" else r
+            for r in run.records
+        ]
+        return replace(run, records=tuple(r for r in records if r.text != ""))
+
+    return mutate
+
+
+def shuffled(first: int, second: int) -> Mutation:
+    """Two messages change the machines that they come to."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        at = {m.number: r for r, m in _messages(run) if m and m.kind == "received"}
+        one, other = at[first], at[second]
+        a = goes_to(other.machine, other.process, range(first, first + 1))
+        b = goes_to(one.machine, one.process, range(second, second + 1))
+        return b(a(run))
+
+    return mutate
+
+
+def keeping_order(run: StoredRun) -> StoredRun:
+    """Between the changes the messages go round as if those that stay kept their order."""
+    seen = Run(run, read)
+    for real, guessed in zip(
+        _spans(seen, last_takes_its_place), _spans(seen, others_move_up), strict=True
+    ):
+        instead = dict(zip(real.turn, guessed.turn, strict=True))
+
+        def change(
+            record: Record,
+            message: Message,
+            numbers: Sequence[int] = real.numbers,
+            instead: dict[tuple[str, str], tuple[str, str]] = instead,
+        ) -> list[Record]:
+            if message.number not in numbers:
+                return [record]
+            machine, process = instead[message.machine, message.process]
+            return [replace(record, machine=machine, process=process)]
+
+        run = _mapped(run, change, "received", "taken")
+    return run
+
+
+def accepting(*numbers: int) -> Mutation:
+    """The trials of `fill` accept so many messages."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        left = list(numbers)
+        records = [
+            replace(r, text=re.sub(r": \d+", f": {left.pop(0)}", r.text))
+            if r.text and r.stream == "stdout" and r.process.startswith("fill")
+            else r
+            for r in run.records
+        ]
+        return replace(run, records=tuple(records))
+
+    return mutate
+
+
+def all_come(run: StoredRun) -> StoredRun:
+    """Every message that was sent is printed by the worker."""
+    messages = _messages(run)
+    came = {m.number for _, m in messages if m and m.kind == "received"}
+    some = next(r for r, m in messages if m and m.kind == "received")
+    missing = [m.number for _, m in messages if m and m.kind == "dealt" and m.number not in came]
+    more = (replace(some, text=f"{number} , 1.5") for number in missing)
+    return replace(run, records=(*run.records, *more))
+
+
+def in_order(run: StoredRun) -> StoredRun:
+    """The sink prints the same lines sorted by their numbers."""
+    sink = [r for r, m in _messages(run) if m and m.kind == "received"]
+    texts = sorted((r.text or "" for r in sink), key=lambda text: int(text.split()[0]))
+    instead = {(r.machine, r.n): text for r, text in zip(sink, texts, strict=True)}
+
+    def change(record: Record, message: Message) -> list[Record]:
+        return [replace(record, text=instead[record.machine, record.n])]
+
+    return _mapped(run, change, "received")
+
+
+def service_does_it(seconds: float | None) -> Mutation:
+    """The service's second life does the request so long after its start; or never."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        back = next(event.t for event in run.events if event.event == "repair")
+        again = [r for r in run.records if (r.process, r.text) == ("answer.2", "done 2")]
+        others = tuple(r for r in run.records if r not in again)
+        early = tuple(replace(r, t=back + seconds) for r in again) if seconds else ()
+        return replace(run, records=tuple(sorted((*others, *early), key=lambda r: r.t)))
+
+    return mutate
+
+
+SLOW, FAST = ("pull-1", "pull"), ("pull-2", "pull")
+
+# For each experiment the marks of its claims, in its order, as recorded and after mutations:
+# + holds, X refuted, ? not observed.
+TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
+    "ten_workers": {
+        "none": (lost(), "++++"),
+        "a message is lost": (lost(195), "X++X"),
+        "two change places": (shuffled(190, 191), "X+++"),
+        "one gets too many": (goes_to(*SLOW, range(150, 200)), "X+X+"),
+        "the second gets message 0": (goes_to(*FAST, range(1)), "+X++"),
+        "nobody connects": (without("connected"), "???+"),
+    },
+    "leaving_the_turn": {
+        "none": (lost(), "+X+"),
+        "two change places": (shuffled(140, 141), "XX+"),
+        "one gets too many": (goes_to("pull-2", "pull.3", range(120, 150)), "XXX"),
+        "those that stay keep their order": (keeping_order, "X++"),
+        "the kill isn't seen": (without("disconnected"), "???"),
+    },
+    "busy_worker": {
+        "none": (lost(), "++++"),
+        "the idle one gets more": (goes_to(*FAST, range(20, 55)), "XX++"),
+        "the busy one keeps up": (done(-3, "pull-1", range(30, 60)), "+X++"),
+        "the busy one is first": (done(-5, "pull-1"), "+XX+"),
+        "a message is lost": (lost(30), "+++X"),
+    },
+    "ask_for_work": {
+        "none": (lost(), "+++"),
+        "the busy one gets as many": (goes_to("pull-1", "worker", range(60, 90)), "X++"),
+        "asked for takes longer": (done(9, "pull-2", range(110, 120)), "+X+"),
+        "a message is lost": (lost(100), "+?X"),
+    },
+    "full_worker": {
+        "none": (lost(), "++"),
+        "the busy one gets as many": (goes_to(*SLOW, range(30, 60)), "X+"),
+        "a message is lost": (lost(30), "+X"),
+    },
+    "high_water_mark": {
+        "none": (lost(), "X++"),
+        "the limit is kept": (accepting(3, 2, 1), "+++"),
+        "the size does not count": (accepting(5000, 6000, 5), "XX+"),
+        "the buffers do not count": (accepting(5000, 30, 30), "X+X"),
+        "nobody tells": (says("HWM", ""), "???"),
+    },
+    "no_worker": {
+        "none": (lost(), "++"),
+        "send does not block": (dealt(range(1), -1), "X+"),
+        "a message is lost": (lost(0), "+X"),
+    },
+    "restart_pusher": {
+        "none": (lost(), "++"),
+        "one does not come back": (goes_to(*FAST, range(20, 40)), "X+"),
+        "a message is lost": (lost(30), "+X"),
+        "a message comes twice": (twice(30), "+X"),
+    },
+    "two_pushers": {
+        "none": (lost(), "+++"),
+        "two change places": (shuffled(10, 11), "X++"),
+        "one serves one only": (goes_to(*FAST, range(20, 40)), "XX+"),
+        "a message is lost": (lost(30), "X+X"),
+    },
+    "pusher_first": {
+        "none": (lost(), "+++"),
+        "the second gets message 1": (goes_to(*FAST, range(1, 2)), "X++"),
+        "two change places": (shuffled(30, 31), "+X+"),
+        "a message comes twice": (twice(30), "++X"),
+    },
+    "no_pause": {
+        "none": (lost(), "++"),
+        "one goes elsewhere": (goes_to(*FAST, range(3, 4)), "++"),
+        "it goes the other way": (goes_to(*SLOW, range(3, 4)), "X+"),
+        "a message is lost": (lost(3), "+X"),
+    },
+    "patient_pusher": {
+        "none": (lost(), "++"),
+        "two change places": (shuffled(3, 4), "X+"),
+        "they connect late": (without("connected"), "?+"),
+        "a message is lost": (lost(3), "XX"),
+    },
+    "pusher_binds": {
+        "none": (lost(), "++"),
+        "send does not block": (dealt(range(8, 12), -0.6), "X+"),
+        "a message is lost": (lost(15), "+X"),
+        "it is never back": (without("repair", "connected"), "?+"),
+    },
+    "pusher_connects": {
+        "none": (lost(), "+++"),
+        "send blocks": (dealt(range(8, 20), 5), "X?+"),
+        "what waited is lost": (lost(10, 11), "+X+"),
+        "a message comes twice": (twice(10), "++X"),
+    },
+    "absent_worker": {
+        "none": (lost(), "++"),
+        "all go to the present one": (goes_to(*SLOW, range(20)), "X+"),
+        "what waited is lost": (lost(*range(1, 20, 2)), "XX"),
+        "a message is lost": (lost(2), "+X"),
+    },
+    "immediate": {
+        "none": (lost(), "+"),
+        "the absent one gets one": (goes_to(*FAST, range(5, 6)), "X"),
+        "a message is lost": (lost(5), "X"),
+    },
+    "slow_joiner": {
+        "none": (lost(), "+++"),
+        "the early one gets the start": (says("12 , ", "0 , "), "XXX"),
+        "the late one gets the start": (goes_to("pull-2", "subscribe", range(1, 3)), "+XX"),
+        "one has a gap": (lost(30), "++X"),
+    },
+    "lost_reply": {
+        "none": (lost(), "++++"),
+        "it can ask again": (says("can't ask 2 again: EFSM", ""), "+X++"),
+        "it is sent again by itself": (service_does_it(0.1), "X+++"),
+        "the work is done once": (service_does_it(None), "++X+"),
+        "a reply is lost": (says("reply to 4", ""), "+++X"),
+        "the service is not back": (without("repair"), "?+++"),
+        "nobody gives up": (says("ask 2 on a new socket", ""), "?+?+"),
+    },
+    "pipeline": {
+        "none": (lost(), "++X"),
+        "a message is lost": (lost(30), "X+X"),
+        "a message comes twice": (twice(30), "X+X"),
+        "the sink gets them in order": (in_order, "+++"),
+        "one worker does nothing": (
+            lambda run: replace(run, records=tuple(
+                r for r in run.records if (r.machine, r.process) != ("pull-1", "step"))), "+XX"),
+    },
+    "last_messages": {
+        "none": (lost(), "+X+++"),
+        "a closer loses one": (lost(40), "XX+++"),
+        "every message comes": (all_come, "++XXX"),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("experiment", "name"), [(e, name) for e, rows in TABLE.items() for name in rows]
+)
+def test_a_mutation_turns_these_claims(experiment: str, name: str) -> None:
+    mutation, marks = TABLE[experiment][name]
+    found = outcomes(mutation(load(RECORDED / experiment)), experiment)
+    assert "".join(MARKS[outcome] for outcome in found.values()) == marks
+
+
+@pytest.mark.parametrize("experiment", TABLE)
+def test_some_mutation_turns_each_claim(experiment: str) -> None:
+    (_, clean), *others = TABLE[experiment].values()
+    turned = {"+": "X", "X": "+"}
+    for k, mark in enumerate(clean):
+        assert any(marks[k] == turned[mark] for _, marks in others), (experiment, k)

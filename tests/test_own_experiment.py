@@ -1,0 +1,187 @@
+"""An experiment of the user's own: programs in any language, and its mistakes told as mistakes."""
+
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import command
+import pytest
+
+HEAD = """\
+'''Does it answer?'''
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.reading import lines, printed
+from lab.scenario import Lab
+
+"""
+SCENARIO = """\
+@experiment(source="mine", reads=lines(received={"count": r"(\\d+)"}), count=3, interval=0.05)
+def mine(lab: Lab) -> None:
+    lab.start("count", on="puller").wait()
+
+"""
+CLAIM = """\
+@claim("Each counts to the end.")
+def counts(run: Run) -> Verdict:
+    short = [name for name in run.receivers if len(run.by(name)) < len(run.planned)]
+    return Verdict.refuted(str(short)) if short else Verdict.holds("they did")
+"""
+SHELL = """\
+#!/bin/sh
+n=0; while [ "$n" -lt "$LAB_COUNT" ]; do echo "$n"; n=$((n + 1)); done
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an experiment that runs; a test changes it."""
+    made = tmp_path / "mine"
+    made.mkdir()
+    (made / "experiment.py").write_text(HEAD + SCENARIO + CLAIM)
+    (made / "count.sh").write_text(SHELL)
+    return made
+
+
+def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    return command.fab(
+        "run-experiment", "--experiment", str(folder), "--runs", str(folder.parent / "runs"), *flags
+    )
+
+
+def test_the_first_one_that_is_made_runs(tmp_path: Path) -> None:
+    made = command.fab("new-experiment", "--path", str(tmp_path / "my-first"))
+    assert made.returncode == 0, made.stderr
+    ran = run(tmp_path / "my-first")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 claim: 1 as expected" in ran.stdout
+
+
+def test_none_is_made_over_something(folder: Path) -> None:
+    made = command.fab("new-experiment", "--path", str(folder))
+    assert made.returncode == 2
+    assert "there is something here already" in made.stderr
+
+
+def test_a_program_in_awk_by_its_first_line(folder: Path) -> None:
+    (folder / "count.sh").unlink()
+    awk = shutil.which("awk")
+    (folder / "count.awk").write_text(
+        f'#!{awk} -f\nBEGIN {{ for (n = 0; n < ENVIRON["LAB_COUNT"]; n++) print n }}\n'
+    )
+    assert run(folder).returncode == 0
+
+
+def test_lines_of_a_c_program_are_not_held_back(folder: Path) -> None:
+    """It prints and goes on running, as a worker does: held back, its lines would never come."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler: apt-get install gcc libc6-dev")
+    (folder / "count.sh").unlink()
+    (folder / "count.c").write_text(
+        "#include <stdio.h>\n#include <unistd.h>\n"
+        'int main(void) { for (int n = 0; n < 3; n++) printf("%d\\n", n); pause(); }\n'
+    )
+    subprocess.run([compiler, "-o", folder / "count", folder / "count.c"], check=True)
+    (folder / "experiment.py").write_text(
+        HEAD + SCENARIO.replace(".wait()", "\n    lab.settle()") + CLAIM
+    )
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
+    folder: Path,
+) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "words.txt").write_text("7\n")
+    (folder / "count.sh").write_text('#!/bin/sh\ncat data/words.txt; echo "$@" $LAB_HOST\n')
+    (folder / "experiment.py").write_text(
+        HEAD
+        + textwrap.dedent(
+            """\
+            @experiment(source="mine", count=1, interval=0)
+            def mine(lab: Lab) -> None:
+                one, other = lab.machines("puller")[:2]
+                lab.start("count", on=[one, one], level=3, loud=True).wait()
+                lab.start("count.sh", on=other, to="pusher", level=[4, 5]).wait()
+
+            @claim("They say so.")
+            def say(run: Run) -> Verdict:
+                said = [(r.machine, r.process, r.text) for r in printed(run, "count")]
+                return Verdict.holds(str(said))
+            """
+        )
+    )
+    ran = run(folder)
+    text = " ".join(ran.stdout.split())
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for word in ("--level 3 --loud", "--level 4 --level 5", "'count.2', '7'"):
+        assert word in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "line", "said"),
+    [
+        (("@claim", "@@claim"), 11, "SyntaxError"),
+        (("from lab.claims import Run", "from lab.claims import Runn"), 2, "ImportError"),
+        (("def mine(lab: Lab)", "def mine()"), 7, "TypeError"),
+        (('"count", on=', '"cuont", on='), 9, "there is no program 'cuont'"),
+        (('on="puller"', 'on="pullers"'), 9, "no machine has the role 'pullers'"),
+        (("run.planned", "run.plans"), 13, "AttributeError"),
+        (("return Verdict.refuted", "Verdict.refuted"), 11, "returned None, no Verdict"),
+        (('r"(\\d+)"', 'r"(x?)\\d+"'), 9, "is no number in '0'"),
+        (('r"(\\d+)"', 'r"\\d+"'), 7, "has no group"),
+        (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),
+        (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
+        ((CLAIM, ""), None, "claims nothing"),
+        (("import Lab", "import Lab\nraise SystemExit(3)"), 6, "SystemExit"),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_the_module_is_told_with_its_line(
+    folder: Path, change: tuple[str, str], line: int | None, said: str
+) -> None:
+    module = folder / "experiment.py"
+    module.write_text(module.read_text().replace(*change))
+    ran = run(folder)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert said in ran.stderr
+    assert line is None or f"{module}:{line}" in ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_a_mistake_in_a_file_beside_the_module_is_told_with_its_place(folder: Path) -> None:
+    (folder / "helper.py").write_text("def judge(run):\n    return 1 / 0\n")
+    (folder / "experiment.py").write_text(
+        HEAD
+        + "import helper\n"
+        + SCENARIO
+        + '@claim("c")\ndef counts(run: Run) -> Verdict:\n    return helper.judge(run)\n'
+    )
+    ran = run(folder)
+    assert ran.returncode == 2
+    assert f"{folder / 'helper.py'}:2: ZeroDivisionError" in ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("echo 0\n", "count.sh:1: this is no program"),
+        ("#!/bin/sh\r\necho 0\r\n", "count.sh:1: the first line ends as on Windows"),
+        ("#!/no/such/interpreter\n", "machine pull-"),
+    ],
+)
+def test_a_program_that_no_system_could_start_is_told(
+    folder: Path, program: str, said: str
+) -> None:
+    (folder / "count.sh").write_bytes(program.encode())
+    ran = run(folder)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
