@@ -64,8 +64,17 @@ class Run:
         told = self._of_kind["dealt"]
         if not told:
             return {message.number: message.t for message in self.sent}
-        offsets = {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
-        return {m.number: m.t - offsets.get(m.machine, 0.0) for m in told}
+        return {m.number: m.t - self.offsets.get(m.machine, 0.0) for m in told}
+
+    @property
+    def taken(self) -> list[Message]:
+        """What the receivers' traces tell of receipts, each on its own machine's clock."""
+        return self._of_kind["taken"]
+
+    @functools.cached_property
+    def offsets(self) -> Mapping[str, float]:
+        """How many seconds each machine's clock is ahead of the harness's."""
+        return {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
 
     @functools.cached_property
     def no_order_s(self) -> float:

@@ -1,7 +1,5 @@
 """The terminal while a run goes on: the machines' lines, faults between them, and the time left."""
 
-import contextlib
-import json
 import math
 import sys
 import threading
@@ -17,7 +15,7 @@ from rich.text import Text
 
 from lab.records import Event, Record
 from lab.report.console import colours, console_on, print_rule
-from lab.report.text import Teller, fitted, line_of, wrapped
+from lab.report.text import Teller, fitted, is_trace, line_of, wrapped
 from lab.report.verdicts import show_verdicts
 
 __all__ = ["View", "show_verdicts"]
@@ -68,7 +66,7 @@ class View:
 
     def records(self, records: Sequence[Record]) -> None:
         """Show captured lines; what programs trace on stderr is for the harness, and left out."""
-        lines = [record for record in records if not _is_trace(record)]
+        lines = [record for record in records if not is_trace(record)]
         with self._mutex:
             shown = lines[: self._room]
             if shown:
@@ -173,14 +171,3 @@ class _Bar:
         done = round(width * min(1.0, passed / self._seconds)) if self._seconds > 0 else width
         full, rest = "#-" if console.options.ascii_only else "━─"
         return Text.assemble((full * done, "bold"), (rest * (width - done), "dim"), f" {label}")
-
-
-def _is_trace(record: Record) -> bool:
-    """Tell whether a line is one that a program wrote for the harness."""
-    text = record.text
-    if record.stream != "stderr" or text is None or not text.startswith("{"):
-        return False
-    with contextlib.suppress(ValueError, RecursionError):
-        told = json.loads(text)
-        return isinstance(told, dict) and "event" in told
-    return False

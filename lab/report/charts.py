@@ -1,0 +1,174 @@
+"""The pictures of a run, described with Altair. What they show is filled in by name.
+
+So the same descriptions serve the page, where a browser fills them in, and the files of `fab plot`;
+and they can be kept ready, as making them takes a second. How things look is said in theme.py.
+"""
+
+from typing import Any
+
+import altair as alt
+
+_Layers = alt.LayerChart | alt.FacetChart
+_SECONDS = "seconds since the first program was started"
+_WINDOW = alt.selection_interval(
+    name="window",
+    encodings=["x"],
+    bind="scales",
+    zoom="wheel![event.ctrlKey || event.metaKey]",  # without Ctrl the wheel scrolls the page
+)
+# Parameters of the timeline: its seconds, the machines and how many, those that receive, and the
+# number of the message that the reader chose.
+_VALUES = {"from_s": 0, "to_s": 1, "lanes": [], "count": 1, "receivers": [], "chosen": -1}
+_TOLD = alt.Tooltip("told:N", title=" ")
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """Return the description of each chart: `timeline`, `strip`, `shares` and `latency`."""
+    charts = {
+        "timeline": _timeline(),
+        "strip": _strip(),
+        "shares": _shares(),
+        "latency": _latency(),
+    }
+    return {name: chart.to_dict(validate=False) for name, chart in charts.items()}
+
+
+def _timeline() -> _Layers:
+    """A lane per machine on a true time axis; a line per message from where to where it went."""
+    lane, to_lane = _lane("lane"), _lane("to_lane")
+    lost, late = alt.datum.fate == "lost", alt.datum.fate == "late"
+    lives, links, faults = (_of(name) for name in ("lives", "connections", "faults"))
+    span = {"x": _seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOLD}
+    flying = _of("messages").encode(x=_seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
+    sent = _of("messages").encode(x=_seconds("sent"), y=lane)
+    here = _of("messages").transform_filter("isValid(datum.arrived)")
+    got = here.encode(x=_seconds("arrived"), y=to_lane, color=_machine())
+    nowhere = _of("messages").encode(x=_seconds("got"), y=to_lane).transform_filter(lost)
+    layers = (
+        lives.mark_rule(style="life").encode(**span).add_params(_WINDOW),
+        faults.mark_rule(style="fault-span").encode(**span),
+        links.mark_rule(style="connection").encode(**span, color=_machine()),
+        _of("moments").mark_tick(style="moment").encode(x=_seconds("t"), y=lane, tooltip=_TOLD),
+        faults.mark_rule(style="fault").encode(x=_seconds("start"), tooltip=_TOLD),
+        faults.mark_text(style="fault-label").encode(
+            x=_seconds("start"), y=alt.value(9), text="label:N", tooltip=_TOLD
+        ),
+        flying.mark_rule(style="chosen").transform_filter("datum.number === chosen"),
+        flying.mark_rule(style="message").transform_filter(~(lost | late)).encode(color=_machine()),
+        flying.mark_rule(style="late").transform_filter(late).encode(color=_machine()),
+        flying.mark_rule(style="lost").transform_filter(lost),
+        sent.mark_point(style="sent"),
+        sent.mark_text(style="number").encode(text="label:N"),
+        got.mark_point(style="received").transform_filter(~late),
+        got.mark_point(style="received-late").transform_filter(late),
+        nowhere.mark_point(style="lost-end"),
+        flying.mark_rule(style="touch").encode(tooltip=_TOLD, description="told:N"),
+    )
+    return _sized(alt.layer(*layers), "A lane for each machine, a line for each message")
+
+
+def _strip() -> _Layers:
+    """Message number by machine: who got what."""
+    cells = _of("cells").encode(
+        x=_number("number"),
+        x2="until:Q",
+        y=_name(alt.Scale(domain=alt.ExprRef("rows"))),
+        opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.1, 1]), legend=None),
+        tooltip=_TOLD,
+        description="told:N",
+    )
+    lost = alt.datum.lost
+    layers = (
+        cells.mark_rect(style="cell").transform_filter(~lost).encode(color=_machine()),
+        cells.mark_rect(style="cell-lost").transform_filter(lost),
+    )
+    strip = alt.layer(*layers).add_params(alt.param(name="rows", value=[]))
+    return _sized(strip, "Which machine got which message")
+
+
+def _shares() -> _Layers:
+    """How many messages each machine got."""
+    axis = alt.Axis(tickMinStep=1, format="d")
+    bars = _of("shares").encode(
+        x=alt.X("number:Q", title="messages", axis=axis),
+        y=_name(alt.Scale()),
+        tooltip=_TOLD,
+        description="told:N",
+    )
+    layers = (
+        bars.mark_bar(style="share").encode(color=_machine()),
+        bars.mark_text(style="share-label").encode(text="label:N"),
+    )
+    return _sized(alt.layer(*layers), "How many messages each machine got")
+
+
+def _latency() -> _Layers:
+    """From the send's return to the receipt, message by message or, of very many, in bands."""
+    axis = alt.Axis(values=[-1, 0, 1, 10, 100, 1000, 10000, 100000])
+    scale = alt.Scale(type="symlog", constant=0.5)
+    points = _of("latencies").encode(
+        x=_number("number"),
+        y=alt.Y("ms:Q", title="milliseconds", scale=scale, axis=axis),
+        color=_machine(),
+        tooltip=_TOLD,
+        description="told:N",
+    )
+    band = "isValid(datum.most)"
+    layers = (
+        points.mark_point(style="latency").transform_filter(f"!{band}"),
+        points.mark_rule(style="band").transform_filter(band).encode(y2="most:Q"),
+    )
+    return _sized(alt.layer(*layers), "How long each message took")
+
+
+def _of(name: str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(name=name))
+
+
+def _sized(chart: _Layers, description: str) -> _Layers:
+    params = [alt.param(name=name, value=value) for name, value in _VALUES.items()]
+    return chart.add_params(*params).properties(
+        width="container",
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        description=description,
+    )
+
+
+def _seconds(field: str) -> alt.X:
+    low, high = alt.ExprRef("from_s"), alt.ExprRef("to_s")
+    scale = alt.Scale(domainMin=low, domainMax=high, nice=False, zero=False)
+    return alt.X(f"{field}:Q", title=_SECONDS, scale=scale)
+
+
+def _lane(field: str) -> alt.Y:
+    """A machine's place by its number: so a line can also end between two of them."""
+    low, high = alt.ExprRef("count - 0.5"), alt.ExprRef("-0.85")
+    axis = alt.Axis(
+        title=None,
+        values=alt.ExprRef("sequence(count)"),
+        labelExpr="lanes[datum.value]",
+        grid=False,
+        ticks=False,
+        domain=False,
+        labelFontSize=13,
+        labelPadding=10,
+        labelLimit=150,
+    )
+    scale = alt.Scale(domainMin=low, domainMax=high, nice=False, zero=False)
+    return alt.Y(f"{field}:Q", axis=axis, scale=scale)
+
+
+def _name(scale: alt.Scale) -> alt.Y:
+    axis = alt.Axis(ticks=False, domain=False, labelLimit=150, labelPadding=8, labelFontSize=13)
+    return alt.Y("machine:N", sort=None, title=None, scale=scale, axis=axis)
+
+
+def _number(field: str) -> alt.X:
+    axis = alt.Axis(grid=False, tickMinStep=1, format="d")
+    scale = alt.Scale(nice=False, zero=False)
+    return alt.X(f"{field}:Q", title="message", scale=scale, axis=axis)
+
+
+def _machine() -> alt.Color:
+    scale = alt.Scale(domain=alt.ExprRef("receivers"))
+    return alt.Color("machine:N", scale=scale, legend=None)

@@ -1,0 +1,248 @@
+"""A run's page: one file that needs nothing else, with the verdicts, the pictures and the logs."""
+
+import base64
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab import catalogue, runs
+from lab.claims import Run, joined
+from lab.compare import Reader, Row, SideBySide, side_by_side
+from lab.flow import FATES, Flow, flow
+from lab.records import Record
+from lab.report import drawn
+from lab.report.kit import Kit, kit
+from lab.report.text import Teller, duration, harmless, is_trace, line_of
+from lab.report.verdicts import KINDS, events_in_words, kind_of
+from lab.runs import StoredRun
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_LONGEST_TEXT = 2_000  # characters of a statement, or of a line where there are few
+_LOG_ROOM = 5_000_000  # characters of all lines together
+_ORDER = ("failed", "not observed", "as known", "as expected")
+_SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
+
+
+def make(path: Path) -> Path:
+    """Write the page of a run into its directory; return its path.
+
+    Raises:
+        LabError: the run can't be read, or the page not be written.
+    """
+    stored = runs.load(path)
+    return runs.attach(path, "report.html", page(stored, catalogue.reader(stored), kit()))
+
+
+def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
+    """Return the page of a run, whatever its machines printed.
+
+    Arguments:
+        stored: any run, also one that was interrupted.
+        reader: tells which message a line speaks of, if any.
+        ready: the plotting library and the charts.
+    """
+    compared = side_by_side(stored, reader)
+    found = flow(stored, Run(stored, reader), compared)
+    data = picture_data(found) | {
+        "rows": _log(stored, compared, found),
+        "claims": [
+            {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
+             "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}
+            for v in stored.verdicts or ()
+        ],
+        "telling": _telling(found, stored.verdicts or ()),
+    }  # fmt: skip
+    return rendered("report.html", ready, data, {
+        "run": stored.description,
+        "name": stored.path.name,
+        "state": stored.state,
+        "verdicts": [_shown(v) for v in _sorted(stored.verdicts or ())],
+        "summary": plain(stored.description.get("summary", stored.description["experiment"])),
+        "setup": _setup(stored, found),
+        "counted": _counted(stored),
+        "clocks": _clocks(stored),
+        "machines": found.machines,
+        "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
+    })  # fmt: skip
+
+
+def rendered(template: str, ready: Kit, data: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """Return a template's page, with its script, its style and a policy that lets in no other."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["plain"] = plain
+    scripts = [ready.script.replace("</script", "<\\/script")]
+    scripts.append((_TEMPLATES / "page.js").read_text("utf-8"))
+    return environment.get_template(template).render(
+        context,
+        data={**data, "charts": ready.charts, "themes": ready.themes},
+        scripts=[Markup(script) for script in scripts],
+        policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
+        style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),
+    )
+
+
+def picture_data(found: Flow) -> dict[str, Any]:
+    """Return what the page's script draws, as JSON values."""
+    places, stride = drawn.kept(found.passages, drawn.MOST_KEPT)
+    return {
+        "end": found.end,
+        "heights": drawn.heights(found),
+        "lanes": found.machines,
+        "receivers": drawn.receivers(found),
+        "stripRows": drawn.rows_of_strip(found),
+        "passages": drawn.columns([found.passages[i] for i in places], found.machines),
+        "total": len(found.passages),
+        "stride": stride,
+        "fates": list(FATES.values()),
+        "lives": drawn.spans(found, "life"),
+        "connections": drawn.spans(found, "connection"),
+        "faults": drawn.spans(found, "fault"),
+        "moments": drawn.moments(found),
+        "epochs": [{"start": e.start, "end": e.end, "told": e.told} for e in found.epochs],
+        "cells": drawn.cells(found),
+        "shares": drawn.shares(found),
+        "latencies": drawn.latencies(found),
+    }
+
+
+def plain(text: object) -> str:
+    """Return untrusted text as one harmless line."""
+    return harmless(" ".join(str(text).split()), _LONGEST_TEXT)
+
+
+def _log(stored: StoredRun, compared: SideBySide, found: Flow) -> dict[str, list[Any]]:
+    """Return the machines' logs side by side as columns: a row has one line or two."""
+    first = min((r.t for r in stored.records or stored.events), default=found.origin)
+    rows = list(compared.rows)
+    rows += [
+        Row(t=r.t - first, records=(r,))
+        for r in stored.records if r.stream == "stderr" and not is_trace(r)
+    ]  # fmt: skip
+    places, stride = drawn.kept(found.passages, drawn.MOST_KEPT)
+    if stride > 1:
+        numbers = {found.passages[i].number for i in places}
+        rows = [row for row in rows if row.number is None or row.number in numbers]
+    rows.sort(key=lambda row: row.t)
+    longest = min(_LONGEST_TEXT, max(40, _LOG_ROOM // (len(rows) + 1)))
+    lane = {name: k for k, name in enumerate(found.machines)}
+    teller = Teller()
+    columns: dict[str, list[Any]] = {name: [] for name in _LOG_COLUMNS}
+    for row in rows:
+        told = teller.tell(row.event) if row.event else ""
+        if row.event and not told:
+            continue
+        cells = [(lane[r.machine], _line(r, longest)) for r in row.records] + [(None, None)] * 2
+        values = (round(row.t + first - found.origin, 4), row.number, _note(row), told,
+                  *cells[0], *cells[1])  # fmt: skip
+        for name, value in zip(_LOG_COLUMNS, values, strict=True):
+            columns[name].append(value)
+    return columns
+
+
+_LOG_COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
+
+
+def _line(record: Record, longest: int) -> str:
+    mark = "stderr: " if record.stream == "stderr" else ""
+    return mark + line_of(record, longest)
+
+
+def _note(row: Row) -> str:
+    if row.note:
+        return row.note
+    delay = row.records[-1].t - row.records[0].t if row.records else 0
+    return f"{duration(delay)} later" if delay >= 0.1 else ""
+
+
+def _sorted(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(verdicts, key=lambda v: _ORDER.index(kind_of(v)))
+
+
+def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a verdict as the template shows it."""
+    kind, evidence = kind_of(verdict), verdict.get("evidence") or {}
+    messages = evidence.get("messages", [])
+    notes = ["by chance: not counted"] if verdict["by_chance"] and kind == "not observed" else []
+    notes += ["partial: the run was interrupted"] if verdict.get("partial") else []
+    return {
+        "kind": kind.replace(" ", "-"),
+        "sign": _SIGNS[kind],
+        "label": verdict["verdict"],
+        "note": "; ".join(["as known"] * (kind == "as known") + notes),
+        "statement": plain(verdict["statement"]),
+        "why": plain(verdict["why"]),
+        "source": plain(verdict["source"]),
+        "expected": plain(verdict["expected"]),
+        "because": plain(verdict["because"]),
+        "id": plain(verdict["id"]),
+        "messages": messages,
+        "more": evidence.get("messages_in_all", len(messages)) - len(messages),
+        "events": events_in_words(evidence.get("events", [])),
+    }
+
+
+def _counted(stored: StoredRun) -> list[tuple[str, str]]:
+    """Return how many verdicts there are of each kind, in words, the worst first."""
+    kinds = [kind_of(v) for v in stored.verdicts or ()]
+    return [
+        (kind.replace(" ", "-"), f"{kinds.count(kind)} {KINDS[kind][0]}")
+        for kind in _ORDER if kind in kinds
+    ]  # fmt: skip
+
+
+def _setup(stored: StoredRun, found: Flow) -> str:
+    """Return in a sentence what was sent from where to where."""
+    description = stored.description
+    given = description.get("parameters", {})
+    count, pause = given.get("count"), given.get("interval")
+    senders = list(dict.fromkeys(p.by for p in found.passages if p.by))
+    if not senders or not isinstance(count, int) or not isinstance(pause, int | float):
+        return f"Machines: {joined(found.machines)}." if found.machines else "Nothing was started."
+    words = f"{joined(senders)} was to send {count:,} messages"
+    words += f", one each {duration(pause)}," if pause else " without a pause"
+    sent = sum(p.sent is not None for p in found.passages)
+    came = len({p.number for p in found.passages if p.got is not None})
+    words += f" to {joined(drawn.receivers(found))}. {sent:,} were sent, {came:,} came"
+    lost = sum(p.fate == "lost" for p in found.passages)
+    late = sum(p.fate == "late" for p in found.passages)
+    return words + f", {lost:,} were lost" + (f", {late:,} came late" if late else "") + "."
+
+
+def _clocks(stored: StoredRun) -> str:
+    clocks: Mapping[str, Mapping[str, float]] = stored.description.get("clocks", {})
+    worst = max((c["uncertainty_s"] for c in clocks.values()), default=0.0)
+    if not worst:
+        return "All machines shared one clock, so their times can be compared as they are."
+    return (
+        "Times are corrected by each machine's clock offset; between two machines they may still"
+        f" be wrong by {duration(2 * worst)}."
+    )
+
+
+def _telling(found: Flow, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the message that tells most: one that went wrong, else the first after a fault."""
+    odd = [p.number for p in found.passages if p.fate not in ("came", "unknown")]
+    faults = [s.start for s in found.spans if s.kind == "fault"]
+    after = [p.number for p in found.passages if faults and (p.sent or 0) > faults[0]]
+    refuted: list[int] = []
+    others: list[int] = []
+    for verdict in verdicts:
+        told = verdict["evidence"].get("messages", [])
+        (refuted if verdict["verdict"] == "refuted" else others).extend(told[-1:])
+    every = [p.number for p in found.passages]
+    return next((n for n in (*odd, *after, *refuted, *others, *every) if n in every), None)
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
