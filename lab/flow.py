@@ -128,6 +128,7 @@ def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]
         t = message.t - run.offsets.get(message.machine, 0.0)
         taken[message.number, message.machine].append(t)
     traced = bool(run.dealt) and any(m.t != run.dealt.get(m.number) for m in run.sent)
+    last_known = run.last_known
     for row in rows:
         if row.number is None:
             continue
@@ -144,7 +145,7 @@ def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]
             to=last.machine if arrived else "",
             sent=sent,
             got=got,
-            fate=_fate(row, sent, got, stuck=stuck, known=row.number <= run.last_known),
+            fate=_fate(row, sent, got, stuck=stuck, known=row.number <= last_known),
         )
 
 

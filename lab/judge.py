@@ -7,7 +7,6 @@ from lab import catalogue
 from lab.claims import Run
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
-from lab.records import Message, Record
 from lab.runs import StoredRun
 from lab.verdict import Outcome
 
@@ -18,7 +17,7 @@ def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[d
     Those of a run that did not come to its end are marked `partial`. Raises LabError where a
     user's own claim raises.
     """
-    run = Run(stored, experiment.reads or _nothing)
+    run = Run(stored, experiment.reads or catalogue.nothing)
     return [
         _judged(claim, run, experiment) | ({"partial": True} if partial else {})
         for claim in experiment.claims
@@ -56,7 +55,3 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
         "evidence": verdict.evidence(),
         "why": verdict.why,
     }
-
-
-def _nothing(_: Record) -> Message | None:
-    return None

@@ -172,6 +172,16 @@ def attach(path: Path, name: str, content: str | bytes) -> Path:
     return _replace(path / name, data)
 
 
+def amend(path: Path, **fields: Any) -> None:
+    """Merge fields into the run.json of a run that has ended.
+
+    Raises:
+        LabError: it can't be read or written.
+    """
+    merged = _read_description(path) | fields
+    _replace(path / "run.json", _pretty(merged).encode("utf-8", "backslashreplace"))
+
+
 def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
     with explained(file):

@@ -77,12 +77,16 @@ def _strip() -> _Layers:
         tooltip=_TOLD,
         description="told:N",
     )
-    lost = alt.datum.lost
+    lost, edge = alt.datum.lost, alt.ExprRef("edge")
     layers = (
-        cells.mark_rect(style="cell").transform_filter(~lost).encode(color=_machine()),
-        cells.mark_rect(style="cell-lost").transform_filter(lost),
+        cells.mark_rect(style="cell", strokeWidth=edge)
+        .transform_filter(~lost)
+        .encode(color=_machine()),
+        cells.mark_rect(style="cell-lost", strokeWidth=edge).transform_filter(lost),
     )
-    strip = alt.layer(*layers).add_params(alt.param(name="rows", value=[]))
+    strip = alt.layer(*layers).add_params(
+        alt.param(name="rows", value=[]), alt.param(name="edge", value=1)
+    )
     return _sized(strip, "Which machine got which message")
 
 

@@ -101,6 +101,11 @@ def cells(flow: Flow) -> Rows:
     return rows
 
 
+def edge(flow: Flow) -> int:
+    """Return how wide the edge of the strip's cells is in pixels: those of many have none."""
+    return 1 if len(flow.passages) <= _MOST_CELLS // 4 else 0
+
+
 def rows_of_strip(flow: Flow) -> list[str]:
     """Return the strip's rows: the receivers, and nobody if a message came nowhere."""
     lost = any(p.sent is not None and not p.to for p in flow.passages)
@@ -112,7 +117,7 @@ def shares(flow: Flow) -> Rows:
     got = Counter(p.to for p in flow.passages if p.to)
     total = max(1, sum(got.values()))
     return [
-        {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.0%})",
+        {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
          "told": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
         for name in receivers(flow)
     ]  # fmt: skip
@@ -144,6 +149,15 @@ def heights(flow: Flow) -> dict[str, int]:
         "shares": 28 * max(1, len(receivers(flow))),
         "latency": 170,
     }
+
+
+def window(flow: Flow) -> tuple[float, float]:
+    """Return from when to when there were messages, with a margin; else the whole run."""
+    times = [t for p in flow.passages for t in (p.sent, p.got) if t is not None]
+    if not times:
+        return 0.0, flow.end
+    margin = max(0.03 * (max(times) - min(times)), 1e-4)
+    return min(times) - margin, max(times) + margin
 
 
 def told(p: Passage) -> str:

@@ -1,6 +1,7 @@
 """A run's page: one file that needs nothing else, with the verdicts, the pictures and the logs."""
 
 import base64
+import gc
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
@@ -12,18 +13,16 @@ from markupsafe import Markup
 
 from lab import catalogue, runs
 from lab.claims import Run, joined
-from lab.compare import Reader, Row, SideBySide, side_by_side
+from lab.compare import Reader, side_by_side
 from lab.flow import FATES, Flow, flow
-from lab.records import Record
-from lab.report import drawn
+from lab.report import drawn, logs
 from lab.report.kit import Kit, kit
-from lab.report.text import Teller, duration, harmless, is_trace, line_of
+from lab.report.text import duration, harmless, is_trace
 from lab.report.verdicts import KINDS, events_in_words, kind_of
 from lab.runs import StoredRun
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_LONGEST_TEXT = 2_000  # characters of a statement, or of a line where there are few
-_LOG_ROOM = 5_000_000  # characters of all lines together
+_LONGEST_TEXT = 2_000  # characters
 _ORDER = ("failed", "not observed", "as known", "as expected")
 _SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
 
@@ -34,8 +33,14 @@ def make(path: Path) -> Path:
     Raises:
         LabError: the run can't be read, or the page not be written.
     """
-    stored = runs.load(path)
-    return runs.attach(path, "report.html", page(stored, catalogue.reader(stored), kit()))
+    # A million small objects are made and none is dropped: looking for garbage is a fifth of it.
+    gc.disable()
+    try:
+        stored = runs.load(path)
+        html = page(stored, catalogue.reader(stored), kit())
+    finally:
+        gc.enable()
+    return runs.attach(path, "report.html", html)
 
 
 def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
@@ -46,10 +51,12 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         reader: tells which message a line speaks of, if any.
         ready: the plotting library and the charts.
     """
-    compared = side_by_side(stored, reader)
-    found = flow(stored, Run(stored, reader), compared)
+    read = {id(record): reader(record) for record in stored.records}  # once, for all who ask
+    compared = side_by_side(stored, lambda record: read[id(record)])
+    found = flow(stored, Run(stored, lambda record: read[id(record)]), compared)
+    said = [r for r in stored.records if r.stream == "stderr" and not (read[id(r)] or is_trace(r))]
     data = picture_data(found) | {
-        "rows": _log(stored, compared, found),
+        "rows": logs.columns(compared.rows, said, found),
         "claims": [
             {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
              "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}
@@ -81,6 +88,7 @@ def rendered(template: str, ready: Kit, data: Mapping[str, Any], context: Mappin
         lstrip_blocks=True,
     )
     environment.filters["plain"] = plain
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     scripts = [ready.script.replace("</script", "<\\/script")]
     scripts.append((_TEMPLATES / "page.js").read_text("utf-8"))
     return environment.get_template(template).render(
@@ -100,6 +108,7 @@ def picture_data(found: Flow) -> dict[str, Any]:
         "heights": drawn.heights(found),
         "lanes": found.machines,
         "receivers": drawn.receivers(found),
+        "edge": drawn.edge(found),
         "stripRows": drawn.rows_of_strip(found),
         "passages": drawn.columns([found.passages[i] for i in places], found.machines),
         "total": len(found.passages),
@@ -119,50 +128,6 @@ def picture_data(found: Flow) -> dict[str, Any]:
 def plain(text: object) -> str:
     """Return untrusted text as one harmless line."""
     return harmless(" ".join(str(text).split()), _LONGEST_TEXT)
-
-
-def _log(stored: StoredRun, compared: SideBySide, found: Flow) -> dict[str, list[Any]]:
-    """Return the machines' logs side by side as columns: a row has one line or two."""
-    first = min((r.t for r in stored.records or stored.events), default=found.origin)
-    rows = list(compared.rows)
-    rows += [
-        Row(t=r.t - first, records=(r,))
-        for r in stored.records if r.stream == "stderr" and not is_trace(r)
-    ]  # fmt: skip
-    places, stride = drawn.kept(found.passages, drawn.MOST_KEPT)
-    if stride > 1:
-        numbers = {found.passages[i].number for i in places}
-        rows = [row for row in rows if row.number is None or row.number in numbers]
-    rows.sort(key=lambda row: row.t)
-    longest = min(_LONGEST_TEXT, max(40, _LOG_ROOM // (len(rows) + 1)))
-    lane = {name: k for k, name in enumerate(found.machines)}
-    teller = Teller()
-    columns: dict[str, list[Any]] = {name: [] for name in _LOG_COLUMNS}
-    for row in rows:
-        told = teller.tell(row.event) if row.event else ""
-        if row.event and not told:
-            continue
-        cells = [(lane[r.machine], _line(r, longest)) for r in row.records] + [(None, None)] * 2
-        values = (round(row.t + first - found.origin, 4), row.number, _note(row), told,
-                  *cells[0], *cells[1])  # fmt: skip
-        for name, value in zip(_LOG_COLUMNS, values, strict=True):
-            columns[name].append(value)
-    return columns
-
-
-_LOG_COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
-
-
-def _line(record: Record, longest: int) -> str:
-    mark = "stderr: " if record.stream == "stderr" else ""
-    return mark + line_of(record, longest)
-
-
-def _note(row: Row) -> str:
-    if row.note:
-        return row.note
-    delay = row.records[-1].t - row.records[0].t if row.records else 0
-    return f"{duration(delay)} later" if delay >= 0.1 else ""
 
 
 def _sorted(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -209,11 +174,11 @@ def _setup(stored: StoredRun, found: Flow) -> str:
     senders = list(dict.fromkeys(p.by for p in found.passages if p.by))
     if not senders or not isinstance(count, int) or not isinstance(pause, int | float):
         return f"Machines: {joined(found.machines)}." if found.machines else "Nothing was started."
-    words = f"{joined(senders)} was to send {count:,} messages"
-    words += f", one each {duration(pause)}," if pause else " without a pause"
+    words = f"{joined(senders)} was to send {count:,} messages to {joined(drawn.receivers(found))}"
+    words += f", one every {duration(pause)}" if pause else " without a pause"
     sent = sum(p.sent is not None for p in found.passages)
     came = len({p.number for p in found.passages if p.got is not None})
-    words += f" to {joined(drawn.receivers(found))}. {sent:,} were sent, {came:,} came"
+    words += f". {sent:,} were sent, {came:,} came"
     lost = sum(p.fate == "lost" for p in found.passages)
     late = sum(p.fate == "late" for p in found.passages)
     return words + f", {lost:,} were lost" + (f", {late:,} came late" if late else "") + "."
@@ -235,13 +200,14 @@ def _telling(found: Flow, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
     odd = [p.number for p in found.passages if p.fate not in ("came", "unknown")]
     faults = [s.start for s in found.spans if s.kind == "fault"]
     after = [p.number for p in found.passages if faults and (p.sent or 0) > faults[0]]
-    refuted: list[int] = []
-    others: list[int] = []
-    for verdict in verdicts:
-        told = verdict["evidence"].get("messages", [])
-        (refuted if verdict["verdict"] == "refuted" else others).extend(told[-1:])
-    every = [p.number for p in found.passages]
-    return next((n for n in (*odd, *after, *refuted, *others, *every) if n in every), None)
+    # A few messages tell more than many; and those that refute a claim more than those that don't.
+    decisive = sorted(verdicts, key=lambda v: (v["verdict"] != "refuted", _extent(v)))
+    others = [n for v in decisive for n in v["evidence"].get("messages", [])[-1:]]
+    return next(iter((*odd, *after, *others, *(p.number for p in found.passages))), None)
+
+
+def _extent(verdict: Mapping[str, Any]) -> int:
+    return len(verdict["evidence"].get("messages", []))
 
 
 def _hash(script: str) -> str:

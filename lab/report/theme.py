@@ -77,7 +77,7 @@ def _messages(ground: str) -> dict[str, dict[str, Any]]:
 
 
 def _counts(ground: str) -> dict[str, dict[str, Any]]:
-    ink, edge = _INK[ground], {"stroke": _PAPER[ground], "strokeWidth": 1}
+    ink, edge = _INK[ground], {"stroke": _PAPER[ground]}
     return {
         "cell": edge,
         "cell-lost": {"color": _RED[ground], **edge},

@@ -3,7 +3,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const P = data.passages;
-const AT_ONCE = 1500; // messages that the timeline draws one by one
+const AT_ONCE = 600; // messages of a fate that the timeline draws one by one
 const LABEL = 20; // pixels that a message's number needs beside it
 const PAGE = 1000; // rows of the log
 const FATE = ["came", "late", "lost", "unknown", "stuck", "again", "unsent"];
@@ -36,28 +36,28 @@ function row(i, labels) {
   };
 }
 
-// What is to be drawn of a window: all that went otherwise than it should, and of the others as
-// many as can be told apart, always the same ones at one zoom.
+// What is to be drawn of a window: of each fate as many as can be told apart, always the same ones
+// at one zoom. So a few that were lost are drawn among ever so many that came.
 function pick([from, to]) {
-  const inside = [];
+  const inside = data.fates.map(() => []);
   for (let i = 0; i < P.number.length; i++) {
     const [sent, got] = [P.sent[i] ?? P.got[i], P.got[i] ?? P.sent[i]];
-    if (got >= from && sent <= to) inside.push(i);
+    if (got >= from && sent <= to) inside[P.fate[i]].push(i);
   }
-  const odd = inside.filter((i) => P.fate[i] !== 0).length;
-  let stride = 1;
-  while ((inside.length - odd) / stride > AT_ONCE) stride *= 2;
-  let thin = 1;
-  while (odd / thin > AT_ONCE) thin *= 2;
-  let k = 0;
-  const drawn = inside.filter((i) => (P.fate[i] === 0 ? i % stride === 0 : k++ % thin === 0) || i === chosen);
-  const all = drawn.length === inside.length;
+  const drawn = [];
+  const left = [];
+  inside.forEach((places, fate) => {
+    let stride = 1;
+    while (places.length / stride > AT_ONCE) stride *= 2;
+    if (stride > 1) left.push(`every ${stride}th that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`);
+    drawn.push(...places.filter((i, k) => (fate === 0 ? i : k) % stride === 0 || i === chosen));
+  });
+  const count = inside.reduce((sum, places) => sum + places.length, 0).toLocaleString("en");
   byId("drawn").textContent =
-    (all
-      ? `${inside.length.toLocaleString("en")} messages in this window, each of them drawn.`
-      : `${drawn.length.toLocaleString("en")} of the ${inside.length.toLocaleString("en")} messages in this window are drawn: ` +
-        `every ${stride}th${odd ? `, and ${thin > 1 ? `every ${thin}th` : "each"} that was lost, late or odd` : ""}. Zoom in to see each.`) +
-    (data.stride > 1 ? ` (This page holds every ${data.stride}th of the run's ${data.total.toLocaleString("en")}, and all odd ones; what is counted is counted from all.)` : "");
+    (left.length
+      ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. Zoom in to see each.`
+      : `${count} messages in this window, each of them drawn.`) +
+    (data.stride > 1 ? ` (This page holds every ${data.stride}th of the run's ${data.total.toLocaleString("en")}, and all that did not just come; what is counted is counted from all.)` : "");
   const room = byId("timeline").clientWidth / LABEL;
   return drawn.map((i) => row(i, drawn.length <= room));
 }
@@ -67,7 +67,7 @@ function spec(name) {
   chart.height = data.heights[name];
   const values = {
     from_s: 0, to_s: data.end, lanes: data.lanes, count: data.lanes.length,
-    receivers: data.receivers, rows: data.stripRows, chosen: chosen === null ? -1 : P.number[chosen],
+    receivers: data.receivers, rows: data.stripRows, edge: data.edge, chosen: chosen === null ? -1 : P.number[chosen],
   };
   for (const param of chart.params) if (param.name in values) param.value = values[param.name];
   chart.datasets = { cells: data.cells, shares: data.shares, latencies: data.latencies };
@@ -147,6 +147,8 @@ function story(i) {
   if (epoch) sentences.push(`When it was sent, ${epoch.told}.`);
   const before = data.moments.filter((m) => ["fault", "repair"].includes(m.kind) && m.t <= sent).at(-1);
   if (before) sentences.push(`${period(sent - before.t)} before that: ${before.told.replace(/^[\d.]+ s: /, "")}.`);
+  const next = P.got[i] === null && data.moments.find((m) => m.kind === "fault" && m.t > sent);
+  if (next) sentences.push(`${period(next.t - sent)} after that: ${next.told.replace(/^[\d.]+ s: /, "")}.`);
   const text = sentences.map((s) => s[0].toUpperCase() + s.slice(1)).join(" ");
   const decides = data.claims.filter((c) => c.messages.includes(P.number[i]));
   return [text, ...decides.map((c) => `It helps to decide “${c.statement}” (${c.verdict}).`)].join("\n");
