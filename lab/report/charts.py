@@ -77,13 +77,10 @@ def _strip() -> _Layers:
         tooltip=_TOLD,
         description="told:N",
     )
-    lost, edge = alt.datum.lost, alt.ExprRef("edge")
-    layers = (
-        cells.mark_rect(style="cell", strokeWidth=edge)
-        .transform_filter(~lost)
-        .encode(color=_machine()),
-        cells.mark_rect(style="cell-lost", strokeWidth=edge).transform_filter(lost),
-    )
+    lost = alt.datum.lost
+    came = cells.mark_rect(style="cell", strokeWidth=alt.ExprRef("edge")).encode(color=_machine())
+    nowhere = cells.mark_rect(style="cell-lost", strokeWidth=alt.ExprRef("edge"))
+    layers = (came.transform_filter(~lost), nowhere.transform_filter(lost))
     strip = alt.layer(*layers).add_params(
         alt.param(name="rows", value=[]), alt.param(name="edge", value=1)
     )

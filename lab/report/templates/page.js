@@ -89,6 +89,7 @@ async function draw(name) {
     tooltip: { theme: dark.matches ? "dark" : "light" },
     downloadFileName: name,
   });
+  byId(name).querySelector("summary")?.setAttribute("aria-label", `Save the picture: ${name}`);
   views[name]?.finalize();
   views[name] = view;
   return view;
