@@ -1,4 +1,4 @@
-"""The live view on a terminal of a given size: a column for each machine, and what is at its foot."""
+"""The live view on a terminal of a given size: a column for each machine, states at the foot."""
 
 import io
 

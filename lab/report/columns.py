@@ -80,7 +80,7 @@ class Columns:
         place = list(self._colours).index(record.machine)
         mark = "stderr: " if record.stream == "stderr" else ""
         text = _cut(mark + line_of(record, self.width), self.width - 2)
-        seconds = f"{record.t - self._start:.3f}".rjust(_TIME_WIDTH - 1)
+        seconds = f"{max(0.0, record.t - self._start):.3f}".rjust(_TIME_WIDTH - 1)
         style = "red" if mark else self._colours[record.machine]
         gap = " " * (1 + place * self.width)
         return Text.assemble((seconds, "dim"), gap, (text, style))
