@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import browser
 import debian
 import pytest
 
@@ -78,32 +79,7 @@ def chromium(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["BrowserContext"]:
     """A real Chromium with a profile of its own, which speaks to nobody."""
-    from playwright.sync_api import sync_playwright
-
     found = shutil.which("chromium")
-    binary = found or str(request.getfixturevalue("debian_tools") / "bin/chromium")
-    folder = tmp_path_factory.mktemp("chromium")
-    fonts = folder / "fonts.conf"  # for a system that has neither fonts nor settings of them
-    own = Path(binary).parents[1] / "usr/share/fonts"
-    fonts.write_text(
-        f"<fontconfig><dir>{own}</dir><dir>/usr/share/fonts</dir>"
-        f"<cachedir>{folder}/cache</cachedir></fontconfig>"
-    )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
-            folder / "profile",
-            executable_path=binary,
-            headless=True,
-            chromium_sandbox=False,
-            env={**os.environ, "FONTCONFIG_FILE": str(fonts)},
-            args=[
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        yield browser
-        browser.close()
+    binary = Path(found or request.getfixturevalue("debian_tools") / "bin/chromium")
+    with browser.chromium(binary, tmp_path_factory.mktemp("chromium")) as context:
+        yield context

@@ -4,6 +4,7 @@ So the same descriptions serve the page, where a browser fills them in, and the 
 and they can be kept ready, as making them takes a second. How things look is said in theme.py.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
@@ -23,38 +24,68 @@ _TOLD = alt.Tooltip("told:N", title=" ")
 
 
 def described() -> dict[str, dict[str, Any]]:
-    """Return the description of each chart: `timeline`, `strip`, `shares` and `latency`."""
+    """Return the description of each chart by its name."""
     charts = {
         "timeline": _timeline(),
         "strip": _strip(),
         "shares": _shares(),
         "latency": _latency(),
+        "ways": _ways(),
+        "losses": _losses(),
     }
     return {name: chart.to_dict(validate=False) for name, chart in charts.items()}
 
 
 def _timeline() -> _Layers:
     """A lane per machine on a true time axis; a line per message from where to where it went."""
+    first, *others = _lanes(_of)
+    layers = (first.add_params(_WINDOW), *others)
+    return _sized(alt.layer(*layers), "A lane for each machine, a line for each message")
+
+
+def _ways() -> _Layers:
+    """Several timelines under each other, on the same time axis: a `way` each."""
+    rows = _lanes(lambda name: alt.Chart().transform_filter(alt.datum.layer == name))
+    title = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontWeight="bold")
+    way = alt.Row("way:N", sort=None, header=title)
+    params = [alt.param(name=name, value=value) for name, value in _VALUES.items()]
+    each = alt.layer(*rows).properties(width=820, height=150)
+    return each.facet(row=way, data=alt.NamedData("ways")).add_params(*params)
+
+
+def _losses() -> _Layers:
+    """How many messages were lost over what was changed between the runs, a mark per run."""
+    x = alt.X("changed:Q", title=None, scale=alt.Scale(type="log"))
+    y = alt.Y("lost:Q", title="messages lost", axis=alt.Axis(tickMinStep=1, format="d"))
+    runs = _of("losses").encode(x=x, y=y, tooltip=_TOLD)
+    middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"))
+    layers = (middle, runs.mark_point(style="run"))
+    return _sized(alt.layer(*layers), "How many messages were lost")
+
+
+def _lanes(of: Callable[[str], alt.Chart]) -> list[alt.Chart]:
+    """The layers of a timeline; `of` gives the data of a name."""
     lane, to_lane = _lane("lane"), _lane("to_lane")
     lost, late = alt.datum.fate == "lost", alt.datum.fate == "late"
-    lives, links, faults = (_of(name) for name in ("lives", "connections", "faults"))
+    lives, links, faults, notes = map(of, ("lives", "connections", "faults", "notes"))
     span = {"x": _seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOLD}
-    flying = _of("messages").encode(x=_seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
-    sent = _of("messages").encode(x=_seconds("sent"), y=lane)
-    here = _of("messages").transform_filter("isValid(datum.arrived)")
+    flying = of("messages").encode(x=_seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
+    sent = of("messages").encode(x=_seconds("sent"), y=lane)
+    here = of("messages").transform_filter("isValid(datum.arrived)")
     got = here.encode(x=_seconds("arrived"), y=to_lane, color=_machine())
-    nowhere = _of("messages").encode(x=_seconds("got"), y=to_lane).transform_filter(lost)
-    layers = (
-        lives.mark_rule(style="life").encode(**span).add_params(_WINDOW),
+    nowhere = of("messages").encode(x=_seconds("got"), y=to_lane).transform_filter(lost)
+    fault = faults.encode(x=_seconds("start"), tooltip=_TOLD)
+    noted = notes.encode(x=_seconds("t"), y=lane)
+    common = flying.mark_rule(style="message").transform_filter(~(lost | late))
+    return [
+        lives.mark_rule(style="life").encode(**span),
         faults.mark_rule(style="fault-span").encode(**span),
         links.mark_rule(style="connection").encode(**span, color=_machine()),
-        _of("moments").mark_tick(style="moment").encode(x=_seconds("t"), y=lane, tooltip=_TOLD),
-        faults.mark_rule(style="fault").encode(x=_seconds("start"), tooltip=_TOLD),
-        faults.mark_text(style="fault-label").encode(
-            x=_seconds("start"), y=alt.value(9), text="label:N", tooltip=_TOLD
-        ),
+        of("moments").mark_tick(style="moment").encode(x=_seconds("t"), y=lane, tooltip=_TOLD),
+        fault.mark_rule(style="fault"),
+        fault.mark_text(style="fault-label").encode(y=alt.value(9), text="label:N"),
         flying.mark_rule(style="chosen").transform_filter("datum.number === chosen"),
-        flying.mark_rule(style="message").transform_filter(~(lost | late)).encode(color=_machine()),
+        common.encode(color=_machine()),
         flying.mark_rule(style="late").transform_filter(late).encode(color=_machine()),
         flying.mark_rule(style="lost").transform_filter(lost),
         sent.mark_point(style="sent"),
@@ -62,9 +93,9 @@ def _timeline() -> _Layers:
         got.mark_point(style="received").transform_filter(~late),
         got.mark_point(style="received-late").transform_filter(late),
         nowhere.mark_point(style="lost-end"),
+        noted.mark_text(style="note").encode(text="label:N"),
         flying.mark_rule(style="touch").encode(tooltip=_TOLD, description="told:N"),
-    )
-    return _sized(alt.layer(*layers), "A lane for each machine, a line for each message")
+    ]
 
 
 def _strip() -> _Layers:

@@ -24,16 +24,19 @@ class Columns:
     Arguments:
         console: where they are shown; its width may change at any time.
         colours: the machines, from left to right, with their colours.
+        start: the UNIX time from which seconds are counted; by default now.
     """
 
-    def __init__(self, console: Console, colours: Mapping[str, str]) -> None:
+    def __init__(
+        self, console: Console, colours: Mapping[str, str], start: float | None = None
+    ) -> None:
         self._console = console
         self._colours = colours
         self._states: dict[str, str] = {}
         self._links: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys(colours, 0)
         self._broken: set[str] = set()
-        self._start = time.time()
+        self._start = time.time() if start is None else start
 
     @property
     def width(self) -> int:

@@ -45,14 +45,15 @@ def kit() -> Kit:
 
 def filled(
     chart: Mapping[str, Any],
-    height: int,
+    height: int | None,
     values: Mapping[str, Any],
     datasets: Mapping[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """Return a chart at this height, with its parameters' values and its named data put in."""
+    """Return a chart at this height, if given, with its parameters' values and data put in."""
     params = [p | {"value": values[p["name"]]} if p["name"] in values else p
               for p in chart["params"]]  # fmt: skip
-    return {**chart, "height": height, "params": params, "datasets": dict(datasets)}
+    size = {} if height is None else {"height": height}
+    return {**chart, **size, "params": params, "datasets": dict(datasets)}
 
 
 def _make() -> Kit:

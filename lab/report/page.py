@@ -22,6 +22,7 @@ from lab.report.verdicts import KINDS, events_in_words, kind_of
 from lab.runs import StoredRun
 
 _TEMPLATES = Path(__file__).with_name("templates")
+CHARTS = ("timeline", "strip", "shares", "latency")
 _LONGEST_TEXT = 2_000  # characters
 _ORDER = ("failed", "not observed", "as known", "as expected")
 _SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
@@ -93,7 +94,7 @@ def rendered(template: str, ready: Kit, data: Mapping[str, Any], context: Mappin
     scripts.append((_TEMPLATES / "page.js").read_text("utf-8"))
     return environment.get_template(template).render(
         context,
-        data={**data, "charts": ready.charts, "themes": ready.themes},
+        data={**data, "charts": {n: ready.charts[n] for n in CHARTS}, "themes": ready.themes},
         scripts=[Markup(script) for script in scripts],
         policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
         style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),

@@ -10,6 +10,7 @@ from lab.compare import Reader, side_by_side
 from lab.flow import Flow, flow
 from lab.report import drawn
 from lab.report.kit import filled, kit
+from lab.report.page import CHARTS
 from lab.runs import StoredRun
 
 FORMATS = ("svg", "png")
@@ -40,7 +41,16 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
 def specs(found: Flow, window: tuple[float, float]) -> dict[str, dict[str, Any]]:
     """Return the charts of a run, filled in, the timeline from one second to another."""
     ready, heights = kit(), drawn.heights(found)
-    values = {
+    given, data = values(found, window), datasets(found, window)
+    return {
+        name: filled(ready.charts[name], heights[name], given, data) | {"width": _WIDTH}
+        for name in CHARTS
+    }
+
+
+def values(found: Flow, window: tuple[float, float]) -> dict[str, Any]:
+    """Return the values of the charts' parameters."""
+    return {
         "from_s": window[0],
         "to_s": window[1],
         "lanes": found.machines,
@@ -48,11 +58,6 @@ def specs(found: Flow, window: tuple[float, float]) -> dict[str, dict[str, Any]]
         "receivers": drawn.receivers(found),
         "rows": drawn.rows_of_strip(found),
         "edge": drawn.edge(found),
-    }
-    data = datasets(found, window)
-    return {
-        name: filled(chart, heights[name], values, data) | {"width": _WIDTH}
-        for name, chart in ready.charts.items()
     }
 
 
@@ -73,6 +78,7 @@ def datasets(found: Flow, window: tuple[float, float]) -> dict[str, drawn.Rows]:
         "connections": drawn.spans(found, "connection"),
         "faults": drawn.spans(found, "fault"),
         "moments": drawn.moments(found),
+        "notes": [],
         "cells": drawn.cells(found),
         "shares": drawn.shares(found),
         "latencies": drawn.latencies(found),

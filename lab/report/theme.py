@@ -66,6 +66,7 @@ def _messages(ground: str) -> dict[str, dict[str, Any]]:
         "received": {"shape": "triangle-down", "size": 60, **solid},
         "received-late": {"shape": "diamond", "size": 150, **solid},
         "number": {"color": ink, "dy": -13, "fontSize": 12},
+        "note": {"color": ink, "align": "left", "dx": 6, "dy": 20, "fontSize": 13},
         "touch": {"color": ink, "strokeWidth": 12, "strokeOpacity": 0, "cursor": "pointer"},
         "chosen": {
             "color": _MARKER[ground],
@@ -85,4 +86,6 @@ def _counts(ground: str) -> dict[str, dict[str, Any]]:
         "share-label": {"color": ink, "align": "left", "dx": 6, "fontSize": 12},
         "latency": {"filled": True, "size": 45, "opacity": 0.9},
         "band": {"strokeWidth": 2},
+        "median": {"color": ink, "strokeWidth": 1.5},
+        "run": {"color": _CATEGORY[ground][0], "size": 50, "opacity": 0.8},
     }

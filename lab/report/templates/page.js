@@ -73,7 +73,7 @@ function spec(name) {
   chart.datasets = { cells: data.cells, shares: data.shares, latencies: data.latencies };
   if (name === "timeline") {
     const { lives, connections, faults, moments } = data;
-    chart.datasets = { lives, connections, faults, moments, messages: pick(shown) };
+    chart.datasets = { lives, connections, faults, moments, messages: pick(shown), notes: [] };
   }
   return chart;
 }
