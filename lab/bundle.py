@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def unpack(file: Path, root: Path) -> Path:
                 raise LabError("this run is there already", where=str(root / name))
             with explained(root):
                 root.mkdir(parents=True, exist_ok=True)
-                archive.extractall(root, filter="data")  # no links out, no devices, no owners
+                with tempfile.TemporaryDirectory(dir=root) as scratch:
+                    archive.extractall(scratch, filter="data")  # no links out, devices, owners
+                    (Path(scratch) / name).rename(root / name)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise _no_bundle(file, str(error)) from error
     amend(root / name, module=None)

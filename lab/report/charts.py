@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 
 _Layers = alt.LayerChart | alt.FacetChart
-_SECONDS = "seconds since the first program was started"
+_SINCE_START = "seconds since the first program was started"
 _WINDOW = alt.selection_interval(
     name="window",
     encodings=["x"],
@@ -38,14 +38,14 @@ def described() -> dict[str, dict[str, Any]]:
 
 def _timeline() -> _Layers:
     """A lane per machine on a true time axis; a line per message from where to where it went."""
-    first, *others = _lanes(_of)
+    first, *others = _lanes(_of, _SINCE_START)
     layers = (first.add_params(_WINDOW), *others)
     return _sized(alt.layer(*layers), "A lane for each machine, a line for each message")
 
 
 def _ways() -> _Layers:
     """Several timelines under each other, on the same time axis: a `way` each."""
-    rows = _lanes(lambda name: alt.Chart().transform_filter(alt.datum.layer == name))
+    rows = _lanes(lambda name: alt.Chart().transform_filter(alt.datum.layer == name), "seconds")
     title = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontWeight="bold")
     way = alt.Row("way:N", sort=None, header=title)
     params = [alt.param(name=name, value=value) for name, value in _VALUES.items()]
@@ -63,25 +63,31 @@ def _losses() -> _Layers:
     return _sized(alt.layer(*layers), "How many messages were lost")
 
 
-def _lanes(of: Callable[[str], alt.Chart]) -> list[alt.Chart]:
-    """The layers of a timeline; `of` gives the data of a name."""
+def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
+    """The layers of a timeline; `of` gives the data of a name, `axis` is the title of the time."""
+
+    def seconds(field: str) -> alt.X:
+        low, high = alt.ExprRef("from_s"), alt.ExprRef("to_s")
+        scale = alt.Scale(domainMin=low, domainMax=high, nice=False, zero=False)
+        return alt.X(f"{field}:Q", title=axis, scale=scale)
+
     lane, to_lane = _lane("lane"), _lane("to_lane")
     lost, late = alt.datum.fate == "lost", alt.datum.fate == "late"
     lives, links, faults, notes = map(of, ("lives", "connections", "faults", "notes"))
-    span = {"x": _seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOLD}
-    flying = of("messages").encode(x=_seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
-    sent = of("messages").encode(x=_seconds("sent"), y=lane)
+    span = {"x": seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOLD}
+    flying = of("messages").encode(x=seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
+    sent = of("messages").encode(x=seconds("sent"), y=lane)
     here = of("messages").transform_filter("isValid(datum.arrived)")
-    got = here.encode(x=_seconds("arrived"), y=to_lane, color=_machine())
-    nowhere = of("messages").encode(x=_seconds("got"), y=to_lane).transform_filter(lost)
-    fault = faults.encode(x=_seconds("start"), tooltip=_TOLD)
-    noted = notes.encode(x=_seconds("t"), y=lane)
+    got = here.encode(x=seconds("arrived"), y=to_lane, color=_machine())
+    nowhere = of("messages").encode(x=seconds("got"), y=to_lane).transform_filter(lost)
+    fault = faults.encode(x=seconds("start"), tooltip=_TOLD)
+    noted = notes.encode(x=seconds("t"), y=lane)
     common = flying.mark_rule(style="message").transform_filter(~(lost | late))
     return [
         lives.mark_rule(style="life").encode(**span),
         faults.mark_rule(style="fault-span").encode(**span),
         links.mark_rule(style="connection").encode(**span, color=_machine()),
-        of("moments").mark_tick(style="moment").encode(x=_seconds("t"), y=lane, tooltip=_TOLD),
+        of("moments").mark_tick(style="moment").encode(x=seconds("t"), y=lane, tooltip=_TOLD),
         fault.mark_rule(style="fault"),
         fault.mark_text(style="fault-label").encode(y=alt.value(9), text="label:N"),
         flying.mark_rule(style="chosen").transform_filter("datum.number === chosen"),
@@ -164,12 +170,6 @@ def _sized(chart: _Layers, description: str) -> _Layers:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         description=description,
     )
-
-
-def _seconds(field: str) -> alt.X:
-    low, high = alt.ExprRef("from_s"), alt.ExprRef("to_s")
-    scale = alt.Scale(domainMin=low, domainMax=high, nice=False, zero=False)
-    return alt.X(f"{field}:Q", title=_SECONDS, scale=scale)
 
 
 def _lane(field: str) -> alt.Y:

@@ -65,22 +65,33 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         ],
         "telling": _telling(found, stored.verdicts or ()),
     }  # fmt: skip
-    return rendered("report.html", ready, data, {
+    context = {
         "run": stored.description,
-        "name": stored.path.name,
+        "name": stored.path.resolve().name,
         "state": stored.state,
         "verdicts": [_shown(v) for v in _sorted(stored.verdicts or ())],
         "summary": plain(stored.description.get("summary", stored.description["experiment"])),
-        "setup": _setup(stored, found),
+        "setup": setup(stored, found),
         "counted": _counted(stored),
         "clocks": _clocks(stored),
         "machines": found.machines,
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
-    })  # fmt: skip
+    }
+    data |= {"charts": {name: ready.charts[name] for name in CHARTS}, "themes": ready.themes}
+    script = (_TEMPLATES / "page.js").read_text("utf-8")
+    return rendered("report.html", context, (ready.script, script), data)
 
 
-def rendered(template: str, ready: Kit, data: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    """Return a template's page, with its script, its style and a policy that lets in no other."""
+def rendered(
+    template: str, context: Mapping[str, Any], scripts: Sequence[str] = (), data: object = None
+) -> str:
+    """Return a template's page, with its style, and a policy that lets in no script but its own.
+
+    Arguments:
+        template: its name.
+        context: what it shows; all of it is escaped.
+        scripts: the page's own; what they draw is in `data`, as JSON values.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -90,13 +101,12 @@ def rendered(template: str, ready: Kit, data: Mapping[str, Any], context: Mappin
     )
     environment.filters["plain"] = plain
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    scripts = [ready.script.replace("</script", "<\\/script")]
-    scripts.append((_TEMPLATES / "page.js").read_text("utf-8"))
+    scripts = [script.replace("</script", "<\\/script") for script in scripts]
     return environment.get_template(template).render(
         context,
-        data={**data, "charts": {n: ready.charts[n] for n in CHARTS}, "themes": ready.themes},
+        data=data,
         scripts=[Markup(script) for script in scripts],
-        policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
+        policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts) or "'none'",
         style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),
     )
 
@@ -167,7 +177,7 @@ def _counted(stored: StoredRun) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _setup(stored: StoredRun, found: Flow) -> str:
+def setup(stored: StoredRun, found: Flow) -> str:
     """Return in a sentence what was sent from where to where."""
     description = stored.description
     given = description.get("parameters", {})
@@ -182,7 +192,8 @@ def _setup(stored: StoredRun, found: Flow) -> str:
     words += f". {sent:,} were sent, {came:,} came"
     lost = sum(p.fate == "lost" for p in found.passages)
     late = sum(p.fate == "late" for p in found.passages)
-    return words + f", {lost:,} were lost" + (f", {late:,} came late" if late else "") + "."
+    words += f", {lost:,} {'was' if lost == 1 else 'were'} lost"
+    return words + (f", {late:,} came late." if late else ".")
 
 
 def _clocks(stored: StoredRun) -> str:

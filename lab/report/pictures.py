@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab import catalogue
-from lab.claims import Run
+from lab.claims import NO_ORDER_S, Run
 from lab.compare import side_by_side
 from lab.flow import Flow, flow
 from lab.report import drawn, plots
@@ -33,7 +33,7 @@ def finding(found: Flow) -> dict[str, Any] | None:
     if len(links) < 2 or _LAST_SHOWN not in dealt or dealt[0].to != dealt[1].to:
         return None
     second, sent = links[1], dealt[1].sent or 0.0
-    if not (dealt[0].sent or 0.0) < second.start < sent:
+    if not (dealt[0].sent or 0.0) + NO_ORDER_S < second.start < sent - NO_ORDER_S:
         return None
     end = dealt[_LAST_SHOWN].sent or 0.0
     window = (links[0].start - 0.1 * (end - links[0].start), end + 0.1 * (end - links[0].start))

@@ -71,7 +71,9 @@ def datasets(found: Flow, window: tuple[float, float]) -> dict[str, drawn.Rows]:
     ]
     places, _ = drawn.kept(inside, _MOST_DRAWN)
     passages = [inside[i] for i in places]
-    labels = len(passages) <= _WIDTH / _LABEL
+    times = [p.sent for p in passages if p.sent is not None]
+    taken = _WIDTH * (max(times) - min(times)) / (high - low) if times else 0
+    labels = len(passages) == 1 or len(passages) * _LABEL <= taken
     return {
         "messages": drawn.messages(passages, found.machines, labels=labels),
         "lives": drawn.spans(found, "life"),

@@ -58,7 +58,9 @@ function pick([from, to]) {
       ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. Zoom in to see each.`
       : `${count} messages in this window, each of them drawn.`) +
     (data.stride > 1 ? ` (This page holds every ${data.stride}th of the run's ${data.total.toLocaleString("en")}, and all that did not just come; what is counted is counted from all.)` : "");
-  const room = byId("timeline").clientWidth / LABEL;
+  const times = drawn.map((i) => P.sent[i] ?? P.got[i]);
+  const taken = (Math.max(...times) - Math.min(...times)) / (to - from);
+  const room = Math.max(1, (byId("timeline").clientWidth * taken) / LABEL);
   return drawn.map((i) => row(i, drawn.length <= room));
 }
 
