@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import browser
 import debian
 import pytest
 
@@ -79,6 +78,8 @@ def chromium(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["BrowserContext"]:
     """A real Chromium with a profile of its own, which speaks to nobody."""
+    import browser  # playwright, which most tests do without
+
     found = shutil.which("chromium")
     binary = Path(found or request.getfixturevalue("debian_tools") / "bin/chromium")
     with browser.chromium(binary, tmp_path_factory.mktemp("chromium")) as context:
