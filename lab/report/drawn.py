@@ -1,7 +1,7 @@
 """What a run's pictures and page draw: its flow as columns and rows of plain values.
 
 Of very many messages a part is drawn, and all are counted: what was lost, came late or twice is
-always in that part, of the others every 2nd, 4th, 8th ...
+always in that part, of the others one in 2, 4, 8 ...
 """
 
 from collections import Counter
@@ -22,13 +22,22 @@ _T = TypeVar("_T")
 
 
 def kept(passages: Sequence[Passage], most: int) -> tuple[list[int], int]:
-    """Return the places of the messages to draw, and the stride at which the common ones are."""
+    """Return the places of the messages to draw, and that one in how many of the common ones is."""
     stride = 1
     while len(passages) // stride > most:
         stride *= 2
-    odd = [i for i, p in enumerate(passages) if p.fate != "came"][:most]
-    chosen = {*range(0, len(passages), stride), *odd} if stride > 1 else range(len(passages))
-    return sorted(chosen), stride
+    odd = [i for i, p in enumerate(passages) if p.fate != "came"][: most // 4]
+    if stride == 1:
+        return list(range(len(passages))), 1
+    return sorted({i for i in range(len(passages)) if _spread(i) < 1 / stride} | {*odd}), stride
+
+
+def _spread(i: int) -> float:
+    """Return a place between 0 and 1, evenly spread, and in step with no turn of the machines.
+
+    Every 8th message could be always the same machine's; this is Knuth's multiplicative hashing.
+    """
+    return i * 2654435761 % 2**32 / 2**32
 
 
 def receivers(flow: Flow) -> list[str]:

@@ -36,6 +36,10 @@ function row(i, labels) {
   };
 }
 
+// A place between 0 and 1 for each message, evenly spread, and in step with no turn of the machines:
+// every 8th message could be always the same machine's. (drawn.py has the same.)
+const spread = (i) => (Math.imul(i, 2654435761) >>> 0) / 2 ** 32;
+
 // What is to be drawn of a window: of each fate as many as can be told apart, always the same ones
 // at one zoom. So a few that were lost are drawn among ever so many that came.
 function pick([from, to]) {
@@ -49,15 +53,15 @@ function pick([from, to]) {
   inside.forEach((places, fate) => {
     let stride = 1;
     while (places.length / stride > AT_ONCE) stride *= 2;
-    if (stride > 1) left.push(`every ${stride}th that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`);
-    drawn.push(...places.filter((i, k) => (fate === 0 ? i : k) % stride === 0 || i === chosen));
+    if (stride > 1) left.push(`one in ${stride} that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`);
+    drawn.push(...places.filter((i) => spread(i) < 1 / stride || i === chosen));
   });
   const count = inside.reduce((sum, places) => sum + places.length, 0).toLocaleString("en");
   byId("drawn").textContent =
     (left.length
       ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. Zoom in to see each.`
       : `${count} messages in this window, each of them drawn.`) +
-    (data.stride > 1 ? ` (This page holds every ${data.stride}th of the run's ${data.total.toLocaleString("en")}, and all that did not just come; what is counted is counted from all.)` : "");
+    (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and all that did not just come; what is counted is counted from all.)` : "");
   const times = drawn.map((i) => P.sent[i] ?? P.got[i]);
   const taken = (Math.max(...times) - Math.min(...times)) / (to - from);
   const room = Math.max(1, (byId("timeline").clientWidth * taken) / LABEL);
@@ -81,10 +85,9 @@ function spec(name) {
 }
 
 async function draw(name) {
-  const many = data.total > 2000;
   const { view } = await vegaEmbed(byId(name), spec(name), {
     mode: "vega-lite", config: data.themes[dark.matches ? "dark" : "light"],
-    renderer: name === "timeline" && many ? "canvas" : "svg",
+    renderer: "svg",
     logLevel: 1, // errors; that a picture is still empty while it is made is none
     ast: true, // the expressions are interpreted: this page forbids eval
     actions: { export: true, source: false, compiled: false, editor: false },
