@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,8 +32,18 @@ def names() -> list[str]:
 def load(wanted: str) -> Experiment:
     """Return the experiment of this name, or the one in this file or folder.
 
-    Raises LabError when there is none, or its module has a mistake (with the mistake's line).
+    `NAME:VARIANT` is the experiment with that variant alone. Raises LabError when there is none, or
+    its module has a mistake (with the mistake's line).
     """
+    name, colon, variant = wanted.partition(":")
+    experiment = _load(name)
+    if colon and variant not in experiment.variants:
+        there = ", ".join(experiment.variants).strip(", ") or "none"
+        raise LabError(f"'{name}' has no variant '{variant}'", cure=f"there are: {there}")
+    return replace(experiment, variants=(variant,)) if colon else experiment
+
+
+def _load(wanted: str) -> Experiment:
     path = Path(wanted)
     if wanted in names():
         return _told_by(importlib.import_module(f"lab.experiments.{wanted}"), wanted, None)
@@ -127,6 +138,8 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         reads=told.reads,
         count=told.count,
         interval=told.interval,
+        faults=told.faults,
+        variants=told.variants,
         file=Path(file),
         folder=folder,
     )

@@ -6,14 +6,29 @@ Everything here is a pure function of a run directory's content.
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from lab import packets
 from lab.experiment import Reader
 from lab.records import Event, Message
-from lab.runs import StoredRun
+from lab.runs import StoredRun, packets_of
 from lab.verdict import Verdict
 
 # Two things that are less than this apart, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """A connection, as the libraries of both ends told of it: its receiver's was `own`.
+
+    A busy machine may tell late. So what was sent before the `first` of the two was sent without
+    the connection, and what was sent after the `last` with it.
+    """
+
+    own: Event
+    first: Event
+    last: Event
 
 
 class Run:
@@ -41,6 +56,24 @@ class Run:
         """What all receivers printed."""
         return self._of_kind["received"]
 
+    @property
+    def variant(self) -> str:
+        """The way in which the scenario was played; empty where there is one way only."""
+        return str(self._stored.description["parameters"].get("variant", ""))
+
+    def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
+        """Return TCP flags that a machine saw from another in a time; None without a capture."""
+        path = packets_of(self._stored.path, by)
+        if not path.exists():
+            return None
+        source = self._stored.description["inventory"][of]["address"]
+        offset = self._clocks.get(by, {}).get("offset_s", 0.0)
+        flags = 0
+        for packet in packets.read(path):
+            if packet.source == source and start <= packet.t - offset <= end:
+                flags |= packet.flags
+        return flags
+
     @functools.cached_property
     def planned(self) -> range:
         """The numbers of the messages that were to be sent."""
@@ -60,11 +93,17 @@ class Run:
 
     @functools.cached_property
     def dealt(self) -> Mapping[int, float]:
-        """When each message was dealt: when its send returned, or was printed if nothing tells."""
+        """When each message was dealt: when its send returned, or was printed if nothing tells.
+
+        A busy machine may tell late, so at the latest when it was received.
+        """
         told = self._of_kind["dealt"]
         if not told:
             return {message.number: message.t for message in self.sent}
-        return {m.number: m.t - self.offsets.get(m.machine, 0.0) for m in told}
+        times: dict[int, list[float]] = {m.number: [] for m in told}
+        for m in (*told, *self._of_kind["taken"]):
+            times.get(m.number, []).append(m.t - self.offsets.get(m.machine, 0.0))
+        return {number: min(found) for number, found in times.items()}
 
     @property
     def taken(self) -> list[Message]:
@@ -108,6 +147,21 @@ class Run:
         """The handshakes that the sender's library reported."""
         return self.events("connected", by=self.senders)
 
+    @functools.cached_property
+    def handshakes(self) -> list[Handshake]:
+        """The connections in their order; the two ends don't name each other, but tell in order."""
+        owns = self.events("connected", by=self.receivers)
+        if len(owns) != len(self.connections):  # then by time; a program without a trace tells none
+            owns = [
+                min(owns, key=lambda own: abs(own.t - event.t), default=event)
+                for event in self.connections
+            ]
+        found = []
+        for own, event in zip(owns, self.connections, strict=True):
+            first, last = sorted((own, event), key=lambda end: end.t)
+            found.append(Handshake(own=own, first=first, last=last))
+        return found
+
     @property
     def fault(self) -> Event | None:
         """The first fault that took effect and was verified."""
@@ -128,13 +182,6 @@ class Run:
         Else what came after the last receipt may have been on its way, or was never to be sent.
         """
         return float("inf") if self.sent_all else max(self.takers, default=-1)
-
-    def sender_side(self, own: Event) -> Event | None:
-        """Return the handshake that the sender's library reported of a receiver's connection.
-
-        The two ends don't name each other, but tell of it at the same time.
-        """
-        return min(self.connections, key=lambda event: abs(event.t - own.t), default=None)
 
     def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
         """Return the planned numbers that were dealt after `start` and before `end`.

@@ -1,7 +1,7 @@
 """What an experiment module writes with: `@experiment` marks its scenario, `@claim` its claims."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,8 @@ class Experiment:
     reads: Reader | None
     count: int
     interval: float
+    faults: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
     file: Path
     folder: Path | None
 
@@ -57,10 +59,18 @@ class Told:
     reads: Reader | None
     count: int
     interval: float
+    faults: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
 
 
 def experiment(
-    *, source: str, reads: Reader | None = None, count: int = 20, interval: float = 1.0
+    *,
+    source: str,
+    reads: Reader | None = None,
+    count: int = 20,
+    interval: float = 1.0,
+    faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
+    variants: tuple[str, ...] = ("",),
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -70,10 +80,20 @@ def experiment(
             it has been quiet for a while.
         count: how many messages there are, unless the user says otherwise.
         interval: seconds between two of them, likewise.
+        faults: those of machines and of the network that it does, or those of each variant; where
+            they can't be done, it isn't begun.
+        variants: names of ways to play it, each a run of its own with `lab.variant`.
     """
 
     def mark(scenario: Scenario) -> Scenario:
-        told = Told(source=source, reads=reads, count=count, interval=interval)
+        told = Told(
+            source=source,
+            reads=reads,
+            count=count,
+            interval=interval,
+            faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
+            variants=variants,
+        )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
 

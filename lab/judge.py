@@ -45,7 +45,7 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
             raise
         raise catalogue.mistake(error, experiment.file) from error
     return {
-        "id": f"{experiment.name}.{claim.id}",
+        "id": f"{_title(run, experiment)}.{claim.id}",
         "statement": claim.statement,
         "source": claim.source or experiment.source,
         "verdict": verdict.outcome.value,
@@ -55,3 +55,7 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
         "evidence": verdict.evidence(),
         "why": verdict.why,
     }
+
+
+def _title(run: Run, experiment: Experiment) -> str:
+    return f"{experiment.name}:{run.variant}" if run.variant else experiment.name

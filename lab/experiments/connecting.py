@@ -9,8 +9,7 @@ second one comes, the first is served once more before the turn reaches it.
 from dataclasses import dataclass
 
 from lab import claims
-from lab.claims import Run
-from lab.records import Event
+from lab.claims import Handshake, Run
 from lab.verdict import Verdict
 
 _NO_BEGINNING = "No second machine connected, or message 0 came nowhere."
@@ -18,15 +17,15 @@ _NO_BEGINNING = "No second machine connected, or message 0 came nowhere."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alone:
-    """For how many messages the first machine was alone, until the event `until`.
+    """For how many messages the first machine was alone, until the connection `until`.
 
-    At least `fewest` and at most `most`: they differ where one was dealt so close to the event
-    that their order can't be told.
+    At least `fewest` and at most `most`: they differ where one was dealt so close to it that their
+    order can't be told.
     """
 
     fewest: int
     most: int
-    until: Event
+    until: Handshake
 
     def __str__(self) -> str:
         return str(self.most) if self.fewest == self.most else f"{self.fewest} or {self.most}"
@@ -34,12 +33,12 @@ class Alone:
 
 def alone(run: Run) -> Alone | None:
     """Return for how many messages the first machine was alone; None if no second one connected."""
-    if len(run.connections) < 2:
+    if len(run.handshakes) < 2:
         return None
-    second = run.connections[1]
+    second = run.handshakes[1]
     return Alone(
-        fewest=sum(t <= second.t - run.no_order_s for t in run.dealt.values()),
-        most=sum(t < second.t + run.no_order_s for t in run.dealt.values()),
+        fewest=sum(t <= second.first.t - run.no_order_s for t in run.dealt.values()),
+        most=sum(t < second.last.t + run.no_order_s for t in run.dealt.values()),
         until=second,
     )
 
@@ -47,9 +46,9 @@ def alone(run: Run) -> Alone | None:
 def once_all_are_connected(run: Run) -> list[int]:
     """Return the messages that were dealt after the last receiver's connection."""
     machines = len(run.receivers)
-    if len(run.connections) < machines or machines < 2:
+    if len(run.handshakes) < machines or machines < 2:
         return []
-    return run.dealt_between(run.connections[machines - 1].t)
+    return run.dealt_between(run.handshakes[machines - 1].last.t)
 
 
 def each_gets_some(run: Run) -> Verdict:
@@ -80,21 +79,23 @@ def pair_at_the_start(run: Run) -> Verdict:
     if not first.fewest <= 1 <= first.most:
         when = f"after message {first.fewest - 1}" if first.fewest else "before message 0"
         return Verdict.not_observed(
-            f"The second machine connected {when}, not between 0 and 1.", events=[first.until]
+            f"The second machine connected {when}, not between 0 and 1.", events=[first.until.last]
         )
     if row >= 2:
         return Verdict.holds(
-            f"{run.takers[0][0]} got the first {row}.", messages=range(row), events=[first.until]
+            f"{run.takers[0][0]} got the first {row}.",
+            messages=range(row),
+            events=[first.until.last],
         )
     if first.fewest == 0 or not _ended(run, row):
         return Verdict.not_observed(
             "The second machine may have connected before message 0 was dealt.",
-            events=[first.until],
+            events=[first.until.last],
         )
     return Verdict.refuted(
         "The second machine connected after message 0, and yet the first did not get message 1.",
         messages=range(row + 1),
-        events=[first.until],
+        events=[first.until.last],
     )
 
 
@@ -106,9 +107,9 @@ def one_more_than_alone(run: Run) -> Verdict:
         return Verdict.not_observed(_NO_BEGINNING)
     seen = f"{run.takers[0][0]} was alone for {first}, and got {row} in a row"
     if row > first.most + 1 or (row < first.fewest + 1 and _ended(run, row)):
-        return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until])
+        return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until.last])
     if first.fewest < first.most or not _ended(run, row):
-        return Verdict.not_observed(f"It can't be told: {seen}.", events=[first.until])
+        return Verdict.not_observed(f"It can't be told: {seen}.", events=[first.until.last])
     return Verdict.holds(f"{seen}.", messages=range(row), events=run.connections[:2])
 
 
@@ -120,20 +121,21 @@ def second_was_missing(run: Run) -> Verdict:
         return Verdict.not_observed(
             f"The first machine got {row} in a row, not two, so nothing is to explain."
         )
-    early = run.dealt[1] - first.until.t
-    if abs(early) < run.no_order_s:
+    since = run.dealt[1] - first.until.last.t
+    before = first.until.first.t - run.dealt[1]
+    if max(since, before) < run.no_order_s:
         return Verdict.not_observed(
             "Message 1 left just when the second machine connected: the order can't be told.",
-            events=[first.until],
+            events=[first.until.last],
         )
-    if early < 0:
+    if before > 0:
         return Verdict.holds(
-            f"Message 1 left {-early:.3f} s before the second machine connected.",
+            f"Message 1 left {before:.3f} s before the second machine connected.",
             messages=[1],
-            events=[first.until],
+            events=[first.until.last],
         )
     return Verdict.refuted(
-        f"The second machine had been connected for {early:.3f} s when message 1 left, and"
+        f"The second machine had been connected for {since:.3f} s when message 1 left, and"
         f" still it went to {run.takers[1][0]}: libzmq's turn had wrapped back to the first"
         " connection before the second one was put behind it.",
         messages=range(2),

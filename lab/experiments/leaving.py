@@ -1,28 +1,17 @@
 """What leaving and coming back does to the messages: the judges of several experiments' claims."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lab import claims
-from lab.claims import Run
+from lab.claims import Handshake, Run
 from lab.records import Event
 from lab.verdict import Verdict
 
 _NO_FAULT = "Nobody was killed in time, or it couldn't be verified."
-_NO_ARRIVAL = "No machine was started and connected while messages were sent."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A machine that connected while messages were sent, as the libraries of both ends told it.
-
-    Either may tell it late. So what was sent before the `first` of the two was sent without the
-    machine, and what was sent after the `last` with it.
-    """
-
-    machine: str
-    first: Event
-    last: Event
+_NO_ARRIVAL = (
+    "No machine was started and connected while messages were sent: a longer --interval or a"
+    " higher --count gives it time."
+)
 
 
 def ordered(fault: Event) -> float:
@@ -38,21 +27,21 @@ def noticed(run: Run) -> Event | None:
     return next((e for e in run.events("disconnected", by=run.senders) if e.t >= since), None)
 
 
-def returned(run: Run) -> Arrival | None:
-    """The machine that the fault hit, when a further life of its program connected."""
+def returned(run: Run) -> Handshake | None:
+    """The connection of a further life of the program that the fault hit."""
     fault = run.fault
     if fault is None or noticed(run) is None:
         return None
-    of_it = run.events("connected", by=[fault.machine])
-    return _arrival(run, next((e for e in of_it if e.process != fault.process), None))
+    of_it = (h for h in run.handshakes if h.own.machine == fault.machine)
+    return next((h for h in of_it if h.own.process != fault.process), None)
 
 
-def late_one(run: Run) -> Arrival | None:
-    """The machine that was started while messages were sent."""
+def late_one(run: Run) -> Handshake | None:
+    """The connection of the machine that was started while messages were sent."""
     starts = run.events("start", by=run.receivers)
     if not starts or not run.dealt or starts[-1].t < min(run.dealt.values()):
         return None
-    return _arrival(run, next(iter(run.events("connected", by=[starts[-1].machine])), None))
+    return next((h for h in run.handshakes if h.own.machine == starts[-1].machine), None)
 
 
 def after_the_fault(run: Run) -> list[int]:
@@ -108,45 +97,39 @@ def none_comes_twice(run: Run) -> Verdict:
     return Verdict.not_observed(_NO_FAULT) if run.fault is None else claims.never_twice(run)
 
 
-def all_before(run: Run, late: Arrival | None) -> Verdict:
+def all_before(run: Run, late: Handshake | None) -> Verdict:
     """What was dealt before the late machine connected went to the others."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
     numbers = run.dealt_between(float("-inf"), late.first.t)
-    others = [machine for machine in run.receivers if machine != late.machine]
+    others = [machine for machine in run.receivers if machine != late.own.machine]
     return _unsent(run, numbers) or claims.all_taken(run, numbers, by=others)
 
 
-def turns_after(run: Run, late: Arrival | None) -> Verdict:
+def turns_after(run: Run, late: Handshake | None) -> Verdict:
     """Strict turns over all receivers since the late machine connected."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
     return claims.strict_turns(run, run.dealt_between(late.last.t), run.receivers)
 
 
-def connected_by_itself(run: Run, late: Arrival | None) -> Verdict:
-    """Each program was started once, the sender got ready once; the connection just came."""
+def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
+    """No program but the victim's was started twice, the sender was ready once: it just came."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
     started, ready = run.events("start"), run.events("ready", by=run.senders)
-    if len(started) > len({e.machine for e in started}) or len(ready) > len(run.senders):
+    victim = run.fault.machine if run.fault else None
+    lives = [event.machine for event in started if event.machine != victim]
+    if len(lives) > len(set(lives)) or len(ready) > len(run.senders):
         return Verdict.refuted(
             "A program was started a second time, or the sender made itself ready again.",
             events=[*started, *ready],
         )
     return Verdict.holds(
         f"{claims.joined(sorted(run.senders))} was started and bound once, then only sent;"
-        f" {late.machine} connected by the library alone.",
+        f" {late.own.machine} connected by the library alone.",
         events=[*ready, late.last],
     )
-
-
-def _arrival(run: Run, own: Event | None) -> Arrival | None:
-    there = None if own is None else run.sender_side(own)
-    if own is None or there is None:
-        return None
-    first, last = sorted((own, there), key=lambda event: event.t)
-    return Arrival(machine=own.machine, first=first, last=last)
 
 
 def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:

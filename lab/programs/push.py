@@ -42,7 +42,7 @@ push_socket = context.socket(zmq.PUSH)
 for name, _, value in (option.partition("=") for option in options.set):
     push_socket.setsockopt(getattr(zmq, name), int(value))
 if options.trace:
-    watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()])
+    watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()], daemon=True)
     watcher.start()
 
 push_socket.bind(options.address)

@@ -1,0 +1,78 @@
+"""Calls `fab` as a user does, whole or line by line."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[1]
+FAB = (sys.executable, "-P", "-m", "lab")
+
+
+def fab(
+    *arguments: object,
+    within: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `fab` to its end; `within` is a command that runs it."""
+    return subprocess.run(
+        [*within, *FAB, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        errors="backslashreplace",
+        text=True,
+        env=os.environ | (environment or {}),
+        cwd=cwd,
+        timeout=100,
+    )
+
+
+@contextlib.contextmanager
+def started(
+    *arguments: object, environment: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start `fab` in a session of its own; its output can be read while it runs."""
+    with subprocess.Popen(
+        [*FAB, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | (environment or {}),
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.communicate()
+
+
+def read_until(process: "subprocess.Popen[str]", word: str) -> str:
+    """Read a command's output to the line with this word, and return what was read."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if word in line:
+            return said
+    raise AssertionError(f"it never said {word!r}:\n{said}")
+
+
+def only_run(root: Path) -> Path:
+    """Return the only run directory in a folder of runs."""
+    (path,) = root.glob("*Z-*")
+    return path
+
+
+def verdicts(run: Path) -> list[dict[str, Any]]:
+    """Return the content of a run's verdicts.json."""
+    found: list[dict[str, Any]] = json.loads((run / "verdicts.json").read_text())
+    return found

@@ -1,0 +1,232 @@
+"""What can be wrong with a program or a fault: mutations of recorded runs, and of the programs."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from story import PUSH, deals, renumbered, retold
+
+from lab.records import Event
+from lab.runs import StoredRun
+
+PROJECT = Path(__file__).parents[1]
+
+LATE = 17  # a message that is dealt when every fault of the recorded runs has been
+Mutation = Callable[[StoredRun], StoredRun]
+
+
+# -- the pusher ------------------------------------------------------------------------------
+
+
+def renumber(*numbers: int | tuple[int, int]) -> Mutation:
+    """The pusher's numbers from LATE on are others: those that it prints, and sends."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        pairs = [n if isinstance(n, tuple) else (n, n) for n in (*range(LATE), *numbers)]
+        return retold(run, renumbered(deals(run), pairs))
+
+    return mutate
+
+
+def pusher_deals_twice_to_one(run: StoredRun) -> StoredRun:
+    told = deals(run)
+    return retold(run, [*told[:LATE], replace(told[LATE], by=told[LATE - 1].by), *told[LATE + 1 :]])
+
+
+def pusher_dies(run: StoredRun) -> StoredRun:
+    return _with_exit(retold(run, deals(run)[:LATE]), by="itself", status=1)
+
+
+def pusher_binds_again(run: StoredRun) -> StoredRun:
+    ready = next(e for e in run.events if e.event == "ready" and e.machine == "push")
+    return replace(run, events=(*run.events, replace(ready, t=ready.t + 0.2)))
+
+
+# -- a puller --------------------------------------------------------------------------------
+
+
+def prints(number: int, times: int) -> Mutation:
+    """The puller that gets a message prints it so many times."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        return retold(run, [replace(d, times=times if d.sent == number else 1) for d in deals(run)])
+
+    return mutate
+
+
+def puller_is_mute(run: StoredRun) -> StoredRun:
+    told = deals(run)
+    mute = told[-1].by[0]
+    return retold(run, [replace(d, times=int(d.by[0] != mute)) for d in told])
+
+
+def puller_dies(run: StoredRun) -> StoredRun:
+    """The one that would get LATE dies before; where no other is left the pusher is stuck."""
+    told = deals(run)
+    dead = told[LATE].by
+    others = [d.by for d in told if d.by[0] != dead[0] and d.at > told[LATE - 6].at]
+    if not others:
+        return _with_exit(retold(run, told[:LATE]), by="harness", status=143)
+    return retold(run, [replace(d, by=others[-1] if d.by == dead and d.sent >= LATE else d.by)
+                        for d in told])  # fmt: skip
+
+
+# -- the fault and the return ----------------------------------------------------------------
+
+
+def fault_never_happens(run: StoredRun) -> StoredRun:
+    gone = ("fault", "repair")
+    return replace(run, events=tuple(e for e in run.events if e.event not in gone))
+
+
+def fault_is_not_verified(run: StoredRun) -> StoredRun:
+    def doubt(event: Event) -> Event:
+        return replace(event, details=event.details | {"verified": False})
+
+    return _changed(run, "fault", doubt)
+
+
+def fault_is_late(run: StoredRun) -> StoredRun:
+    """All is sent when the puller is killed."""
+    end = deals(run)[-1].at
+
+    def late(event: Event) -> Event:
+        return replace(event, t=end + 0.01)
+
+    fault = next((e.t for e in run.events if e.event == "fault"), end)
+    events = tuple(
+        late(e) if e.event in ("fault", "disconnected") and e.t > fault - 0.1 else e
+        for e in run.events
+    )
+    return replace(run, events=events)
+
+
+def late_one_never_comes(run: StoredRun) -> StoredRun:
+    """The machine that connected last never did, and another got its messages."""
+    last = max((e for e in run.events if e.event == "connected"), key=lambda e: e.t).t - 0.01
+    told = deals(run)
+    before = next(d.by for d in reversed(told) if d.at < last)
+    events = tuple(e for e in run.events if e.event != "connected" or e.t < last)
+    again = replace(run, events=events)
+    return retold(again, [replace(d, by=before if d.at > last else d.by) for d in told])
+
+
+# -- the connections -------------------------------------------------------------------------
+
+
+def second_connects(after: int, seconds: float) -> Mutation:
+    """The second machine connected so many seconds after a message was dealt: so say both ends."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        t = deals(run)[after].at + seconds
+        ends = sorted(e.t for e in run.events if e.event == "connected")
+        return _changed(
+            run, "connected", lambda e: replace(e, t=t) if e.t in ends[len(ends) // 2 :] else e
+        )
+
+    return mutate
+
+
+def both_connect_early(run: StoredRun) -> StoredRun:
+    early = deals(run)[0].at - 0.01
+    return _changed(run, "connected", lambda e: replace(e, t=early))
+
+
+def one_never_connects(run: StoredRun) -> StoredRun:
+    first = next(e for e in run.events if _is_handshake(e))
+    return replace(run, events=tuple(e for e in run.events if e is first or not _is_handshake(e)))
+
+
+def _is_handshake(event: Event) -> bool:
+    return event.event == "connected" and event.machine == "push"
+
+
+def _changed(run: StoredRun, name: str, change: Callable[[Event], Event]) -> StoredRun:
+    return replace(run, events=tuple(change(e) if e.event == name else e for e in run.events))
+
+
+def _with_exit(run: StoredRun, **details: object) -> StoredRun:
+    def other(event: Event) -> Event:
+        return replace(event, details=details) if event.machine == PUSH[0] else event
+
+    return _changed(run, "exit", other)
+
+
+RECORDED: dict[str, Mutation] = {
+    "none": lambda run: retold(run, deals(run)),
+    "pusher skips": renumber(18, 19),
+    "pusher skips the last": renumber(17, 18),
+    "pusher repeats": renumber(17, 17, 18, 19),
+    "pusher misnumbers": renumber((17, 16), 18, 19),
+    "pusher invents a number": renumber((17, 99), 18, 19),
+    "pusher swaps two": renumber(18, 17, 19),
+    "pusher deals out of turn": pusher_deals_twice_to_one,
+    "pusher dies": pusher_dies,
+    "pusher binds again": pusher_binds_again,
+    "puller drops": prints(LATE, 0),
+    "puller drops message 1": prints(1, 0),
+    "puller drops message 10": prints(10, 0),
+    "puller prints twice": prints(LATE, 2),
+    "puller is mute": puller_is_mute,
+    "puller dies": puller_dies,
+    "fault never happens": fault_never_happens,
+    "fault isn't verified": fault_is_not_verified,
+    "fault comes too late": fault_is_late,
+    "late one never comes": late_one_never_comes,
+    "both connect before 0": both_connect_early,
+    "2nd connects beside 0": second_connects(0, 0.002),
+    "2nd connects beside 1": second_connects(1, -0.002),
+    "2nd connects after 1": second_connects(1, 0.02),
+    "2nd never connects": one_never_connects,
+}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a file of lab/: the text that is replaced is there exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, text: str) -> str:
+        assert text.count(self.old) == 1, f"{self.file} has changed: {self.old!r}"
+        return text.replace(self.old, self.new)
+
+
+_LOOP = "range(options.count)"
+_PRINT = "print(message, flush=True)"
+_PUSH, _PULL = "programs/push.py", "programs/pull.py"
+
+# Each is done to a copy of the lab, which then really runs.
+PROGRAMS: dict[str, list[Edit]] = {
+    "pusher skips": [Edit(_PUSH, _LOOP, f"(n for n in {_LOOP} if n != 12)")],
+    "pusher repeats": [Edit(_PUSH, _LOOP, f"sorted([*{_LOOP}, 12])")],
+    "pusher misnumbers": [Edit(_PUSH, 'f"{x} , ', 'f"{x - (x == 12)} , ')],
+    "pusher swaps two": [Edit(_PUSH, _LOOP, f"(n ^ (n in (12, 13)) for n in {_LOOP})")],
+    "pusher dies": [
+        Edit(_PUSH, "    print(x, flush=True)", "    print(x, flush=x != 12 or 1 / 0)")
+    ],
+    "puller drops": [Edit(_PULL, _PRINT, f'message.startswith("12 ") or {_PRINT}')],
+    "puller prints twice": [
+        Edit(_PULL, _PRINT, f'{_PRINT}\n    message.startswith("12 ") and {_PRINT}')
+    ],
+    "puller dies": [Edit(_PULL, _PRINT, f'{_PRINT}\n    message.startswith("6 ") and os._exit(1)')],
+    "fault never happens": [
+        Edit("faults.py", "signal.SIGKILL", "signal.SIGCONT"),
+        Edit("faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
+    ],
+}
+
+
+def mutated_lab(folder: Path, edits: Iterable[Edit]) -> dict[str, str]:
+    """Copy the lab into a folder, with these edits; return the environment in which it is run."""
+    copy = folder / "lab"
+    shutil.copytree(PROJECT / "lab", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("fabfile.py", "inventory.yaml"):
+        shutil.copy(PROJECT / name, folder)
+    for edit in edits:
+        file = copy / edit.file
+        file.write_text(edit.apply(file.read_text()))
+    return {"PYTHONPATH": str(folder)}

@@ -1,0 +1,313 @@
+"""What the claims come to in runs that are told message by message: where each bound lies."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from story import PUSH, START, deals, event, killed, outcomes, puller, recorded, retold, told
+
+from lab import claims
+from lab.claims import Run
+from lab.experiments import leaving
+from lab.experiments.messages import read
+from lab.records import Record
+from lab.runs import StoredRun
+
+HOLDS, REFUTED, UNSEEN = "holds", "refuted", "not observed"
+AB = {"A": -0.01, "B": -0.01}
+
+
+def seen(run: StoredRun) -> Run:
+    return Run(run, read)
+
+
+# -- the beginning ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "second", "pair", "law", "why"),
+    [
+        # The second connects: before message 0, between 0 and 1, between 1 and 2.
+        ("ABABABAB", -0.02, UNSEEN, HOLDS, UNSEEN),
+        ("AABABABA", 0.02, HOLDS, HOLDS, REFUTED),
+        ("AAABABAB", 0.07, UNSEEN, HOLDS, UNSEEN),
+        # The law is broken: the pair is missing, too short, too long, or there though it mustn't.
+        ("ABABABAB", 0.02, REFUTED, REFUTED, UNSEEN),
+        ("AABABABA", 0.07, UNSEEN, REFUTED, HOLDS),
+        ("AAABABAB", 0.02, HOLDS, REFUTED, UNSEEN),
+        ("AABABABA", -0.02, UNSEEN, REFUTED, REFUTED),
+        # Less than 5 ms from message 0: with k = 0 or 1, one or two in a row say nothing.
+        ("ABABABAB", 0.003, UNSEEN, UNSEEN, UNSEEN),
+        ("AABABABA", 0.003, HOLDS, UNSEEN, REFUTED),
+        ("AABABABA", -0.004, HOLDS, UNSEEN, REFUTED),
+        ("AAAABABA", 0.003, HOLDS, REFUTED, UNSEEN),
+        # Less than 5 ms from message 1, on either side: k = 1 or 2.
+        ("AABABABA", 0.047, HOLDS, UNSEEN, UNSEEN),
+        ("AAABABAB", 0.053, HOLDS, UNSEEN, UNSEEN),
+        ("ABABABAB", 0.047, REFUTED, REFUTED, UNSEEN),
+        # The end of the row is not seen.
+        ("AAAAAAAA", 0.36, UNSEEN, UNSEEN, UNSEEN),
+        ("AA", 0.02, HOLDS, UNSEEN, REFUTED),
+        ("AAAAAAAA", 0.02, HOLDS, REFUTED, UNSEEN),
+        ("A", 0.02, UNSEEN, UNSEEN, UNSEEN),
+        # Message 0 was lost: nobody was the first.
+        (".ABABABA", 0.02, UNSEEN, UNSEEN, UNSEEN),
+    ],
+)
+def test_the_beginning(order: str, second: float, pair: str, law: str, why: str) -> None:
+    found = outcomes(told(order, {"A": -0.03, "B": second}), "round_robin")
+    assert found["first_gets_two"] == pair
+    assert found["alone_for_k_gets_one_more"] == law
+    assert found["because_second_is_not_connected"] == why
+
+
+def test_the_beginning_with_more_machines() -> None:
+    """The row is ended by the second machine; the turn is judged when the last is there."""
+    run = told("AABACBACBACB", {"A": -0.01, "B": 0.02, "C": 0.13})
+    assert list(outcomes(run, "round_robin").values()) == [HOLDS] * 5 + [REFUTED]
+
+
+def test_clocks_that_may_be_wrong_leave_no_order() -> None:
+    run = told("AABABABA", {"A": -0.01, "B": 0.02}, uncertainty=0.01)
+    assert outcomes(run, "round_robin")["alone_for_k_gets_one_more"] == UNSEEN
+
+
+def test_an_end_that_tells_late_leaves_no_order() -> None:
+    """As on a busy machine: the pusher's thread told of the connection 30 messages late."""
+    run = told("A" * 20 + "BABA" * 10, {"A": -0.01, "B": 0.0185}, interval=0.001)
+    late = replace(run, events=tuple(
+        replace(e, t=e.t + 0.03) if e.event == "connected" and e.machine == "push" else e
+        for e in run.events
+    ))  # fmt: skip
+    assert outcomes(late, "round_robin")["alone_for_k_gets_one_more"] == UNSEEN
+    assert outcomes(late, "round_robin")["turns_are_strict"] == HOLDS
+
+
+def test_a_send_that_is_told_late_was_dealt_when_it_came() -> None:
+    """The pusher's thread was held up between the send and its trace; the puller's was not."""
+    run = told("AABABABA", {"A": -0.01, "B": 0.02})
+    came = {"t": START + 0.001, "event": "received", "number": "0"}
+    first, second, *others = run.records
+    assert second.text is not None
+    held = json.loads(second.text) | {"t": START + 0.03}
+    trace = replace(first, machine="pull-1", process="pull", stream="stderr", text=json.dumps(came))
+    late = replace(run, records=(first, replace(second, text=json.dumps(held)), trace, *others))
+    assert outcomes(late, "round_robin")["alone_for_k_gets_one_more"] == HOLDS
+
+
+# -- divided, exactly once, in turns ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "connects", "divided", "turns"),
+    [
+        ("ABABAB", AB, HOLDS, HOLDS),
+        ("AB", AB, HOLDS, UNSEEN),
+        ("A", AB, UNSEEN, UNSEEN),
+        ("AAAAAA", AB, REFUTED, REFUTED),
+        ("AAAAAA", {"A": -0.01, "B": 0.24}, UNSEEN, UNSEEN),  # too late to have had a turn
+        ("AAAAAA", {"A": -0.01, "B": 1}, UNSEEN, UNSEEN),
+        ("AAAAAA", {"A": -0.01}, UNSEEN, UNSEEN),  # there is but one
+        ("A.A.A.", AB, REFUTED, REFUTED),  # a turn of nobody's is no turn
+        ("ABAB.B", AB, HOLDS, REFUTED),
+        ("ABABBA", AB, HOLDS, REFUTED),
+        ("ABABBB", AB, HOLDS, REFUTED),
+        ("ABABAB", AB | {"C": -0.01}, REFUTED, REFUTED),
+        ("ABCABC", AB | {"C": -0.01}, HOLDS, HOLDS),
+        ("ABCACB", AB | {"C": -0.01}, HOLDS, REFUTED),
+        ("ABC", AB | {"C": -0.01}, HOLDS, UNSEEN),
+    ],
+)
+def test_division_and_turns(
+    order: str, connects: dict[str, float], divided: str, turns: str
+) -> None:
+    found = outcomes(told(order, connects), "round_robin")
+    assert found["work_is_divided"] == divided
+    assert found["turns_are_strict"] == turns
+
+
+def test_what_a_run_that_was_cut_short_says() -> None:
+    """What came before its end counts; what was never to come, or on its way, does not."""
+    found = outcomes(told("ABABAB..", AB, count=20, cut_short=True), "round_robin")
+    assert found["turns_are_strict"] == HOLDS
+    assert found["each_to_exactly_one"] == UNSEEN
+    found = outcomes(told("ABA.AB", AB, count=20, cut_short=True), "round_robin")
+    assert found["turns_are_strict"] == REFUTED
+    assert found["each_to_exactly_one"] == REFUTED
+
+
+def test_exactly_once_looks_beyond_the_plan() -> None:
+    run = told("ABABAB", AB, count=5)
+    every = [replace(deal, times=2 if deal.sent == 5 else 1) for deal in deals(run)]
+    assert outcomes(run, "round_robin")["each_to_exactly_one"] == HOLDS
+    assert outcomes(retold(run, every), "round_robin")["each_to_exactly_one"] == REFUTED
+
+
+def test_nothing_ran() -> None:
+    for experiment in ("round_robin", "kill_worker", "rejoin_worker", "return_worker"):
+        found = outcomes(told("", {}, count=20, cut_short=True), experiment)
+        assert set(found.values()) == {UNSEEN}
+
+
+def test_a_program_without_traces() -> None:
+    """What it printed still counts; of its connections nothing is known."""
+    run = recorded("round_robin")
+    mute = replace(
+        run,
+        records=tuple(r for r in run.records if r.stream == "stdout"),
+        events=tuple(e for e in run.events if e.event != "connected"),
+    )
+    found = outcomes(mute, "round_robin")
+    assert found.pop("work_is_divided") == found.pop("each_to_exactly_one") == HOLDS
+    assert set(found.values()) == {UNSEEN}
+
+
+# -- a puller is killed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("order", "gone", "noticed", "survivor", "lost"),
+    [
+        ("ABABABABAAAA", 0.36, 0.358, HOLDS, HOLDS),
+        ("ABABABAB.AAA", 0.41, 0.42, HOLDS, HOLDS),  # 8 was in flight
+        ("ABABABAB.AAA", 0.36, 0.396, HOLDS, HOLDS),  # within 5 ms: it may have been
+        ("ABABABAB.AAA", 0.36, 0.358, REFUTED, REFUTED),
+        ("ABABABABABAA", 0.36, 0.358, REFUTED, HOLDS),  # 9 went to the dead one
+        ("ABABABAB", 0.36, 0.358, UNSEEN, UNSEEN),  # nothing was sent after
+        ("ABABABABAAAA", 0.36, None, UNSEEN, UNSEEN),  # the pusher never noticed
+        ("ABABABABAAAA", 0.36, 0.1, UNSEEN, UNSEEN),  # that was another's end
+    ],
+)
+def test_a_kill(order: str, gone: float, noticed: float | None, survivor: str, lost: str) -> None:
+    found = outcomes(told(order, AB, *killed("B", gone, noticed)), "kill_worker")
+    assert found["survivor_gets_the_rest"] == survivor
+    assert found["nothing_sent_later_is_lost"] == lost
+    assert found["nothing_comes_twice"] == HOLDS
+
+
+def test_with_more_machines_each_survivor_counts() -> None:
+    run = told("ABCABCABCACAC", AB | {"C": -0.01}, *killed("B", 0.36, 0.358))
+    assert set(outcomes(run, "kill_worker").values()) == {HOLDS}
+
+
+def test_nobody_is_left() -> None:
+    """The only puller is killed and the pusher waits for ever: that is neither lost nor taken."""
+    run = told("AAAAAAAA", {"A": -0.01}, *killed("A", 0.36, 0.358), count=20, cut_short=True)
+    assert outcomes(run, "kill_worker")["survivor_gets_the_rest"] == UNSEEN
+
+
+def test_what_was_in_flight_at_the_kill() -> None:
+    """All that had not come when the kill was ordered: also what was dealt before, and is lost."""
+    run = seen(told("ABABABA..AAA", AB, *killed("B", 0.36, 0.405)))
+    assert leaving.in_flight(run) == [7, 8]
+    assert "in flight at the kill: 2, of which lost: 2" in leaving.none_is_lost(run, [9, 10]).why
+
+
+# -- a puller comes later, or again ----------------------------------------------------------
+
+BACK = event("repair", 0.5, puller("b"), repair="start again")
+
+
+@pytest.mark.parametrize(
+    ("order", "back", "survivor", "shared", "no_code"),
+    [
+        ("ABABABABAAAABABAB", 0.58, HOLDS, HOLDS, HOLDS),
+        ("ABABABABA.AABABAB", 0.58, REFUTED, HOLDS, HOLDS),
+        ("ABABABABAAAAAABAB", 0.58, HOLDS, REFUTED, HOLDS),
+        ("ABABABABAAAAAAAAA", 0.78, HOLDS, UNSEEN, HOLDS),
+        ("ABABABABAAAAAAAAA", None, HOLDS, UNSEEN, UNSEEN),  # not back while messages were sent
+    ],
+)
+def test_a_return(order: str, back: float | None, survivor: str, shared: str, no_code: str) -> None:
+    connects = AB if back is None else AB | {"b": back}
+    found = outcomes(told(order, connects, *killed("B", 0.36, 0.358), BACK), "return_worker")
+    assert found["survivor_gets_the_rest"] == survivor
+    assert found["work_is_shared_again"] == shared
+    assert found["reconnecting_takes_no_code"] == no_code
+
+
+def test_another_that_connects_after_the_kill_is_not_the_one_that_returns() -> None:
+    run = told("AAAAAAAABBBBABAB", {"A": -0.01, "B": 0.39, "a": 0.58}, *killed("A", 0.36, 0.358))
+    arrival = leaving.returned(seen(run))
+    assert arrival is not None
+    assert arrival.own.machine == "pull-1"
+    assert outcomes(run, "return_worker")["survivor_gets_the_rest"] == HOLDS
+
+
+def late_start(order: str, late: float, *events: claims.Event) -> StoredRun:
+    """B is started 0.35 s after message 0, and connects at `late`."""
+    run = told(order, {"A": -0.01, "B": late})
+    start = event("start", 0.35, puller("B"))
+    others = (e for e in run.events if (e.event, e.machine) != ("start", "pull-2"))
+    return replace(run, events=(*others, start, *events))
+
+
+@pytest.mark.parametrize(
+    ("order", "late", "others", "shared"),
+    [
+        ("AAAAAAAAAABABABA", 0.47, HOLDS, HOLDS),
+        ("AAA.AAAAAABABABA", 0.47, REFUTED, HOLDS),
+        ("AAAAABAAAABABABA", 0.47, REFUTED, HOLDS),
+        ("AAAAAAAAAABABAAA", 0.47, HOLDS, REFUTED),
+        ("AAAAAAAAAA", 0.47, HOLDS, UNSEEN),
+    ],
+)
+def test_a_late_start(order: str, late: float, others: str, shared: str) -> None:
+    found = outcomes(late_start(order, late), "rejoin_worker")
+    assert found["others_get_all_at_first"] == others
+    assert found["work_is_shared_again"] == shared
+    assert found["connecting_takes_no_code"] == HOLDS
+
+
+@pytest.mark.parametrize("who", [PUSH, puller("A")])
+def test_a_second_start_is_code(who: tuple[str, str]) -> None:
+    run = late_start("AAAAAAAAAABABABA", 0.47, event("start", 0.2, who))
+    assert outcomes(run, "rejoin_worker")["connecting_takes_no_code"] == REFUTED
+
+
+# -- the readers of lines, and the words -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("process", "stream", "text", "message"),
+    [
+        ("push", "stdout", "7", ("sent", 7)),
+        ("pull", "stdout", "7 , 1353761234.5", ("received", 7)),
+        ("pull.2", "stdout", "7 , 1353761234", ("received", 7)),
+        ("pull", "stdout", "7 , 13537612", ("received", 7)),  # it died in the midst of the line
+        ("pull", "stdout", "7 , ", None),
+        ("pull", "stdout", "7", None),
+        ("pull", "stdout", "-7 , 1.5", None),
+        ("pull", "stdout", "7 , 1.5 ", None),
+        ("pull", "stdout", "9" * 19 + " , 1.5", None),
+        ("pull", "stdout", None, None),
+        ("push", "stdout", "7 , 1.5", None),
+        ("push", "stderr", '{"t": 1.5, "event": "sent", "number": 7}', ("dealt", 7)),
+        ("pull", "stderr", '{"t": 1.5, "event": "received", "number": "7"}', ("taken", 7)),
+        ("pull", "stderr", '{"t": 1.5, "event": "received", "number": "x"}', None),
+        ("pull", "stderr", '{"t": null, "event": "sent", "number": 7}', None),
+        ("pull", "stderr", '{"event": "sent", "number": 7', None),
+        ("pull", "stderr", '["number"]', None),
+        ("pull", "stderr", '"number"', None),
+    ],
+)
+def test_a_line_is_read(
+    process: str, stream: str, text: str | None, message: tuple[str, int] | None
+) -> None:
+    found = read(
+        Record(machine="m", process=process, stream=stream, n=0, t=0, text=text, offset=0, length=0)
+    )
+    assert (found and (found.kind, found.number)) == message
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([7], "message 7"),
+        ([7, 8], "messages 7 and 8"),
+        ([1, 3, 5, 6, 7], "messages 1, 3 and 5 to 7"),
+        (range(0, 40, 2), "messages 0, 2, 4, 6, 8, 10, 12 and 13 more"),
+    ],
+)
+def test_numbers_in_words(numbers: list[int], words: str) -> None:
+    assert claims.listed(numbers) == words
