@@ -80,10 +80,13 @@ def compare_machines(root: Path, run: str | None) -> ExitCode:
 
 
 def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
-    """Print where two runs differ; UNEXPECTED if their verdicts do."""
+    """Print where two runs differ, and make a page of both; UNEXPECTED if their verdicts do."""
+    from lab.report import compare_page
+
     one, other = (runs.load(runs.find(root, name)) for name in (run, against))
     found = differences(one, other)
     print_differences(found, file=sys.stdout)
+    print(f"\npage:  {compare_page.make(one, other)}")
     return ExitCode.UNEXPECTED if found.verdicts_differ else ExitCode.EXPECTED
 
 

@@ -63,8 +63,8 @@ def reader(stored: StoredRun) -> Reader:
     try:
         experiment = load(description.get("module") or description["experiment"])
     except LabError:
-        return _nothing
-    return experiment.reads or _nothing
+        return nothing
+    return experiment.reads or nothing
 
 
 def programs(experiment: Experiment) -> dict[str, Program]:
@@ -73,7 +73,8 @@ def programs(experiment: Experiment) -> dict[str, Program]:
     return found | (own.programs(experiment.folder) if experiment.folder else {})
 
 
-def _nothing(_: Record) -> Message | None:
+def nothing(_: Record) -> Message | None:
+    """Read no line as a message: for programs of which nobody said how."""
     return None
 
 

@@ -100,11 +100,20 @@ class Run:
         told = self._of_kind["dealt"]
         if not told:
             return {message.number: message.t for message in self.sent}
-        offsets = {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
         times: dict[int, list[float]] = {m.number: [] for m in told}
         for m in (*told, *self._of_kind["taken"]):
-            times.get(m.number, []).append(m.t - offsets.get(m.machine, 0.0))
+            times.get(m.number, []).append(m.t - self.offsets.get(m.machine, 0.0))
         return {number: min(found) for number, found in times.items()}
+
+    @property
+    def taken(self) -> list[Message]:
+        """What the receivers' traces tell of receipts, each on its own machine's clock."""
+        return self._of_kind["taken"]
+
+    @functools.cached_property
+    def offsets(self) -> Mapping[str, float]:
+        """How many seconds each machine's clock is ahead of the harness's."""
+        return {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
 
     @functools.cached_property
     def no_order_s(self) -> float:

@@ -21,12 +21,14 @@ class Row:
         note: of a message, `nobody` when no machine printed it, `again` when it had come before,
             `never sent` when no machine printed that it sent it.
         event: instead of records, what was done or seen just then.
+        number: the message that the records speak of, if they do.
     """
 
     t: float
     records: tuple[Record, ...] = ()
     note: str = ""
     event: Event | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,12 @@ class _Line:
     record: Record
     note: str = ""
     arrived: Record | None = None
+    number: int | None = None
 
     def row(self, start: float) -> Row:
         records = (self.record, self.arrived) if self.arrived else (self.record,)
-        return Row(t=min(r.t for r in records) - start, records=records, note=self.note)
+        t = min(r.t for r in records) - start
+        return Row(t=t, records=records, note=self.note, number=self.number)
 
 
 def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> list[_Line]:
@@ -75,7 +79,7 @@ def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> li
     # All that was sent comes first: a receiver's line may have been captured before the sender's.
     for record, message in zip(printed, messages, strict=True):
         if message and message.kind == "sent":
-            lines.append(_Line(record, note="nobody"))
+            lines.append(_Line(record, note="nobody", number=message.number))
             on_their_way[message.number].append(lines[-1])
     known = set(on_their_way)
     for record, message in zip(printed, messages, strict=True):
@@ -87,7 +91,8 @@ def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> li
             line = on_their_way[message.number].popleft()
             line.arrived, line.note = record, ""
         else:
-            lines.append(_Line(record, note="again" if message.number in known else "never sent"))
+            note = "again" if message.number in known else "never sent"
+            lines.append(_Line(record, note=note, number=message.number))
             known.add(message.number)
     return lines
 

@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lab import own
+from lab import catalogue, own
 from lab.claims import Run
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
-from lab.records import Message, Record
 from lab.runs import StoredRun
 from lab.verdict import Outcome, Verdict
 
@@ -20,7 +19,7 @@ def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[d
     user's own claim raises.
     """
     with _mistakes_of(experiment, experiment.reads):
-        run = Run(stored, experiment.reads or _nothing)
+        run = Run(stored, experiment.reads or catalogue.nothing)
     return [
         _judged(claim, run, experiment) | ({"partial": True} if partial else {})
         for claim in experiment.claims
@@ -75,7 +74,3 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
         if experiment.folder is None:
             raise
         raise own.mistake(error, experiment.file, what) from error
-
-
-def _nothing(_: Record) -> Message | None:
-    return None

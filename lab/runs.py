@@ -139,9 +139,9 @@ class RunDirectory:
         self._replace("verdicts.json", _pretty(list(verdicts)))
 
     def attach(self, name: str, text: str) -> None:
-        """Add a file to the run, or replace it: `traceback.txt`, `report.html`."""
-        _check_name("an attached file", name, r"[a-z][a-z0-9_-]{0,60}\.(txt|html|svg)")
-        self._replace(name, text)
+        """Add a file to the run, or replace it: `traceback.txt`."""
+        with self._mutex:
+            attach(self.path, name, text)
 
     def finish(self, state: str) -> None:
         """Write the last word, `finished` or `interrupted`, and close the run."""
@@ -164,10 +164,37 @@ class RunDirectory:
 
     def _replace(self, name: str, text: str) -> None:
         """Rename a whole new file into place: a reader sees the old one or the new one."""
-        new = self.path / f".{name}"
-        with self._mutex, explained(self.path / name):
-            new.write_text(text, "utf-8", "backslashreplace")
-            new.replace(self.path / name)
+        with self._mutex:
+            _replace(self.path / name, text.encode("utf-8", "backslashreplace"))
+
+
+def attach(path: Path, name: str, content: str | bytes) -> Path:
+    """Add a file to a run, or replace it: `report.html`, `timeline.svg`; return its path.
+
+    Raises:
+        LabError: it can't be written.
+    """
+    _check_name("an attached file", name, r"[a-z][a-z0-9_-]{0,60}\.(txt|html|svg|png)")
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    return _replace(path / name, data)
+
+
+def amend(path: Path, **fields: Any) -> None:
+    """Merge fields into the run.json of a run that has ended.
+
+    Raises:
+        LabError: it can't be read or written.
+    """
+    merged = _read_description(path) | fields
+    _replace(path / "run.json", _pretty(merged).encode("utf-8", "backslashreplace"))
+
+
+def _replace(file: Path, data: bytes) -> Path:
+    new = file.with_name(f".{file.name}")
+    with explained(file):
+        new.write_bytes(data)
+        new.replace(file)
+    return file
 
 
 def packets_of(run: Path, machine: str) -> Path:

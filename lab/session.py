@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import catalogue, front, runner
-from lab.errors import ExitCode, worst
+from lab.errors import ExitCode, LabError, worst
 from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
 from lab.inventory import Inventory
@@ -80,6 +80,7 @@ def run(call: Call) -> ExitCode:
     with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
         results = run_all(call, found, machines, remotes)
     _show(call, results, never_ran)
+    _make_pages(results)
     return worst(result.code for result in results)
 
 
@@ -141,6 +142,21 @@ def _show(call: Call, results: Sequence[Result], never_ran: bool) -> None:
     print(f"again: {call.command(call.experiment)}")
 
 
+def _make_pages(results: Sequence[Result]) -> None:
+    """Make the runs' pages, when all that the user waits for is on the screen.
+
+    A page takes a tenth of a second; the first one of all, which fills the cache, 4 s more.
+    """
+    sys.stdout.flush()
+    from lab.report import page
+
+    for result in results:
+        try:
+            print(f"page:  {page.make(result.path)}")
+        except LabError as error:
+            front.show_error(error)
+
+
 def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
     """Say in three sentences what there was to see, and where to look next."""
     seen = next((v for v in verdicts if v["verdict"] == "holds"), None)
@@ -150,7 +166,7 @@ def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
         print(f"What you saw: {seen['why']}")
     if refuted:
         print(f"One explanation was refuted, as known: “{refuted['statement']}” {refuted['why']}")
-    print("Look next at the machines' logs beside each other: ./fab compare\n")
+    print("Look next at the run's page, which tells each message's story: ./fab open\n")
 
 
 def say(line: str) -> None:

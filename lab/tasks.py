@@ -11,6 +11,7 @@ _EXPERIMENT = "one experiment, by its name or your own's path; else the default 
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, vagrant, namespaces, loopback or ssh"
+_RUN = "a run, by its name or path; else the last"
 _RUNS = "the folder of the run directories"
 
 
@@ -109,6 +110,48 @@ def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") ->
     return by_hand.compare_machines(Path(runs), run or None)
 
 
+@task(
+    help={
+        "run": f"{_RUN}; or a packed one",
+        "judge": "judge it again first; a packed run's own experiment is code that is then run",
+        "runs": _RUNS,
+    }
+)
+@front.exits
+def report(_: Context, run: str = "", judge: bool = False, runs: str = "runs") -> int:
+    """Make a run's page again, and say where it is."""
+    from lab import show
+
+    return show.report(Path(runs), run or None, again=judge)
+
+
+@task(name="open", help={"run": _RUN, "runs": _RUNS})
+@front.exits
+def open_page(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Open a run's page in the browser."""
+    from lab import show
+
+    show.open_page(Path(runs), run or None)
+
+
+@task(help={"run": _RUN, "format": "svg or png", "runs": _RUNS})
+@front.exits
+def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> None:
+    """Write a run's pictures as files, for papers and slides."""
+    from lab import show
+
+    show.plot(Path(runs), run or None, format)
+
+
+@task(help={"run": _RUN, "runs": _RUNS})
+@front.exits
+def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Pack a run into one file that can be judged again where there is no lab."""
+    from lab import show
+
+    show.pack(Path(runs), run or None)
+
+
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @front.exits
 def up(_: Context, provider: str = "auto", inventory: str = "") -> None:
@@ -145,7 +188,7 @@ def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -
     by_hand.shell(front.inventory(inventory), provider, machine)
 
 
-@task(help={"machine": _MACHINE, "run": "a run, by its name or path; else the last", "runs": _RUNS})
+@task(help={"machine": _MACHINE, "run": _RUN, "runs": _RUNS})
 @front.exits
 def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
     """Print what a machine printed in a run, and follow it while the run goes on."""

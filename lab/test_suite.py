@@ -47,7 +47,7 @@ def run(*, quick: bool) -> ExitCode:
 
 
 def _require_tools() -> None:
-    needed = ("pytest", "pytest_timeout", "xdist", "hypothesis", "ruff", "mypy")
+    needed = ("pytest", "pytest_timeout", "xdist", "hypothesis", "playwright", "ruff", "mypy")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise LabError(

@@ -8,10 +8,15 @@ import pwd
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import debian
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +76,16 @@ def _sshd_for_root(sshd: Path, folder: Path) -> Path:
 def user() -> str:
     """The name of the user who runs the tests."""
     return pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.fixture(scope="session")
+def chromium(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["BrowserContext"]:
+    """A real Chromium with a profile of its own, which speaks to nobody."""
+    import browser  # playwright, which most tests do without
+
+    found = shutil.which("chromium")
+    binary = Path(found or request.getfixturevalue("debian_tools") / "bin/chromium")
+    with browser.chromium(binary, tmp_path_factory.mktemp("chromium")) as context:
+        yield context

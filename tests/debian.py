@@ -32,7 +32,8 @@ def unpacked() -> Path:
         raise UnavailableError("no apt-get on this system")
     with _locked_cache() as cache:
         # Libraries unpacked for one release of the system don't fit the next.
-        key = hashlib.sha256(LIST.read_bytes() + Path("/etc/os-release").read_bytes())
+        parts = (LIST, Path(__file__), Path("/etc/os-release"))
+        key = hashlib.sha256(b"".join(part.read_bytes() for part in parts))
         folder = cache / f"debian-{key.hexdigest()[:16]}"
         if not folder.exists():
             _make(folder)
@@ -109,7 +110,9 @@ def _wrap_tools(root: Path, folder: Path) -> None:
     root.joinpath("bin").mkdir(parents=True, exist_ok=True)
     libraries = {file.parent.relative_to(root) for file in root.glob("**/lib/**/lib*.so*")}
     path = shlex.quote(":".join(str(folder / place) for place in sorted(libraries)))
-    for tool in [*root.glob("usr/bin/*"), *root.glob("usr/sbin/*")]:
+    # What is in usr/bin under that name is then a script that reads settings in /etc.
+    programs = [file for file in root.glob("usr/lib/*/*") if file.name == file.parent.name]
+    for tool in [*programs, *root.glob("usr/bin/*"), *root.glob("usr/sbin/*")]:
         script = root / "bin" / tool.name
         if tool.exists() and not script.exists():
             target = shlex.quote(

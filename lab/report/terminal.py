@@ -1,8 +1,5 @@
-"""The terminal while a run goes on: the machines' lines, faults between them, and the time left."""
+"""The terminal while a run goes on: the machines' lines, faults across them, states, time left."""
 
-import contextlib
-import json
-import math
 import sys
 import threading
 import time
@@ -10,14 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TextIO
 
-from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
 from lab.records import Event, Record
+from lab.report.columns import Bar, Columns
 from lab.report.console import colours, console_on, print_rule
-from lab.report.text import Teller, fitted, line_of, wrapped
+from lab.report.text import Teller, fitted, is_trace, line_of, wrapped
 from lab.report.verdicts import show_verdicts
 
 __all__ = ["View", "show_verdicts"]
@@ -28,10 +25,14 @@ _TICK_S = 0.25
 _MOST_AT_ONCE = 400  # lines that are shown however fast they come,
 _MORE_PER_TICK = 50  # and then as many with each tick
 _ERASE_LINE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+_ERASE_LINE_ABOVE = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
 
 
 class View:
     """Shows a run as it goes on. Thread-safe, and it never makes its callers wait.
+
+    On a terminal that is wide enough each machine has a column, with its state at the foot; else,
+    and where there is no terminal, each line begins with its machine's name.
 
     They leave what is to be shown in a queue, and a thread of its own paints it. In a flood that
     thread can't keep up: then the queue takes a couple of hundred lines a second, and the others
@@ -49,7 +50,10 @@ class View:
         longest = max(map(len, machines), default=0)
         self._name_width = min(longest, max(8, self._console.width // 3))
         self._teller = Teller()
-        self._bar: _Bar | None = None  # the painter's own
+        # The painter's own, but for what the columns count: the foot has the widths of its rows.
+        self._columns = Columns(self._console, self._colours)
+        self._bar: Bar | None = None
+        self._foot: list[int] = []
 
         self._mutex = threading.Lock()  # of all that follows
         self._queue: list[Callable[[], None]] = []
@@ -62,23 +66,25 @@ class View:
 
     def experiment(self, name: str, summary: str, seconds: float) -> None:
         """Show a heading, and on a terminal how much is left of the planned length in seconds."""
-        bar = _Bar(time.monotonic(), seconds)
+        bar = Bar(time.monotonic(), seconds)
         with self._mutex:
             self._put(partial(self._start, name, summary, bar))
 
     def records(self, records: Sequence[Record]) -> None:
         """Show captured lines; what programs trace on stderr is for the harness, and left out."""
-        lines = [record for record in records if not _is_trace(record)]
+        lines = [record for record in records if not is_trace(record)]
         with self._mutex:
             shown = lines[: self._room]
             if shown:
                 self._put(partial(self._lines, shown))
             self._room -= len(shown)
             self._left_out += len(lines) - len(shown)
+            self._columns.count(lines)
 
     def event(self, event: Event) -> None:
         """Show a fault, a repair, or the end of a process that was not to end, as a rule across."""
         with self._mutex:
+            self._columns.see(event)
             if told := self._teller.tell(event):
                 self._put(partial(print_rule, self._console, told))
 
@@ -129,14 +135,25 @@ class View:
 
     def _draw(self, jobs: list[Callable[[], None]], *, last: bool) -> None:
         with self._console:  # all at once, so that nothing flickers
-            if self._bar:
-                self._console.control(_ERASE_LINE)
+            self._erase_foot()
             for job in jobs:
                 job()
             if self._bar and not last:
-                self._console.print(self._bar.drawn(self._console), end="", soft_wrap=True)
+                self._draw_foot(self._bar)
 
-    def _start(self, name: str, summary: str, bar: "_Bar") -> None:
+    def _erase_foot(self) -> None:
+        if self._foot:
+            width = max(1, self._console.width)  # a terminal that was made narrower has wrapped it
+            height = sum(max(1, -(-row // width)) for row in self._foot)
+            self._console.control(_ERASE_LINE, *[_ERASE_LINE_ABOVE] * (height - 1))
+        self._foot = []
+
+    def _draw_foot(self, bar: Bar) -> None:
+        rows = [*self._columns.foot(), bar.drawn(self._console)]
+        self._console.print(Text("\n").join(rows), end="", soft_wrap=True)
+        self._foot = [row.cell_len for row in rows]
+
+    def _start(self, name: str, summary: str, bar: Bar) -> None:
         heading = wrapped(f"{name}  {summary}", self._console.width)
         self._print(Text.assemble("\n", (heading[: len(name)], "bold"), heading[len(name) :]))
         if self._console.is_interactive and self._file.isatty():
@@ -144,6 +161,9 @@ class View:
 
     def _lines(self, records: list[Record]) -> None:
         for record in records:
+            if self._bar and self._columns.width and record.machine in self._colours:
+                self._console.print(self._columns.row(record), soft_wrap=True)
+                continue
             colour = self._colours.get(record.machine, "")
             name = fitted(record.machine, self._name_width)
             text = line_of(record, _LONGEST_LINE)
@@ -153,34 +173,3 @@ class View:
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
-
-
-class _Bar:
-    """How much of an experiment's planned time has passed."""
-
-    def __init__(self, start: float, seconds: float) -> None:
-        self._start = start
-        self._seconds = seconds
-
-    def drawn(self, console: Console) -> Text:
-        """Return the bar and the time left, on less than a line of the console."""
-        passed = time.monotonic() - self._start
-        left = math.ceil(self._seconds - passed)
-        minutes, seconds = divmod(left, 60)
-        told = f"{minutes} min {seconds} s left" if minutes > 0 else f"{seconds} s left"
-        label = told if left > 0 else "finishing"
-        width = max(0, min(60, console.width - 18))
-        done = round(width * min(1.0, passed / self._seconds)) if self._seconds > 0 else width
-        full, rest = "#-" if console.options.ascii_only else "━─"
-        return Text.assemble((full * done, "bold"), (rest * (width - done), "dim"), f" {label}")
-
-
-def _is_trace(record: Record) -> bool:
-    """Tell whether a line is one that a program wrote for the harness."""
-    text = record.text
-    if record.stream != "stderr" or text is None or not text.startswith("{"):
-        return False
-    with contextlib.suppress(ValueError, RecursionError):
-        told = json.loads(text)
-        return isinstance(told, dict) and "event" in told
-    return False

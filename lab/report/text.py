@@ -1,5 +1,7 @@
 """Words for a screen: untrusted text made harmless, events and times told in words."""
 
+import contextlib
+import json
 import re
 import signal
 import textwrap
@@ -52,6 +54,17 @@ def line_of(record: Record, limit: int) -> str:
     if record.text is None:
         return f"(a line of {record.length:,} bytes: the log has it)"
     return harmless(record.text, limit)
+
+
+def is_trace(record: Record) -> bool:
+    """Tell whether a line is one that a program wrote for the harness."""
+    text = record.text
+    if record.stream != "stderr" or text is None or not text.startswith("{"):
+        return False
+    with contextlib.suppress(ValueError, RecursionError):
+        told = json.loads(text)
+        return isinstance(told, dict) and "event" in told
+    return False
 
 
 def wrapped(text: str, width: int) -> str:

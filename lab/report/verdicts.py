@@ -18,7 +18,7 @@ _MOST_LISTED = 5  # lines, events
 Stored = Mapping[str, Any]  # a verdict, as verdicts.json has it
 
 # What may become of a verdict, and how the count calls it.
-_KINDS = {
+KINDS = {
     "failed": ("not as expected", ALARM),
     "not observed": ("not observed", "yellow"),
     "as expected": ("as expected", "green"),
@@ -29,16 +29,17 @@ _KINDS = {
 def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO) -> None:
     """Print verdicts as verdicts.json has them: those not as expected first, a count last."""
     console = console_on(file)
-    kinds = {kind: [v for v in verdicts if _kind(v) == kind] for kind in _KINDS}
+    kinds = {kind: [v for v in verdicts if kind_of(v) == kind] for kind in KINDS}
     for verdict in kinds["failed"]:
         _print_in_full(console, verdict, "✗", ALARM)
     for verdict in sorted(kinds["not observed"], key=lambda v: bool(v.get("by_chance"))):
         _print_in_full(console, verdict, "?", "yellow")
-    _print_in_short(console, [v for v in verdicts if _kind(v) in ("as expected", "as known")])
+    _print_in_short(console, [v for v in verdicts if kind_of(v) in ("as expected", "as known")])
     console.print(_count(kinds))
 
 
-def _kind(verdict: Stored) -> str:
+def kind_of(verdict: Stored) -> str:
+    """Return which of KINDS a stored verdict is."""
     if verdict["verdict"] == "not observed":
         return "not observed"
     if verdict["verdict"] != verdict["expected"]:
@@ -78,7 +79,7 @@ def _rows(verdict: Stored) -> Iterator[tuple[str, str]]:
         rest = evidence.get("messages_in_all", len(messages)) - len(messages[:_MOST_NAMED])
         yield "messages", shown + (f" … and {rest:,} more" if rest > 0 else "")
     yield from _listed("lines", [_place(record) for record in evidence.get("records", ())])
-    yield from _listed("events", _told(evidence.get("events", ())))
+    yield from _listed("events", events_in_words(evidence.get("events", ())))
 
 
 def _listed(label: str, rows: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -95,7 +96,8 @@ def _place(record: Stored) -> str:
     return _plain(f"{record['machine']}/{record['process']}.{suffix}:{record['n'] + 1}")
 
 
-def _told(events: Sequence[Stored]) -> list[str]:
+def events_in_words(events: Sequence[Stored]) -> list[str]:
+    """Return the events of a verdict's evidence, each with its time, as a reader is told them."""
     teller, told = Teller(), []
     for stored in events:
         own = {key: stored[key] for key in ("t", "event", "machine", "process") if key in stored}
@@ -118,7 +120,7 @@ def _print_in_short(console: Console, verdicts: Sequence[Stored]) -> None:
         before = name
         statement = Text.assemble(_plain(verdict["statement"]), *_marks(verdict))
         print_hanging(console, Text(f"{_sign(console, '✓')} ", style="green"), statement)
-        known = "refuted, as known: " if _kind(verdict) == "as known" else ""
+        known = "refuted, as known: " if kind_of(verdict) == "as known" else ""
         why = Text.assemble((known, "bold"), (_plain(verdict["why"]), "dim"))
         print_hanging(console, Text("  "), why)
     if verdicts:
@@ -131,7 +133,7 @@ def _count(kinds: Mapping[str, Sequence[Stored]]) -> Text:
     separator = ": "
     for kind, found in kinds.items():
         if found:
-            words, style = _KINDS[kind]
+            words, style = KINDS[kind]
             told.append(separator).append(f"{len(found)} {words}", style)
             separator = "; "
     return told

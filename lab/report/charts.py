@@ -1,0 +1,206 @@
+"""The pictures of a run, described with Altair. What they show is filled in by name.
+
+So the same descriptions serve the page, where a browser fills them in, and the files of `fab plot`;
+and they can be kept ready, as making them takes a second. How things look is said in theme.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+
+_Layers = alt.LayerChart | alt.FacetChart
+_SINCE_START = "seconds since the first program was started"
+_WINDOW = alt.selection_interval(
+    name="window",
+    encodings=["x"],
+    bind="scales",
+    zoom="wheel![event.ctrlKey || event.metaKey]",  # without Ctrl the wheel scrolls the page
+)
+# Parameters of the timeline: its seconds, the machines and how many, those that receive, and the
+# number of the message that the reader chose.
+_VALUES = {"from_s": 0, "to_s": 1, "lanes": [], "count": 1, "receivers": [], "chosen": -1}
+_TOLD = alt.Tooltip("told:N", title=" ")
+
+
+def described() -> dict[str, dict[str, Any]]:
+    """Return the description of each chart by its name."""
+    charts = {
+        "timeline": _timeline(),
+        "strip": _strip(),
+        "shares": _shares(),
+        "latency": _latency(),
+        "ways": _ways(),
+        "losses": _losses(),
+    }
+    return {name: chart.to_dict(validate=False) for name, chart in charts.items()}
+
+
+def _timeline() -> _Layers:
+    """A lane per machine on a true time axis; a line per message from where to where it went."""
+    first, *others = _lanes(_of, _SINCE_START)
+    layers = (first.add_params(_WINDOW), *others)
+    return _sized(alt.layer(*layers), "A lane for each machine, a line for each message")
+
+
+def _ways() -> _Layers:
+    """Several timelines under each other, on the same time axis: a `way` each."""
+    rows = _lanes(lambda name: alt.Chart().transform_filter(alt.datum.layer == name), "seconds")
+    title = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontWeight="bold")
+    way = alt.Row("way:N", sort=None, header=title)
+    params = [alt.param(name=name, value=value) for name, value in _VALUES.items()]
+    each = alt.layer(*rows).properties(width=820, height=150)
+    return each.facet(row=way, data=alt.NamedData("ways")).add_params(*params)
+
+
+def _losses() -> _Layers:
+    """How many messages were lost over what was changed between the runs, a mark per run."""
+    x = alt.X("changed:Q", title=None, scale=alt.Scale(type="log"))
+    y = alt.Y("lost:Q", title="messages lost", axis=alt.Axis(tickMinStep=1, format="d"))
+    runs = _of("losses").encode(x=x, y=y, tooltip=_TOLD)
+    middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"))
+    layers = (middle, runs.mark_point(style="run"))
+    return _sized(alt.layer(*layers), "How many messages were lost")
+
+
+def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
+    """The layers of a timeline; `of` gives the data of a name, `axis` is the title of the time."""
+
+    def seconds(field: str) -> alt.X:
+        low, high = alt.ExprRef("from_s"), alt.ExprRef("to_s")
+        scale = alt.Scale(domainMin=low, domainMax=high, nice=False, zero=False)
+        return alt.X(f"{field}:Q", title=axis, scale=scale)
+
+    lane, to_lane = _lane("lane"), _lane("to_lane")
+    lost, late = alt.datum.fate == "lost", alt.datum.fate == "late"
+    lives, links, faults, notes = map(of, ("lives", "connections", "faults", "notes"))
+    span = {"x": seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOLD}
+    flying = of("messages").encode(x=seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
+    sent = of("messages").encode(x=seconds("sent"), y=lane)
+    here = of("messages").transform_filter("isValid(datum.arrived)")
+    got = here.encode(x=seconds("arrived"), y=to_lane, color=_machine())
+    nowhere = of("messages").encode(x=seconds("got"), y=to_lane).transform_filter(lost)
+    fault = faults.encode(x=seconds("start"), tooltip=_TOLD)
+    noted = notes.encode(x=seconds("t"), y=lane)
+    common = flying.mark_rule(style="message").transform_filter(~(lost | late))
+    return [
+        lives.mark_rule(style="life").encode(**span),
+        faults.mark_rule(style="fault-span").encode(**span),
+        links.mark_rule(style="connection").encode(**span, color=_machine()),
+        of("moments").mark_tick(style="moment").encode(x=seconds("t"), y=lane, tooltip=_TOLD),
+        fault.mark_rule(style="fault"),
+        fault.mark_text(style="fault-label").encode(y=alt.value(9), text="label:N"),
+        flying.mark_rule(style="chosen").transform_filter("datum.number === chosen"),
+        common.encode(color=_machine()),
+        flying.mark_rule(style="late").transform_filter(late).encode(color=_machine()),
+        flying.mark_rule(style="lost").transform_filter(lost),
+        sent.mark_point(style="sent"),
+        sent.mark_text(style="number").encode(text="label:N"),
+        got.mark_point(style="received").transform_filter(~late),
+        got.mark_point(style="received-late").transform_filter(late),
+        nowhere.mark_point(style="lost-end"),
+        noted.mark_text(style="note").encode(text="label:N"),
+        flying.mark_rule(style="touch").encode(tooltip=_TOLD, description="told:N"),
+    ]
+
+
+def _strip() -> _Layers:
+    """Message number by machine: who got what."""
+    cells = _of("cells").encode(
+        x=_number("number"),
+        x2="until:Q",
+        y=_name(alt.Scale(domain=alt.ExprRef("rows"))),
+        opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.1, 1]), legend=None),
+        tooltip=_TOLD,
+        description="told:N",
+    )
+    lost = alt.datum.lost
+    came = cells.mark_rect(style="cell", strokeWidth=alt.ExprRef("edge")).encode(color=_machine())
+    nowhere = cells.mark_rect(style="cell-lost", strokeWidth=alt.ExprRef("edge"))
+    layers = (came.transform_filter(~lost), nowhere.transform_filter(lost))
+    strip = alt.layer(*layers).add_params(
+        alt.param(name="rows", value=[]), alt.param(name="edge", value=1)
+    )
+    return _sized(strip, "Which machine got which message")
+
+
+def _shares() -> _Layers:
+    """How many messages each machine got."""
+    axis = alt.Axis(tickMinStep=1, format="d")
+    bars = _of("shares").encode(
+        x=alt.X("number:Q", title="messages", axis=axis),
+        y=_name(alt.Scale()),
+        tooltip=_TOLD,
+        description="told:N",
+    )
+    layers = (
+        bars.mark_bar(style="share").encode(color=_machine()),
+        bars.mark_text(style="share-label").encode(text="label:N"),
+    )
+    return _sized(alt.layer(*layers), "How many messages each machine got")
+
+
+def _latency() -> _Layers:
+    """From the send's return to the receipt, message by message or, of very many, in bands."""
+    axis = alt.Axis(values=[-1, 0, 1, 10, 100, 1000, 10000, 100000])
+    scale = alt.Scale(type="symlog", constant=0.5)
+    points = _of("latencies").encode(
+        x=_number("number"),
+        y=alt.Y("ms:Q", title="milliseconds", scale=scale, axis=axis),
+        color=_machine(),
+        tooltip=_TOLD,
+        description="told:N",
+    )
+    band = "isValid(datum.most)"
+    layers = (
+        points.mark_point(style="latency").transform_filter(f"!{band}"),
+        points.mark_rule(style="band").transform_filter(band).encode(y2="most:Q"),
+    )
+    return _sized(alt.layer(*layers), "How long each message took")
+
+
+def _of(name: str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(name=name))
+
+
+def _sized(chart: _Layers, description: str) -> _Layers:
+    params = [alt.param(name=name, value=value) for name, value in _VALUES.items()]
+    return chart.add_params(*params).properties(
+        width="container",
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        description=description,
+    )
+
+
+def _lane(field: str) -> alt.Y:
+    """A machine's place by its number: so a line can also end between two of them."""
+    low, high = alt.ExprRef("count - 0.5"), alt.ExprRef("-0.85")
+    axis = alt.Axis(
+        title=None,
+        values=alt.ExprRef("sequence(count)"),
+        labelExpr="lanes[datum.value]",
+        grid=False,
+        ticks=False,
+        domain=False,
+        labelFontSize=13,
+        labelPadding=10,
+        labelLimit=150,
+    )
+    scale = alt.Scale(domainMin=low, domainMax=high, nice=False, zero=False)
+    return alt.Y(f"{field}:Q", axis=axis, scale=scale)
+
+
+def _name(scale: alt.Scale) -> alt.Y:
+    axis = alt.Axis(ticks=False, domain=False, labelLimit=150, labelPadding=8, labelFontSize=13)
+    return alt.Y("machine:N", sort=None, title=None, scale=scale, axis=axis)
+
+
+def _number(field: str) -> alt.X:
+    axis = alt.Axis(grid=False, tickMinStep=1, format="d")
+    scale = alt.Scale(nice=False, zero=False)
+    return alt.X(f"{field}:Q", title="message", scale=scale, axis=axis)
+
+
+def _machine() -> alt.Color:
+    scale = alt.Scale(domain=alt.ExprRef("receivers"))
+    return alt.Color("machine:N", scale=scale, legend=None)

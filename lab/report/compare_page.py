@@ -1,0 +1,106 @@
+"""The page that shows two runs beside each other, with what is not the same marked."""
+
+import base64
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import runs
+from lab.compare import differences
+from lab.flow import Flow
+from lab.report import drawn, pictures, plots
+from lab.report.page import plain, rendered, setup
+from lab.runs import StoredRun
+
+_MOST_NAMED = 60  # lines
+
+_Pair = tuple[str, str, str]  # a name, and what the one and the other run have for it
+
+
+def make(one: StoredRun, other: StoredRun) -> Path:
+    """Write the page into the directory of the one run; return its path.
+
+    Raises:
+        LabError: it can't be written.
+    """
+    name = f"compared-with-{other.path.resolve().name.lower()}"[:61]
+    return runs.attach(one.path, f"{name}.html", page(one, other))
+
+
+def page(one: StoredRun, other: StoredRun) -> str:
+    """Return the page of two runs."""
+    flows = [pictures.flow_of(run) for run in (one, other)]
+    longest = max(end - start for start, end in map(drawn.window, flows))
+    verdicts = list(_verdicts(one, other))
+    a, b = (
+        {
+            "letter": letter,
+            "name": plain(run.path.resolve().name),
+            "summary": plain(run.description.get("summary", run.description["experiment"])),
+            "provider": plain(run.description.get("provider", "")),
+            "setup": setup(run, found),
+            "picture": _picture(found, longest),
+        }
+        for letter, run, found in zip("AB", (one, other), flows, strict=True)
+    )
+    context = {
+        "a": a,
+        "b": b,
+        "verdicts": verdicts,
+        "differing": sum(before != after for _, before, after in verdicts),
+        "shares": _pairs(*map(_shares, flows)),
+        "settings": _pairs(_settings(one), _settings(other)),
+        "lists": list(_lines(one, other)),
+    }
+    return rendered("compare.html", context)
+
+
+def _verdicts(one: StoredRun, other: StoredRun) -> Iterator[_Pair]:
+    """Yield each claim with its verdicts, those that differ first."""
+    before, after = ({v["id"]: v for v in run.verdicts or ()} for run in (one, other))
+    rows = [
+        (plain(verdict["statement"]), _outcome(before.get(key)), _outcome(after.get(key)))
+        for key, verdict in (after | before).items()
+    ]
+    yield from sorted(rows, key=lambda row: row[1] == row[2])
+
+
+def _outcome(verdict: Mapping[str, Any] | None) -> str:
+    return "-" if verdict is None else plain(verdict["verdict"])
+
+
+def _picture(found: Flow, longest: float) -> str:
+    start, _ = drawn.window(found)
+    svg = plots.picture(plots.specs(found, (start, start + longest))["timeline"], "svg")
+    assert isinstance(svg, str)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def _shares(found: Flow) -> dict[str, str]:
+    got = Counter(p.to for p in found.passages if p.to)
+    lost = sum(p.fate == "lost" for p in found.passages)
+    late = sum(p.fate == "late" for p in found.passages)
+    counted = {name: f"{got[name]:,}" for name in drawn.receivers(found)}
+    return counted | {"lost": f"{lost:,}", "late": f"{late:,}"}
+
+
+def _settings(run: StoredRun) -> dict[str, str]:
+    told: dict[str, Any] = {"provider": run.description.get("provider", "")}
+    told |= run.description.get("parameters", {}) | run.description.get("environment", {})
+    for name, facts in run.description.get("machines", {}).items():
+        told |= {f"{name}: {key}": value for key, value in facts.items()}
+    return {plain(key): plain(value) for key, value in told.items()}
+
+
+def _pairs(one: Mapping[str, str], other: Mapping[str, str]) -> list[_Pair]:
+    return [(key, one.get(key, "-"), other.get(key, "-")) for key in {**one, **other}]
+
+
+def _lines(one: StoredRun, other: StoredRun) -> Iterator[tuple[str, Sequence[str], int]]:
+    found = differences(one, other)
+    lists = {f"{m} in A, {n} in B": lines for (m, n), lines in found.moved.items()}
+    lists |= {"only in A": found.missing, "only in B": found.added}
+    for label, lines in lists.items():
+        if lines:
+            yield label, [plain(line) for line in lines[:_MOST_NAMED]], len(lines) - _MOST_NAMED

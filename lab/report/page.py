@@ -1,0 +1,226 @@
+"""A run's page: one file that needs nothing else, with the verdicts, the pictures and the logs."""
+
+import base64
+import gc
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab import catalogue, runs
+from lab.claims import Run, joined
+from lab.compare import Reader, side_by_side
+from lab.flow import FATES, Flow, flow
+from lab.report import drawn, logs
+from lab.report.kit import Kit, kit
+from lab.report.text import duration, harmless, is_trace
+from lab.report.verdicts import KINDS, events_in_words, kind_of
+from lab.runs import StoredRun
+
+_TEMPLATES = Path(__file__).with_name("templates")
+CHARTS = ("timeline", "strip", "shares", "latency")
+_LONGEST_TEXT = 2_000  # characters
+_ORDER = ("failed", "not observed", "as known", "as expected")
+_SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
+
+
+def make(path: Path) -> Path:
+    """Write the page of a run into its directory; return its path.
+
+    Raises:
+        LabError: the run can't be read, or the page not be written.
+    """
+    # A million small objects are made and none is dropped: looking for garbage is a fifth of it.
+    gc.disable()
+    try:
+        stored = runs.load(path)
+        html = page(stored, catalogue.reader(stored), kit())
+    finally:
+        gc.enable()
+    return runs.attach(path, "report.html", html)
+
+
+def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
+    """Return the page of a run, whatever its machines printed.
+
+    Arguments:
+        stored: any run, also one that was interrupted.
+        reader: tells which message a line speaks of, if any.
+        ready: the plotting library and the charts.
+    """
+    read = {id(record): reader(record) for record in stored.records}  # once, for all who ask
+    compared = side_by_side(stored, lambda record: read[id(record)])
+    found = flow(stored, Run(stored, lambda record: read[id(record)]), compared)
+    said = [r for r in stored.records if r.stream == "stderr" and not (read[id(r)] or is_trace(r))]
+    data = picture_data(found) | {
+        "rows": logs.columns(compared.rows, said, found),
+        "claims": [
+            {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
+             "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}
+            for v in stored.verdicts or ()
+        ],
+        "telling": _telling(found, stored.verdicts or ()),
+    }  # fmt: skip
+    context = {
+        "run": stored.description,
+        "name": stored.path.resolve().name,
+        "state": stored.state,
+        "verdicts": [_shown(v) for v in _sorted(stored.verdicts or ())],
+        "summary": plain(stored.description.get("summary", stored.description["experiment"])),
+        "setup": setup(stored, found),
+        "counted": _counted(stored),
+        "clocks": _clocks(stored),
+        "machines": found.machines,
+        "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
+    }
+    data |= {"charts": {name: ready.charts[name] for name in CHARTS}, "themes": ready.themes}
+    script = (_TEMPLATES / "page.js").read_text("utf-8")
+    return rendered("report.html", context, (ready.script, script), data)
+
+
+def rendered(
+    template: str, context: Mapping[str, Any], scripts: Sequence[str] = (), data: object = None
+) -> str:
+    """Return a template's page, with its style, and a policy that lets in no script but its own.
+
+    Arguments:
+        template: its name.
+        context: what it shows; all of it is escaped.
+        scripts: the page's own; what they draw is in `data`, as JSON values.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["plain"] = plain
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    scripts = [script.replace("</script", "<\\/script") for script in scripts]
+    return environment.get_template(template).render(
+        context,
+        data=data,
+        scripts=[Markup(script) for script in scripts],
+        policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts) or "'none'",
+        style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),
+    )
+
+
+def picture_data(found: Flow) -> dict[str, Any]:
+    """Return what the page's script draws, as JSON values."""
+    places, stride = drawn.kept(found.passages, drawn.MOST_KEPT)
+    return {
+        "end": found.end,
+        "heights": drawn.heights(found),
+        "lanes": found.machines,
+        "receivers": drawn.receivers(found),
+        "edge": drawn.edge(found),
+        "stripRows": drawn.rows_of_strip(found),
+        "passages": drawn.columns([found.passages[i] for i in places], found.machines),
+        "total": len(found.passages),
+        "stride": stride,
+        "fates": list(FATES.values()),
+        "lives": drawn.spans(found, "life"),
+        "connections": drawn.spans(found, "connection"),
+        "faults": drawn.spans(found, "fault"),
+        "moments": drawn.moments(found),
+        "epochs": [{"start": e.start, "end": e.end, "told": e.told} for e in found.epochs],
+        "cells": drawn.cells(found),
+        "shares": drawn.shares(found),
+        "latencies": drawn.latencies(found),
+    }
+
+
+def plain(text: object) -> str:
+    """Return untrusted text as one harmless line."""
+    return harmless(" ".join(str(text).split()), _LONGEST_TEXT)
+
+
+def _sorted(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(verdicts, key=lambda v: _ORDER.index(kind_of(v)))
+
+
+def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a verdict as the template shows it."""
+    kind, evidence = kind_of(verdict), verdict.get("evidence") or {}
+    messages = evidence.get("messages", [])
+    notes = ["by chance: not counted"] if verdict["by_chance"] and kind == "not observed" else []
+    notes += ["partial: the run was interrupted"] if verdict.get("partial") else []
+    return {
+        "kind": kind.replace(" ", "-"),
+        "sign": _SIGNS[kind],
+        "label": verdict["verdict"],
+        "note": "; ".join(["as known"] * (kind == "as known") + notes),
+        "statement": plain(verdict["statement"]),
+        "why": plain(verdict["why"]),
+        "source": plain(verdict["source"]),
+        "expected": plain(verdict["expected"]),
+        "because": plain(verdict["because"]),
+        "id": plain(verdict["id"]),
+        "messages": messages,
+        "more": evidence.get("messages_in_all", len(messages)) - len(messages),
+        "events": events_in_words(evidence.get("events", [])),
+    }
+
+
+def _counted(stored: StoredRun) -> list[tuple[str, str]]:
+    """Return how many verdicts there are of each kind, in words, the worst first."""
+    kinds = [kind_of(v) for v in stored.verdicts or ()]
+    return [
+        (kind.replace(" ", "-"), f"{kinds.count(kind)} {KINDS[kind][0]}")
+        for kind in _ORDER if kind in kinds
+    ]  # fmt: skip
+
+
+def setup(stored: StoredRun, found: Flow) -> str:
+    """Return in a sentence what was sent from where to where."""
+    description = stored.description
+    given = description.get("parameters", {})
+    count, pause = given.get("count"), given.get("interval")
+    senders = list(dict.fromkeys(p.by for p in found.passages if p.by))
+    if not senders or not isinstance(count, int) or not isinstance(pause, int | float):
+        return f"Machines: {joined(found.machines)}." if found.machines else "Nothing was started."
+    words = f"{joined(senders)} was to send {count:,} messages to {joined(drawn.receivers(found))}"
+    words += f", one every {duration(pause)}" if pause else " without a pause"
+    sent = sum(p.sent is not None for p in found.passages)
+    came = len({p.number for p in found.passages if p.got is not None})
+    words += f". {sent:,} were sent, {came:,} came"
+    lost = sum(p.fate == "lost" for p in found.passages)
+    late = sum(p.fate == "late" for p in found.passages)
+    words += f", {lost:,} {'was' if lost == 1 else 'were'} lost"
+    return words + (f", {late:,} came late." if late else ".")
+
+
+def _clocks(stored: StoredRun) -> str:
+    clocks: Mapping[str, Mapping[str, float]] = stored.description.get("clocks", {})
+    worst = max((c["uncertainty_s"] for c in clocks.values()), default=0.0)
+    if not worst:
+        return "All machines shared one clock, so their times can be compared as they are."
+    return (
+        "Times are corrected by each machine's clock offset; between two machines they may still"
+        f" be wrong by {duration(2 * worst)}."
+    )
+
+
+def _telling(found: Flow, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the message that tells most: one that went wrong, else the first after a fault."""
+    odd = [p.number for p in found.passages if p.fate not in ("came", "unknown")]
+    faults = [s.start for s in found.spans if s.kind == "fault"]
+    after = [p.number for p in found.passages if faults and (p.sent or 0) > faults[0]]
+    # A few messages tell more than many; and those that refute a claim more than those that don't.
+    decisive = sorted(verdicts, key=lambda v: (v["verdict"] != "refuted", _extent(v)))
+    others = [n for v in decisive for n in v["evidence"].get("messages", [])[-1:]]
+    return next(iter((*odd, *after, *others, *(p.number for p in found.passages))), None)
+
+
+def _extent(verdict: Mapping[str, Any]) -> int:
+    return len(verdict["evidence"].get("messages", []))
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

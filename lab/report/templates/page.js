@@ -1,0 +1,298 @@
+// Fills the page: draws the charts, tells a message's story, shows and searches the logs.
+// All text of the machines goes in as text, never as HTML.
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+const P = data.passages;
+const AT_ONCE = 600; // messages of a fate that the timeline draws one by one
+const LABEL = 20; // pixels that a message's number needs beside it
+const PAGE = 1000; // rows of the log
+const FATE = ["came", "late", "lost", "unknown", "stuck", "again", "unsent"];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+const views = {};
+let shown = [0, data.end]; // seconds
+let chosen = null; // a place in P
+
+// ---- the charts
+
+const seconds = (t) => `${t.toFixed(3)} s`;
+const period = (s) => (s >= 1 ? `${s.toPrecision(3)} s` : `${Number((s * 1000).toPrecision(2))} ms`);
+
+function told(i) {
+  const [by, to] = [data.lanes[P.by[i]], data.lanes[P.to[i]]];
+  const [sent, got, fate] = [P.sent[i], P.got[i], data.fates[P.fate[i]]];
+  if (got === null) return `message ${P.number[i]}, sent by ${by} at ${seconds(sent)}: ${fate}`;
+  if (sent === null) return `message ${P.number[i]}, received by ${to} at ${seconds(got)}: ${fate}`;
+  const took = got - sent;
+  return `message ${P.number[i]}: ${by} sent it at ${seconds(sent)}, ${to} had it ${took > 0 ? `${period(took)} later` : "at once"}`;
+}
+
+function row(i, labels) {
+  const lane = P.by[i] ?? P.to[i];
+  return {
+    number: P.number[i], sent: P.sent[i] ?? P.got[i], got: P.got[i] ?? P.sent[i], arrived: P.got[i],
+    lane, to_lane: P.to[i] ?? lane + 0.45, machine: data.lanes[P.to[i]] ?? "", fate: FATE[P.fate[i]],
+    label: labels ? String(P.number[i]) : "", told: told(i),
+  };
+}
+
+// A place between 0 and 1 for each message, evenly spread, and in step with no turn of the machines:
+// every 8th message could be always the same machine's. (drawn.py has the same.)
+const spread = (i) => (Math.imul(i, 2654435761) >>> 0) / 2 ** 32;
+
+// What is to be drawn of a window: of each fate as many as can be told apart, always the same ones
+// at one zoom. So a few that were lost are drawn among ever so many that came.
+function pick([from, to]) {
+  const inside = data.fates.map(() => []);
+  for (let i = 0; i < P.number.length; i++) {
+    const [sent, got] = [P.sent[i] ?? P.got[i], P.got[i] ?? P.sent[i]];
+    if (got >= from && sent <= to) inside[P.fate[i]].push(i);
+  }
+  const drawn = [];
+  const left = [];
+  inside.forEach((places, fate) => {
+    let stride = 1;
+    while (places.length / stride > AT_ONCE) stride *= 2;
+    if (stride > 1) left.push(`one in ${stride} that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`);
+    drawn.push(...places.filter((i) => spread(i) < 1 / stride || i === chosen));
+  });
+  const count = inside.reduce((sum, places) => sum + places.length, 0).toLocaleString("en");
+  byId("drawn").textContent =
+    (left.length
+      ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. Zoom in to see each.`
+      : `${count} messages in this window, each of them drawn.`) +
+    (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and all that did not just come; what is counted is counted from all.)` : "");
+  const times = drawn.map((i) => P.sent[i] ?? P.got[i]);
+  const taken = (Math.max(...times) - Math.min(...times)) / (to - from);
+  const room = Math.max(1, (byId("timeline").clientWidth * taken) / LABEL);
+  return drawn.map((i) => row(i, drawn.length <= room));
+}
+
+function spec(name) {
+  const chart = structuredClone(data.charts[name]);
+  chart.height = data.heights[name];
+  const values = {
+    from_s: 0, to_s: data.end, lanes: data.lanes, count: data.lanes.length,
+    receivers: data.receivers, rows: data.stripRows, edge: data.edge, chosen: chosen === null ? -1 : P.number[chosen],
+  };
+  for (const param of chart.params) if (param.name in values) param.value = values[param.name];
+  chart.datasets = { cells: data.cells, shares: data.shares, latencies: data.latencies };
+  if (name === "timeline") {
+    const { lives, connections, faults, moments } = data;
+    chart.datasets = { lives, connections, faults, moments, messages: pick(shown), notes: [] };
+  }
+  return chart;
+}
+
+async function draw(name) {
+  const { view } = await vegaEmbed(byId(name), spec(name), {
+    mode: "vega-lite", config: data.themes[dark.matches ? "dark" : "light"],
+    renderer: "svg",
+    logLevel: 1, // errors; that a picture is still empty while it is made is none
+    ast: true, // the expressions are interpreted: this page forbids eval
+    actions: { export: true, source: false, compiled: false, editor: false },
+    tooltip: { theme: dark.matches ? "dark" : "light" },
+    downloadFileName: name,
+  });
+  byId(name).querySelector("summary")?.setAttribute("aria-label", `Save the picture: ${name}`);
+  views[name]?.finalize();
+  views[name] = view;
+  return view;
+}
+
+let planned = 0;
+function redraw() {
+  planned ||= requestAnimationFrame(() => {
+    planned = 0;
+    views.timeline.data("messages", pick(shown)).runAsync();
+  });
+}
+
+async function drawTimeline() {
+  const view = await draw("timeline");
+  view.addSignalListener("window", (_, window) => {
+    shown = Object.values(window)[0] ?? [0, data.end];
+    redraw();
+  });
+  view.addEventListener("click", (_, item) => {
+    if (item?.datum?.number !== undefined) location.hash = `#message-${item.datum.number}`;
+  });
+  if (shown[0] !== 0 || shown[1] !== data.end) zoomTo(shown);
+}
+
+const zoomTo = ([from, to]) => views.timeline.signal("window_start", [from, to]).runAsync();
+
+function messagesWindow() {
+  let [from, to] = [Infinity, -Infinity];
+  for (let i = 0; i < P.number.length; i++) {
+    from = Math.min(from, P.sent[i] ?? P.got[i]);
+    to = Math.max(to, P.got[i] ?? P.sent[i]);
+  }
+  const margin = Math.max(0.03 * (to - from), 1e-4);
+  return from <= to ? [from - margin, to + margin] : [0, data.end];
+}
+
+const ZOOMS = {
+  in: (a, b) => [a + (b - a) / 4, b - (b - a) / 4],
+  out: (a, b) => [a - (b - a) / 2, b + (b - a) / 2],
+  left: (a, b) => [a - (b - a) / 4, b - (b - a) / 4],
+  right: (a, b) => [a + (b - a) / 4, b + (b - a) / 4],
+  messages: messagesWindow,
+  all: () => [0, data.end],
+};
+for (const button of document.querySelectorAll("[data-zoom]")) {
+  button.addEventListener("click", () => zoomTo(ZOOMS[button.dataset.zoom](...shown)));
+}
+
+// ---- one message's story
+
+function story(i) {
+  const sent = P.sent[i] ?? P.got[i];
+  const sentences = [`${told(i)}.`];
+  const epoch = data.epochs.find((e) => sent >= e.start && sent < e.end);
+  if (epoch) sentences.push(`When it was sent, ${epoch.told}.`);
+  const before = data.moments.filter((m) => ["fault", "repair"].includes(m.kind) && m.t <= sent).at(-1);
+  if (before) sentences.push(`${period(sent - before.t)} before that: ${before.told.replace(/^[\d.]+ s: /, "")}.`);
+  const next = P.got[i] === null && data.moments.find((m) => m.kind === "fault" && m.t > sent);
+  if (next) sentences.push(`${period(next.t - sent)} after that: ${next.told.replace(/^[\d.]+ s: /, "")}.`);
+  const text = sentences.map((s) => s[0].toUpperCase() + s.slice(1)).join(" ");
+  const decides = data.claims.filter((c) => c.messages.includes(P.number[i]));
+  return [text, ...decides.map((c) => `It helps to decide “${c.statement}” (${c.verdict}).`)].join("\n");
+}
+
+function choose(i) {
+  chosen = i;
+  byId("number").value = P.number[i];
+  byId("story").textContent = story(i);
+  byId("previous").disabled = i === 0;
+  byId("next").disabled = i === P.number.length - 1;
+  if (views.timeline) {
+    const sent = P.sent[i] ?? P.got[i];
+    if (sent < shown[0] || sent > shown[1]) {
+      const half = (shown[1] - shown[0]) / 2;
+      zoomTo([sent - half, sent + half]);
+    }
+    views.timeline.signal("chosen", P.number[i]);
+    redraw();
+  }
+  showRow(i);
+}
+
+function goTo(number) {
+  const i = P.number.indexOf(number);
+  if (i >= 0) return location.hash === `#message-${number}` ? choose(i) : (location.hash = `#message-${number}`);
+  byId("story").textContent = `There is no message ${number} ${data.stride > 1 ? "on this page" : "in this run"}.`;
+}
+
+function followHash() {
+  const match = /^#message-(\d+)$/.exec(location.hash);
+  const i = match ? P.number.indexOf(Number(match[1])) : -1;
+  if (i < 0) return;
+  choose(i);
+  byId("h-timeline").scrollIntoView();
+}
+
+byId("ask").addEventListener("submit", (event) => event.preventDefault());
+byId("number").addEventListener("change", (event) => goTo(Number(event.target.value)));
+byId("previous").addEventListener("click", () => goTo(P.number[chosen - 1]));
+byId("next").addEventListener("click", () => goTo(P.number[chosen + 1]));
+
+// ---- the logs
+
+const R = data.rows;
+const body = byId("log").tBodies[0];
+let matching = [...R.t.keys()];
+let page = 0;
+
+function cell(line, text, note) {
+  const td = line.insertCell();
+  td.textContent = text ?? "";
+  if (note) td.appendChild(Object.assign(document.createElement("span"), { className: "note", textContent: ` (${note})` }));
+  return td;
+}
+
+function logRow(k) {
+  const line = document.createElement("tr");
+  cell(line, R.t[k].toFixed(3));
+  if (R.told[k]) {
+    line.className = "event";
+    cell(line, R.told[k]).colSpan = data.lanes.length;
+    return line;
+  }
+  data.lanes.forEach((_, lane) => {
+    const texts = [R.lane[k] === lane ? R.text[k] : null, R.lane2[k] === lane ? R.text2[k] : null];
+    const last = lane === (R.lane2[k] ?? R.lane[k]);
+    cell(line, texts.filter((text) => text !== null).join("\n"), last ? R.note[k] : "");
+  });
+  if (R.number[k] !== null) {
+    line.classList.add("message");
+    line.dataset.number = R.number[k];
+    if (chosen !== null && P.number[chosen] === R.number[k]) line.classList.add("chosen");
+  }
+  return line;
+}
+
+function showLog() {
+  const pages = Math.max(1, Math.ceil(matching.length / PAGE));
+  page = Math.min(Math.max(0, page), pages - 1);
+  const rows = matching.slice(page * PAGE, (page + 1) * PAGE);
+  body.replaceChildren(...rows.map(logRow));
+  const count = matching.length.toLocaleString("en");
+  byId("found").textContent = pages > 1
+    ? `rows ${(page * PAGE + 1).toLocaleString("en")} to ${(page * PAGE + rows.length).toLocaleString("en")} of ${count}`
+    : `${count} row${matching.length === 1 ? "" : "s"}`;
+  byId("earlier").disabled = page === 0;
+  byId("later").disabled = page === pages - 1;
+}
+
+function showRow(i) {
+  const at = matching.findIndex((k) => R.number[k] === P.number[i]);
+  if (at < 0) return;
+  if (page !== Math.floor(at / PAGE) || body.rows.length === 0) {
+    page = Math.floor(at / PAGE);
+    showLog();
+  }
+  for (const line of body.querySelectorAll(".chosen")) line.classList.remove("chosen");
+  const line = body.rows[at - page * PAGE];
+  line.classList.add("chosen");
+  const box = body.closest(".scroll"); // only the table scrolls, the page stays where it is
+  box.scrollTop = line.offsetTop - box.clientHeight / 2;
+}
+
+function search() {
+  const wanted = byId("search").value.toLowerCase();
+  const has = (text) => text !== null && text !== undefined && text.toLowerCase().includes(wanted);
+  matching = [...R.t.keys()].filter((k) => !wanted || has(R.text[k]) || has(R.text2[k]) || has(R.told[k]));
+  page = 0;
+  showLog();
+}
+
+byId("search").addEventListener("input", search);
+byId("earlier").addEventListener("click", () => { page--; showLog(); });
+byId("later").addEventListener("click", () => { page++; showLog(); });
+body.addEventListener("click", (event) => {
+  const line = event.target.closest("tr.message");
+  if (line && !String(getSelection())) goTo(Number(line.dataset.number));
+});
+
+// ---- begin
+
+const head = byId("log").tHead.insertRow();
+for (const name of ["seconds", ...data.lanes]) {
+  head.appendChild(Object.assign(document.createElement("th"), { scope: "col", textContent: name }));
+}
+showLog();
+
+async function drawAll() {
+  await drawTimeline();
+  for (const name of ["strip", "shares", "latency"]) await draw(name);
+}
+
+shown = P.number.length ? messagesWindow() : shown;
+if (data.telling !== null) choose(P.number.indexOf(data.telling));
+drawAll().then(() => {
+  followHash();
+  document.documentElement.dataset.drawn = "yes";
+});
+addEventListener("hashchange", followHash);
+dark.addEventListener("change", drawAll);

@@ -1,0 +1,80 @@
+"""What a run left, shown again: its page, its pictures, one file to send on."""
+
+import dataclasses
+import sys
+import webbrowser
+from pathlib import Path
+
+from lab import bundle, catalogue, runs
+from lab.errors import ExitCode, LabError
+from lab.experiment import Experiment
+from lab.judge import exit_code, judge
+from lab.report import page, plots
+from lab.report.kit import kit
+from lab.report.verdicts import show_verdicts
+from lab.runs import StoredRun
+
+
+def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
+    """Make a run's page, of a packed run too, and say where it is.
+
+    Arguments:
+        root: the folder of all runs; a packed run is unpacked into it.
+        run: its name or path, or the path of a packed one; None for the last.
+        again: judge it again, by the claims of this clone, or by those of the user's own
+            experiment that lies in the packed run. The exit code is then that of these verdicts.
+    """
+    path = _found(root, run)
+    stored = runs.load(path)
+    if not again:
+        print(f"page:  {page.make(path)}")
+        return ExitCode.EXPECTED
+    experiment = _experiment_of(stored)
+    verdicts = judge(stored, experiment, partial=stored.state != "finished")
+    show_verdicts(verdicts, file=sys.stdout)
+    before = {v["id"]: v["verdict"] for v in stored.verdicts or ()}
+    now = {v["id"]: v["verdict"] for v in verdicts}
+    print("as judged before" if now == before else "NOT as judged before: the claims have changed")
+    fresh = dataclasses.replace(stored, verdicts=verdicts)
+    html = page.page(fresh, experiment.reads or catalogue.nothing, kit())
+    print(f"page:  {runs.attach(path, 'report.html', html)}")
+    return exit_code(verdicts)
+
+
+def open_page(root: Path, run: str | None) -> None:
+    """Open a run's page in the browser, made first where there is none."""
+    path = _found(root, run)
+    file = path / "report.html"
+    file = file if file.exists() else page.make(path)
+    print(f"page:  {file}")
+    if not webbrowser.open(file.resolve().as_uri()):
+        raise LabError("no browser could be started", cure=f"open this file in one: {file}")
+
+
+def plot(root: Path, run: str | None, form: str) -> None:
+    """Write a run's pictures into its directory."""
+    if form not in plots.FORMATS:
+        raise LabError(f"'{form}' is no format of a picture", where="--format", cure="svg or png")
+    stored = runs.load(_found(root, run))
+    for file in plots.make(stored, catalogue.reader(stored), form):
+        print(f"plot:  {file}")
+
+
+def pack(root: Path, run: str | None) -> None:
+    """Pack a run into one file in the current folder, and say what to do with it elsewhere."""
+    file = bundle.pack(runs.find(root, run), Path())
+    print(f"bundle: {file}\nelsewhere: ./fab report --judge --run {file}")
+
+
+def _found(root: Path, run: str | None) -> Path:
+    if run is None or not bundle.is_bundle(run):
+        return runs.find(root, run)
+    path = bundle.unpack(Path(run), root)
+    print(f"run:   {path}")
+    return path
+
+
+def _experiment_of(stored: StoredRun) -> Experiment:
+    name = stored.description["experiment"]
+    packed = None if name in catalogue.names() else bundle.own_experiment(stored.path)
+    return catalogue.load(str(packed or stored.description.get("module") or name))

@@ -1,0 +1,74 @@
+"""What became of each message, told from a run directory alone."""
+
+from pathlib import Path
+
+from made_runs import MadeRun, with_a_loss
+
+from lab import catalogue, runs
+from lab.claims import Run
+from lab.compare import side_by_side
+from lab.flow import Flow, flow
+
+
+def _flow(path: Path) -> Flow:
+    stored = runs.load(path)
+    reader = catalogue.reader(stored)
+    return flow(stored, Run(stored, reader), side_by_side(stored, reader))
+
+
+def test_each_message_has_its_fate(tmp_path: Path) -> None:
+    found = _flow(with_a_loss(tmp_path))
+    fates = {p.number: p.fate for p in found.passages}
+    assert fates == dict.fromkeys(range(12), "came") | {5: "lost", 8: "late"}
+    lost = next(p for p in found.passages if p.number == 5)
+    assert (lost.by, lost.to, lost.got) == ("push", "", None)
+    assert lost.sent is not None
+
+
+def test_who_was_connected_when(tmp_path: Path) -> None:
+    found = _flow(with_a_loss(tmp_path))
+    assert [epoch.told for epoch in found.epochs] == [
+        "nobody was connected",
+        "only pull-1 was connected",
+        "pull-1 and pull-2 were connected",
+        "only pull-2 was connected",
+    ]
+    (fault,) = (span for span in found.spans if span.kind == "fault")
+    assert (fault.machine, fault.end) == ("pull-1", found.end)
+
+
+def test_a_second_arrival_and_one_that_was_never_sent(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path, count=1)
+    run.begin()
+    run.sent(0.2, 0)
+    run.got(0.21, 0, "pull-1")
+    run.got(0.22, 0, "pull-2")
+    run.got(0.23, 7, "pull-2")
+    found = _flow(run.end(0.3))
+    assert [(p.number, p.fate) for p in found.passages] == [
+        (0, "came"),
+        (0, "again"),
+        (7, "unsent"),
+    ]
+
+
+def test_a_send_that_never_returned_is_not_called_lost(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path, count=2)
+    run.begin()
+    run.sent(0.2, 0)
+    run.got(0.21, 0, "pull-1")
+    run.printed(0.3, "push", b"1")
+    found = _flow(run.end(0.4))
+    assert [(p.number, p.fate) for p in found.passages] == [(0, "came"), (1, "stuck")]
+
+
+def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
+    path = with_a_loss(tmp_path)
+    before = _flow(path).passages[0]
+    clocks = runs.load(path).description["clocks"]
+    runs.amend(path, clocks=clocks | {"pull-2": {"offset_s": -5.0, "uncertainty_s": 0.001}})
+    after = _flow(path).passages[0]
+    assert before.to == "pull-2"
+    assert before.got is not None
+    assert after.got is not None
+    assert round(after.got - before.got, 6) == 5.0

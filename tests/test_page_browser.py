@@ -1,0 +1,225 @@
+"""The page of a run in a real browser, opened from the disk as a user would."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_runs import MadeRun, of_many, with_a_loss
+from playwright.sync_api import BrowserContext, Page, expect
+
+from lab.report import page as pages
+
+pytestmark = pytest.mark.slow
+
+DRAWN = "html[data-drawn=yes]"
+LOST = "#timeline line[stroke-dasharray='5,3']"
+
+
+@dataclass
+class Seen:
+    """A page that is open, and what it said or asked for."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, run: Path, anchor: str = "") -> Page:
+        self.page.goto(pages.make(run).as_uri() + anchor)
+        expect(self.page.locator(DRAWN)).to_be_attached()
+        return self.page
+
+
+@pytest.fixture
+def seen(chromium: BrowserContext) -> Iterator[Seen]:
+    page = chromium.new_page()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    seen = Seen(page)
+    page.on("console", lambda message: seen.complaints.append(message.text))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: seen.complaints.append(dialog.message))
+    page.on("request", lambda r: seen.complaints.append(r.url) if _outside(r.url) else None)
+    yield seen
+    page.close()
+    assert seen.complaints == []
+
+
+def _outside(url: str) -> bool:
+    return not url.startswith(("file:", "data:", "blob:"))
+
+
+@pytest.fixture(scope="module")
+def lossy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_a_loss(tmp_path_factory.mktemp("runs"))
+
+
+def test_it_opens_from_the_disk_and_is_small(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    expect(page.locator("h1")).to_contain_text("One of the pullers is killed midway")
+    assert (lossy / "report.html").stat().st_size <= 1_200_000
+
+
+def test_failures_come_first(seen: Seen, lossy: Path) -> None:
+    kinds = seen.open(lossy).locator("article.verdict .badge").all_inner_texts()
+    assert [kind.split()[1] for kind in kinds] == ["holds", "holds", "holds"]
+
+
+def test_an_evidence_link_leads_to_the_message(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    page.locator("article.verdict a", has_text=re.compile(r"^8$")).first.press("Enter")
+    expect(page.locator("#story")).to_contain_text("Message 8: push sent it at 1.000 s")
+    expect(page.locator("#story")).to_contain_text("only pull-2 was connected")
+    expect(page.locator("#story")).to_contain_text("kill pull on pull-1")
+    expect(page.locator("#log tr.chosen")).to_contain_text("8 , ")
+    expect(page.locator("#timeline")).to_be_in_viewport()
+
+
+def test_the_message_that_tells_most_is_told_at_once(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    expect(page.locator("#number")).to_have_value("5")
+    expect(page.locator("#story")).to_contain_text("lost: no machine printed it")
+
+
+def test_a_lost_message_is_a_line_that_ends_nowhere(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    expect(page.locator(LOST)).to_have_count(1)
+    lanes = _lanes(page)
+    end = page.locator(LOST).bounding_box()
+    assert end is not None
+    assert lanes["push"] < end["y"] + end["height"] < lanes["pull-1"]
+
+
+def test_a_late_message_leans(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    late = page.locator("#timeline line[stroke-width='3']")
+    expect(late).to_have_count(1)
+    box = late.bounding_box()
+    assert box is not None
+    assert box["width"] > 100
+
+
+def test_the_strip_has_a_mark_for_each_message(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    cells = page.locator("#strip [aria-roledescription='rect mark']")
+    expect(cells).to_have_count(12)
+    expect(page.locator("#strip [aria-label^='message 5,']")).to_have_count(1)
+    expect(page.locator("#strip")).to_contain_text("nobody")
+
+
+def test_hovering_tells_of_a_message(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    page.locator("#timeline [aria-label^='message 3:']").hover()
+    expect(page.locator("#vg-tooltip-element")).to_contain_text("push sent it at 0.500 s")
+
+
+def test_clicking_a_message_tells_its_story(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    page.locator("#timeline [aria-label^='message 3:']").click()
+    expect(page.locator("#story")).to_contain_text("Message 3: push sent it at 0.500 s")
+    assert page.url.endswith("#message-3")
+
+
+def test_zoom_by_button_and_by_wheel(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    expect(page.locator("#drawn")).to_contain_text("12 messages in this window")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#drawn")).not_to_contain_text("12 messages in this window")
+    page.get_by_role("button", name="The whole run").click()
+    expect(page.locator("#drawn")).to_contain_text("12 messages in this window")
+    page.locator("#timeline svg").first.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -600)
+    page.keyboard.up("Control")
+    expect(page.locator("#drawn")).not_to_contain_text("12 messages in this window")
+
+
+def test_the_logs_are_searched(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    expect(page.locator("#found")).to_have_text("13 rows")
+    page.locator("#search").fill("kill pull")
+    expect(page.locator("#found")).to_have_text("1 row")
+    page.locator("#search").fill("nothing like that")
+    expect(page.locator("#found")).to_have_text("0 rows")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits(seen: Seen, lossy: Path, width: int, scheme: Any) -> None:
+    seen.page.set_viewport_size({"width": width, "height": 900})
+    seen.page.emulate_media(color_scheme=scheme)
+    page = seen.open(lossy)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 27)"}[scheme]
+
+
+def test_charts_have_words_for_those_who_do_not_see_them(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    for name in ("timeline", "strip", "shares", "latency"):
+        chart = page.locator(f"#{name} [role='graphics-document']").first
+        expect(chart).to_have_attribute("aria-label", re.compile(r"\w+ \w+"))
+    for button in page.locator("button, summary").all():
+        assert button.inner_text().strip() or button.get_attribute("aria-label")
+
+
+HOSTILE = (
+    b"<script>alert(1)</script><img src=x onerror=alert(2)>",
+    b"</script><script>alert(3)</script><!--<script>",
+    b"\x1b[2J\x1b]0;owned\x07\r\x00",
+    "left \u202egnikool-thgir\u2066".encode(),
+    b"\xff\xfe not UTF-8",
+    b"{{ 7 * 7 }} {% raw %} ${alert(4)} &lt;b&gt;",
+    b"x" * 10_000_000,
+)
+
+
+def test_a_hostile_log_does_nothing(seen: Seen, tmp_path: Path) -> None:
+    run = MadeRun(tmp_path, count=1)
+    run.begin()
+    run.sent(0.2, 0)
+    run.got(0.21, 0, "pull-1")
+    for k, line in enumerate(HOSTILE):
+        run.printed(0.3 + k / 10, "pull-2", line)
+        run.printed(0.3 + k / 10, "pull-1", line, "stderr")
+    path = run.end(2.0)
+    page = seen.open(path)
+    text = page.locator("#log").inner_text()
+    assert "<script>alert(1)</script><img src=x onerror=alert(2)>" in text
+    assert r"\x1b[2J\x1b]0;owned\x07\x0d\x00" in text
+    assert r"left \u202egnikool-thgir\u2066" in text
+    assert "{{ 7 * 7 }}" in text
+    assert "(a line of 10,000,000 bytes: the log has it)" in text
+    assert page.locator("#log img, #log script").count() == 0
+    assert (path / "report.html").stat().st_size <= 1_200_000
+
+
+def test_a_run_that_printed_nothing(seen: Seen, tmp_path: Path) -> None:
+    page = seen.open(MadeRun(tmp_path, count=1).end(0.1))
+    expect(page.locator("#drawn")).to_contain_text("0 messages")
+
+
+@pytest.mark.timeout(600)
+def test_very_many_messages(seen: Seen, tmp_path: Path) -> None:
+    run = of_many(tmp_path, 100_000)
+    page = seen.open(run)
+    assert (run / "report.html").stat().st_size <= 12_000_000
+    expect(page.locator("#drawn")).to_contain_text("messages in this window are drawn")
+    for name in ("pull-1", "pull-2"):  # a part is drawn, but not always the same machine's
+        drawn = page.locator(f"#timeline line[aria-label*=', {name} had it']").count()
+        assert drawn > 100
+    page.locator("#number").fill("77777")
+    page.locator("#number").press("Enter")
+    expect(page.locator("#log tr.chosen")).to_contain_text("77777 , ")
+    for _ in range(12):
+        page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#drawn")).to_contain_text("each of them drawn")
+
+
+def _lanes(page: Page) -> dict[str, float]:
+    boxes = {}
+    for name in ("push", "pull-1", "pull-2"):
+        box = page.locator("#timeline text", has_text=re.compile(f"^{name}$")).first.bounding_box()
+        assert box is not None
+        boxes[name] = box["y"]
+    return boxes
