@@ -29,9 +29,12 @@ HERE = Path(__file__).parent
 RUNS = Path("runs")
 TRIES = 6  # until the second puller connects between messages 0 and 1, which is chance
 WAYS = {
-    "kill_worker": "One is killed after message 7: the other gets the rest",
-    "return_worker": "One is killed, and started again: the turn goes on",
-    "rejoin_worker": "One is off until message 7",
+    "kill": "Its program is killed: the other gets the rest",
+    "pause": "Its program is paused: every second message is lost",
+    "pause_resume": "It is paused, and resumed: what was held comes late",
+    "cut_cable": "Its cable is cut: every second message is lost",
+    "cut_mend_cable": "Its cable is cut, and mended: what was held comes late",
+    "cut_cable_heartbeat": "Its cable is cut, with a heartbeat: lost until that is noticed",
 }
 
 
@@ -42,11 +45,12 @@ def main() -> None:
         if chart := pictures.finding(found):
             keep("finding", chart)
             break
-    stored = {name: run(name, interval=0.1, count=20) for name in WAYS}
-    flows = {WAYS[name]: pictures.flow_of(one) for name, one in stored.items()}
+    left = {way: run(f"ways_to_leave:{way}", interval=0.1, count=26) for way in WAYS}
+    flows = {WAYS[way]: pictures.flow_of(stored) for way, stored in left.items()}
     keep("ways-to-leave", pictures.ways(flows))
-    (HERE / "live.svg").write_text(live(stored["kill_worker"]))
-    screenshot(stored["kill_worker"])
+    killed = run("kill_worker", interval=0.1, count=20)
+    (HERE / "live.svg").write_text(live(killed))
+    screenshot(killed)
 
 
 def run(name: str, *, interval: float, count: int) -> StoredRun:

@@ -47,7 +47,7 @@ def _ways() -> _Layers:
     """Several timelines under each other, on the same time axis: a `way` each."""
     rows = _lanes(lambda name: alt.Chart().transform_filter(alt.datum.layer == name), "seconds")
     title = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontWeight="bold")
-    way = alt.Row("way:N", sort=None, header=title)
+    way = alt.Row("way:N", sort=alt.EncodingSortField("order", op="min"), header=title)
     params = [alt.param(name=name, value=value) for name, value in _VALUES.items()]
     each = alt.layer(*rows).properties(width=820, height=150)
     return each.facet(row=way, data=alt.NamedData("ways")).add_params(*params)

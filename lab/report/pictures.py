@@ -56,7 +56,7 @@ def ways(runs: Mapping[str, Flow]) -> dict[str, Any]:
     """
     rows: drawn.Rows = []
     longest = 0.0
-    for way, found in runs.items():
+    for order, (way, found) in enumerate(runs.items()):
         start, end = drawn.window(found)
         longest = max(longest, end - start)
         for layer, data in plots.datasets(found, (start, end)).items():
@@ -64,7 +64,7 @@ def ways(runs: Mapping[str, Flow]) -> dict[str, Any]:
                 moved = {
                     key: row[key] - start for key in _TIMES & row.keys() if row[key] is not None
                 }
-                rows.append(row | moved | {"way": way, "layer": layer})
+                rows.append(row | moved | {"way": way, "layer": layer, "order": order})
     one = next(iter(runs.values()))
     values = plots.values(one, (0.0, longest))
     for row in rows:  # what lies before the first message or after the last has no place here
