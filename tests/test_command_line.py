@@ -97,7 +97,7 @@ def test_a_wrong_value(
         (["ssh"], ["machine"]),
         (["ssh", "--machine", "nobody"], ["nobody", "pull-1"]),
         (["compare", "--runs", "nowhere"], ["nowhere", "run-experiment"]),
-        (["compare", "--run", RECORDED / "kill_worker", "--against", "x"], ["'x'"]),
+        (["compare", "--run", RECORDED / "kill_worker", "--against", "x"], ["no run"]),
         (["logs", "--machine", "nobody", "--run", RECORDED / "kill_worker"], ["nobody"]),
     ],
     ids=lambda value: "-".join(map(str, value))[:30],

@@ -191,7 +191,8 @@ def test_a_provider_says_what_it_cannot_do() -> None:
     "variant", ["terminate", "kill", "pause", "cut_power", "reject", "pause_resume"]
 )
 def test_a_way_to_leave_is_as_told(variant: str, tmp_path: Path) -> None:
-    done = fab("run-experiment", "--experiment", f"ways_to_leave:{variant}", "--runs", tmp_path)
+    way = f"ways_to_leave:{variant}"
+    done = fab("run-experiment", "--experiment", way, "--capture", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
     verdicts = json.loads((tmp_path / "latest" / "verdicts.json").read_text())
     assert {verdict["verdict"] for verdict in verdicts} == {"holds"}

@@ -34,7 +34,7 @@ def test_a_way_to_leave_is_the_same_on_hosts(up: Hosts, variant: str, tmp_path: 
     done = fab("run-experiment", "--experiment", f"ways_to_leave:{variant}", *flags)
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
     verdicts = json.loads((tmp_path / "latest" / "verdicts.json").read_text())
-    assert {verdict["verdict"] for verdict in verdicts} == {"holds"}
+    assert {v["verdict"] for v in verdicts if not v["by_chance"]} == {"holds"}
     assert {name: rules(up, name) for name in up.addresses} == before
     assert up.quiet_within(5)
 
