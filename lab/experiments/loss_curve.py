@@ -1,0 +1,48 @@
+"""Idle or busy? What is lost with a killed worker, over the messages' gap and its work on each."""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import losing, messages
+from lab.scenario import Lab
+
+# Seconds between two messages, seconds of work on each. A worker of two gets every second message,
+# so it falls behind where its work takes longer than two gaps.
+LOADS = {
+    "article": (1.0, 0.0),
+    "idle_100ms": (0.1, 0.0),
+    "idle_10ms": (0.01, 0.0),
+    "keeps_up": (0.05, 0.02),
+    "falls_behind": (0.02, 0.06),
+    "far_behind": (0.005, 0.06),
+}
+
+
+@experiment(
+    source="article, 'ZeroMQ does a lot of the heavy lifting'; zeromq/libzmq#160",
+    reads=messages.read,
+    count=60,
+    interval=0.3,
+    variants=tuple(LOADS),
+)
+def loss_curve(lab: Lab) -> None:
+    gap, work = LOADS[lab.variant]
+    count = 20 if lab.variant == "article" else lab.count
+    pullers = lab.start("pull", on="puller", to="pusher", work=work)
+    pusher = lab.start("push", on="pusher", count=count, interval=gap)
+    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    lab.kill(victim)
+    pusher.wait()
+
+
+@claim(
+    "A killed worker takes with it what waited at it: nothing if it kept up, its backlog if not.",
+    source="RFC 30 (PIPELINE): a disconnected peer's queue is discarded",
+)
+def backlog_is_lost(run: Run) -> Verdict:
+    gap, work = LOADS[run.variant]
+    return losing.backlog_is_lost(run, behind=work > 2 * gap)
+
+
+@claim("What is sent after the pusher noticed is not lost, however busy the worker was.")
+def later_ones_come(run: Run) -> Verdict:
+    return losing.later_ones_come(run)
