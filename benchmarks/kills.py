@@ -48,7 +48,13 @@ class _Victim:
         self._printed, self._gone = threading.Event(), threading.Event()
         command = [machine.remote.access.python, "-ISc", _PROGRAM]
         self.process = machine.remote.start(
-            _FOLDER, command, {}, stdout=self._take, stderr=lambda _: None, ended=self._end
+            _FOLDER,
+            "victim",
+            command,
+            {},
+            stdout=self._take,
+            stderr=lambda _: None,
+            ended=self._end,
         )
         self._printed.wait()
 

@@ -48,7 +48,7 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
     if chosen.status()[name] == "not up":
         raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
     with chosen.lab(keep=True) as machines:
-        Remote(machines[name]).shell()
+        Remote(machines.access[name]).shell()
 
 
 def logs(root: Path, run: str | None, machine: str) -> None:
@@ -85,6 +85,14 @@ def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
     found = differences(one, other)
     print_differences(found, file=sys.stdout)
     return ExitCode.UNEXPECTED if found.verdicts_differ else ExitCode.EXPECTED
+
+
+def wheels() -> None:
+    """Fetch what provisioning installs, and name it."""
+    from lab import wheels as packages
+
+    for path in packages.fetch():
+        print(path)
 
 
 def experiments() -> None:

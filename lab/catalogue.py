@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,8 +30,18 @@ def names() -> list[str]:
 def load(wanted: str) -> Experiment:
     """Return the experiment of this name, or the one in this file or folder.
 
-    Raises LabError when there is none, or its module has a mistake (with the mistake's line).
+    `NAME:VARIANT` is the experiment with that variant alone. Raises LabError when there is none, or
+    its module has a mistake (with the mistake's line).
     """
+    name, colon, variant = wanted.partition(":")
+    experiment = _load(name)
+    if colon and variant not in experiment.variants:
+        there = ", ".join(experiment.variants).strip(", ") or "none"
+        raise LabError(f"'{name}' has no variant '{variant}'", cure=f"there are: {there}")
+    return replace(experiment, variants=(variant,)) if colon else experiment
+
+
+def _load(wanted: str) -> Experiment:
     path = Path(wanted)
     if wanted in names():
         return _told_by(importlib.import_module(f"lab.experiments.{wanted}"), wanted, None)
@@ -89,9 +100,7 @@ def _from_file(path: Path, name: str) -> Experiment:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise own.mistake(error, path) from error
-    experiment = _told_by(module, name, folder)
-    own.require_claims(experiment)
-    return experiment
+    return _told_by(module, name, folder)
 
 
 def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
@@ -117,6 +126,8 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         interval=told.interval,
         takes=told.takes,
         needs=told.needs,
+        faults=told.faults,
+        variants=told.variants,
         file=Path(file),
         folder=folder,
     )

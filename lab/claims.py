@@ -8,9 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lab import packets
 from lab.experiment import Reader
 from lab.records import Event, Message
-from lab.runs import StoredRun
+from lab.runs import StoredRun, packets_of
 from lab.verdict import Verdict
 
 # Two things that are less than this apart, on two clocks or threads, have no order.
@@ -54,6 +55,24 @@ class Run:
     def received(self) -> list[Message]:
         """What all receivers printed."""
         return self._of_kind["received"]
+
+    @property
+    def variant(self) -> str:
+        """The way in which the scenario was played; empty where there is one way only."""
+        return str(self._stored.description["parameters"].get("variant", ""))
+
+    def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
+        """Return TCP flags that a machine saw from another in a time; None without a capture."""
+        path = packets_of(self._stored.path, by)
+        if not path.exists():
+            return None
+        source = self._stored.description["inventory"][of]["address"]
+        offset = self._clocks.get(by, {}).get("offset_s", 0.0)
+        flags = 0
+        for packet in packets.read(path):
+            if packet.source == source and start <= packet.t - offset <= end:
+                flags |= packet.flags
+        return flags
 
     @functools.cached_property
     def planned(self) -> range:

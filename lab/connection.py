@@ -113,6 +113,12 @@ def _known_as(connection: Connection) -> str:
 
 def _cause_and_cure(error: Exception, access: Access) -> tuple[str, str]:
     place = f"{access.host}:{access.port or 22}"
+    if isinstance(error, paramiko.BadHostKeyException) and access.provider == "vagrant":
+        return (
+            f"the host key of {place} is not the one that Vagrant told of",
+            "somebody else answers there, or the VM made new keys:"
+            f" vagrant destroy -f {access.machine} && vagrant up {access.machine}",
+        )
     if isinstance(error, paramiko.BadHostKeyException):
         return (
             f"the host key of {place} has changed ({error.key.get_name()} {error.key.fingerprint})",

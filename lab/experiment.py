@@ -1,7 +1,7 @@
 """What an experiment module writes with: `@experiment` marks its scenario, `@claim` its claims."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,8 @@ class Experiment:
     interval: float
     takes: float
     needs: tuple[str, ...]
+    faults: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
     file: Path
     folder: Path | None
 
@@ -69,6 +71,8 @@ class Told:
     interval: float
     takes: float
     needs: tuple[str, ...]
+    faults: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
 
 
 def experiment(
@@ -79,6 +83,8 @@ def experiment(
     interval: float = 1.0,
     takes: float = 0.0,
     needs: Sequence[str] = (),
+    faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
+    variants: tuple[str, ...] = ("",),
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -92,6 +98,9 @@ def experiment(
             times as long as planned, and ten seconds more, is given up as stuck.
         needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
             Python, as `python:numpy`.
+        faults: those of machines and of the network that it does, or those of each variant; where
+            they can't be done, it isn't begun.
+        variants: names of ways to play it, each a run of its own with `lab.variant`.
     """
 
     def mark(scenario: Scenario) -> Scenario:
@@ -102,6 +111,8 @@ def experiment(
             interval=interval,
             takes=takes,
             needs=tuple(needs),
+            faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
+            variants=variants,
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario

@@ -1,38 +1,94 @@
-"""What is done to processes and machines on purpose; each fault is verified."""
+"""The fault vocabulary: what is done to processes and machines on purpose, and how it is undone.
+
+A process can be terminated, interrupted, killed, paused and resumed everywhere. What can be done to
+a machine depends on its provider (`Machines.faults`): cut_power (nothing that it had open says
+goodbye), shut_down (its connections are closed as it goes), power_on, cut_cable, mend_cable. Each
+is verified before it counts: the launcher on the machine, or the provider, says that it is so.
+"""
 
 import signal
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.processes import Process
+from lab.providers import Machines
+from lab.records import Event, Record
+from lab.watch import Watch
 
 VERIFY_TIMEOUT_S = 10
 
+REPAIRS = {
+    "pause": "resume",
+    "cut_power": "power_on",
+    "shut_down": "power_on",
+    "cut_cable": "mend_cable",
+}
+_ENDING = {
+    "terminate": signal.SIGTERM,
+    "interrupt": signal.SIGINT,
+    "kill": signal.SIGKILL,
+}
+_HALTING = {"pause": signal.SIGSTOP, "resume": signal.SIGCONT}
 
-class Target(Protocol):
-    """A process as a fault sees it."""
 
-    def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
+@dataclass(slots=True)
+class Faults:
+    """Does faults and repairs, tells of them, and remembers what is still broken.
 
-    def wait_gone(self, timeout: float) -> float | None:
-        """Return the UNIX time at which the last of its processes was gone; None if one is left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A fault that was done: when it was ordered, and when it was in effect, in UNIX seconds.
-
-    `effect` is None where it couldn't be verified: too late, as the target had ended already, or
-    without success.
+    `trigger` is the record that the next fault hangs on, if one does.
     """
 
-    ordered: float
-    effect: float | None
+    supply: Machines
+    watch: Watch
+    trigger: Record | None = None
+    broken: dict[tuple[str, str], Process | str] = field(default_factory=dict)
 
+    def hit(self, fault: str, process: Process) -> None:
+        """Do a fault, or the repair `resume`, to all processes of a program."""
+        ordered = time.time()
+        if fault in _ENDING:
+            process.blame = "itself" if process.ended else "fault"
+            process.signal(_ENDING[fault])
+            effect = process.wait_gone(VERIFY_TIMEOUT_S)
+        else:
+            process.signal(_HALTING[fault])
+            process.paused = fault == "pause"
+            effect = process.wait_stopped(process.paused, VERIFY_TIMEOUT_S)
+        # What had ended before it was ordered was not ended by it.
+        effect = effect if effect is not None and effect >= ordered else None
+        self._note(fault, process, ordered, effect)
 
-def kill(target: Target) -> Done:
-    """End all of a process's processes by SIGKILL, and wait until its machine says they're gone."""
-    ordered = time.time()
-    target.signal(signal.SIGKILL)
-    effect = target.wait_gone(VERIFY_TIMEOUT_S)
-    return Done(ordered=ordered, effect=effect if effect and effect >= ordered else None)
+    def strike(self, fault: str, machine: str) -> None:
+        """Do a fault or a repair to a machine; LabError where its provider can't."""
+        ordered = time.time()
+        if fault in REPAIRS:  # should it fail half-way, it is to be repaired as well
+            self.broken[machine, fault] = machine
+        self.supply.do(fault, machine)
+        self._note(fault, machine, ordered, time.time())
+
+    def repair(self, do: Callable[[str, Process | str], None]) -> None:
+        """Undo what is still broken, the last first, by `do` with the repair and its target."""
+        for (_, fault), target in reversed(list(self.broken.items())):
+            do(REPAIRS[fault], target)
+
+    def _note(
+        self, fault: str, target: Process | str, ordered: float, effect: float | None
+    ) -> None:
+        repairs = fault in REPAIRS.values()
+        if repairs:
+            for broken in [
+                b for b in self.broken if b[0] == str(target) and REPAIRS[b[1]] == fault
+            ]:
+                del self.broken[broken]
+        elif fault in REPAIRS:
+            self.broken[str(target), fault] = target
+        at = time.time() if effect is None else effect
+        kind = "repair" if repairs else "fault"
+        details: dict[str, Any] = {kind: fault, "verified": effect is not None}
+        details["took_s"] = at - ordered
+        if self.trigger is not None and not repairs:
+            details["trigger_to_effect_s"] = at - self.trigger.t
+        machine, process = (target, "") if isinstance(target, str) else target.place
+        self.watch.event(Event(t=at, event=kind, machine=machine, process=process, details=details))

@@ -46,7 +46,7 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> dict[str, Any]:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
     return {
-        "id": f"{experiment.name}.{claim.id}",
+        "id": f"{_title(run, experiment)}.{claim.id}",
         "statement": claim.statement,
         "source": claim.source or experiment.source,
         "verdict": verdict.outcome.value,
@@ -71,6 +71,10 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
         if experiment.folder is None:
             raise
         raise own.mistake(error, experiment.file, what) from error
+
+
+def _title(run: Run, experiment: Experiment) -> str:
+    return f"{experiment.name}:{run.variant}" if run.variant else experiment.name
 
 
 def _nothing(_: Record) -> Message | None:

@@ -1,17 +1,21 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
+import contextlib
 import posixpath
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
+from lab.launcher import NOT_STARTED
 from lab.records import Event
 from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
 
 _TAIL_LINES = 12
+_NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
 # C's standard library holds a pipe's lines back until there are 4 KiB: stdbuf tells it not to.
 _BY_LINES = 'command -v stdbuf >/dev/null && exec stdbuf -oL "$0" "$@"; exec "$0" "$@"'
 
@@ -34,7 +38,15 @@ class Program:
 class Process:
     """One life of a program on a machine."""
 
-    def __init__(self, name: str, program: Program, remote: Remote, watch: Watch) -> None:
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        remote: Remote,
+        watch: Watch,
+        flags: list[str],
+        environment: Mapping[str, str],
+    ) -> None:
         self.name = name
         self.program = program
         self.machine = remote.name
@@ -42,32 +54,38 @@ class Process:
         self.ended_at: float | None = None
         self.status: int | None = None
         self.blame = "itself"
-        self.flags: list[str] = []
-        self.environment: Mapping[str, str] = {}
+        self.paused = False
+        self.flags = flags
+        self.environment = environment
         self._watch = watch
         self._remote_process: RemoteProcess | None = None
+        self._folder = ""
         self._streams: dict[str, CaptureStream] = {}
 
-    def start(
-        self, capture: Capture, folder: str, flags: list[str], environment: Mapping[str, str]
-    ) -> None:
+    def start(self, capture: Capture, folder: str) -> None:
         """Start it; what it prints is captured from the first byte on."""
         stdout = capture.open(self.machine, self.name, "stdout")
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
-        self._remote_process = self.remote.start(
-            folder,
-            self.program.argv(self.remote.access.python, flags),
-            environment,
-            stdout=self._kept(stdout.feed, stdout.close),
-            stderr=self._kept(stderr.feed, stderr.close),
-            ended=self._on_end,
-        )
+        self._folder = folder
+        try:
+            self._remote_process = self.remote.start(
+                folder,
+                self.name,
+                self.program.argv(self.remote.access.python, self.flags),
+                self.environment,
+                stdout=self._kept(stdout.feed, stdout.close),
+                stderr=self._kept(stderr.feed, stderr.close),
+                ended=self._on_end,
+            )
+        except LabError:
+            self.ended_at = time.time()  # nobody needs to wait for it
+            raise
 
     def signal(self, number: int) -> None:
         """Send a signal to all of its processes."""
-        assert self._remote_process is not None
-        self._remote_process.signal(number)
+        if self._remote_process is not None:
+            self._remote_process.signal(number)
 
     def end(self) -> None:
         """Kill all of its processes, as when the harness vanishes."""
@@ -78,6 +96,18 @@ class Process:
         """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
         self._watch.all_within(timeout, lambda: self.ended)
         return self.ended_at
+
+    def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
+        """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
+        with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
+            at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
+            return None if at is None else self._watch.our_time(self.machine, at)
+        return None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and its own, by which records and events call it."""
+        return self.machine, self.name
 
     @property
     def ended(self) -> bool:
@@ -112,8 +142,9 @@ class Process:
         return take
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        if status is None and self.blame == "itself":
-            self._watch.trouble = self._watch.trouble or _lost(self.machine)
+        if self.blame == "itself" and status in (None, _NOT_EXECUTABLE, NOT_STARTED):
+            trouble = _lost(self.machine) if status is None else self._not_started()
+            self._watch.trouble = self._watch.trouble or trouble
         self.status, self.ended_at = status, gone
         self._watch.event(
             Event(
@@ -125,6 +156,14 @@ class Process:
             )
         )
         self._watch.tell()
+
+    def _not_started(self) -> LabError:
+        return LabError(
+            f"{self.program.path.name} could not be started",
+            where=f"machine {self.machine}",
+            cure="is it executable there, and what its first line names?",
+            output=self.tail(),
+        )
 
 
 def _lost(machine: str) -> LabError:

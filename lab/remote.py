@@ -6,7 +6,9 @@ for the end of a command every 10 ms only.
 
 import contextlib
 import posixpath
+import queue
 import shlex
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +16,17 @@ from pathlib import Path
 
 import paramiko
 
-from lab import launcher
+from lab import guard, launcher, sniffer
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
 
 _CHUNK = 1 << 16
+_LOST = (
+    OSError,
+    EOFError,
+    paramiko.SSHException,
+)  # what Paramiko raises on a connection that broke
 
 Output = Callable[[bytes], None]
 
@@ -31,7 +38,8 @@ class Remote:
         self.access = access
         self.name = access.machine
         self._connection = connect(access)
-        self._running: list[RemoteProcess] = []
+        self._running: list[RemoteProcess | Hold] = []
+        self._spares: dict[str, paramiko.Channel] = {}
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._pulse, daemon=True).start()
@@ -62,6 +70,9 @@ class Remote:
 
     def remove(self, folder: str) -> None:
         """Remove a folder that `deploy` made, with all that programs left in it."""
+        if (spare := self._spares.pop(folder, None)) is not None:
+            with contextlib.suppress(*_LOST):
+                spare.close()
         with contextlib.suppress(LabError):  # the machine may be gone, and its files with it
             self.run(["rm", "-rf", "--", posixpath.join(self.access.work, folder)])
 
@@ -76,6 +87,7 @@ class Remote:
     def start(
         self,
         folder: str,
+        name: str,
         argv: Sequence[str],
         environment: Mapping[str, str],
         *,
@@ -83,21 +95,84 @@ class Remote:
         stderr: Output,
         ended: Callable[[int | None, float], None],
     ) -> "RemoteProcess":
-        """Start a program under the launcher, in the deployed `folder`.
+        """Start a program under the launcher, as `name` in the deployed `folder`.
 
         `stdout` and `stderr` get each chunk of bytes as it comes, from threads of their own, and
         an empty one at the end; then `ended` gets the exit status, None where the machine or the
         way to it was lost, and the UNIX time when that was known.
         """
         place = posixpath.join(self.access.work, folder)
-        command = [self.access.python, "-IS", posixpath.join(place, "launcher.py")]
-        with explained(self.access, f"start {argv[-1]}"):
-            channel = self._channel(command)
-            channel.sendall(launcher.order(list(argv), dict(environment), place))
+        order = launcher.order(list(argv), dict(environment), place, f"{place}/{name}.notes")
+        with explained(self.access, f"start {' '.join(argv[:2])}"):
+            self.warm_up(folder)
+            channel = self._spares.pop(folder)
+        with contextlib.suppress(*_LOST):  # it ended at once: what it printed will tell
+            channel.sendall(order)
         process = RemoteProcess(channel, stdout, stderr, ended)
         with self._mutex:
             self._running.append(process)
         return process
+
+    def warm_up(self, folder: str) -> None:
+        """Have a launcher ready in a deployed `folder`, so that the next start is a quick one."""
+        if folder not in self._spares:
+            with explained(self.access, "start a launcher"):
+                self._spares[folder] = self._channel(self._launcher(folder))
+
+    def hold(self, folder: str, order: bytes) -> "Hold":
+        """Let a guard make a change of the machine's network, see `guard`; LabError if it can't."""
+        script = posixpath.join(self.access.work, folder, "guard.py")
+        with explained(self.access, "change its network"), Path(guard.__file__).open("rb") as file:
+            self._connection.sftp().putfo(file, script, confirm=False)
+            channel = self.talk([self.access.python, "-IS", script])
+            channel.sendall(order)
+            answer = channel.makefile("r").readline().strip()
+        word, _, at = answer.partition(" ")
+        if word != "done":
+            raise LabError(
+                f"its network can't be changed: {answer or 'no answer'}",
+                where=f"machine {self.name}",
+                cure="is nft (nftables), or tc (iproute2), there? is sudo without a password?",
+            )
+        hold = Hold(channel, float(at))
+        with self._mutex:
+            self._running.append(hold)
+        return hold
+
+    def sniff(self, folder: str, output: Output) -> "RemoteProcess":
+        """Give `output` the packets of the lab link, see `sniffer`; LabError where it can't."""
+        script = posixpath.join(self.access.work, folder, "sniffer.py")
+        with explained(self.access, "capture packets"), Path(sniffer.__file__).open("rb") as file:
+            self._connection.sftp().putfo(file, script, confirm=False)
+        root = [] if self.run(["id", "-u"]).strip() == b"0" else ["sudo", "-n"]
+        said = queue.SimpleQueue[bytes]()
+        process = self.start(
+            folder,
+            "sniffer",
+            [*root, self.access.python, "-IS", script, self.access.address],
+            {},
+            stdout=output,
+            stderr=said.put,
+            ended=lambda *_: said.put(b""),
+        )
+        if (answer := said.get(timeout=ANSWER_TIMEOUT_S)) != b"listening\n":
+            raise LabError(
+                f"can't capture packets: {answer.decode(errors='backslashreplace').strip()}",
+                where=f"machine {self.name}",
+                cure="it takes root, or sudo without a password",
+            )
+        return process
+
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
+        """Return when all processes of a started program were stopped, or none, by its machine.
+
+        In UNIX seconds on the machine's clock; None when it didn't come to it in `timeout` seconds.
+        """
+        place = posixpath.join(self.access.work, folder)
+        number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
+        notes = f"{place}/{name}.notes"
+        answer = self.run(self._launcher(folder, str(number), notes, str(timeout)))
+        return float(answer) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command to exchange lines with; the caller closes the channel."""
@@ -112,9 +187,11 @@ class Remote:
             self._connection.shell()
 
     def close(self) -> None:
-        """Close the connection; what was started over it ends with it."""
+        """Close the connection; what was started over it ends with it. May be called twice."""
         self._closed.set()
-        self._connection.close()
+        with contextlib.suppress(*_LOST):  # it was cut off, and can't say goodbye
+            self._connection.close()
+        self._connection.transport.close()
 
     def _pulse(self) -> None:
         """Renew the launchers' leases, see `launcher`."""
@@ -122,14 +199,46 @@ class Remote:
             with self._mutex:
                 self._running = [process for process in self._running if not process.ended]
                 running = list(self._running)
+            for spare in list(self._spares.values()):
+                with contextlib.suppress(*_LOST):
+                    spare.sendall(b"0\n")
             for process in running:
                 process.signal(0)
+
+    def _launcher(self, folder: str, *arguments: str) -> list[str]:
+        script = posixpath.join(self.access.work, folder, "launcher.py")
+        return [self.access.python, "-IS", script, *arguments]
 
     def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport
         channel = transport.open_session(timeout=ANSWER_TIMEOUT_S)
         channel.exec_command("exec " + shlex.join(argv))
         return channel
+
+
+class Hold:
+    """A change of a machine's network that lasts until it's released, or we vanish.
+
+    `at` is when it was in effect, in UNIX seconds on the machine's clock.
+    """
+
+    def __init__(self, channel: paramiko.Channel, at: float) -> None:
+        self.at = at
+        self.ended = False
+        self._channel = channel
+
+    def signal(self, _: int) -> None:
+        """Renew the guard's lease."""
+        with contextlib.suppress(*_LOST):
+            self._channel.sendall(b"\n")
+
+    def release(self) -> None:
+        """Undo the change, and return when it is undone."""
+        self.ended = True
+        with contextlib.suppress(*_LOST):
+            self._channel.shutdown_write()
+        self._channel.status_event.wait(ANSWER_TIMEOUT_S)
+        self._channel.close()
 
 
 class RemoteProcess:
@@ -154,12 +263,12 @@ class RemoteProcess:
 
     def signal(self, number: int) -> None:
         """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_LOST):
             self._channel.sendall(b"%d\n" % number)
 
     def end(self) -> None:
         """Kill all of the program's processes, as when the harness vanishes."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
 
     @staticmethod
@@ -174,7 +283,8 @@ class RemoteProcess:
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status
-        self._channel.close()
+        with contextlib.suppress(*_LOST):
+            self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
 

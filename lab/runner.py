@@ -12,18 +12,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import catalogue, clock, needs, own, runs
+from lab import catalogue, clock, needs, network, own, runs
 from lab.capture import Capture
+from lab.cast import Cast
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
+from lab.faults import Faults
 from lab.judge import exit_code, judge
-from lab.providers import Access
+from lab.providers import Machines
 from lab.providers.state import PROJECT
-from lab.remote import Remote
+from lab.remote import Remote, RemoteProcess
 from lab.report.terminal import View
 from lab.runs import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
+from lab.wires import Wires
 
 _LIMIT_FACTOR = 3
 _LIMIT_EXTRA_S = 10
@@ -38,11 +41,22 @@ class Wish:
     """What the user wants of a run; None leaves it to the experiment. `interval` in seconds."""
 
     experiment: Experiment
+    variant: str
     count: int | None
     interval: float | None
     options: Sequence[str]
+    packets: bool
     call: str
     command: str
+
+    @property
+    def faults(self) -> Sequence[str]:
+        return self.experiment.faults[self.variant]
+
+    @property
+    def title(self) -> str:
+        name = self.experiment.name
+        return f"{name}:{self.variant}" if self.variant else name
 
     @property
     def messages(self) -> int:
@@ -69,21 +83,27 @@ class Result:
 
 
 @contextlib.contextmanager
-def connected(machines: Mapping[str, Access]) -> Iterator[dict[str, Remote]]:
-    """Connect to all machines at once, and close the connections in the end."""
+def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
+    """Connect to all machines at once, and close the connections in the end.
+
+    Who replaces a connection in the dictionary, as one to a machine that was off, leaves it to us.
+    """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        attempts = [pool.submit(Remote, access) for access in machines.values()]
-    remotes = [attempt.result() for attempt in attempts if attempt.exception() is None]
+        attempts = [pool.submit(Remote, access) for access in machines.access.values()]
+    made = [attempt.result() for attempt in attempts if attempt.exception() is None]
+    remotes = {remote.name: remote for remote in made}
     try:
         for attempt in attempts:
             attempt.result()
-        yield {remote.name: remote for remote in remotes}
+        yield remotes
     finally:
-        for remote in remotes:
+        for remote in remotes.values():
             remote.close()
 
 
-def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Result:
+def run(
+    wish: Wish, machines: Machines, remotes: dict[str, Remote], view: View, root: Path
+) -> Result:
     """Run one experiment and judge it; whatever happens, what was captured stays.
 
     A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
@@ -91,10 +111,11 @@ def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Re
     made. Any other exception is a bug of ours: its traceback is in the run directory, and further
     experiments still run.
     """
+    _need_faults(wish, machines)
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
     state = "interrupted"
     try:
-        note, interrupted = _deploy_and_play(wish, remotes, view, directory)
+        note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory)
         verdicts = judge(runs.load(directory.path), wish.experiment, partial=interrupted)
         directory.write_verdicts(verdicts)
         state = "interrupted" if interrupted else "finished"
@@ -110,6 +131,20 @@ def run(wish: Wish, remotes: Mapping[str, Remote], view: View, root: Path) -> Re
     return Result(path=directory.path, verdicts=verdicts, note=note, code=code)
 
 
+def _need_faults(wish: Wish, machines: Machines) -> None:
+    missing = [
+        fault
+        for fault in wish.faults
+        if fault not in machines.faults and fault not in network.TRIALS
+    ]
+    if missing:
+        provider = next(iter(machines.access.values())).provider
+        raise LabError(
+            f"{wish.title} needs {' and '.join(missing)}, which the provider '{provider}' can't do",
+            cure="run it on another one: --provider namespaces, or --provider vagrant",
+        )
+
+
 def _bug(run: Path) -> LabError:
     return LabError(
         "this run met a bug of the lab itself",
@@ -119,34 +154,63 @@ def _bug(run: Path) -> LabError:
 
 
 def _deploy_and_play(
-    wish: Wish, remotes: Mapping[str, Remote], view: View, directory: RunDirectory
+    wish: Wish, machines: Machines, remotes: dict[str, Remote], view: View, directory: RunDirectory
 ) -> tuple[str, bool]:
     """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
-    clocks = _prepare(remotes, directory.path.name, wish.experiment)
+    files = own.files(wish.experiment.folder) if wish.experiment.folder else {}
+    clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
     watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
-    lab = Lab(
-        count=wish.messages,
-        interval=wish.pause,
-        options=wish.options,
+    cast = Cast(
         remotes=remotes,
         programs=programs,
+        files=files,
         folder=directory.path.name,
+        options=wish.options,
+        load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
         capture=Capture(directory, watch.records),
         watch=watch,
     )
-    view.experiment(wish.experiment.name, wish.experiment.summary, wish.planned_s)
+    lab = Lab(
+        variant=wish.variant,
+        count=wish.messages,
+        interval=wish.pause,
+        cast=cast,
+        faults=Faults(machines, watch),
+        wires=Wires(cast, watch),
+        watch=watch,
+    )
+    sniffers: list[RemoteProcess] = []
+    view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
     try:
+        lab.wires.try_out(wish.faults)
+        sniffers += _sniff(remotes, directory) if wish.packets else []
         return _play(wish.experiment, lab), False
     except KeyboardInterrupt:
         return "interrupted: these verdicts are of a part of the run", True
     finally:
         with _uninterrupted():
             lab.stop()
+            for sniffer in sniffers:
+                sniffer.end()
             directory.update(machines=_facts(remotes, watch))
             _at_once(remotes, lambda remote: remote.remove(directory.path.name))
+
+
+def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
+    """Capture the packets of every machine, until the processes that are returned are ended."""
+
+    def sniff(remote: Remote) -> RemoteProcess:
+        file = directory.packets(remote.name)
+
+        def keep(data: bytes) -> None:
+            file.write(data) if data else file.close()
+
+        return remote.sniff(directory.path.name, keep)
+
+    return list(_at_once(remotes, sniff).values())
 
 
 def _play(experiment: Experiment, lab: Lab) -> str:
@@ -167,14 +231,13 @@ def _play(experiment: Experiment, lab: Lab) -> str:
 
 
 def _prepare(
-    remotes: Mapping[str, Remote], folder: str, experiment: Experiment
+    remotes: Mapping[str, Remote], folder: str, files: Mapping[str, Path], wanted: Sequence[str]
 ) -> dict[str, clock.Clock]:
     """Put the user's files on all machines, and learn how far each one's clock is from ours."""
     ours = clock.our_boot_id()
-    files = own.files(experiment.folder) if experiment.folder else {}
 
     def prepare(remote: Remote) -> clock.Clock:
-        needs.require(remote, experiment.needs)
+        needs.require(remote, wanted)
         remote.deploy(folder, files)
         return clock.measure(remote, ours)
 
@@ -197,6 +260,7 @@ def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
             "count": wish.messages,
             "interval": wish.pause,
             "options": list(wish.options),
+            "variant": wish.variant,
         },
         "provider": next(iter(remotes.values())).access.provider,
         "environment": {

@@ -99,6 +99,13 @@ class RunDirectory:
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a")
 
+    def packets(self, machine: str) -> io.FileIO:
+        """Open the file that gets the packets of a machine's lab link, unbuffered."""
+        path = packets_of(self.path, machine)
+        with explained(path):
+            path.parent.mkdir(exist_ok=True)
+            return io.FileIO(path, "a")
+
     def record(self, records: Sequence[Record]) -> None:
         """Append captured lines to records.jsonl, in one write.
 
@@ -161,6 +168,11 @@ class RunDirectory:
         with self._mutex, explained(self.path / name):
             new.write_text(text, "utf-8", "backslashreplace")
             new.replace(self.path / name)
+
+
+def packets_of(run: Path, machine: str) -> Path:
+    """Return the place of a machine's packets in a run; there is none if they weren't captured."""
+    return run / machine / "lab.pcap"
 
 
 def _check_name(kind: str, name: str, pattern: str) -> None:

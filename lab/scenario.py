@@ -1,25 +1,22 @@
 """The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
 
+import contextlib
 import itertools
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from lab import faults, own
-from lab.capture import Capture
+from lab import network
+from lab.cast import PORT, Cast
 from lab.errors import LabError
-from lab.processes import Process, Processes, Program
+from lab.faults import Faults
+from lab.processes import Process, Processes
 from lab.records import Event, Record
-from lab.remote import Remote
 from lab.watch import Watch
+from lab.wires import Wires
 
-PORT = 1234
-READY_TIMEOUT_S = 30
 QUIET_AT_LEAST_S = 0.5
-_GRACE_S = 2.0
-_NOT_STARTED = (126, 127)  # the launcher's status, and a shell's, for what can't be run
 
 
 class TriggerMissed(Exception):
@@ -28,24 +25,19 @@ class TriggerMissed(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Lab:
-    """The machines of one run, and what can be done with them.
+    """The machines of one run, and what can be done with and to them.
 
-    Attributes:
-        count, interval: how many messages the user wants, and seconds between two.
-        options: socket options as `NAME=VALUE`, for the lab's own programs.
+    `count` is how many messages the user wants, `interval` the seconds between two, `variant` the
+    way in which the scenario is played, of those that its experiment names.
     """
 
+    variant: str
     count: int
     interval: float
-    options: Sequence[str]
-    remotes: Mapping[str, Remote]
-    programs: Mapping[str, Program]
-    folder: str
-    capture: Capture
+    cast: Cast
+    faults: Faults
+    wires: Wires
     watch: Watch
-    processes: list[Process] = field(default_factory=list)
-    _trigger: Record | None = None
-    _deployed: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -54,12 +46,7 @@ class Lab:
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
-        found = [r.name for r in self.remotes.values() if r.access.role == role]
-        if not found:
-            raise LabError(
-                f"no machine has the role '{role}'", cure="give it to one in the inventory"
-            )
-        return found
+        return self.cast.machines(role)
 
     def start(
         self,
@@ -78,27 +65,27 @@ class Lab:
             to: the role or machine whose address it gets; by default the address is its own.
             ready: tells the line on stdout by which a program says that it's ready; the lab's own
                 programs say so themselves, another is ready when started.
-            flags: given as `--name value`; of a list each value is given so, and of True the
-                name alone.
+            flags: given as `--name value`, once for each value of a list; of True the name alone.
 
         Raises LabError when it ends, or isn't ready in time.
         """
-        machines = self._machines(on)
-        target = None if to is None else self._machines(to)[0]
-        started = [self._start(program, machine, target or machine, flags) for machine in machines]
-        self._wait_ready(started, ready)
+        target = None if to is None else self.cast.machines(to)[0]
+        started = [
+            self.cast.start(program, machine, target or machine, flags)
+            for machine in self.cast.machines(on)
+        ]
+        self.cast.wait_ready(started, ready)
         return Processes(tuple(started), self.watch)
 
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return what to bind or connect to on a machine, or on the first one with a role."""
-        return f"tcp://{self.remotes[self._machines(where)[0]].access.address}:{port}"
+        return self.cast.address(self.cast.machines(where)[0], port)
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before."""
-        again = self._new(process.program, process.machine)
-        again.start(self.capture, self.folder, process.flags, process.environment)
-        self._event("repair", again, repair="start again")
-        self._wait_ready([again], None)
+        again = self.cast.start_again(process)
+        self._event("repair", again, time.time(), repair="start again")
+        self.cast.wait_ready([again], None)
         return again
 
     def first(
@@ -108,7 +95,7 @@ class Lab:
 
         Raises TriggerMissed when all have ended, or all has been quiet since another ended.
         """
-        candidates = {(process.machine, process.name): process for process in processes}
+        candidates = {process.place: process for process in processes}
         found: list[Record] = []
 
         def look(record: Record) -> None:
@@ -117,12 +104,12 @@ class Lab:
             if (record.machine, record.process) in candidates and prints(record.text):
                 found.append(record)
 
+        self.cast.warm_up()
         self.watch.look_at_each(look)
         self._wait_for(found, list(candidates.values()))
-        record = found[0]
+        record = self.faults.trigger = found[0]
         process = candidates[record.machine, record.process]
-        self._trigger = record
-        self._event("trigger", process, t=record.t, fired=True, n=record.n, text=record.text)
+        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
         return process
 
     def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
@@ -130,16 +117,98 @@ class Lab:
 
         Raises TriggerMissed as `first` does.
         """
-        goal = self.watch.printed({(p.machine, p.name) for p in processes}) + lines
+        goal = self.watch.printed({process.place for process in processes}) + lines
         count = itertools.count(1)
         return self.first(processes, prints=lambda _: next(count) >= goal)
 
+    def when(self, condition: Callable[[Watch], bool]) -> None:
+        """Wait until a condition holds over what has been observed so far, by its counts.
+
+        Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`: messages
+        `sent`, messages `received`, and connections that programs of both ends told (`connected`).
+        """
+        self.watch.wait(lambda: condition(self.watch), "a count that was waited for")
+
+    def let_pass(self, seconds: float) -> None:
+        """Wait for a time, in experiments whose subject is time."""
+        self.watch.all_within(seconds, lambda: False)
+
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
-        for process in target if isinstance(target, Processes) else (target,):
-            process.blame = "itself" if process.ended else "fault"
-            done = faults.kill(process)
-            self._fault("kill", process, done)
+        self._hit("kill", target)
+
+    def terminate(self, target: Process | Processes) -> None:
+        """End them by SIGTERM, as `kill` without a number does."""
+        self._hit("terminate", target)
+
+    def interrupt(self, target: Process | Processes) -> None:
+        """End them by SIGINT, as Ctrl-C does."""
+        self._hit("interrupt", target)
+
+    def pause(self, target: Process | Processes) -> None:
+        """Stop all processes of a program by SIGSTOP; `resume` lets them go on."""
+        self._hit("pause", target)
+
+    def resume(self, target: Process | Processes) -> None:
+        """Let paused processes go on."""
+        self._hit("resume", target)
+
+    def cut_power(self, where: Process | str) -> None:
+        """Switch a machine off as a power cut does: nothing that it had open says goodbye."""
+        self._switch_off("cut_power", _machine(where))
+
+    def shut_down(self, where: Process | str) -> None:
+        """Switch a machine off in good order: its connections are closed as it goes."""
+        self._switch_off("shut_down", _machine(where))
+
+    def power_on(self, where: Process | str) -> None:
+        """Switch a machine on again, and deploy to it again."""
+        self.faults.strike("power_on", _machine(where))
+        self.cast.readmit(_machine(where))
+
+    def cut_cable(self, where: Process | str) -> None:
+        """Unplug a machine's cable on the lab network; its programs go on."""
+        self.faults.strike("cut_cable", _machine(where))
+
+    def mend_cable(self, where: Process | str) -> None:
+        """Plug a machine's cable in again."""
+        self.faults.strike("mend_cable", _machine(where))
+
+    def partition(
+        self,
+        these: str | Sequence[str],
+        those: str | Sequence[str],
+        *,
+        one_way: bool = False,
+        reject: bool = False,
+    ) -> None:
+        """Keep machines or roles apart on the lab network, until `heal`.
+
+        With `one_way` only what `these` send to `those` is stopped. What is stopped vanishes; with
+        `reject` it is answered by RST or ICMP.
+        """
+        self.wires.partition(
+            self.cast.machines(these), self.cast.machines(those), one_way=one_way, reject=reject
+        )
+
+    def slow(
+        self, machine: str, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
+    ) -> None:
+        """Delay what a machine sends on the lab network, or lose some of it at random."""
+        link = network.link_of(self.cast.remotes[machine])
+        change = network.slowness(
+            link, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent
+        )
+        self.wires.slow(machine, change, {"fault": "slow", "delay_ms": delay_ms})
+
+    def limit_rate(self, machine: str, *, kbit: int) -> None:
+        """Let a machine send at most `kbit` kilobits a second on the lab network."""
+        change = network.rate(network.link_of(self.cast.remotes[machine]), kbit=kbit)
+        self.wires.slow(machine, change, {"fault": "rate", "kbit": kbit})
+
+    def heal(self) -> None:
+        """Undo all that `partition`, `slow` and `limit_rate` did."""
+        self.wires.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
         """Wait until every message that was sent has come, or all has been quiet for a while.
@@ -147,104 +216,35 @@ class Lab:
         Arguments:
             quiet: seconds; if not longer, 2 x interval and at least half a second.
         """
-        quiet_s = max(quiet, QUIET_AT_LEAST_S, 2 * self.interval)
+        quiet_s = max(quiet, self._quiet_s)
         self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
 
     def end(self, target: Process | Processes) -> None:
         """End a program as its work is done: no fault, SIGTERM first."""
-        self._end(target if isinstance(target, Processes) else (target,))
+        self.cast.end(target if isinstance(target, Processes) else (target,))
 
     def finish(self) -> None:
         """Wait for the end of the run, then end what still runs, gently first.
 
         The end is when every message is accounted for, or when all has been quiet for long enough
-        that none can be on its way. Raises LabError for a program that could not be started.
+        that none can be on its way.
         """
-        for process in self.processes:
-            if process.status in _NOT_STARTED and process.blame == "itself":
-                raise _not_ready(process, in_time=True)
         self.settle()
         self.stop()
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
-        self._end(self.processes)
+        """End every process, then repair what is broken.
 
-    def _end(self, processes: Iterable[Process]) -> None:
-        running = [process for process in processes if not process.ended]
-        for process in running:
-            process.blame = "harness"
-            process.signal(signal.SIGTERM)
-        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
-            for process in running:
-                process.end()
-            self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+        In this order: what a paused process or a cut cable held back shall not come after all.
+        """
+        self.cast.stop()
+        with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
+            self.wires.heal()
+        self.faults.repair(self._repair)
 
-    def _machines(self, where: str | Sequence[str]) -> list[str]:
-        if not isinstance(where, str):
-            return list(where)
-        return [where] if where in self.remotes else self.machines(where)
-
-    def _start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
-        if program not in self.programs:
-            known = ", ".join(sorted({found.name for found in self.programs.values()}))
-            raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
-        own.require_runnable(self.programs[program])
-        process = self._new(self.programs[program], machine)
-        self._deploy(process)
-        address = self.address(target)
-        told = {"address": address, **flags} if process.program.ours else flags
-        process.flags = [text for name, value in told.items() for text in _flag(name, value)]
-        if process.program.ours:
-            process.flags += ["--trace", *(text for o in self.options for text in ("--set", o))]
-        process.environment = {
-            "PYTHONUNBUFFERED": "1",
-            "LAB_MACHINE": machine,
-            "LAB_ADDRESS": address,
-            "LAB_HOST": self.remotes[target].access.address,
-            "LAB_PORT": str(PORT),
-            "LAB_COUNT": str(self.count),
-            "LAB_INTERVAL": str(self.interval),
-        }
-        role = self.remotes[machine].access.role
-        self._event("start", process, program=program, role=role)
-        process.start(self.capture, self.folder, process.flags, process.environment)
-        return process
-
-    def _deploy(self, process: Process) -> None:
-        """Put one of the lab's programs on a machine when it's first needed: there are many."""
-        place = (process.machine, process.program.name)
-        if process.program.ours and place not in self._deployed:
-            path = process.program.path
-            process.remote.put(self.folder, {path.name: path})
-            self._deployed.add(place)
-
-    def _new(self, program: Program, machine: str) -> Process:
-        lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)
-        name = program.name if lives == 0 else f"{program.name}.{lives + 1}"
-        process = Process(name, program, self.remotes[machine], self.watch)
-        self.processes.append(process)
-        return process
-
-    def _wait_ready(self, started: list[Process], ready: Callable[[str], bool] | None) -> None:
-        said: set[tuple[str, str]] = set()
-
-        def look(record: Record) -> None:
-            if ready and record.stream == "stdout" and record.text and ready(record.text):
-                said.add((record.machine, record.process))
-
-        def is_ready(process: Process) -> bool:
-            if ready:
-                return (process.machine, process.name) in said
-            return process.is_ready or not process.program.ours
-
-        self.watch.look_at_each(look)
-        in_time = self.watch.all_within(
-            READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
-        )
-        for process in started:
-            if not is_ready(process):
-                raise _not_ready(process, in_time)
+    @property
+    def _quiet_s(self) -> float:
+        return max(QUIET_AT_LEAST_S, 2 * self.interval)
 
     def _wait_for(self, found: list[Record], candidates: list[Process]) -> None:
         """Wait for a record; give up when it can't come any more."""
@@ -254,50 +254,36 @@ class Lab:
             return bool(found) or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame == "itself" for p in self.processes)
+            return any(p.ended and p.blame == "itself" for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
-        self.watch.wait(over, whom, max(QUIET_AT_LEAST_S, 2 * self.interval))
+        self.watch.wait(over, whom, self._quiet_s)
         if not found:
             raise TriggerMissed(f"{whom} never printed the line that was waited for")
 
-    def _fault(self, name: str, process: Process, done: faults.Done) -> None:
-        details: dict[str, Any] = {"fault": name, "verified": done.effect is not None}
-        effect = done.effect or time.time()
-        details["took_s"] = effect - done.ordered
-        if self._trigger is not None:
-            details["trigger_to_effect_s"] = effect - self._trigger.t
-        self._event("fault", process, t=effect, **details)
+    def _hit(self, fault: str, target: Process | Processes) -> None:
+        for process in target if isinstance(target, Processes) else (target,):
+            self.faults.hit(fault, process)
 
-    def _event(
-        self, name: str, process: Process, *, t: float | None = None, **details: Any
-    ) -> None:
+    def _switch_off(self, fault: str, machine: str) -> None:
+        for process in self.cast.processes:
+            if process.machine == machine and not process.ended:
+                process.blame = "fault"
+        self.faults.strike(fault, machine)
+        self.cast.remotes[machine].close()  # nobody answers there any more: don't wait for them
+
+    def _repair(self, repair: str, target: Process | str) -> None:
+        if isinstance(target, Process) and target.ended:
+            return
+        with contextlib.suppress(LabError):
+            getattr(self, repair)(target)
+
+    def _event(self, name: str, process: Process, t: float, **details: Any) -> None:
+        machine, process_name = process.place
         self.watch.event(
-            Event(
-                t=time.time() if t is None else t,
-                event=name,
-                machine=process.machine,
-                process=process.name,
-                details=details,
-            )
+            Event(t=t, event=name, machine=machine, process=process_name, details=details)
         )
 
 
-def _flag(name: str, value: Any) -> Iterator[str]:
-    for one in value if isinstance(value, list | tuple) else [value]:
-        yield from [f"--{name}"] if one is True else [f"--{name}", str(one)]
-
-
-def _not_ready(process: Process, in_time: bool) -> LabError:
-    if process.ended:
-        what = f"{process.name} ended before it was ready, with exit status {process.status}"
-    elif in_time:
-        what = f"{process.name} was not ready when another ended"
-    else:
-        what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
-    return LabError(
-        what,
-        where=f"machine {process.machine}",
-        cure=f"run it by hand: fab ssh --machine {process.machine}",
-        output=process.tail(),
-    )
+def _machine(where: Process | str) -> str:
+    return where if isinstance(where, str) else where.machine

@@ -3,7 +3,7 @@
 import secrets
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lab.errors import ExitCode, worst
 from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
 from lab.inventory import Inventory
+from lab.providers import Machines
 from lab.providers.choice import choose
 from lab.remote import Remote
 from lab.report.terminal import View
@@ -34,6 +35,7 @@ class Call:
     interval: float | None
     options: Sequence[str]
     keep: bool
+    packets: bool
     runs: Path
 
     def command(self, experiment: str) -> str:
@@ -44,6 +46,7 @@ class Call:
         words += [] if self.count is None else ["--count", str(self.count)]
         words += [] if self.interval is None else ["--interval", str(self.interval)]
         words += [word for option in self.options for word in ("--set", option)]
+        words += ["--capture"] if self.packets else []
         return shlex.join([*words, "--runs", str(self.runs)])
 
 
@@ -57,6 +60,7 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
         interval=None,
         options=(),
         keep=False,
+        packets=False,
         runs=runs,
     )
 
@@ -74,27 +78,32 @@ def run(call: Call) -> ExitCode:
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
     with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
-        results = run_all(call, found, remotes)
+        results = run_all(call, found, machines, remotes)
     _show(call, results, never_ran)
     return worst(result.code for result in results)
 
 
 def run_all(
-    call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
+    call: Call,
+    found: Mapping[str, Experiment],
+    machines: Machines,
+    remotes: dict[str, Remote],
 ) -> list[Result]:
     """Run experiments, by the names that the user gave them, on machines that are connected."""
     results: list[Result] = []
     call_id = secrets.token_hex(8)
-    for name, experiment in found.items():
+    for name, experiment, variant in _parts(found):
         wish = Wish(
             experiment=experiment,
+            variant=variant,
             count=call.count,
             interval=call.interval,
             options=call.options,
+            packets=call.packets,
             call=call_id,
             command=call.command(name),
         )
-        results.append(_run_seen(wish, remotes, call.runs))
+        results.append(_run_seen(wish, machines, remotes, call.runs))
         if error := results[-1].error:
             front.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -102,10 +111,18 @@ def run_all(
     return results
 
 
-def _run_seen(wish: Wish, remotes: Mapping[str, Remote], runs: Path) -> Result:
+def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
+    """Give each run's full name, its experiment and its variant."""
+    for name, experiment in found.items():
+        for variant in experiment.variants:
+            full = f"{name.partition(':')[0]}:{variant}" if variant else name
+            yield full, experiment, variant
+
+
+def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:
     view = View(list(remotes))
     try:
-        return runner.run(wish, remotes, view, runs)
+        return runner.run(wish, machines, remotes, view, runs)
     finally:
         view.close()
 

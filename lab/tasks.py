@@ -10,7 +10,7 @@ from lab import front
 _EXPERIMENT = "one experiment, by its name or your own's path; else the default ones"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
-_PROVIDER = "where machines come from: auto, namespaces, loopback or ssh"
+_PROVIDER = "where machines come from: auto, vagrant, namespaces, loopback or ssh"
 _RUNS = "the folder of the run directories"
 
 
@@ -23,6 +23,7 @@ _RUNS = "the folder of the run directories"
         "interval": "seconds between two messages (1)",
         "set": "a socket option of the programs, as SNDHWM=1; may be given again",
         "keep": "leave the lab up afterwards",
+        "capture": "record each machine's packets on the lab network, as pcap",
         "runs": _RUNS,
     },
     iterable=["set"],
@@ -37,6 +38,7 @@ def run_experiment(
     interval: str = "",
     set: list[str] | None = None,
     keep: bool = False,
+    capture: bool = False,
     runs: str = "runs",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
@@ -50,9 +52,44 @@ def run_experiment(
         interval=front.seconds("--interval", interval),
         options=front.options("--set", set or []),
         keep=keep,
+        packets=capture,
         runs=Path(runs),
     )
     return session.run(call)
+
+
+@task(
+    help={
+        "experiment": "an experiment with variants",
+        "repeat": "how many runs of each variant (5)",
+        "at-once": "how many labs stand side by side (3)",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@front.exits
+def sweep(
+    _: Context,
+    experiment: str,
+    repeat: str = "5",
+    at_once: str = "3",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Run every variant of an experiment several times, and print one table."""
+    from lab import sweep as sweeping
+
+    wanted = sweeping.Sweep(
+        experiment=experiment,
+        provider=provider,
+        inventory=front.inventory(inventory),
+        repeat=sweeping.whole("--repeat", repeat, 1000),
+        at_once=sweeping.whole("--at-once", at_once, 64),
+        runs=Path(runs),
+    )
+    return sweeping.run(wanted)
 
 
 @task(
@@ -115,6 +152,15 @@ def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
     from lab import by_hand
 
     by_hand.logs(Path(runs), run or None, machine)
+
+
+@task
+@front.exits
+def wheels(_: Context) -> None:
+    """Fill provision/wheels/, for machines that can't reach the internet."""
+    from lab import by_hand
+
+    by_hand.wheels()
 
 
 @task

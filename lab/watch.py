@@ -48,9 +48,9 @@ class Watch:
         self._looks: list[Callable[[Record], None]] = []
         self._missing: set[int] = set()
         self._early: set[int] = set()
-        self._any_sent = False
         self._last_news = time.monotonic()
         self.trouble: BaseException | None = None
+        self.sent = self.received = self.connected = 0
         self.ready: set[tuple[str, str]] = set()
         self.versions: dict[str, dict[str, Any]] = {}
 
@@ -75,6 +75,7 @@ class Watch:
             if event.event == "ready":
                 self.ready.add((event.machine, event.process))
                 self.versions[event.machine] = event.details
+            self.connected += event.event == "connected"
             self._news.notify_all()
 
     def look_at_each(self, look: Callable[[Record], None]) -> None:
@@ -99,9 +100,11 @@ class Watch:
         `whom` names who is waited for, in LimitReached, which a run that takes too long raises.
         """
         with self._news:
-            while not done():
+            while True:
                 if self.trouble is not None:
                     raise self.trouble
+                if done():
+                    return True
                 now = time.monotonic()
                 quiet = self._last_news + quiet_s
                 if now >= self._end:
@@ -109,13 +112,12 @@ class Watch:
                 if now >= quiet:
                     return False
                 self._news.wait(min(self._end, quiet) - now)
-        return True
 
     def all_within(self, timeout: float, done: Callable[[], bool]) -> bool:
         """Wait until `done`, at most `timeout` seconds; return whether it is."""
         with self._news:
             result = self._news.wait_for(lambda: done() or self.trouble is not None, timeout)
-            if self.trouble is not None and not done():
+            if self.trouble is not None:
                 raise self.trouble
             return result
 
@@ -130,9 +132,13 @@ class Watch:
             self._last_news = time.monotonic()
             self._news.notify_all()
 
+    def our_time(self, machine: str, t: float) -> float:
+        """Return what a machine's clock says as a time on ours."""
+        return t - self._clocks.get(machine, Clock()).offset_s
+
     def all_accounted_for(self) -> bool:
         """Tell whether every message that was sent has been received."""
-        return self._any_sent and not self._missing
+        return self.sent > 0 and not self._missing
 
     def _take_in(self, record: Record) -> None:
         if record.stream == "stderr" and record.text is not None:
@@ -144,12 +150,13 @@ class Watch:
 
     def _account(self, kind: str, number: int) -> None:
         if kind == "sent":
-            self._any_sent = True
+            self.sent += 1
             if number in self._early:
                 self._early.discard(number)
             else:
                 self._missing.add(number)
         elif kind == "received":
+            self.received += 1
             if number in self._missing:
                 self._missing.discard(number)
             else:
@@ -161,11 +168,10 @@ class Watch:
         told = _parsed(text)
         if told.get("event") not in _TRACED or not isinstance(told.get("t"), float):
             return
-        clock = self._clocks.get(record.machine, Clock())
         details = {key: value for key, value in told.items() if key not in _OWN_KEYS}
         self.event(
             Event(
-                t=told["t"] - clock.offset_s,
+                t=self.our_time(record.machine, told["t"]),
                 event=told["event"],
                 machine=record.machine,
                 process=record.process,

@@ -27,7 +27,14 @@ def debian_tools() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sshd_binary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sshd_program(request: pytest.FixtureRequest) -> Path:
+    """The OpenSSH server itself; for root it needs what `sshd_binary` gives it."""
+    found = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    return Path(found or request.getfixturevalue("debian_tools") / "bin/sshd")
+
+
+@pytest.fixture(scope="session")
+def sshd_binary(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An OpenSSH server that runs as this user, with a configuration of your own: `-D -e -f FILE`.
 
     The configuration needs `HostKey`, `AuthorizedKeysFile` (full path), `PidFile none`, `UsePAM no`
@@ -38,13 +45,11 @@ def sshd_binary(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     is locked. The test machine may lack all three, so there the server gets its own view of these
     files, in a mount namespace.
     """
-    found = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    sshd = Path(found or request.getfixturevalue("debian_tools") / "bin/sshd")
     if os.geteuid():
-        return sshd
+        return sshd_program
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         pytest.skip("sshd as root needs a mount namespace, which is forbidden here")
-    return _sshd_for_root(sshd, tmp_path_factory.mktemp("sshd"))
+    return _sshd_for_root(sshd_program, tmp_path_factory.mktemp("sshd"))
 
 
 def _sshd_for_root(sshd: Path, folder: Path) -> Path:

@@ -255,9 +255,7 @@ def _lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_ctrl_c_exits_4(tmp_path: Path) -> None:
-    (tmp_path / "lab").mkdir()
-    for name in ("__init__.py", "__main__.py", "errors.py"):
-        shutil.copy(PROJECT / "lab" / name, tmp_path / "lab")
+    shutil.copytree(PROJECT / "lab", tmp_path / "lab")
     (tmp_path / "fabfile.py").write_text(
         "import signal\nfrom invoke import task\n\n@task\ndef wait(context):\n"
         "    print('ready', flush=True)\n    signal.pause()\n"

@@ -114,11 +114,13 @@ def turns_after(run: Run, late: Handshake | None) -> Verdict:
 
 
 def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
-    """Each program was started once, the sender got ready once; the connection just came."""
+    """No program but the victim's was started twice, the sender was ready once: it just came."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
     started, ready = run.events("start"), run.events("ready", by=run.senders)
-    if len(started) > len({e.machine for e in started}) or len(ready) > len(run.senders):
+    victim = run.fault.machine if run.fault else None
+    lives = [event.machine for event in started if event.machine != victim]
+    if len(lives) > len(set(lives)) or len(ready) > len(run.senders):
         return Verdict.refuted(
             "A program was started a second time, or the sender made itself ready again.",
             events=[*started, *ready],

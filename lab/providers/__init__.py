@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from lab.errors import LabError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
@@ -36,10 +38,29 @@ class Access:
     known_hosts: Path | None = None
 
 
+class Machines:
+    """The machines of a lab that is up: how they are reached, and what can be done to them.
+
+    `faults` are the words of the fault vocabulary that this provider knows for machines.
+    """
+
+    faults: frozenset[str] = frozenset()
+
+    def __init__(self, access: Mapping[str, Access]) -> None:
+        self.access = access
+
+    def do(self, fault: str, machine: str) -> None:
+        """Do a fault or a repair, and return when it is in effect.
+
+        Raises LabError where this provider can't, or it didn't come to it.
+        """
+        raise LabError(f"this provider can't do '{fault}'", where=f"machine {machine}")
+
+
 class Provider(Protocol):
     """What the tasks ask of a provider."""
 
-    def lab(self, *, keep: bool) -> AbstractContextManager[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> AbstractContextManager[Machines]:
         """Give the lab that is up, else one that ends with the block (or stays: `keep`)."""
 
     def up(self) -> None:

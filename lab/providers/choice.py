@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.inventory import Inventory
-from lab.providers import Access, Provider, loopback, namespaces, ssh
+from lab.providers import Machines, Provider, loopback, namespaces, ssh, vagrant
 from lab.providers.embedded import Refused
 
 _MAKERS: Mapping[str, Callable[[Inventory], Provider]] = {
     "namespaces": namespaces.provider,
     "loopback": loopback.provider,
     "ssh": ssh.Hosts,
+    "vagrant": vagrant.Vms,
 }
 
 
@@ -22,6 +23,8 @@ def choose(name: str, inventory: Inventory, say: Callable[[str], None]) -> Provi
     `say` is told in one line what is lost when that isn't the first choice. Raises LabError where
     there is none of that name.
     """
+    if name == "auto" and (vms := vagrant.Vms(inventory)).is_up():
+        return vms
     if name == "auto":
         return _Best(namespaces.provider(inventory), loopback.provider(inventory), say)
     if name not in _MAKERS:
@@ -40,7 +43,7 @@ class _Best:
     say: Callable[[str], None]
 
     @contextlib.contextmanager
-    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
         with contextlib.ExitStack() as stack:
             try:
                 machines = stack.enter_context(self.first.lab(keep=keep))

@@ -8,10 +8,12 @@ open (`fab up`), where anybody of theirs comes and goes and the lab stays until 
 
 import contextlib
 import json
-import os
 import selectors
 import socket
+from collections.abc import Callable
 from typing import Any
+
+Obey = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Control:
@@ -31,8 +33,8 @@ class Control:
         _tell(peer, {"refused": error.strerror or str(error), "errno": error.errno})
         self.forget()
 
-    def serve(self, description: dict[str, Any], guests: dict[str, int]) -> None:
-        """Answer until the end of the lab. `guests` are the machines' processes."""
+    def serve(self, description: dict[str, Any], obey: Obey) -> None:
+        """Answer until the end of the lab; `obey` does what a request asks for."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             if not self._listening:
@@ -51,7 +53,7 @@ class Control:
                     elif not request or json.loads(request)["do"] == "down":
                         return
                     else:
-                        _tell(peer, {"machines": _states(guests)})
+                        _tell(peer, _answer(obey, json.loads(request)))
 
 
 class Client:
@@ -67,9 +69,9 @@ class Client:
         answer: dict[str, Any] = json.loads(line) if line else {}
         return answer
 
-    def ask(self, request: str) -> dict[str, Any]:
-        """Ask for `status` or `down`; return the answer, which for `down` is the lab's end."""
-        _say(self._socket, {"do": request})
+    def ask(self, request: str, machine: str = "") -> dict[str, Any]:
+        """Ask for `status`, `down` or a fault; return the answer, which for `down` is the end."""
+        _say(self._socket, {"do": request, "machine": machine})
         return self.hear()
 
     def close(self) -> None:
@@ -95,18 +97,8 @@ def _tell(peer: socket.socket, message: dict[str, Any]) -> None:
         _say(peer, message)
 
 
-def _states(guests: dict[str, int]) -> dict[str, str]:
-    gone = set()
-    while (ended := _reap()) > 0:
-        gone.add(ended)
-    for name, pid in list(guests.items()):
-        if pid in gone:
-            guests[name] = 0
-    return {name: "running" if pid else "gone" for name, pid in guests.items()}
-
-
-def _reap() -> int:
+def _answer(obey: Obey, request: dict[str, Any]) -> dict[str, Any]:
     try:
-        return os.waitpid(-1, os.WNOHANG)[0]
-    except ChildProcessError:
-        return 0
+        return obey(request)
+    except OSError as error:
+        return {"refused": error.strerror or str(error), "errno": error.errno}

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.inventory import Inventory
-from lab.providers import Access, state
+from lab.providers import Access, Machines, state
 from lab.providers.control import Client
 from lab.providers.starting import start, take_prepared
 
@@ -21,6 +21,23 @@ _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
 class Refused(LabError):
     """This computer's kernel refuses what the provider needs."""
+
+
+class IsolatedMachines(Machines):
+    """Machines in namespaces: their supervisor cuts what is to be cut."""
+
+    faults = frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
+
+    def __init__(self, access: Mapping[str, Access], client: Client) -> None:
+        super().__init__(access)
+        self._client = client
+
+    def do(self, fault: str, machine: str) -> None:
+        answer = self._client.ask(fault, machine)
+        if "refused" in answer:
+            raise LabError(
+                f"the kernel refuses to {fault}: {answer['refused']}", where=f"machine {machine}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +53,7 @@ class Embedded:
     explain: Callable[[str, int], Refused]
 
     @contextlib.contextmanager
-    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
         if keep:
             self.up()
         client = self._find()
@@ -45,14 +62,14 @@ class Embedded:
                 yield machines
             return
         with contextlib.closing(client), state.reserved(self._folder()):
-            yield self._machines(client)
+            yield self._given(client)
 
     def up(self) -> None:
         if (client := self._find()) is not None:
             client.close()
             return
         folder = self._folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.make(folder)
         with _at(folder) as here, socket.socket(socket.AF_UNIX) as listener:
             Path(f"{here}/control").unlink(missing_ok=True)
             listener.bind(f"{here}/control")
@@ -91,13 +108,17 @@ class Embedded:
             return states
 
     @contextlib.contextmanager
-    def _own_lab(self) -> Iterator[Mapping[str, Access]]:
+    def _own_lab(self) -> Iterator[Machines]:
         supervisor = take_prepared()
         try:
             supervisor.begin(self._spec())
-            yield self._machines(supervisor.client)
+            yield self._given(supervisor.client)
         finally:
             supervisor.end()
+
+    def _given(self, client: Client) -> Machines:
+        access = self._machines(client)
+        return IsolatedMachines(access, client) if self.isolated else Machines(access)
 
     def _spec(self) -> dict[str, Any]:
         if len(self.inventory.machines) > _MOST_MACHINES:

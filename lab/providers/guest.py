@@ -26,6 +26,7 @@ from lab.providers.sshserver import Server
 WORK = "/tmp/lab"
 _HOME = "/tmp/home"
 LINK = "eth0"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OWN = ("/tmp", "/run", "/dev")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _GIVEN_UP = (
@@ -141,13 +142,13 @@ def _serve(seat: Seat, home: str) -> NoReturn:
 
 
 def _environment(seat: Seat, home: str) -> dict[str, str]:
-    """Nothing of the user's shell is in it: it is the same for whoever runs the lab."""
+    """Of the user's shell only the places of programs are in it, behind those of every system."""
     return {
         "HOME": home,
         "HOSTNAME": seat.name,
         "LANG": "C.UTF-8",
         "LOGNAME": "root",
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{_PATH}:{os.environ.get('PATH', '')}".rstrip(":"),
         "SHELL": "/bin/sh",
         "USER": "root",
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.inventory import Inventory, Machine
-from lab.providers import Access, state
+from lab.providers import Access, Machines, state
 
 _WORK = ".cache/push-pull-lab"
 
@@ -17,9 +17,9 @@ class Hosts:
     inventory: Inventory
 
     @contextlib.contextmanager
-    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
         with state.reserved(state.folder("ssh", self.inventory)):
-            yield {machine.name: _access(machine) for machine in self.inventory.machines}
+            yield Machines({machine.name: _access(machine) for machine in self.inventory.machines})
 
     def up(self) -> None:
         return

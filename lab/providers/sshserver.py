@@ -122,11 +122,13 @@ class _Command:
         pid, end = self._children.spawn(argv, self._environment, actions)
         for fd in theirs:
             os.close(fd)
+        leaving = asyncio.create_task(self._hang_up(pid, end))
         feed = asyncio.create_task(self._feed(our_in))
         await asyncio.gather(
             self._pump(our_out, self._process.stdout), self._pump(our_err, self._process.stderr)
         )
-        await self._finish(pid, end, feed)
+        await self._finish(end, feed)
+        leaving.cancel()
 
     async def _run_on_terminal(self, argv: list[str], term: str) -> None:
         master, slave = os.openpty()
@@ -140,18 +142,23 @@ class _Command:
         environment = {**self._environment, "TERM": term}
         pid, end = self._children.spawn(argv, environment, actions)
         os.close(slave)
+        leaving = asyncio.create_task(self._hang_up(pid, end))
         feed = asyncio.create_task(self._feed(os.dup(master), resize=master))
         await self._pump(master, self._process.stdout)
-        await self._finish(pid, end, feed)
+        await self._finish(end, feed)
+        leaving.cancel()
 
-    async def _finish(self, pid: int, end: asyncio.Future[int], feed: asyncio.Task[None]) -> None:
-        if self._process.is_closing():
-            # As a closed terminal would: launchers don't need it, a stray `sleep` does.
-            _hang_up(pid, end)
+    async def _finish(self, end: asyncio.Future[int], feed: asyncio.Task[None]) -> None:
         status = os.waitstatus_to_exitcode(await end)
         feed.cancel()
         if not self._process.is_closing():
             self._process.exit(status if status >= 0 else 128 - status)
+
+    async def _hang_up(self, pid: int, end: asyncio.Future[int]) -> None:
+        """Do as a closed terminal when the client goes: else a silent command stays for ever."""
+        await self._process.wait_closed()
+        if not end.done():
+            os.killpg(pid, signal.SIGHUP)
 
     async def _feed(self, fd: int, resize: int | None = None) -> None:
         """Pass the channel's input on to `fd`, and its end too: that is a launcher's signal."""
@@ -193,11 +200,6 @@ class _Command:
             return
         finally:
             transport.close()
-
-
-def _hang_up(pid: int, end: asyncio.Future[int]) -> None:
-    if not end.done():
-        os.killpg(pid, signal.SIGHUP)
 
 
 def _resize(terminal: int, size: tuple[int, int, int, int]) -> None:

@@ -1,5 +1,6 @@
 """Starting a supervisor, for one command ahead of time: it takes as long to import as we do."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -63,5 +64,6 @@ def _spawn(control: socket.socket, log: IO[str] | None) -> "subprocess.Popen[byt
 
 def _tell(process: "subprocess.Popen[bytes]", spec: dict[str, Any]) -> None:
     assert process.stdin is not None
-    process.stdin.write(json.dumps(spec).encode())
-    process.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it is gone, as its silence will tell
+        process.stdin.write(json.dumps(spec).encode())
+        process.stdin.close()

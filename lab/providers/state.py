@@ -18,13 +18,25 @@ def folder(provider: str, inventory: Inventory) -> Path:
     return PROJECT / ".lab" / f"{provider}-{key}"
 
 
+def make(place: Path) -> None:
+    """Make a lab's folder; LabError where the user may not write to the project."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"can't keep this lab's state: {error.strerror}",
+            where=str(place),
+            cure="work in a clone of your own, or with a lab that isn't kept: run-experiment",
+        ) from error
+
+
 @contextlib.contextmanager
 def reserved(place: Path) -> Iterator[None]:
     """Keep a second run out of a lab that is shared: its programs would take our messages.
 
     Raises LabError when there is one. The kernel lets go of it for a run that was killed.
     """
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make(place)
     with (place / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

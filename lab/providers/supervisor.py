@@ -31,14 +31,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import asyncssh
-from pyroute2 import IPRoute
+from pyroute2 import NetlinkError
 
 from lab import launcher
 from lab.providers import guest, kernel
 from lab.providers.blocks import Block
 from lab.providers.control import Control
-
-_BRIDGE = "lab"
+from lab.providers.guests import IsolatedGuests, PlainGuests
 
 
 def main() -> None:
@@ -91,35 +90,22 @@ class Lab:
         try:
             kernel.die_with_parent(signal.SIGKILL)
             kernel.become_subreaper()
-            guests = self._seat_plainly() if self.scratch else self._seat_in_namespaces()
-            control.serve(self._description(), guests)
-            status = 0
+            guests = (
+                PlainGuests(self.seats, self.scratch)
+                if self.scratch
+                else IsolatedGuests(self.seats, self.keep)
+            )
         except OSError as error:
             control.refuse(error)
+        except NetlinkError as error:
+            control.refuse(OSError(error.code, f"make the lab's links: {error}"))
+        else:
+            control.serve(self._description(), guests.obey)
+            status = 0
         finally:
             if self.scratch:
                 launcher.end_descendants()
             os._exit(status)
-
-    def _seat_in_namespaces(self) -> dict[str, int]:
-        guests, lines = {}, []
-        with IPRoute() as netlink:
-            bridge = _make_bridge(netlink)
-            for number, seat in enumerate(self.seats):
-                pid, line = guest.fork_isolated(seat, self.keep)
-                _plug_in(netlink, bridge, f"m{number}", pid)
-                line.sendall(b"!")
-                guests[seat.name] = pid
-                lines.append(line)
-        for line in lines:
-            guest.heard(line)
-            line.close()
-        return guests
-
-    def _seat_plainly(self) -> dict[str, int]:
-        for seat in self.seats:
-            self._folder(seat).mkdir()
-        return {seat.name: guest.fork_plain(seat, self._folder(seat)) for seat in self.seats}
 
     def _description(self) -> dict[str, Any]:
         client_key = self.seats[0].client_key.export_private_key("openssh").decode()
@@ -135,12 +121,8 @@ class Lab:
             "address": seat.address,
             "port": seat.listener.getsockname()[1],
             "host_key": seat.host_key.export_public_key("openssh").decode().strip(),
-            "work": str(self._folder(seat) / "work") if self.scratch else guest.WORK,
+            "work": str(self.scratch / seat.name / "work") if self.scratch else guest.WORK,
         }
-
-    def _folder(self, seat: guest.Seat) -> Path:
-        assert self.scratch is not None
-        return self.scratch / seat.name
 
 
 def _seats(spec: dict[str, Any], block: Block | None) -> list[guest.Seat]:
@@ -181,19 +163,6 @@ def _enter_namespaces() -> None:
     # A program that could make a user namespace would have every capability in it.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
     guest.switch_off_ipv6()
-
-
-def _make_bridge(netlink: IPRoute) -> int:
-    netlink.link("add", ifname=_BRIDGE, kind="bridge")
-    bridge = socket.if_nametoindex(_BRIDGE)
-    netlink.link("set", index=bridge, state="up")
-    return bridge
-
-
-def _plug_in(netlink: IPRoute, bridge: int, name: str, pid: int) -> None:
-    """Put one end of a new link into the bridge, the other into the network of process `pid`."""
-    peer = {"ifname": guest.LINK, "net_ns_pid": pid}
-    netlink.link("add", ifname=name, kind="veth", master=bridge, state="up", peer=peer)
 
 
 if __name__ == "__main__":

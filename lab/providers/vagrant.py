@@ -1,7 +1,7 @@
 """The provider `vagrant`: VMs of the project's Vagrantfile. Vagrant does the work and is asked.
 
 An answer of `vagrant` takes a second or more. So how the machines are reached is asked once and
-kept, until Vagrant's own files tell that it has touched one of them since (see `vagrant_files`).
+kept, until Vagrant's own files tell that it has looked at a machine since (see `vagrant_files`).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.inventory import Inventory, Machine
-from lab.providers import Access, state, tools, vagrant_files, vagrant_power
+from lab.providers import Access, Machines, state, tools, vagrant_files, vagrant_power
 
 _ANSWER_TIMEOUT_S = 120
 _WORK = ".cache/push-pull-lab"
@@ -50,12 +50,12 @@ class Vms:
         return self._is_vagrants() and all(vm is not None and vm.running for vm in found)
 
     @contextlib.contextmanager
-    def lab(self, *, keep: bool) -> Iterator[Mapping[str, Access]]:
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
         self._require_vagrants()
         if keep and not self.is_up():
             self.up()
         with state.reserved(self._folder()):
-            yield self._machines()
+            yield _VmMachines(self._machines(), self)
 
     def up(self) -> None:
         self._require_vagrants()
@@ -88,7 +88,7 @@ class Vms:
     def power_on(self, machine: str) -> None:
         """Switch a machine on; return when it answers SSH, LabError if it doesn't in time."""
         vagrant_power.on(vagrant_files.found(machine))
-        there = self._read()[machine]
+        there = self._read()["machines"][machine]
         _require_own_link(machine, there["host"])
         if not vagrant_power.wait_for_ssh(there["host"], there["port"]):
             raise LabError(
@@ -98,50 +98,45 @@ class Vms:
             )
 
     def _machines(self) -> dict[str, Access]:
-        told = self._kept()
-        if told is None:
-            told = self._asked()
+        told = self._read()
+        if not self._is_fresh(told):
+            told = self._asked(told)
             self._keep(told)
         machines = self.inventory.machines
-        accesses = {machine.name: _access(machine, told[machine.name]) for machine in machines}
+        accesses = {each.name: _access(each, told["machines"][each.name]) for each in machines}
         for name, access in accesses.items():
             _require_own_link(name, access.host)
         return accesses
 
-    def _kept(self) -> dict[str, Any] | None:
-        """Return what Vagrant said, None if it may have changed since."""
-        kept = self._read()
-        for machine in self.inventory.machines:
-            vm, then = vagrant_files.find(machine.name), kept.get(machine.name)
-            if not vm or not then or (vm.id, vm.seen) != (then["id"], then["seen"]):
-                return None
-        return kept
+    def _is_fresh(self, told: Mapping[str, Any]) -> bool:
+        """Return whether what Vagrant said still holds: another `up` can mean another port."""
+        return told["look"] == vagrant_files.last_look() and all(
+            told["machines"].get(machine.name, {}).get("id") == _id(machine.name)
+            for machine in self.inventory.machines
+        )
 
-    def _asked(self) -> dict[str, Any]:
+    def _asked(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Ask Vagrant how each machine is reached; for one made anew, for its host key too."""
         import paramiko
 
         self._require_running()
-        before = self._read()
         config = paramiko.SSHConfig.from_text(_ask("ssh-config"))
         told = {}
         for machine in self.inventory.machines:
             name = machine.name
-            there, then = config.lookup(name), before.get(name, {})
+            there, then = config.lookup(name), before["machines"].get(name, {})
             _require_own_link(name, there["hostname"])
-            same = then.get("id") == vagrant_files.found(name).id
+            same = then.get("id") == _id(name)
             told[name] = {
+                "id": _id(name),
                 "host": there["hostname"],
                 "port": int(there["port"]),
                 "user": there["user"],
                 "key_file": there["identityfile"][0],
                 "host_key": then["host_key"] if same else _host_key(name),
             }
-        # Only now, as Vagrant looks at a machine for each answer.
-        for name, entry in told.items():
-            vm = vagrant_files.found(name)
-            entry |= {"id": vm.id, "seen": vm.seen}
-        return told
+        # The time is taken last, as Vagrant looks at a machine for each answer.
+        return {"machines": told, "look": vagrant_files.last_look()}
 
     def _require_running(self) -> None:
         states = self.status()
@@ -171,16 +166,35 @@ class Vms:
         return state.folder("vagrant", self.inventory)
 
     def _read(self) -> dict[str, Any]:
+        nothing: dict[str, Any] = {"machines": {}, "look": None}
         try:
             kept: dict[str, Any] = json.loads((self._folder() / "machines.json").read_text())
         except FileNotFoundError:
-            return {}
-        return kept
+            return nothing
+        return nothing | kept
 
     def _keep(self, told: dict[str, Any]) -> None:
         new = self._folder() / "machines.json.new"
         new.write_text(json.dumps(told, indent=2))
         new.rename(new.with_suffix(""))
+
+
+class _VmMachines(Machines):
+    """VMs, whose power their hypervisor switches."""
+
+    faults = frozenset({"cut_power", "power_on"})
+
+    def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
+        super().__init__(access)
+        self._vms = vms
+
+    def do(self, fault: str, machine: str) -> None:
+        if fault == "cut_power":
+            self._vms.power_off(machine)
+        elif fault == "power_on":
+            self._vms.power_on(machine)
+        else:
+            super().do(fault, machine)
 
 
 def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
@@ -201,6 +215,10 @@ def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
 
 def _ask(*words: str) -> str:
     return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, cure=_NO_VAGRANT)
+
+
+def _id(machine: str) -> str:
+    return vagrant_files.found(machine).id
 
 
 def _host_key(machine: str) -> str:

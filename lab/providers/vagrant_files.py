@@ -2,7 +2,7 @@
 
 `.vagrant/machines/NAME/HYPERVISOR/id` is there while the machine exists, and another one when it
 was made anew. The machine index in Vagrant's home has, under the `index_uuid` beside it, the state
-that Vagrant last saw, and when it looked.
+that Vagrant last saw; whenever it looks at a machine, it writes that file.
 """
 
 import json
@@ -17,11 +17,10 @@ from lab.providers import state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vm:
-    """A VM; `seen` changes whenever Vagrant looks at its state."""
+    """A VM; `running` is what Vagrant saw when it last looked."""
 
     hypervisor: str
     id: str
-    seen: str
     running: bool
 
 
@@ -34,7 +33,6 @@ def find(machine: str) -> Vm | None:
         return Vm(
             hypervisor=file.parent.name,
             id=_text(file),
-            seen=str(entry.get("updated_at")),
             running=entry.get("state") == "running",
         )
     return None
@@ -48,10 +46,25 @@ def found(machine: str) -> Vm:
     return vm
 
 
-def _index() -> dict[str, Any]:
-    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+def last_look() -> int:
+    """Return when Vagrant last looked at any machine, in nanoseconds; 0 if it never did.
+
+    It keeps no such time for each machine (Vagrant 2.3.4 has a field for it that stays empty).
+    """
     try:
-        index = json.loads(_text(home / "data/machine-index/index"))
+        return _index_file().stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _index_file() -> Path:
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    return home / "data/machine-index/index"
+
+
+def _index() -> dict[str, Any]:
+    try:
+        index = json.loads(_text(_index_file()))
     except ValueError:  # there is none, or it's just being written
         return {}
     machines: dict[str, Any] = index["machines"]

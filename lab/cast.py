@@ -1,0 +1,190 @@
+"""The processes of a run: each started on its machine and waited for until ready, all ended."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import own
+from lab.capture import Capture
+from lab.errors import LabError
+from lab.processes import Process, Program
+from lab.records import Event, Record
+from lab.remote import Remote
+from lab.watch import Watch
+
+PORT = 1234
+READY_TIMEOUT_S = 30
+_GRACE_S = 2.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Cast:
+    """Who plays in a run: machines that are connected, programs, and their processes so far.
+
+    `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
+    program finds in its environment, `folder` the place on each machine where it is deployed, with
+    the user's own `files` beside it.
+    """
+
+    remotes: dict[str, Remote]
+    programs: Mapping[str, Program]
+    files: Mapping[str, Path]
+    folder: str
+    options: Sequence[str]
+    load: Mapping[str, str]
+    capture: Capture
+    watch: Watch
+    processes: list[Process] = field(default_factory=list)
+    _deployed: set[tuple[str, str]] = field(default_factory=set)
+
+    def machines(self, where: str | Sequence[str]) -> list[str]:
+        """Return the names of a machine, of all with a role, or of a list of machines."""
+        if not isinstance(where, str):
+            return list(where)
+        if where in self.remotes:
+            return [where]
+        found = [r.name for r in self.remotes.values() if r.access.role == where]
+        if not found:
+            raise LabError(f"no machine has the role '{where}'", cure="name one in the inventory")
+        return found
+
+    def address(self, machine: str, port: int = PORT) -> str:
+        """Return what to bind or connect to on a machine."""
+        return f"tcp://{self.remotes[machine].access.address}:{port}"
+
+    def start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
+        """Start a program on a machine, with the address of `target`; it isn't ready yet."""
+        if program not in self.programs:
+            known = ", ".join(sorted({found.name for found in self.programs.values()}))
+            raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
+        own.require_runnable(self.programs[program])
+        address = self.address(target)
+        ours = self.programs[program].ours
+        words = _words({"address": address, **flags} if ours else flags)
+        if ours:
+            words += ["--trace", *_words({"set": list(self.options)})]
+        environment = {
+            "PYTHONUNBUFFERED": "1",
+            "LAB_MACHINE": machine,
+            "LAB_ADDRESS": address,
+            "LAB_HOST": self.remotes[target].access.address,
+            "LAB_PORT": str(PORT),
+            **self.load,
+        }
+        return self._begin(self.programs[program], machine, words, environment)
+
+    def start_again(self, process: Process) -> Process:
+        """Start a program that has ended once more, with the flags of the life before."""
+        return self._begin(
+            process.program, process.machine, process.flags, dict(process.environment)
+        )
+
+    def wait_ready(self, started: Sequence[Process], ready: Callable[[str], bool] | None) -> None:
+        """Wait until each is ready, as its trace or a line on stdout says; else LabError."""
+        said: set[tuple[str, str]] = set()
+
+        def look(record: Record) -> None:
+            if ready and record.stream == "stdout" and record.text and ready(record.text):
+                said.add((record.machine, record.process))
+
+        def is_ready(process: Process) -> bool:
+            if ready:
+                return (process.machine, process.name) in said
+            return process.is_ready or not process.program.ours
+
+        self.watch.look_at_each(look)
+        in_time = self.watch.all_within(
+            READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
+        )
+        # One that ended is the cause, another that is late only suffers from it.
+        for process in sorted(started, key=lambda process: not process.ended):
+            if not is_ready(process):
+                raise _not_ready(process, in_time)
+
+    def warm_up(self) -> None:
+        """Make the next start on each machine a quick one, while there is time for it."""
+        for remote in self.remotes.values():
+            with contextlib.suppress(LabError):  # a machine that is off
+                remote.warm_up(self.folder)
+
+    def readmit(self, machine: str) -> None:
+        """Connect to a machine that was off, and deploy again: files go with the power."""
+        self.remotes[machine] = Remote(self.remotes[machine].access)
+        self.remotes[machine].deploy(self.folder, self.files)
+        self._deployed = {place for place in self._deployed if place[0] != machine}
+
+    def stop(self) -> None:
+        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
+        self.end(self.processes)
+
+    def end(self, processes: Iterable[Process]) -> None:
+        """End some of them as `stop` ends all."""
+        running = [process for process in processes if not process.ended]
+        for process in running:
+            process.blame = "harness"
+            if process.paused:  # it would take the signal only when it goes on
+                process.end()
+            else:
+                process.signal(signal.SIGTERM)
+        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
+            for process in running:
+                process.end()
+            self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+
+    def _deploy(self, process: Process) -> None:
+        """Put one of the lab's programs on a machine when it's first needed: there are many."""
+        place = (process.machine, process.program.name)
+        if process.program.ours and place not in self._deployed:
+            path = process.program.path
+            process.remote.put(self.folder, {path.name: path})
+            self._deployed.add(place)
+
+    def _begin(
+        self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
+    ) -> Process:
+        lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)
+        name = program.name if lives == 0 else f"{program.name}.{lives + 1}"
+        remote = self.remotes[machine]
+        process = Process(name, program, remote, self.watch, flags, environment)
+        self._deploy(process)
+        self.processes.append(process)
+        self.watch.event(
+            Event(
+                t=time.time(),
+                event="start",
+                machine=machine,
+                process=name,
+                details={"program": program.name, "role": remote.access.role},
+            )
+        )
+        process.start(self.capture, self.folder)
+        return process
+
+
+def _words(flags: Mapping[str, Any]) -> list[str]:
+    """Return flags as words of a command: of a list each value with the name, of True the name."""
+    return [
+        word
+        for name, value in flags.items()
+        for one in (value if isinstance(value, list | tuple) else [value])
+        for word in ([f"--{name}"] if one is True else [f"--{name}", str(one)])
+    ]
+
+
+def _not_ready(process: Process, in_time: bool) -> LabError:
+    if process.ended:
+        what = f"{process.name} ended before it was ready, with exit status {process.status}"
+    elif in_time:
+        what = f"{process.name} was not ready when another ended"
+    else:
+        what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
+    return LabError(
+        what,
+        where=f"machine {process.machine}",
+        cure=f"run it by hand: fab ssh --machine {process.machine}",
+        output=process.tail(),
+    )

@@ -1,0 +1,31 @@
+"""A worker comes back, after each way of leaving: how long until it gets a message again?"""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import messages, silence
+from lab.experiments.ways import RETURNS, come_back
+from lab.scenario import Lab
+
+
+@experiment(
+    source="article, 'What if he comes back?'",
+    reads=messages.read,
+    count=60,
+    interval=0.1,
+    faults={name: way.needs for name, way in RETURNS.items()},
+    variants=tuple(RETURNS),
+)
+def coming_back(lab: Lab) -> None:
+    come_back(lab, RETURNS[lab.variant])
+
+
+@claim(
+    "It gets messages again within two turns, or after TCP's next retransmission; but never where"
+    " only the pusher was told that the connection is over, unless the puller sends heartbeats.",
+    source="zmq_setsockopt(3), ZMQ_RECONNECT_IVL, ZMQ_HEARTBEAT_IVL; RFC 6298, section 5",
+)
+def is_served_soon(run: Run) -> Verdict:
+    within_s = RETURNS[run.variant].within_s
+    if within_s is None:
+        return silence.is_never_served(run)
+    return silence.is_served_within(run, within_s)

@@ -1,0 +1,31 @@
+"""One puller's machine loses its power midway: does the pusher notice, and what is lost?"""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import messages, silence
+from lab.scenario import Lab
+
+
+@experiment(
+    source="article, 'ZeroMQ does a lot of the heavy lifting'; libzmq issue 3392",
+    reads=messages.read,
+    count=60,
+    interval=0.2,
+    faults=("cut_power",),
+)
+def power_cut(lab: Lab) -> None:
+    pullers = lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
+    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    lab.cut_power(victim)
+    pusher.wait()
+
+
+@claim("The pusher does not notice: no end of a connection is reported, and every send succeeds.")
+def pusher_notices_nothing(run: Run) -> Verdict:
+    return silence.is_not_noticed(run)
+
+
+@claim("The dead machine keeps its turn: each message of its turn is lost, all others come.")
+def its_turns_are_lost(run: Run) -> Verdict:
+    return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))

@@ -1,0 +1,39 @@
+"""The same power cut, with heartbeats on the pusher's socket: what do they save?"""
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import leaving, messages, silence
+from lab.scenario import Lab
+
+_INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
+
+
+@experiment(
+    source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL and ZMQ_HEARTBEAT_TIMEOUT",
+    reads=messages.read,
+    count=60,
+    interval=0.2,
+    faults=("cut_power",),
+)
+def power_cut_heartbeat(lab: Lab) -> None:
+    pullers = lab.start("pull", on="puller", to="pusher")
+    heartbeat = [f"HEARTBEAT_IVL={_INTERVAL_MS}", f"HEARTBEAT_TIMEOUT={_TIMEOUT_MS}"]
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval, set=heartbeat)
+    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    lab.cut_power(victim)
+    pusher.wait()
+
+
+@claim("The pusher notices within the two times together, and not before the time-out.")
+def pusher_notices_in_time(run: Run) -> Verdict:
+    return silence.is_noticed_within(run, _TIMEOUT_MS / 1000, (_INTERVAL_MS + _TIMEOUT_MS) / 1000)
+
+
+@claim("What was dealt to the dead machine until then is lost: nobody sends it to another.")
+def its_turns_are_lost_until_then(run: Run) -> Verdict:
+    return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))
+
+
+@claim("From then on the others get every message.")
+def others_get_the_rest(run: Run) -> Verdict:
+    return leaving.survivors_get_all(run, leaving.after_the_fault(run))

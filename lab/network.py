@@ -1,0 +1,136 @@
+"""Faults of the lab network between machines: what is done on a machine, by nft and tc.
+
+Rules name lab addresses alone, so a control connection, which comes from elsewhere, is never cut.
+"""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.errors import LabError
+from lab.remote import Remote
+
+_numbers = itertools.count(1)
+
+# Prints a port, then `came` or `silence`; and sends a datagram to each of a list of places.
+_LISTEN = """
+import socket, sys
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind((sys.argv[1], 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.readline()
+listener.settimeout(0.3)
+try:
+    listener.recv(16)
+    print("came", flush=True)
+except OSError:
+    print("silence", flush=True)
+"""
+_SEND = """
+import socket, sys
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try:
+    for _ in range(3):
+        sender.sendto(b"probe", (sys.argv[1], int(sys.argv[2])))
+except OSError:
+    pass  # refused at once, which is no arrival either
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What changes a machine's network and what undoes it: commands, the first one's input."""
+
+    do: Sequence[Sequence[str]]
+    undo: Sequence[Sequence[str]]
+    input: str = ""
+
+    def order(self) -> bytes:
+        """Return it as the line that `guard` reads."""
+        return json.dumps({"do": self.do, "undo": self.undo, "input": self.input}).encode() + b"\n"
+
+
+def separation(others: Sequence[str], *, incoming: bool, reject: bool) -> Change:
+    """Return the change that keeps a machine from the addresses `others`.
+
+    What it sends to them is lost, and with `incoming` what they send to it too. With `reject` TCP
+    is answered by RST and the rest by ICMP, where otherwise there is silence.
+    """
+    table = f"lab_{next(_numbers)}"
+    addresses = "{ " + ", ".join(others) + " }"
+    verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
+    chains = [("output", f"ip daddr {addresses}")]
+    # The answers to what comes in go out through the same rules.
+    passed = ["tcp flags rst accept", "meta l4proto icmp accept"] if reject else []
+    chains += [("input", f"ip saddr {addresses}")] if incoming else []
+    rules = [f"table inet {table} {{"]
+    for hook, match in chains:
+        rules.append(f"chain {hook} {{ type filter hook {hook} priority 0; policy accept;")
+        rules += [
+            f"{match} {verdict}" for verdict in [*(passed if hook == "output" else []), *verdicts]
+        ]
+        rules.append("}")
+    text = "\n".join([*rules, "}"]) + "\n"
+    undo = [["nft", "delete", "table", "inet", table]]
+    return Change(do=[["nft", "-f", "-"]], undo=undo, input=text)
+
+
+def slowness(link: str, *, delay_ms: float, jitter_ms: float, loss_percent: float) -> Change:
+    """Return the change by which what leaves by `link` is late, or lost at random."""
+    how = ["delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss_percent}%"]
+    return _queue(link, ["netem", *how])
+
+
+def rate(link: str, *, kbit: int) -> Change:
+    """Return the change by which at most `kbit` kilobits a second leave by `link`."""
+    return _queue(link, ["tbf", "rate", f"{kbit}kbit", "burst", "16kb", "latency", "400ms"])
+
+
+def link_of(remote: Remote) -> str:
+    """Return the name of the link that has a machine's lab address."""
+    answer = remote.run(["ip", "-o", "addr", "show", "to", remote.access.address]).decode().split()
+    if len(answer) < 2:
+        raise LabError(
+            f"no link with the address {remote.access.address}, or no `ip` to ask for it",
+            where=f"machine {remote.name}",
+            cure="install iproute2 there; `fab check` tells more",
+        )
+    return answer[1]
+
+
+def _queue(link: str, discipline: list[str]) -> Change:
+    place = ["dev", link, "root"]
+    return Change(
+        do=[["tc", "qdisc", "add", *place, *discipline]], undo=[["tc", "qdisc", "del", *place]]
+    )
+
+
+# What shows on a machine that a fault can be done there: the same tool and kernel part, harmless.
+TRIALS = {
+    "partition": Change(
+        do=[["nft", "-f", "-"]],
+        undo=[["nft", "delete", "table", "inet", "lab_trial"]],
+        input="table inet lab_trial { chain output { type filter hook output priority 0; }; }\n",
+    ),
+    "slow": _queue("lo", ["netem", "delay", "0ms"]),
+    "rate": _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
+}
+
+
+def reaches(sender: Remote, receiver: Remote) -> bool:
+    """Tell whether a datagram gets from one machine to another on the lab network."""
+    channel = receiver.talk([receiver.access.python, "-ISc", _LISTEN, receiver.access.address])
+    answers = channel.makefile("r")
+    port = answers.readline().strip()
+    if not port:
+        raise LabError(
+            f"no address {receiver.access.address} on it to try the lab network with",
+            where=f"machine {receiver.name}",
+            cure="`fab check` tells more",
+        )
+    sender.run([sender.access.python, "-ISc", _SEND, receiver.access.address, port])
+    channel.sendall(b"\n")
+    came: bool = answers.readline().strip() == "came"
+    channel.close()
+    return came

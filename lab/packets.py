@@ -1,0 +1,45 @@
+"""Reading what `sniffer` wrote: the TCP packets of a machine's lab link."""
+
+import ipaddress
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FIN, SYN, RST = 0x01, 0x02, 0x04
+
+_FILE_HEAD, _PACKET_HEAD, _ETHERNET_HEAD = 24, 16, 14  # bytes
+_IPV4, _TCP = 0x0800, 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """One TCP packet: when it passed, in UNIX seconds on its machine's clock, and its flags."""
+
+    t: float
+    source: str
+    target: str
+    flags: int
+
+
+def read(path: Path) -> Iterator[Packet]:
+    """Give the TCP packets of a pcap file; one that was cut off at the end is left out."""
+    content = path.read_bytes()
+    at = _FILE_HEAD
+    while at + _PACKET_HEAD <= len(content):
+        seconds, micros, kept, _ = struct.unpack_from("=IIII", content, at)
+        frame = content[at + _PACKET_HEAD : at + _PACKET_HEAD + kept]
+        at += _PACKET_HEAD + kept
+        if (packet := _tcp(frame, seconds + micros / 1e6)) is not None:
+            yield packet
+
+
+def _tcp(frame: bytes, t: float) -> Packet | None:
+    network = frame[_ETHERNET_HEAD:]
+    if len(network) < 20 or int.from_bytes(frame[12:14], "big") != _IPV4 or network[9] != _TCP:
+        return None
+    transport = network[(network[0] & 15) * 4 :]
+    if len(transport) < 14:
+        return None
+    source, target = (str(ipaddress.IPv4Address(network[i : i + 4])) for i in (12, 16))
+    return Packet(t=t, source=source, target=target, flags=transport[13])

@@ -1,0 +1,3 @@
+"""Not even Python."""
+
+def broken(:

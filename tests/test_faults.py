@@ -1,0 +1,197 @@
+"""Faults on the embedded lab: what they do is seen from outside, and nothing of them stays."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import PROJECT, fab
+
+from lab.errors import LabError
+from lab.inventory import load
+from lab.network import reaches, separation
+from lab.providers import Machines
+from lab.providers.namespaces import provider
+from lab.remote import Remote
+from lab.runner import connected
+
+_FOLDER = "trial"
+
+# Prints the flags of each TCP packet from an address, until standard input ends.
+_SNIFF = """
+import select, socket, sys
+source = socket.inet_aton(sys.argv[1])
+sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.ntohs(0x0800))
+print("ready", flush=True)
+while True:
+    readable = select.select([sniffer, sys.stdin], [], [])[0]
+    if sniffer in readable:
+        packet = sniffer.recv(65536)
+        if packet[9] == 6 and packet[12:16] == source:
+            print(packet[(packet[0] & 15) * 4 + 13], flush=True)
+    elif sys.stdin in readable:
+        break
+"""
+_FIN, _RST = 1, 4
+
+# A server that holds one connection, and a client that opens one; both end with their input.
+_HOLD = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 4000))
+print("ready", flush=True)
+held = server.accept()
+print("held", flush=True)
+sys.stdin.read()
+"""
+_OPEN = """
+import socket, sys
+opened = socket.create_connection((sys.argv[1], 4000), timeout=5)
+print("opened", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def lab() -> Iterator[tuple[Machines, dict[str, Remote]]]:
+    inventory = load(PROJECT / "inventory.yaml")
+    with provider(inventory).lab(keep=False) as machines, connected(machines) as remotes:
+        for remote in remotes.values():
+            remote.deploy(_FOLDER, {})
+        yield machines, remotes
+
+
+def test_a_power_cut_says_no_goodbye_and_a_shut_down_does(
+    lab: tuple[Machines, dict[str, Remote]],
+) -> None:
+    machines, remotes = lab
+    assert not _flags_at_the_end(machines, remotes, "cut_power") & (_FIN | _RST)
+    machines.do("power_on", "pull-1")
+    remotes["pull-1"] = Remote(machines.access["pull-1"])
+    assert _flags_at_the_end(machines, remotes, "shut_down") & (_FIN | _RST)
+
+
+def _flags_at_the_end(machines: Machines, remotes: dict[str, Remote], fault: str) -> int:
+    """Return all flags that pull-1 sends to push when the fault ends a connection between them."""
+    push, pull = remotes["push"], remotes["pull-1"]
+    server = _talk(push, _HOLD, push.access.address)
+    assert next(server.lines) == "ready"
+    client = _talk(pull, _OPEN, push.access.address)
+    assert next(client.lines) == "opened"
+    assert next(server.lines) == "held"
+    sniffer = _talk(push, _SNIFF, pull.access.address)
+    assert next(sniffer.lines) == "ready"
+    machines.do(fault, "pull-1")
+    sniffer.channel.shutdown_write()
+    flags = 0
+    for line in sniffer.lines:
+        flags |= int(line)
+    server.channel.close()
+    return flags
+
+
+class _Talk:
+    def __init__(self, remote: Remote, script: str, *arguments: str) -> None:
+        self.channel = remote.talk([remote.access.python, "-ISc", script, *arguments])
+        self.lines = (line.strip() for line in self.channel.makefile("r"))
+
+
+def _talk(remote: Remote, script: str, *arguments: str) -> _Talk:
+    return _Talk(remote, script, *arguments)
+
+
+def test_a_cut_cable_stops_the_lab_network_and_not_the_control(
+    lab: tuple[Machines, dict[str, Remote]],
+) -> None:
+    machines, remotes = lab
+    push, pull = remotes["push"], remotes["pull-1"]
+    assert reaches(push, pull)
+    machines.do("cut_cable", "pull-1")
+    assert not reaches(push, pull)
+    assert pull.run(["hostname"]) == b"pull-1\n"
+    machines.do("mend_cable", "pull-1")
+    assert reaches(push, pull)
+    assert reaches(pull, push)
+
+
+@pytest.mark.parametrize("reject", [False, True])
+def test_a_partition_stops_both_ways_and_leaves_no_rule(
+    lab: tuple[Machines, dict[str, Remote]], reject: bool
+) -> None:
+    _, remotes = lab
+    push, pull = remotes["push"], remotes["pull-1"]
+    before = pull.run(["nft", "list", "ruleset"])
+    change = separation([push.access.address], incoming=True, reject=reject)
+    hold = pull.hold(_FOLDER, change.order())
+    assert not reaches(push, pull)
+    assert not reaches(pull, push)
+    assert reaches(push, remotes["pull-2"])
+    hold.release()
+    assert reaches(push, pull)
+    assert pull.run(["nft", "list", "ruleset"]) == before
+
+
+def test_one_way_stops_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:
+    _, remotes = lab
+    push, pull = remotes["push"], remotes["pull-1"]
+    change = separation([pull.access.address], incoming=False, reject=False)
+    hold = push.hold(_FOLDER, change.order())
+    assert not reaches(push, pull)
+    assert reaches(pull, push)
+    hold.release()
+
+
+def test_a_guard_heals_when_the_connection_is_gone(
+    lab: tuple[Machines, dict[str, Remote]],
+) -> None:
+    _, remotes = lab
+    push, pull = remotes["push"], remotes["pull-1"]
+    change = separation([push.access.address], incoming=True, reject=False)
+    other = Remote(pull.access)
+    other.hold(_FOLDER, change.order())
+    assert not reaches(push, pull)
+    watcher = _talk(pull, _UNTIL_NO_TABLE)
+    other.close()
+    assert next(watcher.lines) == "healed"
+    assert reaches(push, pull)
+
+
+# No event tells the end of another's change; the machine looks, at most ten seconds long.
+_UNTIL_NO_TABLE = """
+import select, subprocess
+for _ in range(500):
+    if not subprocess.run(["nft", "list", "tables"], stdout=subprocess.PIPE).stdout.strip():
+        print("healed", flush=True)
+        break
+    select.select([], [], [], 0.02)
+"""
+
+
+def test_a_fault_that_a_provider_cannot_do_is_refused_before_the_run(tmp_path: Path) -> None:
+    done = fab("run-experiment", "--experiment", "power_cut", "--provider", "loopback",
+               "--runs", tmp_path / "runs")  # fmt: skip
+    assert done.returncode == 2
+    assert "cut_power" in done.stderr
+    assert "loopback" in done.stderr
+    assert not list((tmp_path / "runs").glob("*/records.jsonl"))
+
+
+def test_an_unknown_variant_is_a_mistake(tmp_path: Path) -> None:
+    done = fab("run-experiment", "--experiment", "ways_to_leave:nap", "--runs", tmp_path)
+    assert done.returncode == 2
+    assert "has no variant 'nap'" in done.stderr
+
+
+def test_a_provider_says_what_it_cannot_do() -> None:
+    with pytest.raises(LabError, match="can't do 'cut_power'"):
+        Machines({}).do("cut_power", "pull-1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variant", ["terminate", "kill", "pause", "cut_power", "reject", "pause_resume"]
+)
+def test_a_way_to_leave_is_as_told(variant: str, tmp_path: Path) -> None:
+    done = fab("run-experiment", "--experiment", f"ways_to_leave:{variant}", "--runs", tmp_path)
+    assert done.returncode == 0, done.stdout
+    verdicts = json.loads((tmp_path / "latest" / "verdicts.json").read_text())
+    assert {verdict["verdict"] for verdict in verdicts} == {"holds"}

@@ -1,0 +1,303 @@
+"""The provider `ssh`: the same experiments through real OpenSSH servers, and what may go wrong."""
+
+import contextlib
+import re
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import PROJECT, fab, only_run, read_until, started, verdicts
+from hosts import Hosts, hosts
+
+from lab import runs
+from lab.errors import ExitCode
+from lab.inventory import load
+from lab.providers import state
+
+ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
+
+
+@pytest.fixture(scope="module")
+def lab(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """The article's three machines as hosts."""
+    with hosts(tmp_path_factory.mktemp("hosts"), sshd_program, ARTICLE) as up:
+        yield up
+
+
+@pytest.fixture(autouse=True)
+def state_goes(lab: Hosts, tmp_path: Path) -> Iterator[None]:
+    """Takes away what the provider keeps in the project for an inventory of a test."""
+    yield
+    for folder in (lab.folder, tmp_path, tmp_path / "hosts"):
+        if (folder / "inventory.yaml").exists():
+            inventory = load(folder / "inventory.yaml")
+            shutil.rmtree(state.folder("ssh", inventory), ignore_errors=True)
+
+
+@pytest.fixture
+def known(lab: Hosts) -> Iterator[Hosts]:
+    """The same, for a test that changes what is known of them."""
+    yield lab
+    lab.forget_all()
+    for name in lab.addresses:
+        lab.know(name)
+
+
+def run(inventory: Path, tmp_path: Path, *more: object) -> list[dict]:
+    """Run an experiment through SSH; every verdict must be the expected one."""
+    flags = ("--provider", "ssh", "--inventory", inventory, "--runs", tmp_path)
+    done = fab("run-experiment", *flags, "--interval", 0.05, *more)
+    assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
+    return verdicts(only_run(tmp_path))
+
+
+def refused(inventory: Path, tmp_path: Path) -> str:
+    """Return the message of a run that can't begin."""
+    flags = ("--provider", "ssh", "--inventory", inventory, "--runs", tmp_path)
+    done = fab("run-experiment", "--experiment", "round_robin", *flags, "--interval", 0.05)
+    assert done.returncode == ExitCode.MISTAKE, done.stdout + done.stderr
+    assert "\nTraceback" not in done.stderr  # a program's is indented
+    return done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_the_articles_verdicts_are_the_same_on_every_provider(lab: Hosts, tmp_path: Path) -> None:
+    embedded = shutil.copy(PROJECT / "inventory.yaml", tmp_path)
+    seen = []
+    for provider in ("ssh", "namespaces", "loopback"):
+        inventory = lab.inventory() if provider == "ssh" else embedded
+        flags = ("--provider", provider, "--inventory", inventory, "--runs", tmp_path / provider)
+        # Forty messages: one that returns after the eighth has more than a second to be there.
+        done = fab("run-experiment", *flags, "--interval", 0.05, "--count", 40)
+        assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
+        seen.append([certain(verdicts(run)) for run in runs.last_call(tmp_path / provider)])
+    assert len(seen[0]) == 4
+    assert seen[0] == seen[1] == seen[2]
+
+
+def certain(found: list[dict]) -> dict[str, str]:
+    """Return what each claim came to, but for those that depend on chance."""
+    return {v["id"]: v["verdict"] for v in found if not v["by_chance"]}
+
+
+def test_nothing_is_left_on_the_hosts(lab: Hosts, tmp_path: Path) -> None:
+    run(lab.inventory(), tmp_path, "--experiment", "kill_worker")
+    assert lab.quiet_within(5)
+    assert lab.left_by(only_run(tmp_path).name) == []
+
+
+def test_check_finds_nothing_wrong(lab: Hosts) -> None:
+    done = fab("check", "--provider", "ssh", "--inventory", lab.inventory())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "reaches 2 others on the lab network" in done.stdout
+
+
+def test_check_names_a_host_without_its_address(lab: Hosts, tmp_path: Path) -> None:
+    text = lab.inventory().read_text().replace("192.168.0.163", "192.168.0.99")
+    wrong = _beside(lab, tmp_path, text)
+    done = fab("check", "--provider", "ssh", "--inventory", wrong)
+    assert done.returncode == ExitCode.MISTAKE
+    assert "pull-2       has no address 192.168.0.99" in done.stdout
+
+
+def test_other_addresses_and_a_fourth_machine_by_inventory_alone(
+    sshd_program: Path, tmp_path: Path
+) -> None:
+    names = ("push", "pull-1", "pull-2", "pull-3")
+    addresses = {name: f"10.77.0.{n}" for n, name in enumerate(names, 1)}
+    folder = tmp_path / "hosts"
+    with hosts(folder, sshd_program, addresses) as four:
+        inventory = four.inventory(network="10.77.0.0/24")
+        run(inventory, tmp_path / "runs", "--experiment", "round_robin")
+    stored = runs.load(only_run(tmp_path / "runs"))
+    assert {r.machine for r in stored.records if r.process == "pull" and r.stream == "stdout"} == {
+        "pull-1",
+        "pull-2",
+        "pull-3",
+    }
+    assert {m["address"] for m in stored.description["inventory"].values()} == set(
+        addresses.values()
+    )
+
+
+def test_a_changed_host_key_is_refused(known: Hosts, tmp_path: Path) -> None:
+    known.forget_all()
+    for name in known.addresses:
+        known.know(name, key_of="push")
+    said = refused(known.inventory(), tmp_path)
+    assert "machine pull-1: can't reach it: the host key of 127.0.0.1:" in said
+    assert "has changed" in said
+    assert list(tmp_path.glob("*Z-*")) == []
+
+
+def test_an_unknown_host_key_is_refused(known: Hosts, tmp_path: Path) -> None:
+    known.forget_all()
+    said = refused(known.inventory(), tmp_path)
+    assert "machine push: can't reach it" in said
+    assert "isn't known" in said
+
+
+def test_a_host_that_lets_nobody_in(lab: Hosts, tmp_path: Path) -> None:
+    stranger = lab.folder / "push/host_key"
+    text = lab.inventory().read_text().replace("key: client", f"key: {stranger}")
+    said = refused(_beside(lab, tmp_path, text), tmp_path)
+    assert "machine push: can't reach it" in said
+    assert "lets nobody in as" in said
+
+
+def test_a_key_file_that_is_missing(lab: Hosts, tmp_path: Path) -> None:
+    text = lab.inventory().read_text().replace("key: client", "key: none")
+    assert str(tmp_path / "none") in refused(_beside(lab, tmp_path, text), tmp_path)
+
+
+def test_a_host_where_nobody_answers(lab: Hosts, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    said = refused(lab.inventory(pull_2=port), tmp_path)
+    assert f"machine pull-2: can't reach it: nobody answers SSH at 127.0.0.1:{port}" in said
+
+
+def test_a_host_that_hangs_up_at_once(lab: Hosts, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        threading.Thread(target=_hang_up, args=[deaf], daemon=True).start()
+        said = refused(lab.inventory(pull_2=deaf.getsockname()[1]), tmp_path)
+    assert "machine pull-2: can't reach it" in said
+
+
+def test_two_runs_at_once_on_the_same_hosts(lab: Hosts, tmp_path: Path) -> None:
+    inventory = lab.inventory()
+    flags = ("--provider", "ssh", "--inventory", inventory, "--interval", 5)
+    with started("run-experiment", "--experiment", "round_robin", *flags, "--runs", tmp_path) as it:
+        read_until(it, "push")
+        assert "another run is using this lab" in refused(inventory, tmp_path / "second")
+
+
+def test_a_host_that_is_lost_midway(lab: Hosts, known: Hosts, tmp_path: Path) -> None:
+    with _wire(lab.ports["pull-2"]) as wire:
+        known.know("pull-2", port=wire.port)
+        flags = ("--provider", "ssh", "--inventory", lab.inventory(pull_2=wire.port))
+        what = ("run-experiment", "--experiment", "round_robin", "--interval", 0.1)
+        with started(*what, *flags, "--runs", tmp_path) as it:
+            read_until(it, "push   | 3")
+            wire.cut()
+            said = it.communicate()[0]
+    assert it.returncode == ExitCode.MISTAKE, said
+    assert "machine pull-2" in said
+    stored = runs.load(only_run(tmp_path))
+    assert stored.state == "interrupted"
+    assert stored.records
+    assert lab.quiet_within(5)
+    assert lab.left_by(stored.path.name) == [
+        lab.folder / "pull-2/home/.cache/push-pull-lab" / stored.path.name
+    ]
+
+
+@pytest.mark.slow
+def test_hosts_that_can_not_be_reached_any_more(lab: Hosts, known: Hosts, tmp_path: Path) -> None:
+    """No packet comes through any more, not even one that says so: programs end by themselves."""
+    lease = tmp_path / "lab"
+    shutil.copytree(PROJECT / "lab", lease)
+    launcher = (lease / "launcher.py").read_text()
+    launcher = launcher.replace("LEASE_S = 30", "LEASE_S = 3").replace(
+        "PULSE_S = 10", "PULSE_S = 1"
+    )
+    (lease / "launcher.py").write_text(launcher)
+    shutil.copy(PROJECT / "fabfile.py", tmp_path)
+    with contextlib.ExitStack() as stack:
+        wires = {name: stack.enter_context(_wire(port)) for name, port in lab.ports.items()}
+        for name, wire in wires.items():
+            known.know(name, port=wire.port)
+        ports = {name.replace("-", "_"): wire.port for name, wire in wires.items()}
+        flags = ("--provider", "ssh", "--inventory", lab.inventory(**ports), "--runs", tmp_path)
+        what = ("run-experiment", "--experiment", "round_robin", "--interval", 10)
+        environment = {"PYTHONPATH": str(tmp_path)}
+        fab = stack.enter_context(started(*what, *flags, environment=environment))
+        read_until(fab, "push   | 0")
+        assert not lab.quiet_within(5)  # longer than a lease, which pulses renew
+        for wire in wires.values():
+            wire.freeze()
+        fab.kill()
+        assert lab.quiet_within(30)
+
+
+def test_a_host_whose_python_lacks_pyzmq(lab: Hosts, tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    text = lab.inventory().read_text().replace(f"python: {sys.executable}", f"python: {bare}")
+    said = refused(_beside(lab, tmp_path, text), tmp_path)
+    assert re.search(r"machine pull-\d: pull ended before it was ready, with exit status 1", said)
+    assert "  | ModuleNotFoundError: No module named 'zmq'" in said
+
+
+def test_a_host_without_the_python_that_was_named(lab: Hosts, tmp_path: Path) -> None:
+    text = lab.inventory().read_text().replace(f"python: {sys.executable}", "python: /no/python")
+    said = refused(_beside(lab, tmp_path, text), tmp_path)
+    assert re.search(r"machine pull-\d: pull.py could not be started", said)
+    assert "  | sh: 1: exec: /no/python: not found" in said
+
+
+def _beside(lab: Hosts, folder: Path, text: str) -> Path:
+    """Write an inventory with another text, and the files that it names beside it."""
+    for name in ("client", "known_hosts"):
+        (folder / name).symlink_to(lab.folder / name)
+    (folder / "inventory.yaml").write_text(text)
+    return folder / "inventory.yaml"
+
+
+def _hang_up(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            server.accept()[0].close()
+
+
+class _Wire:
+    """A way to a port that can be cut."""
+
+    def __init__(self, server: socket.socket, target: int) -> None:
+        self.port = server.getsockname()[1]
+        self._server = server
+        self._target = target
+        self._ends: list[socket.socket] = []
+        self._frozen = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def freeze(self) -> None:
+        """Let nothing through any more, and tell nobody."""
+        self._frozen.set()
+
+    def cut(self) -> None:
+        """End all connections."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near = self._server.accept()[0]
+                far = socket.create_connection(("127.0.0.1", self._target))
+                self._ends += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not self._frozen.is_set():
+                    target.sendall(data)
+            if not self._frozen.is_set():
+                target.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def _wire(target: int) -> Iterator[_Wire]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = _Wire(server, target)
+        yield wire
+        wire.cut()

@@ -1,0 +1,206 @@
+"""The Vagrantfile, evaluated with a stand-in for Vagrant: its machines are the inventory's."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vm import needs
+
+from lab import inventory
+
+VAGRANTFILE = needs.PROJECT / "Vagrantfile"
+Evaluate = Callable[..., dict[str, Any]]
+
+COUNTED = """
+network: 10.20.0.0/16
+machines:
+  boss: {role: pusher, address: 10.20.3.4}
+  crew: {role: puller, address: 10.20.0.250, count: 10}
+  lone: {role: puller, address: 10.20.9.9, count: 1}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the Vagrantfile, the inventory and what the Vagrantfile hands over."""
+    for name in ("Vagrantfile", "inventory.yaml", "requirements.lock"):
+        shutil.copy(needs.PROJECT / name, tmp_path)
+    shutil.copytree(
+        needs.PROJECT / "provision", tmp_path / "provision", ignore=shutil.ignore_patterns("wheels")
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def evaluate(folder: Path) -> Evaluate:
+    """Evaluates the folder's Vagrantfile and returns what it sets under `config.vm`."""
+    needs.need("ruby")
+
+    def run(text: str = "", *, kvm: bool = True) -> dict[str, Any]:
+        if text:
+            (folder / "inventory.yaml").write_text(text)
+        command = ["ruby", needs.HERE / "stand_in.rb", folder / "Vagrantfile", "kvm" if kvm else ""]
+        # An ASCII locale must do: the inventory may hold other letters in its comments.
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        vm: dict[str, Any] = json.loads(done.stdout)["vm"]
+        return vm
+
+    return run
+
+
+def addresses(vm: dict[str, Any]) -> dict[str, str]:
+    return {name: network(vm, name)["ip"] for name in vm["define"]}
+
+
+def network(vm: dict[str, Any], name: str) -> dict[str, Any]:
+    [(kind, options)] = vm["define"][name]["vm"]["network"]
+    assert kind == "private_network"
+    settings: dict[str, Any] = options
+    return settings
+
+
+def test_reads_at_a_glance_and_says_first_why_the_network_is_internal() -> None:
+    text = VAGRANTFILE.read_text()
+    assert len(text.splitlines()) < 60
+    assert "internal" in text[: text.index("require")]
+    assert not re.search(r"^\s*for\b", text, re.MULTILINE)
+
+
+def test_addresses_and_names_are_the_inventorys(evaluate: Evaluate, folder: Path) -> None:
+    vm = evaluate()
+    assert addresses(vm) == {
+        "push": "192.168.0.161",
+        "pull-1": "192.168.0.162",
+        "pull-2": "192.168.0.163",
+    }
+    for name, machine in vm["define"].items():
+        assert machine["vm"]["hostname"] == name
+        assert network(vm, name)["netmask"] == "255.255.255.0"
+
+
+@pytest.mark.parametrize("text", ["", COUNTED, "# Größe: ü\n" + COUNTED])
+def test_expands_the_inventory_as_the_lab_does(evaluate: Evaluate, folder: Path, text: str) -> None:
+    vm = evaluate(text)
+    machines = inventory.load(folder / "inventory.yaml").machines
+    assert addresses(vm) == {machine.name: machine.address for machine in machines}
+
+
+def test_the_mask_is_that_of_the_network(evaluate: Evaluate) -> None:
+    assert network(evaluate(COUNTED), "crew-7")["netmask"] == "255.255.0.0"
+
+
+def test_other_addresses_and_a_fourth_machine_need_the_inventory_alone(
+    evaluate: Evaluate, folder: Path
+) -> None:
+    text = (folder / "inventory.yaml").read_text()
+    for old, new in ((161, 11), (162, 12), (163, 13)):
+        text = text.replace(f"192.168.0.{old}", f"192.168.0.{new}")
+    text = text.replace("providers:", "  pull-3: {role: puller, address: 192.168.0.14}\nproviders:")
+    expected = {f"pull-{i}": f"192.168.0.{11 + i}" for i in (1, 2, 3)} | {"push": "192.168.0.11"}
+    assert addresses(evaluate(text)) == expected
+    machines = inventory.load(folder / "inventory.yaml").machines
+    assert {machine.name: machine.address for machine in machines} == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "providers: {vagrant: {memory: 1024, cpus: 2}}",
+        "providers: {vagrant: {box: some/box}}",
+        'providers: {vagrant: {box: some/box, box_version: "1.2"}}',
+        'providers: {vagrant: {box_version: "202501.01.0"}}',
+    ],
+)
+def test_box_memory_and_cores_follow_the_labs_own_rule(
+    evaluate: Evaluate, folder: Path, settings: str
+) -> None:
+    vm = evaluate(COUNTED + settings)
+    expected = inventory.load(folder / "inventory.yaml").vagrant
+    assert (vm["box"], vm.get("box_version")) == (expected.box, expected.box_version)
+    for provider in ("virtualbox", "libvirt"):
+        given = vm["provider"][provider]
+        assert (given["memory"], given["cpus"]) == (expected.memory, expected.cpus)
+
+
+def test_virtualbox_gets_an_internal_network_and_no_host_adapter(evaluate: Evaluate) -> None:
+    vm = evaluate()
+    wires = {network(vm, name)["virtualbox__intnet"] for name in vm["define"]}
+    [wire] = wires
+    # `true` would mean the one name "intnet" for all checkouts.
+    assert re.fullmatch(r"lab-[0-9a-f]{8}", wire)
+
+
+def test_libvirt_gets_a_network_without_an_address_on_the_host(evaluate: Evaluate) -> None:
+    vm = evaluate()
+    for name in vm["define"]:
+        options = network(vm, name)
+        assert options["libvirt__forward_mode"] == "veryisolated"
+        assert options["libvirt__dhcp_enabled"] is False
+        assert options["libvirt__network_name"] == options["virtualbox__intnet"]
+    assert vm["provider"]["libvirt"]["default_prefix"].startswith("lab-")
+
+
+def test_two_checkouts_share_no_wire(evaluate: Evaluate, folder: Path, tmp_path: Path) -> None:
+    here = network(evaluate(), "push")["virtualbox__intnet"]
+    other = shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("other"))
+    command = ["ruby", needs.HERE / "stand_in.rb", other / "Vagrantfile"]
+    vm = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["vm"]
+    assert network(vm, "push")["virtualbox__intnet"] != here
+
+
+def test_libvirt_does_without_kvm_where_there_is_none(evaluate: Evaluate) -> None:
+    assert evaluate(kvm=False)["provider"]["libvirt"]["driver"] == "qemu"
+    assert "driver" not in evaluate(kvm=True)["provider"]["libvirt"]
+
+
+def test_nothing_of_this_computer_is_shared_and_keys_are_replaced(evaluate: Evaluate) -> None:
+    vm = evaluate()
+    assert vm["synced_folder"] == [[".", "/vagrant", {"disabled": True}]]
+    assert "insert_key" not in VAGRANTFILE.read_text()  # Vagrant replaces its known key by itself
+
+
+def test_hands_over_what_provisioning_needs_wheels_included(evaluate: Evaluate) -> None:
+    *files, (kind, run) = evaluate()["provision"]
+    sent = {options["source"]: options["destination"] for _, options in files}
+    assert sent == {
+        "requirements.lock": "/tmp/lab/requirements.lock",
+        "provision": "/tmp/lab/provision",
+    }
+    assert (kind, run["inline"]) == ("shell", "sh /tmp/lab/provision/provision.sh")
+
+
+@pytest.mark.parametrize("wrong", ["", "libvirt.memry = 1"])
+def test_vagrant_itself_finds_it_valid(folder: Path, tmp_path: Path, wrong: str) -> None:
+    needs.need("vagrant")
+    file = folder / "Vagrantfile"
+    file.write_text(file.read_text().replace("libvirt.cpus", f"{wrong}\n    libvirt.cpus"))
+    environment = os.environ | {"VAGRANT_HOME": str(tmp_path / "home"), "VAGRANT_NO_COLOR": "1"}
+    environment |= {"VAGRANT_DEFAULT_PROVIDER": "libvirt", "VAGRANT_CHECKPOINT_DISABLE": "1"}
+    done = subprocess.run(
+        ["vagrant", "validate"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode == 0) is (not wrong), done.stdout + done.stderr
+
+
+def test_virtualbox_knows_the_settings_that_validate_does_not_check(evaluate: Evaluate) -> None:
+    needs.need("vagrant")
+    asked = """
+        require "vagrant"
+        require "plugins/providers/virtualbox/config"
+        config = VagrantPlugins::ProviderVirtualBox::Config.new
+        puts ARGV.reject { |setting| config.respond_to?("#{setting}=") }
+    """
+    [gem] = Path("/usr/share/rubygems-integration/all/gems").glob("vagrant-2*")
+    settings = list(evaluate()["provider"]["virtualbox"])
+    command = ["ruby", f"-I{gem}", "-e", asked, *settings]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
