@@ -26,8 +26,8 @@ class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `folder` the place on each machine where it is deployed,
-    `files` the user's own that lie there.
+    program finds in its environment, `folder` the place on each machine where it is deployed, with
+    the user's own `files` beside it.
     """
 
     remotes: dict[str, Remote]
@@ -39,7 +39,7 @@ class Cast:
     capture: Capture
     watch: Watch
     processes: list[Process] = field(default_factory=list)
-    deployed: set[tuple[str, str]] = field(default_factory=set)
+    _deployed: set[tuple[str, str]] = field(default_factory=set)
 
     def machines(self, where: str | Sequence[str]) -> list[str]:
         """Return the names of a machine, of all with a role, or of a list of machines."""
@@ -52,9 +52,9 @@ class Cast:
             raise LabError(f"no machine has the role '{where}'", cure="name one in the inventory")
         return found
 
-    def address(self, where: str, port: int = PORT) -> str:
-        """Return what to bind or connect to on a machine, or on the first one with a role."""
-        return f"tcp://{self.remotes[self.machines(where)[0]].access.address}:{port}"
+    def address(self, machine: str, port: int = PORT) -> str:
+        """Return what to bind or connect to on a machine."""
+        return f"tcp://{self.remotes[machine].access.address}:{port}"
 
     def start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
         """Start a program on a machine, with the address of `target`; it isn't ready yet."""
@@ -115,14 +115,14 @@ class Cast:
         """Connect to a machine that was off, and deploy again: files go with the power."""
         self.remotes[machine] = Remote(self.remotes[machine].access)
         self.remotes[machine].deploy(self.folder, self.files)
-        self.deployed -= {place for place in self.deployed if place[0] == machine}
+        self._deployed = {place for place in self._deployed if place[0] != machine}
 
     def stop(self) -> None:
-        """End every process that still runs."""
+        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
         self.end(self.processes)
 
     def end(self, processes: Iterable[Process]) -> None:
-        """End processes: by SIGTERM, and by SIGKILL what is left after two seconds."""
+        """End some of them as `stop` ends all."""
         running = [process for process in processes if not process.ended]
         for process in running:
             process.blame = "harness"
@@ -135,11 +135,13 @@ class Cast:
                 process.end()
             self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
 
-    def _deploy(self, program: Program, machine: str) -> None:
+    def _deploy(self, process: Process) -> None:
         """Put one of the lab's programs on a machine when it's first needed: there are many."""
-        if program.ours and (machine, program.name) not in self.deployed:
-            self.remotes[machine].put(self.folder, {program.path.name: program.path})
-            self.deployed.add((machine, program.name))
+        place = (process.machine, process.program.name)
+        if process.program.ours and place not in self._deployed:
+            path = process.program.path
+            process.remote.put(self.folder, {path.name: path})
+            self._deployed.add(place)
 
     def _begin(
         self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
@@ -147,8 +149,8 @@ class Cast:
         lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)
         name = program.name if lives == 0 else f"{program.name}.{lives + 1}"
         remote = self.remotes[machine]
-        self._deploy(program, machine)
         process = Process(name, program, remote, self.watch, flags, environment)
+        self._deploy(process)
         self.processes.append(process)
         self.watch.event(
             Event(
@@ -164,12 +166,13 @@ class Cast:
 
 
 def _words(flags: Mapping[str, Any]) -> list[str]:
-    """Return flags as words of a command; of a list one for each value, of True the name alone."""
-    words = []
-    for name, value in flags.items():
-        for one in value if isinstance(value, list | tuple) else [value]:
-            words += [f"--{name}"] if one is True else [f"--{name}", str(one)]
-    return words
+    """Return flags as words of a command: of a list each value with the name, of True the name."""
+    return [
+        word
+        for name, value in flags.items()
+        for one in (value if isinstance(value, list | tuple) else [value])
+        for word in ([f"--{name}"] if one is True else [f"--{name}", str(one)])
+    ]
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:

@@ -101,9 +101,7 @@ def _from_file(path: Path, name: str) -> Experiment:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise own.mistake(error, path) from error
-    experiment = _told_by(module, name, folder)
-    own.require_claims(experiment)
-    return experiment
+    return _told_by(module, name, folder)
 
 
 def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
@@ -127,10 +125,10 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         reads=told.reads,
         count=told.count,
         interval=told.interval,
-        faults=told.faults,
-        variants=told.variants,
         takes=told.takes,
         needs=told.needs,
+        faults=told.faults,
+        variants=told.variants,
         file=Path(file),
         folder=folder,
     )

@@ -1,6 +1,5 @@
 """Every claim there is, beside the last verdict on it: an evaluator's checklist."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +26,15 @@ class Item:
     """One claim: what it takes to judge it, and what it last came to, in which run (if any)."""
 
     experiment: Experiment
+    variant: str
     claim: Claim
     verdict: Mapping[str, Any] | None
     run: str
+
+    @property
+    def title(self) -> str:
+        """The experiment's name, with its variant if it has some."""
+        return f"{self.experiment.name}:{self.variant}" if self.variant else self.experiment.name
 
     @property
     def outcome(self) -> str:
@@ -78,7 +83,9 @@ def quick() -> list[Experiment]:
     """Return what can be judged in under two minutes: the default ones, then the shortest."""
     every = listed("")
     default = [e for e in every if e.name in DEFAULT]
-    others = sorted((e for e in every if e not in default), key=_quick_s)
+    # Faults of machines are not for every provider.
+    rest = (e for e in every if e not in default and not any(e.faults.values()))
+    others = sorted(rest, key=_quick_s)
     chosen, planned = list(default), sum(map(_quick_s, default))
     for experiment in others:
         planned += _quick_s(experiment)
@@ -103,22 +110,19 @@ def run_quick(call: session.Call, experiments: Sequence[Experiment]) -> None:
 
 
 def _quick_s(experiment: Experiment) -> float:
-    one = experiment.planned_s(interval=min(experiment.interval, _QUICK_INTERVAL_S))
-    return one * len(experiment.variants)
-
-
-def _claim(verdict: Mapping[str, Any]) -> str:
-    """Return which claim a verdict is on, whatever the variant of the run."""
-    return re.sub(":[^.]*", "", verdict["id"])
+    seconds = experiment.planned_s(interval=min(experiment.interval, _QUICK_INTERVAL_S))
+    return seconds * len(experiment.variants)
 
 
 def _items(experiment: Experiment, root: Path) -> Iterator[Item]:
-    found = runs.last_verdicts(root, experiment.name, _LOOKED_AT)
-    for claim in experiment.claims:
-        name = f"{experiment.name}.{claim.id}"
-        judged = [(run, v) for run, all_of_it in found for v in all_of_it if _claim(v) == name]
+    found = runs.last_verdicts(root, experiment.name, _LOOKED_AT * len(experiment.variants))
+    every = ((variant, claim) for variant in experiment.variants for claim in experiment.claims)
+    for variant, claim in every:
+        item = Item(experiment=experiment, variant=variant, claim=claim, verdict=None, run="")
+        name = f"{item.title}.{claim.id}"
+        judged = [(run, v) for run, verdicts in found for v in verdicts if v["id"] == name]
         decided = [(run, v) for run, v in judged if v["verdict"] != Outcome.NOT_OBSERVED]
         # Where chance decides whether there is something to see, the last time that there was.
-        best = (decided if claim.by_chance and decided else judged)[:1]
-        run, verdict = best[0] if best else ("", None)
-        yield Item(experiment=experiment, claim=claim, verdict=verdict, run=run)
+        for run, verdict in (decided if claim.by_chance and decided else judged)[:1]:
+            item = replace(item, verdict=verdict, run=run)
+        yield item

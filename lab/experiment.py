@@ -47,10 +47,10 @@ class Experiment:
     reads: Reader | None
     count: int
     interval: float
-    faults: Mapping[str, tuple[str, ...]]
-    variants: tuple[str, ...]
     takes: float
     needs: tuple[str, ...]
+    faults: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
     file: Path
     folder: Path | None
 
@@ -69,10 +69,10 @@ class Told:
     reads: Reader | None
     count: int
     interval: float
-    faults: Mapping[str, tuple[str, ...]]
-    variants: tuple[str, ...]
     takes: float
     needs: tuple[str, ...]
+    faults: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
 
 
 def experiment(
@@ -81,10 +81,10 @@ def experiment(
     reads: Reader | None = None,
     count: int = 20,
     interval: float = 1.0,
-    faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
-    variants: tuple[str, ...] = ("",),
     takes: float = 0.0,
     needs: Sequence[str] = (),
+    faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
+    variants: tuple[str, ...] = ("",),
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -94,13 +94,13 @@ def experiment(
             it has been quiet for a while.
         count: how many messages there are, unless the user says otherwise.
         interval: seconds between two of them, likewise.
-        faults: those of machines and of the network that it does, or those of each variant; where
-            they can't be done, it isn't begun.
-        variants: names of ways to play it, each a run of its own with `lab.variant`.
         takes: seconds that a run takes beyond count times interval, roughly: what takes three
             times as long as planned, and ten seconds more, is given up as stuck.
         needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
             Python, as `python:numpy`.
+        faults: those of machines and of the network that it does, or those of each variant; where
+            they can't be done, it isn't begun.
+        variants: names of ways to play it, each a run of its own with `lab.variant`.
     """
 
     def mark(scenario: Scenario) -> Scenario:
@@ -109,10 +109,10 @@ def experiment(
             reads=reads,
             count=count,
             interval=interval,
-            faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
-            variants=variants,
             takes=takes,
             needs=tuple(needs),
+            faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
+            variants=variants,
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario

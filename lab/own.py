@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.experiment import Experiment, is_name
+from lab.experiment import is_name
 from lab.processes import Program
 
 MODULE = "experiment.py"
@@ -118,16 +118,6 @@ def create(path: Path) -> None:
         raise LabError(
             f"can't be made: {error.strerror}", where=str(path), cure="take another folder"
         ) from error
-
-
-def require_claims(experiment: Experiment) -> None:
-    """Raise LabError for an experiment of the user's that judges nothing."""
-    if not experiment.claims:
-        raise LabError(
-            "this experiment claims nothing, so nothing would be judged",
-            where=str(experiment.file),
-            cure='mark a function with @claim("what is to be seen")',
-        )
 
 
 def _is_executable(path: Path) -> bool:

@@ -15,6 +15,7 @@ from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
 
 _TAIL_LINES = 12
+_NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
 # C's standard library holds a pipe's lines back until there are 4 KiB: stdbuf tells it not to.
 _BY_LINES = 'command -v stdbuf >/dev/null && exec stdbuf -oL "$0" "$@"; exec "$0" "$@"'
 
@@ -141,7 +142,7 @@ class Process:
         return take
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        if self.blame == "itself" and status in (None, NOT_STARTED):
+        if self.blame == "itself" and status in (None, _NOT_EXECUTABLE, NOT_STARTED):
             trouble = _lost(self.machine) if status is None else self._not_started()
             self._watch.trouble = self._watch.trouble or trouble
         self.status, self.ended_at = status, gone

@@ -158,14 +158,15 @@ def _deploy_and_play(
 ) -> tuple[str, bool]:
     """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
-    clocks = _prepare(remotes, directory.path.name, wish.experiment)
+    files = own.files(wish.experiment.folder) if wish.experiment.folder else {}
+    clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
     watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
     cast = Cast(
         remotes=remotes,
         programs=programs,
-        files=own.files(wish.experiment.folder) if wish.experiment.folder else {},
+        files=files,
         folder=directory.path.name,
         options=wish.options,
         load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
@@ -230,14 +231,13 @@ def _play(experiment: Experiment, lab: Lab) -> str:
 
 
 def _prepare(
-    remotes: Mapping[str, Remote], folder: str, experiment: Experiment
+    remotes: Mapping[str, Remote], folder: str, files: Mapping[str, Path], wanted: Sequence[str]
 ) -> dict[str, clock.Clock]:
     """Put the user's files on all machines, and learn how far each one's clock is from ours."""
     ours = clock.our_boot_id()
-    files = own.files(experiment.folder) if experiment.folder else {}
 
     def prepare(remote: Remote) -> clock.Clock:
-        needs.require(remote, experiment.needs)
+        needs.require(remote, wanted)
         remote.deploy(folder, files)
         return clock.measure(remote, ours)
 

@@ -65,8 +65,7 @@ class Lab:
             to: the role or machine whose address it gets; by default the address is its own.
             ready: tells the line on stdout by which a program says that it's ready; the lab's own
                 programs say so themselves, another is ready when started.
-            flags: given as `--name value`; of a list each value is given so, and of True the
-                name alone.
+            flags: given as `--name value`, once for each value of a list; of True the name alone.
 
         Raises LabError when it ends, or isn't ready in time.
         """
@@ -80,7 +79,7 @@ class Lab:
 
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return what to bind or connect to on a machine, or on the first one with a role."""
-        return self.cast.address(where, port)
+        return self.cast.address(self.cast.machines(where)[0], port)
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before."""
@@ -168,7 +167,7 @@ class Lab:
         self.cast.readmit(_machine(where))
 
     def cut_cable(self, where: Process | str) -> None:
-        """Pull a machine's cable on the lab network; its programs go on."""
+        """Unplug a machine's cable on the lab network; its programs go on."""
         self.faults.strike("cut_cable", _machine(where))
 
     def mend_cable(self, where: Process | str) -> None:

@@ -137,7 +137,6 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (('r"(\\d+)"', 'r"\\d+"'), 7, "has no group"),
         (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),
         (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
-        ((CLAIM, ""), None, "claims nothing"),
         (("import Lab", "import Lab\nraise SystemExit(3)"), 6, "SystemExit"),
     ],
     ids=str,

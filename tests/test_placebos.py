@@ -227,17 +227,14 @@ def test_a_syntax_error(play) -> None:
 
 
 def test_a_file_that_can_not_be_executed(play) -> None:
-    refused(
-        play("no_program"),
-        "push",
-        "could not be started",
-        "./no_program: cannot be started: Exec format error",
-    )
+    done = play("no_program")
+    assert done.code == ExitCode.MISTAKE
+    assert "no_program:1: this is no program: its first line names no interpreter" in done.said
 
 
 def test_an_interpreter_that_is_missing(play) -> None:
     done = play("lonely", scenario='lab.start("lonely", on=["pull-1"])')
-    refused(done, "pull-1", "./lonely: cannot be started: No such file or directory")
+    refused(done, "pull-1", "could not be started", "./lonely")
 
 
 def test_the_port_is_taken(play) -> None:

@@ -26,6 +26,8 @@ class Item(Protocol):
     @property
     def claim(self) -> Claim: ...
     @property
+    def title(self) -> str: ...
+    @property
     def verdict(self) -> Mapping[str, Any] | None: ...
     @property
     def run(self) -> str: ...
@@ -41,9 +43,11 @@ def print_checklist(items: Sequence[Item]) -> None:
     """Print it: by experiment its source and minutes, by claim its last verdict and its run."""
     console = console_on(sys.stdout)
     ascii_only = console.options.ascii_only
-    for experiment, claims in itertools.groupby(items, key=lambda item: item.experiment):
-        minutes = f"{experiment.planned_s() * len(experiment.variants) / 60:.1f} min"
-        print_hanging(console, Text(f"{experiment.name}  ", "bold"), Text(f"({minutes})"))
+    for title, group in itertools.groupby(items, key=lambda item: item.title):
+        claims = list(group)
+        experiment = claims[0].experiment
+        minutes = f"{experiment.planned_s() / 60:.1f} min"
+        print_hanging(console, Text(f"{title}  ", "bold"), Text(f"({minutes})"))
         print_hanging(console, Text("  "), Text(_plain(experiment.source), "dim"))
         for item in claims:
             mark, style = _mark(item, ascii_only=ascii_only)
@@ -66,20 +70,18 @@ def write_json(items: Sequence[Item], path: Path) -> None:
 def write_junit(items: Sequence[Item], path: Path) -> None:
     """Write it as JUnit's XML: an unexpected verdict is a failure, an undecided one is skipped."""
     root = ElementTree.Element("testsuites", name="claims")
-    for experiment, group in itertools.groupby(items, key=lambda item: item.experiment):
+    for title, group in itertools.groupby(items, key=lambda item: item.title):
         claims = list(group)
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=experiment.name,
+            name=title,
             tests=str(len(claims)),
             failures=str(sum(item.decided and not item.as_expected for item in claims)),
             skipped=str(sum(not item.decided for item in claims)),
         )
         for item in claims:
-            case = ElementTree.SubElement(
-                suite, "testcase", classname=experiment.name, name=item.claim.id
-            )
+            case = ElementTree.SubElement(suite, "testcase", classname=title, name=item.claim.id)
             why = _plain(item.verdict["why"]) if item.verdict else "never run"
             if not item.decided:
                 ElementTree.SubElement(case, "skipped", message=why)
@@ -109,13 +111,13 @@ def _rows(item: Item) -> Iterator[tuple[str, str]]:
 def _object(item: Item) -> dict[str, Any]:
     experiment, claim = item.experiment, item.claim
     return {
-        "id": f"{experiment.name}.{claim.id}",
+        "id": f"{item.title}.{claim.id}",
         "statement": claim.statement,
         "source": claim.source or experiment.source,
         "rests_on": claim.rests_on,
         "disputed_by": claim.disputed_by,
         "experiment": experiment.name,
-        "minutes": round(experiment.planned_s() * len(experiment.variants) / 60, 2),
+        "minutes": round(experiment.planned_s() / 60, 2),
         "expected": claim.expected.value,
         "by_chance": claim.by_chance,
         "verdict": item.outcome,
