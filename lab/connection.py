@@ -24,6 +24,7 @@ from lab.providers import Access
 CONNECT_TIMEOUT_S = 20
 ANSWER_TIMEOUT_S = 30
 _KEEPALIVE_S = 5
+_DEAD_AFTER_S = 15  # without an answer to what was sent, keepalives included
 _USERS_KNOWN_HOSTS = Path("~/.ssh/known_hosts")
 
 # Paramiko logs tracebacks of what it raises as well; the user gets one message, ours.
@@ -74,6 +75,10 @@ def _socket(connection: Connection) -> socket.socket:
     place = (connection.host, connection.port)
     opened = socket.create_connection(place, timeout=CONNECT_TIMEOUT_S)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):  # Linux; else TCP tries for 15 minutes to reach the dead
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_S * 1000)
     return opened
 
 

@@ -107,7 +107,7 @@ class Remote:
             self.warm_up(folder)
             channel = self._spares.pop(folder)
         with contextlib.suppress(*_LOST):  # it ended at once: what it printed will tell
-            channel.sendall(order)
+            _send(channel, order)
         process = RemoteProcess(channel, stdout, stderr, ended)
         with self._mutex:
             self._running.append(process)
@@ -125,7 +125,7 @@ class Remote:
         with explained(self.access, "change its network"), Path(guard.__file__).open("rb") as file:
             self._connection.sftp().putfo(file, script, confirm=False)
             channel = self.talk([self.access.python, "-IS", script])
-            channel.sendall(order)
+            _send(channel, order)
             answer = channel.makefile("r").readline().strip()
         word, _, at = answer.partition(" ")
         if word != "done":
@@ -201,7 +201,7 @@ class Remote:
                 running = list(self._running)
             for spare in list(self._spares.values()):
                 with contextlib.suppress(*_LOST):
-                    spare.sendall(b"0\n")
+                    _send(spare, b"0\n")
             for process in running:
                 process.signal(0)
 
@@ -230,7 +230,7 @@ class Hold:
     def signal(self, _: int) -> None:
         """Renew the guard's lease."""
         with contextlib.suppress(*_LOST):
-            self._channel.sendall(b"\n")
+            _send(self._channel, b"\n")
 
     def release(self) -> None:
         """Undo the change, and return when it is undone."""
@@ -264,7 +264,7 @@ class RemoteProcess:
     def signal(self, number: int) -> None:
         """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
         with contextlib.suppress(*_LOST):
-            self._channel.sendall(b"%d\n" % number)
+            _send(self._channel, b"%d\n" % number)
 
     def end(self) -> None:
         """Kill all of the program's processes, as when the harness vanishes."""
@@ -287,6 +287,15 @@ class RemoteProcess:
             self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
+
+
+def _send(channel: paramiko.Channel, data: bytes) -> None:
+    """Send all of it, or raise OSError: Paramiko's own `sendall` never returns once it's closed."""
+    while data:
+        sent = channel.send(data)
+        if sent == 0:
+            raise OSError("the channel is closed")
+        data = data[sent:]
 
 
 def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:

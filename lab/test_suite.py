@@ -18,7 +18,10 @@ _CHECKS = {
     "types (mypy)": ["mypy"],
 }
 # Tests that measure time must not share the machine with others.
-_PARTS = {"tests": ("not alone", ["-n", "2"]), "tests that run alone": ("alone", [])}
+_PARTS = {
+    "tests": ("not alone and not vm", ["-n", "2"]),
+    "tests that run alone": ("alone and not vm", []),
+}
 _NO_TESTS = 5  # pytest's exit code for an empty selection
 
 
