@@ -1,0 +1,156 @@
+"""A copy of the project with three real VMs, in namespaces that end with the test process."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vm import needs
+
+from lab import wheels
+
+TOOLS = (
+    "vagrant",
+    "virsh",
+    "libvirtd",
+    "qemu-system-x86_64",
+    "mmdebstrap",
+    "grub-mkimage",
+    "unshare",
+)
+BOX = "lab/debian-12"
+steps: list[str] = []  # how long each took; whoever shows them takes them out
+_NOT_COPIED = (".*", "runs", "__pycache__", "wheels")
+
+
+class VmLab:
+    """What runs beside the VMs."""
+
+    def __init__(self, folder: Path, inside: int) -> None:
+        self.project = folder / "project"
+        self.runs = folder / "runs"
+        self._enter = ["nsenter", f"--target={inside}", "--net", "--mount", "--pid"]
+        self._enter.append(f"--wd={self.project}")
+        self.environment = os.environ | {
+            "PYTHONPATH": str(self.project),
+            "VAGRANT_HOME": str(folder / "home"),
+            "VAGRANT_DEFAULT_PROVIDER": "libvirt",
+            "VAGRANT_NO_COLOR": "1",
+            "VAGRANT_CHECKPOINT_DISABLE": "1",
+        }
+
+    def run(
+        self, *command: object, inside: bool = True, timeout_s: float = 1200
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the VMs, or outside as a user might by mistake."""
+        words = [str(word) for word in command]
+        began = time.monotonic()
+        done = subprocess.run(
+            [*(self._enter if inside else []), *words],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            timeout=timeout_s,
+        )
+        step(" ".join([Path(words[0]).name, *words[1:]]).replace("\n", " ")[:90], since=began)
+        return done
+
+    def started(self, *command: object) -> "subprocess.Popen[str]":
+        """Start a command beside the VMs, in a process group of its own; its output is read."""
+        return subprocess.Popen(
+            [*self._enter, *map(str, command)],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def vagrant(self, *words: str) -> str:
+        """Run vagrant; return what it prints."""
+        done = self.run("vagrant", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def fab(self, *words: object, inside: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the copy's `fab`."""
+        return self.run(*fab_command(*words), inside=inside)
+
+    def run_experiment(self, *words: object, provider: str = "vagrant") -> Path:
+        """Run an experiment that must come out as expected; return its run directory."""
+        done = self.fab("run-experiment", "--provider", provider, "--runs", self.runs, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return (self.runs / "latest").resolve()
+
+    def qemu(self, machine: str) -> int:
+        """Return the process id, in the VMs' own table, of a machine's QEMU."""
+        found = self.run("pgrep", "-f", f"guest=lab-[0-9a-f]*-{machine},").stdout.split()
+        return int(found[0])
+
+
+def step(what: str, *, since: float) -> None:
+    """Note a step and its time; `since` is its start on the monotonic clock."""
+    steps.append(f"{time.monotonic() - since:7.1f} s  {what}")
+
+
+def fab_command(*words: object) -> list[str]:
+    """Return the command line of the copy's `fab`, for the copy's environment."""
+    return [sys.executable, "-P", "-m", "lab", *map(str, words)]
+
+
+@contextlib.contextmanager
+def vm_lab(folder: Path) -> Iterator[VmLab]:
+    """Give a lab whose VMs are yet to be made; it ends with the block or with this process."""
+    box = _box()
+    _copy_project(folder / "project")
+    # It lives as long as our end of its standard input is open.
+    with subprocess.Popen(
+        [needs.HERE / "vmlab.sh", folder, "sh", "-c", "echo up; exec cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as namespaces:
+        assert namespaces.stdout
+        assert namespaces.stdout.readline() == b"up\n"
+        lab = VmLab(folder, _child(namespaces.pid))
+        lab.vagrant("box", "add", "--name", BOX, str(box))
+        yield lab
+
+
+def _child(pid: int) -> int:
+    """Return the process that stands first in the namespaces that `unshare` (pid) made."""
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def _copy_project(copy: Path) -> None:
+    shutil.copytree(needs.PROJECT, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    inventory = copy / "inventory.yaml"
+    text, changed = re.subn(r"vagrant: \{.*?\}", f"vagrant: {{box: {BOX}}}", inventory.read_text())
+    assert changed == 1
+    inventory.write_text(text)
+    wheels.FOLDER, own = copy / "provision/wheels", wheels.FOLDER
+    try:
+        wheels.fetch()  # the VMs have no internet
+    finally:
+        wheels.FOLDER = own
+
+
+def _box() -> Path:
+    """Return the box, built at the first call for what it is made from."""
+    made_from = b"".join(path.read_bytes() for path in sorted(needs.HERE.glob("box*.sh")))
+    box = needs.cache() / f"box-{hashlib.sha256(made_from).hexdigest()[:16]}.box"
+    with needs.locked("box"):
+        if not box.exists():
+            began = time.monotonic()
+            subprocess.run([needs.HERE / "box.sh", box], check=True, stdout=subprocess.DEVNULL)
+            step("box.sh", since=began)
+    return box
