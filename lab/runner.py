@@ -239,6 +239,7 @@ def _prepare(
     def prepare(remote: Remote) -> clock.Clock:
         needs.require(remote, wanted)
         remote.deploy(folder, files)
+        remote.warm_up(folder)
         return clock.measure(remote, ours)
 
     return _at_once(remotes, prepare)
