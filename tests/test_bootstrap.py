@@ -281,6 +281,7 @@ def test_a_real_install_from_nothing(clone: Path, tmp_path: Path) -> None:
         assert "run-experiment" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
 def test_what_is_left_out_is_named_and_fails_in_ci(
     tmp_path: Path,

@@ -169,6 +169,7 @@ def test_a_message_to_oneself_and_a_run_without_output() -> None:
     assert printed(print_side_by_side, empty) == ["Nothing was printed on stdout in this run.", ""]
 
 
+@pytest.mark.slow
 def test_a_large_run() -> None:
     lines = []
     for n in range(100_000):

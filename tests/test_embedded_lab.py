@@ -124,6 +124,7 @@ def test_a_program_gets_at_nothing_outside_of_its_machine(
     assert not list(tmp_path.rglob("intruder/intruder"))
 
 
+@pytest.mark.slow
 def test_it_works_from_a_clone_in_tmp(someone: Callable[..., Path]) -> None:
     assert all(v["verdict"] == v["expected"] for v in certain(verdicts(someone("round_robin"))))
 
