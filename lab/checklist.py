@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, runner, runs, session
+from lab import catalogue, runner, runs, series, session
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
 from lab.experiments import DEFAULT
@@ -105,7 +105,7 @@ def run_quick(call: session.Call, experiments: Sequence[Experiment]) -> None:
                 if time.monotonic() - begun > _QUICK_LAST_START_S:
                     return
                 wish = replace(call, interval=min(experiment.interval, _QUICK_INTERVAL_S))
-                session.run_all(wish, {experiment.name: experiment}, machines, remotes)
+                series.run_connected(wish, {experiment.name: experiment}, machines, remotes)
             waiting = [e for e in waiting if not all(i.decided for i in _items(e, call.runs))]
 
 

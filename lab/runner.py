@@ -5,6 +5,7 @@ import platform
 import shutil
 import signal
 import subprocess
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -102,9 +103,18 @@ def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
 
 
 def run(
-    wish: Wish, machines: Machines, remotes: dict[str, Remote], view: View, root: Path
+    wish: Wish,
+    machines: Machines,
+    remotes: dict[str, Remote],
+    view: View,
+    root: Path,
+    *,
+    meanwhile: Callable[[], None],
 ) -> Result:
     """Run one experiment and judge it; whatever happens, what was captured stays.
+
+    `meanwhile` is called in a thread of its own while the first programs start: what it does must
+    be done before anything is waited for that is to be answered quickly.
 
     A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
     program spoiled has an error and no verdicts. Raises LabError where no run directory can be
@@ -115,7 +125,7 @@ def run(
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
     state = "interrupted"
     try:
-        note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory)
+        note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
         verdicts = judge(runs.load(directory.path), wish.experiment, partial=interrupted)
         directory.write_verdicts(verdicts)
         state = "interrupted" if interrupted else "finished"
@@ -154,7 +164,12 @@ def _bug(run: Path) -> LabError:
 
 
 def _deploy_and_play(
-    wish: Wish, machines: Machines, remotes: dict[str, Remote], view: View, directory: RunDirectory
+    wish: Wish,
+    machines: Machines,
+    remotes: dict[str, Remote],
+    view: View,
+    directory: RunDirectory,
+    meanwhile: Callable[[], None],
 ) -> tuple[str, bool]:
     """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
     programs = catalogue.programs(wish.experiment)
@@ -187,6 +202,7 @@ def _deploy_and_play(
     try:
         lab.wires.try_out(wish.faults)
         sniffers += _sniff(remotes, directory) if wish.packets else []
+        threading.Thread(target=meanwhile, daemon=True).start()
         return _play(wish.experiment, lab), False
     except KeyboardInterrupt:
         return "interrupted: these verdicts are of a part of the run", True

@@ -1,24 +1,22 @@
-"""One call of `fab run-experiment`: machines up, one experiment after another, the verdicts."""
+"""One call of `fab run-experiment`: from what the user asked for to the verdicts."""
 
-import secrets
+import importlib
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab import catalogue, front, runner
+from lab import catalogue, front
 from lab.errors import ExitCode, LabError, worst
-from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
 from lab.inventory import Inventory
-from lab.providers import Machines
 from lab.providers.choice import choose
-from lab.remote import Remote
-from lab.report.terminal import View
-from lab.report.verdicts import show_verdicts
-from lab.runner import Result, Wish
+
+if TYPE_CHECKING:
+    from lab.runner import Result
 
 # A trigger's thread waits at most this long for the one that is painting; Python's own is 5 ms.
 _SWITCH_S = 0.0005
@@ -77,58 +75,20 @@ def run(call: Call) -> ExitCode:
     provider = choose(call.provider, call.inventory, say)
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
-    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
-        results = run_all(call, found, machines, remotes)
+    # To import it takes as long as the machines take to come up.
+    threading.Thread(target=importlib.import_module, args=["lab.series"], daemon=True).start()
+    with provider.lab(keep=call.keep) as machines:
+        from lab import series
+
+        results = series.run(call, found, machines)
     _show(call, results, never_ran)
     _make_pages(results)
     return worst(result.code for result in results)
 
 
-def run_all(
-    call: Call,
-    found: Mapping[str, Experiment],
-    machines: Machines,
-    remotes: dict[str, Remote],
-) -> list[Result]:
-    """Run experiments, by the names that the user gave them, on machines that are connected."""
-    results: list[Result] = []
-    call_id = secrets.token_hex(8)
-    for name, experiment, variant in _parts(found):
-        wish = Wish(
-            experiment=experiment,
-            variant=variant,
-            count=call.count,
-            interval=call.interval,
-            options=call.options,
-            packets=call.packets,
-            call=call_id,
-            command=call.command(name),
-        )
-        results.append(_run_seen(wish, machines, remotes, call.runs))
-        if error := results[-1].error:
-            front.show_error(error)
-        if results[-1].code == ExitCode.INTERRUPTED:
-            break
-    return results
+def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:
+    from lab.report.verdicts import show_verdicts
 
-
-def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
-    """Give each run's full name, its experiment and its variant."""
-    for name, experiment in found.items():
-        for variant in experiment.variants:
-            full = f"{name.partition(':')[0]}:{variant}" if variant else name
-            yield full, experiment, variant
-
-
-def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:
-    view = View(list(remotes))
-    try:
-        return runner.run(wish, machines, remotes, view, runs)
-    finally:
-        view.close()
-
-
-def _show(call: Call, results: Sequence[Result], never_ran: bool) -> None:
     for result in results:
         if result.note:
             print(f"{result.path.name}: {result.note}")
@@ -142,7 +102,7 @@ def _show(call: Call, results: Sequence[Result], never_ran: bool) -> None:
     print(f"again: {call.command(call.experiment)}")
 
 
-def _make_pages(results: Sequence[Result]) -> None:
+def _make_pages(results: "Sequence[Result]") -> None:
     """Make the runs' pages, when all that the user waits for is on the screen.
 
     A page takes a tenth of a second; the first one of all, which fills the cache, 4 s more.

@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.inventory import Inventory
 from lab.providers import Access, Machines, state
 from lab.providers.control import Client
-from lab.providers.starting import start, take_prepared
+from lab.starting import start, take_prepared
 
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
@@ -110,10 +110,12 @@ class Embedded:
     @contextlib.contextmanager
     def _own_lab(self) -> Iterator[Machines]:
         supervisor = take_prepared()
+        client = Client(supervisor.connection)
         try:
             supervisor.begin(self._spec())
-            yield self._given(supervisor.client)
+            yield self._given(client)
         finally:
+            client.close()
             supervisor.end()
 
     def _given(self, client: Client) -> Machines:

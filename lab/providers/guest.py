@@ -58,12 +58,13 @@ class Seat:
     client_key: asyncssh.SSHKey
 
 
-def fork_isolated(seat: Seat, keep: list[str]) -> tuple[int, socket.socket]:
-    """Fork a guest with namespaces of its own; return its pid and a line to it.
+def fork_isolated(seat: Seat, keep: list[str]) -> socket.socket:
+    """Fork a guest with namespaces of its own; return a line to it, at once.
 
-    It says on the line that it's ready when the other side has put its link into its network and
-    said go; or it says what the kernel refused (see `heard`). `keep` names folders that must stay
-    in sight though they may lie below a folder that the guest has of its own.
+    On it `pid_of` hears the guest's pid. It says that it's ready when the other side has put its
+    link into its network and said go; or it says what the kernel refused (see `heard`). `keep`
+    names folders that must stay in sight though they may lie below a folder that the guest has of
+    its own.
     """
     line, far_line = socket.socketpair()
     # Pid 1 of a process table can't be the process that asked for it: one more stands between.
@@ -73,12 +74,18 @@ def fork_isolated(seat: Seat, keep: list[str]) -> tuple[int, socket.socket]:
             _enter_namespaces()
             pid = os.fork()
             if pid:
-                _say(far_line, {"pid": pid})
+                _say(far_line, {"pid": pid, "between": os.getpid()})
                 os._exit(0)
             _be_isolated(seat, keep, far_line)
     far_line.close()
-    os.waitpid(between, 0)
-    return int(heard(line)["pid"]), line
+    return line
+
+
+def pid_of(line: socket.socket) -> int:
+    """Return the pid of a guest that was forked, when it has its namespaces; OSError as `heard`."""
+    said = heard(line)
+    os.waitpid(said["between"], 0)
+    return int(said["pid"])
 
 
 def fork_plain(seat: Seat, folder: Path) -> int:  # noqa: RET503  # the child never returns

@@ -46,10 +46,7 @@ class IsolatedGuests:
         self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
         self._bridge = socket.if_nametoindex(_BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
-        lines = [self._seat(name) for name in self._seats]
-        for line in lines:
-            with contextlib.closing(line):
-                guest.heard(line)
+        self._seat(list(seats))
 
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked for."""
@@ -77,19 +74,27 @@ class IsolatedGuests:
     def _power_on(self, name: str) -> None:
         if self._pids[name] != _OFF:
             return
-        with contextlib.closing(self._seat(name)) as line:
-            guest.heard(line)
+        self._seat([self._seats[name]])
 
-    def _seat(self, name: str) -> socket.socket:
-        """Fork the guest and plug it in; return the line on which it will say that it's ready."""
-        pid, line = guest.fork_isolated(self._seats[name], self._keep)
-        peer = {"ifname": guest.LINK, "net_ns_pid": pid}
+    def _seat(self, seats: list[guest.Seat]) -> None:
+        """Fork guests, all at once as each takes its time, and return when they are ready."""
+        with contextlib.ExitStack() as stack:
+            lines = {
+                seat.name: stack.enter_context(guest.fork_isolated(seat, self._keep))
+                for seat in seats
+            }
+            for name, line in lines.items():
+                self._pids[name] = guest.pid_of(line)
+                self._plug_in(name)
+                line.sendall(b"!")
+            for line in lines.values():
+                guest.heard(line)
+
+    def _plug_in(self, name: str) -> None:
+        peer = {"ifname": guest.LINK, "net_ns_pid": self._pids[name]}
         self._netlink.link(
             "add", ifname=self._link(name), kind="veth", master=self._bridge, state="up", peer=peer
         )
-        line.sendall(b"!")
-        self._pids[name] = pid
-        return line
 
     def _end(self, name: str) -> None:
         if (pid := self._pids[name]) == _OFF:

@@ -43,13 +43,14 @@ from lab.providers.guests import IsolatedGuests, PlainGuests
 def main() -> None:
     """Own one lab until its control connection ends. What it is comes as JSON on standard input."""
     control = Control(socket.socket(fileno=int(sys.argv[1])))
+    client_key = asyncssh.generate_private_key("ssh-ed25519")
     text = sys.stdin.read()
     if not text:  # prepared, and not needed
         return
     spec = json.loads(text)
     _allow_many_files()
     block = None if spec["isolated"] else Block(spec["network"])
-    seats = _seats(spec, block)
+    seats = _seats(spec, block, client_key)
     with _scratch_folder(needed=not spec["isolated"]) as scratch:
         lab = Lab(
             provider=spec["provider"],
@@ -125,8 +126,9 @@ class Lab:
         }
 
 
-def _seats(spec: dict[str, Any], block: Block | None) -> list[guest.Seat]:
-    client_key = asyncssh.generate_private_key("ssh-ed25519")
+def _seats(
+    spec: dict[str, Any], block: Block | None, client_key: asyncssh.SSHKey
+) -> list[guest.Seat]:
     return [
         guest.Seat(
             name=name,

@@ -1,6 +1,7 @@
 """A run's page: one file that needs nothing else, with the verdicts, the pictures and the logs."""
 
 import base64
+import functools
 import gc
 import hashlib
 import time
@@ -42,6 +43,11 @@ def make(path: Path) -> Path:
     finally:
         gc.enable()
     return runs.attach(path, "report.html", html)
+
+
+def get_ready() -> None:
+    """Do ahead of time what needs no run, so that making a page takes half as long."""
+    _environment().get_template("report.html")
 
 
 def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
@@ -92,6 +98,22 @@ def rendered(
         context: what it shows; all of it is escaped.
         scripts: the page's own; what they draw is in `data`, as JSON values.
     """
+    scripts = [script.replace("</script", "<\\/script") for script in scripts]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            context,
+            data=data,
+            scripts=[Markup(script) for script in scripts],
+            policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts) or "'none'",
+            style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),
+        )
+    )
+
+
+@functools.cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -101,14 +123,7 @@ def rendered(
     )
     environment.filters["plain"] = plain
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    scripts = [script.replace("</script", "<\\/script") for script in scripts]
-    return environment.get_template(template).render(
-        context,
-        data=data,
-        scripts=[Markup(script) for script in scripts],
-        policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts) or "'none'",
-        style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),
-    )
+    return environment
 
 
 def picture_data(found: Flow) -> dict[str, Any]:

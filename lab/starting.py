@@ -1,4 +1,8 @@
-"""Starting a supervisor, for one command ahead of time: it takes as long to import as we do."""
+"""Starting an embedded lab's supervisor, for one command ahead of time.
+
+It takes as long to import as all that we need before it, so it is the first thing that a run
+starts: this module imports little, and nothing of ours.
+"""
 
 import contextlib
 import json
@@ -7,28 +11,30 @@ import subprocess
 import sys
 from typing import IO, Any
 
-from lab.providers.control import Client
-from lab.providers.state import PROJECT
+import lab
+
+_PROJECT = f"{lab.__path__[0]}/.."
 
 _prepared: "list[Supervisor]" = []
 
 
 class Supervisor:
-    """A supervisor whose lab ends with this process; it waits to be told what the lab is."""
+    """A supervisor whose lab ends with this process; it waits to be told what the lab is.
+
+    `connection` is our end of its control connection.
+    """
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
+        self.connection, theirs = socket.socketpair()
         with theirs:
             self._process = _spawn(theirs, None)
-        self.client = Client(ours)
 
     def begin(self, spec: dict[str, Any]) -> None:
         """Let it make the lab."""
         _tell(self._process, spec)
 
     def end(self) -> None:
-        """End the lab, and return when nothing of it is left."""
-        self.client.close()
+        """End the lab, whose control connection is closed; return when nothing of it is left."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
@@ -56,7 +62,7 @@ def _spawn(control: socket.socket, log: IO[str] | None) -> "subprocess.Popen[byt
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        cwd=PROJECT,
+        cwd=_PROJECT,
         start_new_session=True,
         pass_fds=[descriptor],
     )

@@ -1,0 +1,73 @@
+"""One experiment after another, each seen on the terminal, on machines that are up."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lab import front, runner
+from lab.errors import ExitCode
+from lab.experiment import Experiment
+from lab.providers import Machines
+from lab.remote import Remote
+from lab.report.terminal import View
+from lab.runner import Result, Wish
+from lab.session import Call
+
+
+def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
+    """Connect to the machines and run the experiments, by the names that the user gave them.
+
+    All of them are run, whatever one comes to; but after Ctrl-C none.
+    """
+    with runner.connected(machines) as remotes:
+        return run_connected(call, found, machines, remotes)
+
+
+def run_connected(
+    call: Call,
+    found: Mapping[str, Experiment],
+    machines: Machines,
+    remotes: dict[str, Remote],
+) -> list[Result]:
+    """Do as `run`, on machines that are connected already."""
+    results: list[Result] = []
+    call_id = secrets.token_hex(8)
+    for name, experiment, variant in _parts(found):
+        wish = Wish(
+            experiment=experiment,
+            variant=variant,
+            count=call.count,
+            interval=call.interval,
+            options=call.options,
+            packets=call.packets,
+            call=call_id,
+            command=call.command(name),
+        )
+        results.append(_run_seen(wish, machines, remotes, call.runs))
+        if error := results[-1].error:
+            front.show_error(error)
+        if results[-1].code == ExitCode.INTERRUPTED:
+            break
+    return results
+
+
+def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
+    """Give each run's full name, its experiment and its variant."""
+    for name, experiment in found.items():
+        for variant in experiment.variants:
+            full = f"{name.partition(':')[0]}:{variant}" if variant else name
+            yield full, experiment, variant
+
+
+def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:
+    view = View(list(remotes))
+    try:
+        return runner.run(wish, machines, remotes, view, runs, meanwhile=_get_pages_ready)
+    finally:
+        view.close()
+
+
+def _get_pages_ready() -> None:
+    from lab.report import page
+
+    page.get_ready()
