@@ -102,7 +102,7 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
 
     Raises LabError with all of the file's mistakes, a line each: `file:line: what - cure`.
     """
-    # pydantic and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
+    # The schema and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
     from lab.inventory.mistakes import check
 
     content = _content(path)

@@ -1,6 +1,6 @@
 """An inventory's text in, its checked content out, or all of its mistakes at once.
 
-The text becomes YAML nodes, which know their lines. The nodes become plain data, pydantic judges
+The text becomes YAML nodes, which know their lines. The nodes become plain data, Cerberus judges
 the data, and the path of each of its errors leads back to a node and so to a line. What is right
 so far is then judged as a whole. A mistake is repaired in memory where that is possible, so that
 it gives one message and not three.
@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from lab.inventory.nodes import REFUSED, Mistakes, compose, line_of, shown
-from lab.inventory.schema import MAX_MACHINES, NAME, File, Keys, description, known_keys
+from lab.inventory.schema import MAX_MACHINES, NAME, Fault, Keys, description, judged, known_keys
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
 # Text for PyYAML, a number for other readers of the same file (YAML 1.2, Ruby's).
@@ -63,8 +61,8 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     if root is None:
         raise mistakes.error()
     tree = _Tree(root, mistakes)
-    for error in _judged(tree.data):
-        tree.report(error)
+    for fault in sorted(judged(tree.data), key=tree.place):
+        tree.report(fault)
     stanzas = list(_stanzas(tree))
     _check_names(stanzas, mistakes)
     _check_addresses(stanzas, tree, mistakes)
@@ -78,13 +76,6 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
         vagrant=providers.get("vagrant", {}),
         ssh=providers.get("ssh", {}),
     )
-
-
-def _judged(data: dict[str, Any]) -> Iterator[ErrorDetails]:
-    try:
-        File.model_validate(data)
-    except ValidationError as invalid:
-        yield from invalid.errors(include_url=False)
 
 
 class _Misread:
@@ -110,21 +101,26 @@ class _Tree:
             keys = keys[:-1]
         return line_of(self._keys[keys])
 
+    def place(self, fault: Fault) -> int:
+        """Return where in the file a fault is, to put faults in its order."""
+        node = self._values.get(fault.keys)
+        return int(node.start_mark.index) if node else -1
+
     def key_read_as(self, *keys: str) -> str:
         """Say as what a reader of YAML takes a key, if not as text."""
         node = self._keys[keys]
         return _read_as(node) if isinstance(node, yaml.ScalarNode) else ""
 
-    def report(self, error: ErrorDetails) -> None:
-        """Report one of pydantic's errors, and take the value out of the data."""
-        keys = tuple(str(key) for key in error["loc"])
-        if error["type"] == "missing":
+    def report(self, fault: Fault) -> None:
+        """Report what is wrong with a value, and take it out of the data."""
+        keys = fault.keys
+        if fault.kind == "missing":
             owner = f"the machine {shown(keys[-2])}" if len(keys) > 1 else "the file"
             example = f"add `{keys[-1]}:` with {description(keys)}"
             self._mistakes.add(self.line(*keys), f"{owner} has no {keys[-1]!r}", example)
             return
         if self._values[keys].tag != REFUSED:
-            self._mistakes.add(self.line(*keys), *self._explained(error, keys))
+            self._mistakes.add(self.line(*keys), *self._explained(fault))
         self._take_out(keys)
 
     def _mapping(self, node: yaml.MappingNode, above: Keys) -> dict[str, Any]:
@@ -174,25 +170,23 @@ class _Tree:
             what = f"{keys[-1]!r} is there twice, first on line {first}"
             self._mistakes.add(line_of(node), what, "delete one of them")
 
-    def _explained(self, error: ErrorDetails, keys: Keys) -> tuple[str, str]:
-        """Say in plain words what is wrong with the value at `keys`, and the cure."""
-        node, name, kind = self._values[keys], shown(keys[-1]), error["type"]
-        cure = f"write {description(keys)}"
+    def _explained(self, fault: Fault) -> tuple[str, str]:
+        """Say in plain words what is wrong with a value, and the cure."""
+        node, name = self._values[fault.keys], shown(fault.keys[-1])
+        cure = f"write {description(fault.keys)}"
         if not isinstance(node, yaml.ScalarNode):
-            if kind == "too_short":
+            if fault.kind == "empty":
                 return f"{name} is empty", cure
             held = "keys of its own" if isinstance(node, yaml.MappingNode) else "a list"
             return f"{name} can't hold {held}", cure
         if not node.value and node.style is None:
             return f"{name} has no value", f"{cure}, or delete the key"
-        if kind == "string_type":
+        if fault.kind == "no text":
             what = f"{shown(node.value)} is read as {_read_as(node)}, not as text"
             return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {cure})'
-        if kind == "value_error":
-            cure = str(error["ctx"]["error"])
-        if kind == "int_type" and node.style:
+        if fault.kind == "no number" and node.style:
             cure += ", without quotes"
-        return f"{name} can't be {shown(node.value)}", cure
+        return f"{name} can't be {shown(node.value)}", fault.cure or cure
 
     def _take_out(self, keys: Keys) -> None:
         holder = self.data

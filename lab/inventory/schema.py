@@ -1,137 +1,176 @@
-"""What may stand in an inventory file, as pydantic models; each key's description is a cure."""
+"""What may stand in an inventory file, as Cerberus rules; each key's `meta` is a cure."""
 
 import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from cerberus import Validator, errors
 
 Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
+Rules = dict[str, dict[str, Any]]
+_Complain = Callable[[str, str], None]
 
 MAX_MACHINES = 10_000
 NAME = r"[a-z][a-z0-9-]{0,62}"
 
 
-def _is_address(text: str) -> str:
+def _is_address(key: str, text: str, complain: _Complain) -> None:
     try:
         ipaddress.IPv4Address(text)
     except ValueError:
-        raise ValueError("write an IPv4 address, such as 192.168.0.161") from None
-    return text
+        complain(key, "write an IPv4 address, such as 192.168.0.161")
 
 
-def _is_network(text: str) -> str:
+def _is_network(key: str, text: str, complain: _Complain) -> None:
     try:
         network = ipaddress.IPv4Network(text, strict=False)
     except ValueError:
-        raise ValueError("write an IPv4 network, such as 192.168.0.0/24") from None
+        complain(key, "write an IPv4 network, such as 192.168.0.0/24")
+        return
     if str(network) != text:
-        raise ValueError(f"write {network}")
-    if not 8 <= network.prefixlen <= 30:
-        raise ValueError("write a network from /8 to /30, such as 192.168.0.0/24")
-    if network.is_loopback or network.is_multicast or network.is_reserved:
-        raise ValueError("write a network that machines can have, such as 192.168.0.0/24")
-    return text
+        complain(key, f"write {network}")
+    elif not 8 <= network.prefixlen <= 30:
+        complain(key, "write a network from /8 to /30, such as 192.168.0.0/24")
+    elif network.is_loopback or network.is_multicast or network.is_reserved:
+        complain(key, "write a network that machines can have, such as 192.168.0.0/24")
 
 
-def _is_local_path(text: str) -> str:
+def _is_local_path(key: str, text: str, complain: _Complain) -> None:
     try:
         Path(text).expanduser()
     except RuntimeError:
-        raise ValueError("there is no such user here; write the whole path") from None
-    return text
+        complain(key, "there is no such user here; write the whole path")
 
 
-# A value that isn't given stays absent: the defaults are those of lab/inventory.py alone.
-_ABSENT: Any = None
+def _text(cure: str, pattern: str = r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*") -> dict[str, Any]:
+    # Python's $ takes a line's end for the text's; \Z doesn't.
+    return {"type": "string", "regex": rf"{pattern}\Z", "maxlength": 1024, "meta": cure}
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+def _path(cure: str) -> dict[str, Any]:
+    return _text(cure) | {"check_with": _is_local_path}
 
 
-_Text = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$", max_length=1024)]
-_Path = Annotated[_Text, AfterValidator(_is_local_path)]
+def _number(least: int, most: int, cure: str) -> dict[str, Any]:
+    return {"type": "integer", "min": least, "max": most, "meta": cure}
 
 
-class _Ssh(_Model):
-    port: int = Field(_ABSENT, ge=1, le=65535, description="a number from 1 to 65535")
-    user: str = Field(
-        _ABSENT, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*$", description="a user's name"
-    )
-    key: _Path = Field(_ABSENT, description="the path of a private key")
-    known_hosts: _Path = Field(_ABSENT, description="the path of a known_hosts file")
-    python: _Text = Field(_ABSENT, description="the path of Python on the machine")
+def _settings(rules: Rules, cure: str) -> dict[str, Any]:
+    return {"type": "dict", "schema": rules, "meta": cure}
 
 
-class _MachineSsh(_Ssh):
-    host: str = Field(
-        _ABSENT,
-        pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$",
-        description="a host name or an address",
-    )
-
-
-class _Machine(_Model):
-    role: str = Field(pattern=rf"^{NAME}$", description="a word of a-z, 0-9 and -, such as worker")
-    address: Annotated[str, AfterValidator(_is_address)] = Field(
-        description="an IPv4 address, such as 192.168.0.161"
-    )
-    count: int = Field(
-        _ABSENT, ge=1, le=MAX_MACHINES, description=f"a number from 1 to {MAX_MACHINES}"
-    )
-    ssh: _MachineSsh = Field(_ABSENT, description="settings, such as {host: 10.0.0.7, user: lab}")
-
-
-class _Vagrant(_Model):
-    box: _Text = Field(_ABSENT, description="the name of a box, such as bento/ubuntu-24.04")
-    box_version: _Text = Field(_ABSENT, description='a version of the box, such as "202508.03.0"')
-    memory: int = Field(
-        _ABSENT, ge=256, le=1 << 20, description="a number of MiB from 256 to 1048576, such as 512"
-    )
-    cpus: int = Field(_ABSENT, ge=1, le=256, description="a number from 1 to 256")
-
-
-class _Providers(_Model):
-    vagrant: _Vagrant = Field(_ABSENT, description="settings, such as {memory: 512}")
-    ssh: _Ssh = Field(_ABSENT, description="settings, such as {user: lab}")
-
-
-class File(_Model):
-    network: Annotated[str, AfterValidator(_is_network)] = Field(
-        description="an IPv4 network, such as 192.168.0.0/24"
-    )
-    machines: dict[str, _Machine] = Field(
-        min_length=1,
-        description="machines, such as host-1: {role: worker, address: 192.168.0.161}",
-    )
-    providers: _Providers = Field(_ABSENT, description="settings, such as ssh: {user: lab}")
-
-
-_MODELS: dict[Keys, type[_Model]] = {
-    (): File,
-    ("machines", "*"): _Machine,
-    ("machines", "*", "ssh"): _MachineSsh,
-    ("providers",): _Providers,
-    ("providers", "vagrant"): _Vagrant,
-    ("providers", "ssh"): _Ssh,
+_SSH = {
+    "port": _number(1, 65535, "a number from 1 to 65535"),
+    "user": _text("a user's name", r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*"),
+    "key": _path("the path of a private key"),
+    "known_hosts": _path("the path of a known_hosts file"),
+    "python": _text("the path of Python on the machine"),
 }
+_MACHINE_SSH = _SSH | {
+    "host": _text("a host name or an address", r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*"),
+}
+_MACHINE = {
+    "role": _text("a word of a-z, 0-9 and -, such as worker", NAME) | {"required": True},
+    "address": {
+        "type": "string",
+        "check_with": _is_address,
+        "required": True,
+        "meta": "an IPv4 address, such as 192.168.0.161",
+    },
+    "count": _number(1, MAX_MACHINES, f"a number from 1 to {MAX_MACHINES}"),
+    "ssh": _settings(_MACHINE_SSH, "settings, such as {host: 10.0.0.7, user: lab}"),
+}
+_VAGRANT = {
+    "box": _text("the name of a box, such as bento/ubuntu-24.04"),
+    "box_version": _text('a version of the box, such as "202508.03.0"'),
+    "memory": _number(256, 1 << 20, "a number of MiB from 256 to 1048576, such as 512"),
+    "cpus": _number(1, 256, "a number from 1 to 256"),
+}
+_PROVIDERS = {
+    "vagrant": _settings(_VAGRANT, "settings, such as {memory: 512}"),
+    "ssh": _settings(_SSH, "settings, such as {user: lab}"),
+}
+_FILE = {
+    "network": {
+        "type": "string",
+        "check_with": _is_network,
+        "required": True,
+        "meta": "an IPv4 network, such as 192.168.0.0/24",
+    },
+    "machines": {
+        "type": "dict",
+        "empty": False,
+        "valuesrules": _settings(_MACHINE, "{role: worker, address: 192.168.0.161}"),
+        "required": True,
+        "meta": "machines, such as host-1: {role: worker, address: 192.168.0.161}",
+    },
+    "providers": _settings(_PROVIDERS, "settings, such as ssh: {user: lab}"),
+}
+_RULES: dict[Keys, Rules] = {
+    (): _FILE,
+    ("machines", "*"): _MACHINE,
+    ("machines", "*", "ssh"): _MACHINE_SSH,
+    ("providers",): _PROVIDERS,
+    ("providers", "vagrant"): _VAGRANT,
+    ("providers", "ssh"): _SSH,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with the value at `keys`: `kind` is missing, empty, no text, no number, value.
+
+    `cure` is what to write instead, where it takes a look at the value to know.
+    """
+
+    keys: Keys
+    kind: str
+    cure: str = ""
+
+
+_KINDS = {
+    (errors.REQUIRED_FIELD.code, True): "missing",
+    (errors.EMPTY_NOT_ALLOWED.code, False): "empty",
+    (errors.BAD_TYPE.code, "string"): "no text",
+    (errors.BAD_TYPE.code, "integer"): "no number",
+}
+
+
+def judged(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Give all that is wrong with a file's data."""
+    validator = Validator(_FILE)
+    validator.validate(data, normalize=False)
+    yield from _flat(validator._errors)
 
 
 def known_keys(keys: Keys) -> list[str] | None:
     """Return what may stand in the mapping at `keys`, None if its keys are free."""
-    model = _model(keys)
-    return list(model.model_fields) if model else None
-
-
-def _model(keys: Keys) -> type[_Model] | None:
-    if len(keys) > 1 and keys[0] == "machines":
-        keys = ("machines", "*", *keys[2:])
-    return _MODELS.get(keys)
+    rules = _rules(keys)
+    return list(rules) if rules else None
 
 
 def description(keys: Keys) -> str:
     """Return what to write at `keys`: the end of a sentence that begins with "write"."""
-    model = _model(keys[:-1])
-    field = model.model_fields.get(keys[-1]) if model else None
-    return (field and field.description) or "{role: worker, address: 192.168.0.161}"
+    rules = _rules(keys[:-1])
+    rule = rules.get(keys[-1]) if rules else _FILE["machines"]["valuesrules"]
+    return str(rule["meta"]) if rule else ""
+
+
+def _flat(found: list[Any]) -> Iterator[Fault]:
+    """Give Cerberus' errors, which lie within each other as the data do, one by one."""
+    for error in found:
+        if error.child_errors:
+            yield from _flat(error.child_errors)
+        else:
+            keys = tuple(str(key) for key in error.document_path)
+            kind = _KINDS.get((error.code, error.constraint), "value")
+            cure = "".join(error.info) if error.code == errors.CUSTOM.code else ""
+            yield Fault(keys=keys, kind=kind, cure=cure)
+
+
+def _rules(keys: Keys) -> Rules | None:
+    if len(keys) > 1 and keys[0] == "machines":
+        keys = ("machines", "*", *keys[2:])
+    return _RULES.get(keys)
