@@ -90,8 +90,7 @@ class System:
 @pytest.fixture
 def system(tmp_path: Path) -> Callable[[str], System]:
     """Makes a system of a Debian release that has Python, as Ubuntu Server does, but no venv."""
-    needs.need_root()
-    needs.need("mmdebstrap", "unshare")
+    needs.need("mmdebstrap", "unshare", root=True)
 
     def make(release: str) -> System:
         archive = needs.cache() / f"provision-{release}.tar"

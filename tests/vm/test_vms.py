@@ -36,8 +36,7 @@ LOST_WITHIN_S = 90  # from the death of a machine to the end of a run of 20 mess
 @pytest.fixture(scope="module")
 def lab() -> Iterator[VmLab]:
     """The VMs, up; the host's own addresses and routes are the same before and after."""
-    needs.need_root()
-    needs.need(*virtual.TOOLS)
+    needs.need(*virtual.TOOLS, root=True)
     before = _network()
     with tempfile.TemporaryDirectory(prefix="vmlab-") as folder:
         with virtual.vm_lab(Path(folder)) as made:
