@@ -71,3 +71,6 @@ class Provider(Protocol):
 
     def status(self) -> Mapping[str, str]:
         """Return each machine's state in a word."""
+
+    def own_shell(self, machine: str) -> bool:
+        """Give the user a shell by a tool of the provider's own; return False if it has none."""
