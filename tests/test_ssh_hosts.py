@@ -177,24 +177,51 @@ def test_two_runs_at_once_on_the_same_hosts(lab: Hosts, tmp_path: Path) -> None:
         assert "another run is using this lab" in refused(inventory, tmp_path / "second")
 
 
-def test_a_host_that_is_lost_midway(lab: Hosts, known: Hosts, tmp_path: Path) -> None:
-    with _wire(lab.ports["pull-2"]) as wire:
+@pytest.mark.parametrize("how", ["cut", pytest.param("freeze", marks=pytest.mark.slow)])
+def test_a_run_goes_on_without_a_host_that_is_lost_midway(
+    known: Hosts, tmp_path: Path, how: str
+) -> None:
+    """Its connection breaks, or nothing comes through any more and nobody says so."""
+    with _wire(known.ports["pull-2"]) as wire:
         known.know("pull-2", port=wire.port)
-        flags = ("--provider", "ssh", "--inventory", lab.inventory(pull_2=wire.port))
+        flags = ("--provider", "ssh", "--inventory", known.inventory(pull_2=wire.port))
         what = ("run-experiment", "--experiment", "round_robin", "--interval", 0.1)
         with started(*what, *flags, "--runs", tmp_path) as it:
             read_until(it, "push   | 3")
+            getattr(wire, how)()
+            said = it.communicate()[0]
+    assert it.returncode == ExitCode.MISTAKE, said
+    assert "pull on pull-2 is lost: the connection to its machine broke" in said
+    assert "machine pull-2: the connection broke in the midst of the run" in said
+    stored = runs.load(only_run(tmp_path))
+    assert stored.state == "interrupted"
+    assert "machine pull-2: the connection broke" in stored.description["error"]
+    printed = [r.text for r in stored.records if r.machine == "push" and r.stream == "stdout"]
+    assert printed == [str(number) for number in range(20)]
+    assert any(record.machine == "pull-2" for record in stored.records)
+    found = verdicts(stored.path)
+    assert {verdict["verdict"] for verdict in found} == {"not observed"}
+    assert "The connection to pull-2 broke" in found[0]["why"]
+    assert known.quiet_within(5)
+    assert known.left_by(stored.path.name) == [
+        known.folder / "pull-2/home/.cache/push-pull-lab" / stored.path.name
+    ]
+
+
+def test_what_was_deployed_goes_when_a_host_is_lost_before(known: Hosts, tmp_path: Path) -> None:
+    """The second experiment of a call finds the host gone that the first one lost."""
+    with _wire(known.ports["pull-2"]) as wire:
+        known.know("pull-2", port=wire.port)
+        flags = ("--provider", "ssh", "--inventory", known.inventory(pull_2=wire.port))
+        what = ("run-experiment", "--count", 3, "--interval", 0.1)
+        with started(*what, *flags, "--runs", tmp_path) as it:
+            read_until(it, "push   | 0")
             wire.cut()
             said = it.communicate()[0]
     assert it.returncode == ExitCode.MISTAKE, said
-    assert "machine pull-2" in said
-    stored = runs.load(only_run(tmp_path))
-    assert stored.state == "interrupted"
-    assert stored.records
-    assert lab.quiet_within(5)
-    assert lab.left_by(stored.path.name) == [
-        lab.folder / "pull-2/home/.cache/push-pull-lab" / stored.path.name
-    ]
+    assert re.search(r"machine pull-2: can't deploy the programs: the connection .* broke", said)
+    left = [lost for run in tmp_path.glob("*Z-*") for lost in known.left_by(run.name)]
+    assert {path.parents[3].name for path in left} == {"pull-2"}
 
 
 @pytest.mark.slow
