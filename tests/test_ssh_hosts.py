@@ -32,7 +32,7 @@ def lab(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def state_goes(lab: Hosts, tmp_path: Path) -> Iterator[None]:
     """Takes away what the provider keeps in the project for an inventory of a test."""
     yield
-    for folder in (lab.folder, tmp_path, tmp_path / "hosts"):
+    for folder in (lab.folder, tmp_path):
         if (folder / "inventory.yaml").exists():
             inventory = load(folder / "inventory.yaml")
             shutil.rmtree(state.folder("ssh", inventory), ignore_errors=True)
@@ -103,26 +103,6 @@ def test_check_names_a_host_without_its_address(lab: Hosts, tmp_path: Path) -> N
     done = fab("check", "--provider", "ssh", "--inventory", wrong)
     assert done.returncode == ExitCode.MISTAKE
     assert "pull-2       has no address 192.168.0.99" in done.stdout
-
-
-def test_other_addresses_and_a_fourth_machine_by_inventory_alone(
-    sshd_program: Path, tmp_path: Path
-) -> None:
-    names = ("push", "pull-1", "pull-2", "pull-3")
-    addresses = {name: f"10.77.0.{n}" for n, name in enumerate(names, 1)}
-    folder = tmp_path / "hosts"
-    with hosts(folder, sshd_program, addresses) as four:
-        inventory = four.inventory(network="10.77.0.0/24")
-        run(inventory, tmp_path / "runs", "--experiment", "round_robin")
-    stored = runs.load(only_run(tmp_path / "runs"))
-    assert {r.machine for r in stored.records if r.process == "pull" and r.stream == "stdout"} == {
-        "pull-1",
-        "pull-2",
-        "pull-3",
-    }
-    assert {m["address"] for m in stored.description["inventory"].values()} == set(
-        addresses.values()
-    )
 
 
 def test_a_changed_host_key_is_refused(known: Hosts, tmp_path: Path) -> None:
