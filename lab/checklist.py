@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, runner, runs, session
+from lab import catalogue, runs, session
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
 from lab.experiments import DEFAULT
 from lab.judge import exit_code
-from lab.providers.choice import choose
 from lab.report.checklist import print_checklist, write_json, write_junit
 from lab.verdict import Outcome
 
@@ -97,8 +96,7 @@ def quick() -> list[Experiment]:
 def run_quick(call: session.Call, experiments: Sequence[Experiment]) -> None:
     """Run these at a short interval, and those again of which chance left a claim undecided."""
     begun = time.monotonic()
-    provider = choose(call.provider, call.inventory, session.say)
-    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
+    with session.connected(call) as (machines, remotes):
         waiting = list(experiments)
         while waiting:
             for experiment in list(waiting):

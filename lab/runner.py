@@ -230,7 +230,7 @@ def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[Remot
 
         return remote.sniff(directory.path.name, keep)
 
-    return list(_at_once(remotes, sniff).values())
+    return list(at_once(remotes, sniff).values())
 
 
 def _play(experiment: Experiment, lab: Lab) -> str:
@@ -263,17 +263,18 @@ def _prepare(
         return clock.measure(remote, ours)
 
     try:
-        return _at_once(remotes, prepare)
+        return at_once(remotes, prepare)
     except BaseException:
         _remove(remotes, folder)
         raise
 
 
 def _remove(remotes: Mapping[str, Remote], folder: str) -> None:
-    _at_once(remotes, lambda remote: remote.remove(folder))
+    at_once(remotes, lambda remote: remote.remove(folder))
 
 
-def _at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
+def at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
+    """Do something with all machines at the same time; return what came of it by their names."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(remotes, pool.map(do, remotes.values()), strict=True))
 

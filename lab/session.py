@@ -1,5 +1,6 @@
 """One call of `fab run-experiment`: machines up, one experiment after another, the verdicts."""
 
+import contextlib
 import secrets
 import shlex
 import sys
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, front, runner
+from lab import catalogue, fitness, front, runner
 from lab.errors import ExitCode, LabError, worst
 from lab.experiment import Experiment
 from lab.experiments import DEFAULT, ROLES
@@ -74,14 +75,23 @@ def run(call: Call) -> ExitCode:
     """Run the experiments, all of them whatever one comes to; return the worst exit code."""
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
-    provider = choose(call.provider, call.inventory, say)
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
-    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
+    with connected(call) as (machines, remotes):
         results = run_all(call, found, machines, remotes)
     _show(call, results, never_ran)
     _make_pages(results)
     return worst(result.code for result in results)
+
+
+@contextlib.contextmanager
+def connected(call: Call) -> Iterator[tuple[Machines, dict[str, Remote]]]:
+    """Give the machines that a call asks for, connected; LabError where one isn't fit."""
+    provider = choose(call.provider, call.inventory, say)
+    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
+        if machines.foreign:
+            fitness.require(remotes)
+        yield machines, remotes
 
 
 def run_all(

@@ -198,6 +198,7 @@ class _VmMachines(Machines):
     """VMs, whose power their hypervisor switches."""
 
     faults = frozenset({"cut_power", "power_on"})
+    foreign = True
 
     def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
         super().__init__(access)
