@@ -115,6 +115,14 @@ def test_check_finds_nothing_wrong(lab: VmLab) -> None:
     assert len(re.findall(r"clock \S+ ms from ours, give or take \S+ ms", done.stdout)) == 3
 
 
+def test_status_and_a_shell_are_vagrants(lab: VmLab) -> None:
+    done = lab.fab("status")
+    assert "$ vagrant status" in done.stderr
+    assert re.findall(r"(\S+) +running$", done.stdout, re.MULTILINE) == list(MACHINES.values())
+    done = lab.fab("ssh", "--machine", "push")  # its input is at its end, so it's a short one
+    assert (done.returncode, "$ vagrant ssh push" in done.stderr) == (0, True), done.stderr
+
+
 def test_a_wrong_clock_is_recorded_and_changes_no_verdict(lab: VmLab) -> None:
     lab.vagrant("ssh", "pull-1", "-c", "sudo timedatectl set-ntp false; sudo date -s '+5 seconds'")
     run = lab.run_experiment("--experiment", "kill_worker", *QUICKER)
@@ -187,6 +195,26 @@ def test_a_machine_made_anew_is_no_trap(lab: VmLab) -> None:
     assert lab.fab("run-experiment", "--provider", "vagrant", "--runs", lab.runs).returncode == 2
     lab.vagrant("up", "pull-1")
     lab.run_experiment("--experiment", "kill_worker", *QUICKER)
+
+
+def test_other_addresses_and_a_fourth_machine_by_inventory_alone(lab: VmLab) -> None:
+    inventory = lab.project / "inventory.yaml"
+    text = inventory.read_text().replace("192.168.0.16", "192.168.0.7")
+    new = "  pull-3: {role: puller, address: 192.168.0.74}\nproviders:"
+    inventory.write_text(text.replace("providers:", new))
+    lab.vagrant("reload")
+    lab.vagrant("up")
+    done = lab.fab("check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("reaches 3 others on the lab network") == 4
+    run = lab.run_experiment("--experiment", "round_robin", *QUICKER)
+    machines = _description(run)["inventory"]
+    assert {name: there["address"] for name, there in machines.items()} == {
+        "push": "192.168.0.71",
+        "pull-1": "192.168.0.72",
+        "pull-2": "192.168.0.73",
+        "pull-3": "192.168.0.74",
+    }
 
 
 def test_destroy_leaves_no_machine(lab: VmLab) -> None:
