@@ -118,11 +118,12 @@ def run(
     try:
         note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory)
         stored = runs.load(directory.path)
-        verdicts = judge(stored, wish.experiment, partial=interrupted)
-        directory.write_verdicts(verdicts)
         if lost := _lost(lost_machines(stored)):
             directory.update(error=str(lost))
-        state = "interrupted" if interrupted or lost else "finished"
+        partial = interrupted or lost is not None
+        verdicts = judge(stored, wish.experiment, partial=partial)
+        directory.write_verdicts(verdicts)
+        state = "interrupted" if partial else "finished"
     except LabError as error:
         directory.update(error=str(error))
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)

@@ -23,8 +23,9 @@ _QUICK_PARTS = {
     "tests": ("not alone and not vm", ["-n", "2"]),
     "tests that run alone": ("alone and not vm", []),
 }
-# Without the tools all tests on VMs are left out for one reason, which the summary tells once.
-_PARTS = {**_QUICK_PARTS, "tests on real VMs": ("vm", ["-rfE"])}
+# The tests on VMs build on each other, so the first failure ends them. Without the tools they are
+# left out for one reason, which the summary tells once.
+_PARTS = {**_QUICK_PARTS, "tests on real VMs": ("vm", ["-x", "-rfE"])}
 _NO_TESTS = 5  # pytest's exit code for an empty selection
 
 

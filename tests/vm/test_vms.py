@@ -199,8 +199,8 @@ def test_a_machine_made_anew_is_no_trap(lab: VmLab) -> None:
 
 def test_other_addresses_and_a_fourth_machine_by_inventory_alone(lab: VmLab) -> None:
     inventory = lab.project / "inventory.yaml"
-    text = inventory.read_text().replace("192.168.0.16", "192.168.0.7")
-    new = "  pull-3: {role: puller, address: 192.168.0.74}\nproviders:"
+    text = inventory.read_text().replace("192.168.0.", "10.77.0.")
+    new = "  pull-3: {role: puller, address: 10.77.0.164}\nproviders:"
     inventory.write_text(text.replace("providers:", new))
     lab.vagrant("reload")
     lab.vagrant("up")
@@ -210,10 +210,10 @@ def test_other_addresses_and_a_fourth_machine_by_inventory_alone(lab: VmLab) -> 
     run = lab.run_experiment("--experiment", "round_robin", *QUICKER)
     machines = _description(run)["inventory"]
     assert {name: there["address"] for name, there in machines.items()} == {
-        "push": "192.168.0.71",
-        "pull-1": "192.168.0.72",
-        "pull-2": "192.168.0.73",
-        "pull-3": "192.168.0.74",
+        "push": "10.77.0.161",
+        "pull-1": "10.77.0.162",
+        "pull-2": "10.77.0.163",
+        "pull-3": "10.77.0.164",
     }
 
 
