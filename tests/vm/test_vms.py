@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import verdicts
+from command import read_until, verdicts
 from vm import needs, virtual
 from vm.virtual import VmLab
 
@@ -153,17 +153,16 @@ def test_a_run_goes_on_without_a_machine_that_dies(lab: VmLab) -> None:
     qemu = lab.qemu("pull-2")
     command = ["run-experiment", "--experiment", "round_robin", "--provider", "vagrant"]
     with lab.started(*virtual.fab_command(*command, "--interval", 1, "--runs", lab.runs)) as run:
-        assert run.stdout
-        said = list(_until(run, "pull-2 | "))
+        said = read_until(run, "pull-2 | ")
         lab.run("kill", "-9", qemu)
         died = time.monotonic()
         too_late = threading.Timer(LOST_WITHIN_S, os.killpg, (run.pid, signal.SIGKILL))
         too_late.start()
-        said += run.stdout.readlines()
+        said += run.communicate()[0]
         too_late.cancel()
     virtual.step("from the machine's death to the end of the run", since=died)
-    assert run.returncode == ExitCode.MISTAKE, "".join(said)
-    assert "machine pull-2: the connection broke in the midst of the run" in "".join(said)
+    assert run.returncode == ExitCode.MISTAKE, said
+    assert "machine pull-2: the connection broke in the midst of the run" in said
     captured = (lab.runs / "latest").resolve()
     assert {verdict["verdict"] for verdict in verdicts(captured)} == {"not observed"}
     assert (captured / "pull-2/pull.log").stat().st_size > 0
@@ -171,14 +170,6 @@ def test_a_run_goes_on_without_a_machine_that_dies(lab: VmLab) -> None:
     for machine in ("push", "pull-1"):
         left = lab.vagrant("ssh", machine, "-c", "pgrep -fc [l]auncher.py || true")
         assert left.strip().splitlines()[-1] == "0"
-
-
-def _until(process: "subprocess.Popen[str]", word: str) -> Iterator[str]:
-    assert process.stdout
-    for line in process.stdout:
-        yield line
-        if word in line:
-            return
 
 
 def test_runs_again_after_halt_and_up(lab: VmLab) -> None:
