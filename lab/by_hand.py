@@ -45,6 +45,8 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
 
     inventory.machine(name)
     chosen = choose(provider, inventory, _say)
+    if chosen.own_shell(name):
+        return
     if chosen.status()[name] == "not up":
         raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
     with chosen.lab(keep=True) as machines:

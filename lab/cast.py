@@ -12,13 +12,14 @@ from lab import own
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.processes import Process, Program
-from lab.records import Event, Record
+from lab.records import LOST, Event, Record
 from lab.remote import Remote
 from lab.watch import Watch
 
 PORT = 1234
 READY_TIMEOUT_S = 30
 _GRACE_S = 2.0
+_SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +119,10 @@ class Cast:
         self._deployed = {place for place in self._deployed if place[0] != machine}
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds."""
+        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds.
+
+        A machine that does not say by then that it's done is taken as lost.
+        """
         self.end(self.processes)
 
     def end(self, processes: Iterable[Process]) -> None:
@@ -133,7 +137,11 @@ class Cast:
         if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
             for process in running:
                 process.end()
-            self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+            self.watch.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
+        for process in running:
+            if not process.ended:
+                process.remote.close()
+        self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
         """Put one of the lab's programs on a machine when it's first needed: there are many."""
@@ -176,7 +184,9 @@ def _words(flags: Mapping[str, Any]) -> list[str]:
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:
-    if process.ended:
+    if process.blame == LOST:
+        what = f"the connection broke before {process.name} was ready"
+    elif process.ended:
         what = f"{process.name} ended before it was ready, with exit status {process.status}"
     elif in_time:
         what = f"{process.name} was not ready when another ended"

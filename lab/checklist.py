@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, runner, runs, series, session
+from lab import catalogue, runs, series, session
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
 from lab.experiments import DEFAULT
@@ -98,7 +98,7 @@ def run_quick(call: session.Call, experiments: Sequence[Experiment]) -> None:
     """Run these at a short interval, and those again of which chance left a claim undecided."""
     begun = time.monotonic()
     provider = choose(call.provider, call.inventory, session.say)
-    with provider.lab(keep=call.keep) as machines, runner.connected(machines) as remotes:
+    with provider.lab(keep=call.keep) as machines, series.connected(machines) as remotes:
         waiting = list(experiments)
         while waiting:
             for experiment in list(waiting):

@@ -7,6 +7,7 @@ Nagle's algorithm on, which costs 40 ms a command.
 
 import base64
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -140,6 +141,10 @@ def _cause_and_cure(error: Exception, access: Access) -> tuple[str, str]:
             f"the host key of {place} isn't known",
             "log in once by ssh, compare the fingerprint, and accept it; or name a `known_hosts`",
         )
+    if (
+        isinstance(error, OSError) and error.errno == errno.EBADF
+    ):  # Paramiko's word for a closed one
+        return f"the connection to {place} broke", "is the machine up (`fab status`)?"
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | PermissionError):
         return (
             f"nobody answers SSH at {place} ({error})",

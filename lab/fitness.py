@@ -1,17 +1,19 @@
 """`fab check`: is this computer, is each machine fit? Each finding has its cause and cure."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab import clock
+from lab.cast import PORT
 from lab.connection import explained
 from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
 from lab.providers.choice import choose
 from lab.remote import Remote
-from lab.runner import connected
+from lab.runner import at_once, connected
 
 _LEAST_DISK = 100 * 1024 * 1024  # bytes
 
@@ -28,9 +30,12 @@ except ImportError as error:
 print(json.dumps(about))
 """
 _LISTEN = """
-import socket, sys
-listener = socket.create_server((sys.argv[1], 0))
-print(listener.getsockname()[1], flush=True)
+import json, socket, sys
+try:
+    listener = socket.create_server(tuple(json.loads(sys.argv[1])))
+except OSError as error:
+    sys.exit(print(error))
+print("listening", flush=True)
 sys.stdin.read()
 """
 _CONNECT = """
@@ -38,7 +43,7 @@ import json, socket, sys
 failed = {}
 for name, place in json.loads(sys.argv[1]).items():
     try:
-        socket.create_connection(tuple(place), timeout=3).close()
+        socket.create_connection(place, timeout=3).close()
     except OSError as error:
         failed[name] = str(error)
 print(json.dumps(failed))
@@ -68,6 +73,13 @@ def check(inventory: Inventory, provider: str) -> ExitCode:
     return ExitCode.MISTAKE if bad else ExitCode.EXPECTED
 
 
+def require(remotes: Mapping[str, Remote]) -> None:
+    """Raise LabError for the first thing that makes a machine unfit for a run."""
+    for finding in _machines(remotes):
+        if finding.cure:
+            raise LabError(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
+
+
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
     yield Finding("this computer", f"Python {sys.version.split()[0]} on {sys.platform}")
     yield Finding("inventory", f"{len(inventory.machines)} machines in {inventory.path}")
@@ -77,11 +89,15 @@ def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
             for line in said:
                 yield Finding("this computer", line, "see above; or name a --provider")
             with connected(machines) as remotes:
-                for remote in remotes.values():
-                    yield from _about(remote)
-                yield from _wire(remotes)
+                yield from _machines(remotes)
     except LabError as error:
         yield Finding(error.where or "lab", error.what, error.cure or "see above")
+
+
+def _machines(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
+    for found in at_once(remotes, lambda remote: list(_about(remote))).values():
+        yield from found
+    yield from _wire(remotes)
 
 
 def _about(remote: Remote) -> Iterator[Finding]:
@@ -105,26 +121,35 @@ def _about(remote: Remote) -> Iterator[Finding]:
 
 def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
     """Let each machine connect to each other one, at its lab address."""
-    places: dict[str, tuple[str, int]] = {}
-    listeners = []
-    for remote in remotes.values():
-        channel = remote.talk([remote.access.python, "-Ic", _LISTEN, remote.access.address])
-        listeners.append(channel)
-        with explained(remote.access, "listen at its lab address"):
-            port = channel.makefile("r").readline().strip()
-        if port:
-            places[remote.name] = (remote.access.address, int(port))
-        else:
-            cure = "give it this address on the lab network, or correct the inventory"
-            yield Finding(remote.name, f"has no address {remote.access.address}", cure)
-    for remote in remotes.values():
-        others = {name: place for name, place in places.items() if name != remote.name}
-        answer = remote.run([remote.access.python, "-Ic", _CONNECT, json.dumps(others)])
-        failed = json.loads(answer or b"{}")
-        for name, why in failed.items():
-            cure = "is the lab network between them up, does a firewall stand between?"
-            yield Finding(remote.name, f"can't connect to {name}: {why}", cure)
-        if not failed:
-            yield Finding(remote.name, f"reaches {len(others)} others on the lab network")
-    for channel in listeners:
-        channel.close()
+    places = {remote.name: (remote.access.address, PORT) for remote in remotes.values()}
+    with contextlib.ExitStack() as stack:
+        listeners = at_once(remotes, lambda remote: _listen(remote, places[remote.name], stack))
+        for name, said in listeners.items():
+            if said != "listening":
+                cure = "has it this address on the lab network, is the port free there?"
+                address, port = places.pop(name)
+                yield Finding(name, f"can't listen at {address}:{port}: {said}", cure)
+        for name, (others, failed) in at_once(remotes, lambda r: _connect(r, places)).items():
+            for other, why in failed.items():
+                cure = "is the lab network between them up, does a firewall stand between?"
+                yield Finding(name, f"can't connect to {other}: {why}", cure)
+            if not failed:
+                yield Finding(name, f"reaches {others} others on the lab network")
+
+
+def _listen(remote: Remote, place: tuple[str, int], stack: contextlib.ExitStack) -> str:
+    """Let a machine listen until the stack is closed; return its word: `listening`, or why not."""
+    channel = remote.talk([remote.access.python, "-Ic", _LISTEN, json.dumps(place)])
+    stack.enter_context(contextlib.closing(channel))
+    with explained(remote.access, "listen at its lab address"):
+        said: str = channel.makefile("r").readline().strip()
+    return said
+
+
+def _connect(
+    remote: Remote, places: Mapping[str, tuple[str, int]]
+) -> tuple[int, Mapping[str, str]]:
+    """Let a machine connect to the others; return how many they are, and why it failed by name."""
+    others = {name: place for name, place in places.items() if name != remote.name}
+    answer = remote.run([remote.access.python, "-Ic", _CONNECT, json.dumps(others)])
+    return len(others), json.loads(answer or b"{}")

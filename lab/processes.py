@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
 from lab.launcher import NOT_STARTED
-from lab.records import Event
+from lab.records import LOST, Event
 from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
 
@@ -95,7 +95,7 @@ class Process:
     def wait_gone(self, timeout: float) -> float | None:
         """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
         self._watch.all_within(timeout, lambda: self.ended)
-        return self.ended_at
+        return self.ended_at if self.status is not None else None
 
     def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
         """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
@@ -142,9 +142,10 @@ class Process:
         return take
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        if self.blame == "itself" and status in (None, _NOT_EXECUTABLE, NOT_STARTED):
-            trouble = _lost(self.machine) if status is None else self._not_started()
-            self._watch.trouble = self._watch.trouble or trouble
+        if status is None and self.blame != "fault":
+            self.blame = LOST
+        elif self.blame == "itself" and status in (_NOT_EXECUTABLE, NOT_STARTED):
+            self._watch.trouble = self._watch.trouble or self._not_started()
         self.status, self.ended_at = status, gone
         self._watch.event(
             Event(
@@ -164,14 +165,6 @@ class Process:
             cure="is it executable there, and what its first line names?",
             output=self.tail(),
         )
-
-
-def _lost(machine: str) -> LabError:
-    return LabError(
-        "the connection broke in the midst of the run",
-        where=f"machine {machine}",
-        cure="is it up, is the way to it? `fab check` tells; what was captured is kept",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+# What ended a process, as its event `exit` tells, when the way to its machine broke.
+LOST = "lost"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 from lab import catalogue, clock, needs, network, own, runs
 from lab.capture import Capture
 from lab.cast import Cast
+from lab.claims import joined
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.faults import Faults
-from lab.judge import exit_code, judge
+from lab.judge import exit_code, judge, lost_machines
 from lab.providers import Machines
 from lab.providers.state import PROJECT
 from lab.remote import Remote, RemoteProcess
@@ -116,19 +117,23 @@ def run(
     `meanwhile` is called in a thread of its own while the first programs start: what it does must
     be done before anything is waited for that is to be answered quickly.
 
-    A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that a machine or a
-    program spoiled has an error and no verdicts. Raises LabError where no run directory can be
-    made. Any other exception is a bug of ours: its traceback is in the run directory, and further
-    experiments still run.
+    A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that lost a machine
+    on its way has verdicts, and an error that names it; one that was spoiled has an error alone.
+    Raises LabError where no run directory can be made. Any other exception is a bug of ours: its
+    traceback is in the run directory, and further experiments still run.
     """
     _need_faults(wish, machines)
     directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
     state = "interrupted"
     try:
         note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
-        verdicts = judge(runs.load(directory.path), wish.experiment, partial=interrupted)
+        stored = runs.load(directory.path)
+        if lost := _lost(lost_machines(stored)):
+            directory.update(error=str(lost))
+        partial = interrupted or lost is not None
+        verdicts = judge(stored, wish.experiment, partial=partial)
         directory.write_verdicts(verdicts)
-        state = "interrupted" if interrupted else "finished"
+        state = "interrupted" if partial else "finished"
     except LabError as error:
         directory.update(error=str(error))
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
@@ -137,8 +142,14 @@ def run(
         return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
         directory.finish(state)
-    code = ExitCode.INTERRUPTED if interrupted else exit_code(verdicts)
-    return Result(path=directory.path, verdicts=verdicts, note=note, code=code)
+    code = ExitCode.MISTAKE if lost else exit_code(verdicts)
+    return Result(
+        path=directory.path,
+        verdicts=verdicts,
+        note=note,
+        error=lost,
+        code=ExitCode.INTERRUPTED if interrupted else code,
+    )
 
 
 def _need_faults(wish: Wish, machines: Machines) -> None:
@@ -153,6 +164,16 @@ def _need_faults(wish: Wish, machines: Machines) -> None:
             f"{wish.title} needs {' and '.join(missing)}, which the provider '{provider}' can't do",
             cure="run it on another one: --provider namespaces, or --provider vagrant",
         )
+
+
+def _lost(machines: Sequence[str]) -> LabError | None:
+    if not machines:
+        return None
+    return LabError(
+        "the connection broke in the midst of the run, which went on without it",
+        where=f"machine {joined(machines)}",
+        cure="is it up, is the way to it? `fab check` tells; what was captured is kept",
+    )
 
 
 def _bug(run: Path) -> LabError:
@@ -212,7 +233,7 @@ def _deploy_and_play(
             for sniffer in sniffers:
                 sniffer.end()
             directory.update(machines=_facts(remotes, watch))
-            _at_once(remotes, lambda remote: remote.remove(directory.path.name))
+            _remove(remotes, directory.path.name)
 
 
 def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
@@ -226,7 +247,7 @@ def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[Remot
 
         return remote.sniff(directory.path.name, keep)
 
-    return list(_at_once(remotes, sniff).values())
+    return list(at_once(remotes, sniff).values())
 
 
 def _play(experiment: Experiment, lab: Lab) -> str:
@@ -258,10 +279,19 @@ def _prepare(
         remote.warm_up(folder)
         return clock.measure(remote, ours)
 
-    return _at_once(remotes, prepare)
+    try:
+        return at_once(remotes, prepare)
+    except BaseException:
+        _remove(remotes, folder)
+        raise
 
 
-def _at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
+def _remove(remotes: Mapping[str, Remote], folder: str) -> None:
+    at_once(remotes, lambda remote: remote.remove(folder))
+
+
+def at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
+    """Do something with all machines at the same time; return what came of it by their names."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(remotes, pool.map(do, remotes.values()), strict=True))
 

@@ -12,7 +12,7 @@ from lab.cast import PORT, Cast
 from lab.errors import LabError
 from lab.faults import Faults
 from lab.processes import Process, Processes
-from lab.records import Event, Record
+from lab.records import LOST, Event, Record
 from lab.watch import Watch
 from lab.wires import Wires
 
@@ -254,7 +254,7 @@ class Lab:
             return bool(found) or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame == "itself" for p in self.cast.processes)
+            return any(p.ended and p.blame in ("itself", LOST) for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
         self.watch.wait(over, whom, self._quiet_s)

@@ -1,10 +1,11 @@
 """One experiment after another, each seen on the terminal, on machines that are up."""
 
+import contextlib
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lab import front, runner
+from lab import fitness, front, runner
 from lab.errors import ExitCode
 from lab.experiment import Experiment
 from lab.providers import Machines
@@ -19,8 +20,17 @@ def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list
 
     All of them are run, whatever one comes to; but after Ctrl-C none.
     """
-    with runner.connected(machines) as remotes:
+    with connected(machines) as remotes:
         return run_connected(call, found, machines, remotes)
+
+
+@contextlib.contextmanager
+def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
+    """Connect to machines, as the runner does; LabError where one isn't fit for a run."""
+    with runner.connected(machines) as remotes:
+        if machines.foreign:
+            fitness.require(remotes)
+        yield remotes
 
 
 def run_connected(

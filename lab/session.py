@@ -72,9 +72,9 @@ def run(call: Call) -> ExitCode:
     """Run the experiments, all of them whatever one comes to; return the worst exit code."""
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
-    provider = choose(call.provider, call.inventory, say)
     never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
+    provider = choose(call.provider, call.inventory, say)
     # To import it takes as long as the machines take to come up.
     threading.Thread(target=importlib.import_module, args=["lab.series"], daemon=True).start()
     with provider.lab(keep=call.keep) as machines:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,10 +19,13 @@ _CHECKS = {
     "types (mypy)": ["mypy"],
 }
 # Tests that measure time must not share the machine with others.
-_PARTS = {
+_QUICK_PARTS = {
     "tests": ("not alone and not vm", ["-n", "2"]),
     "tests that run alone": ("alone and not vm", []),
 }
+# The tests on VMs build on each other, so the first failure ends them. Without the tools they are
+# left out for one reason, which the summary tells once.
+_PARTS = {**_QUICK_PARTS, "tests on real VMs": ("vm", ["-x", "-rfE"])}
 _NO_TESTS = 5  # pytest's exit code for an empty selection
 
 
@@ -38,14 +42,18 @@ def run(*, quick: bool) -> ExitCode:
     failed = [title for title, command in _CHECKS.items() if _run(title, command) != 0]
     counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
+    took: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for title, (marked, options) in _PARTS.items():
+        for title, (marked, options) in (_QUICK_PARTS if quick else _PARTS).items():
+            began = time.monotonic()
             report = Path(folder, "report.xml")
             selection = f"{marked} and not slow" if quick else marked
             command = ["pytest", "-m", selection, *options, f"--junitxml={report}"]
             if _run(title, command, LAB_TEST_TOOLS=tools) not in (0, _NO_TESTS):
                 failed.append(title)
             _count(report, counts, left_out)
+            took.append(f"{title} {(time.monotonic() - began) / 60:.1f} min")
+    print(f"\n== summary\n{', '.join(took)}")
     return _summary(failed, counts, left_out)
 
 
@@ -94,14 +102,13 @@ def _count(report: Path, counts: Counter[str], left_out: Counter[str]) -> None:
 
 def _summary(failed: list[str], counts: Counter[str], left_out: Counter[str]) -> ExitCode:
     complete = not left_out or os.environ.get("CI") != "true"
-    print("\n== summary")
     for reason, number in left_out.items():
         print(f"{number} left out: {reason}")
     if not complete:
         print("failed: in CI nothing may be left out")
     for title in failed:
         print(f"failed: {title}")
-    # CI reads this line, so it is the last and counts both parts.
+    # CI reads this line, so it is the last and counts all parts.
     print(", ".join(f"{counts[result]} {result}" for result in ("passed", "failed", "skipped")))
     good = complete and not failed and counts["passed"]
     return ExitCode.EXPECTED if good else ExitCode.UNEXPECTED

@@ -90,8 +90,7 @@ class System:
 @pytest.fixture
 def system(tmp_path: Path) -> Callable[[str], System]:
     """Makes a system of a Debian release that has Python, as Ubuntu Server does, but no venv."""
-    needs.need_root()
-    needs.need("mmdebstrap", "unshare")
+    needs.need("mmdebstrap", "unshare", root=True)
 
     def make(release: str) -> System:
         archive = needs.cache() / f"provision-{release}.tar"
@@ -226,3 +225,19 @@ def test_wheels_are_those_that_any_machine_may_need(wheel_folder: Path) -> None:
         for processor in ("x86_64", "aarch64"):
             pattern = rf"pyzmq-{re.escape(locked_version())}-{python}-\S+_{processor}\.whl"
             assert any(re.fullmatch(pattern, name) for name in names), (python, processor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outcome", ["true", "false"])
+def test_the_tests_own_packages_start_no_service_and_leave_no_policy(
+    system: Callable[[str], System], outcome: str
+) -> None:
+    """deps.sh with a stand-in for apt-get, which asks whether services may start."""
+    debian = system("bookworm")
+    shutil.copy(needs.HERE / "deps.sh", debian.root / "deps.sh")
+    apt = debian.root / "usr/bin/apt-get"
+    apt.write_text(f"#!/bin/sh\n/usr/sbin/policy-rc.d\necho $? >>/policy\n{outcome}\n")
+    done = debian.run("/deps.sh", internet=False)
+    assert (done.returncode == 0) is (outcome == "true"), done.stderr
+    assert set((debian.root / "policy").read_text().split()) == {"101"}
+    assert not (debian.root / "usr/sbin/policy-rc.d").exists()

@@ -32,7 +32,7 @@ def lab(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def state_goes(lab: Hosts, tmp_path: Path) -> Iterator[None]:
     """Takes away what the provider keeps in the project for an inventory of a test."""
     yield
-    for folder in (lab.folder, tmp_path, tmp_path / "hosts"):
+    for folder in (lab.folder, tmp_path):
         if (folder / "inventory.yaml").exists():
             inventory = load(folder / "inventory.yaml")
             shutil.rmtree(state.folder("ssh", inventory), ignore_errors=True)
@@ -97,32 +97,14 @@ def test_check_finds_nothing_wrong(lab: Hosts) -> None:
     assert "reaches 2 others on the lab network" in done.stdout
 
 
-def test_check_names_a_host_without_its_address(lab: Hosts, tmp_path: Path) -> None:
+def test_a_host_without_its_address_is_named_and_not_run_on(lab: Hosts, tmp_path: Path) -> None:
     text = lab.inventory().read_text().replace("192.168.0.163", "192.168.0.99")
     wrong = _beside(lab, tmp_path, text)
     done = fab("check", "--provider", "ssh", "--inventory", wrong)
     assert done.returncode == ExitCode.MISTAKE
-    assert "pull-2       has no address 192.168.0.99" in done.stdout
-
-
-def test_other_addresses_and_a_fourth_machine_by_inventory_alone(
-    sshd_program: Path, tmp_path: Path
-) -> None:
-    names = ("push", "pull-1", "pull-2", "pull-3")
-    addresses = {name: f"10.77.0.{n}" for n, name in enumerate(names, 1)}
-    folder = tmp_path / "hosts"
-    with hosts(folder, sshd_program, addresses) as four:
-        inventory = four.inventory(network="10.77.0.0/24")
-        run(inventory, tmp_path / "runs", "--experiment", "round_robin")
-    stored = runs.load(only_run(tmp_path / "runs"))
-    assert {r.machine for r in stored.records if r.process == "pull" and r.stream == "stdout"} == {
-        "pull-1",
-        "pull-2",
-        "pull-3",
-    }
-    assert {m["address"] for m in stored.description["inventory"].values()} == set(
-        addresses.values()
-    )
+    assert "pull-2       can't listen at 192.168.0.99:1234: [Errno 99]" in done.stdout
+    assert "machine pull-2: can't listen at 192.168.0.99:1234" in refused(wrong, tmp_path)
+    assert list(tmp_path.glob("*Z-*")) == []
 
 
 def test_a_changed_host_key_is_refused(known: Hosts, tmp_path: Path) -> None:
@@ -177,24 +159,52 @@ def test_two_runs_at_once_on_the_same_hosts(lab: Hosts, tmp_path: Path) -> None:
         assert "another run is using this lab" in refused(inventory, tmp_path / "second")
 
 
-def test_a_host_that_is_lost_midway(lab: Hosts, known: Hosts, tmp_path: Path) -> None:
-    with _wire(lab.ports["pull-2"]) as wire:
+@pytest.mark.parametrize("how", ["cut", pytest.param("freeze", marks=pytest.mark.slow)])
+def test_a_run_goes_on_without_a_host_that_is_lost_midway(
+    known: Hosts, tmp_path: Path, how: str
+) -> None:
+    """Its connection breaks, or nothing comes through any more and nobody says so."""
+    with _wire(known.ports["pull-2"]) as wire:
         known.know("pull-2", port=wire.port)
-        flags = ("--provider", "ssh", "--inventory", lab.inventory(pull_2=wire.port))
+        flags = ("--provider", "ssh", "--inventory", known.inventory(pull_2=wire.port))
         what = ("run-experiment", "--experiment", "round_robin", "--interval", 0.1)
         with started(*what, *flags, "--runs", tmp_path) as it:
             read_until(it, "push   | 3")
+            getattr(wire, how)()
+            said = it.communicate()[0]
+    assert it.returncode == ExitCode.MISTAKE, said
+    assert "pull on pull-2 is lost: the connection to its machine broke" in said
+    assert "machine pull-2: the connection broke in the midst of the run" in said
+    stored = runs.load(only_run(tmp_path))
+    assert stored.state == "interrupted"
+    assert "machine pull-2: the connection broke" in stored.description["error"]
+    printed = [r.text for r in stored.records if r.machine == "push" and r.stream == "stdout"]
+    assert printed == [str(number) for number in range(20)]
+    assert any(record.machine == "pull-2" for record in stored.records)
+    found = verdicts(stored.path)
+    assert {verdict["verdict"] for verdict in found} == {"not observed"}
+    assert "The connection to pull-2 broke" in found[0]["why"]
+    assert "\nas judged before\n" in fab("report", "--judge", "--run", stored.path).stdout
+    assert known.quiet_within(5)
+    assert known.left_by(stored.path.name) == [
+        known.folder / "pull-2/home/.cache/push-pull-lab" / stored.path.name
+    ]
+
+
+def test_what_was_deployed_goes_when_a_host_is_lost_before(known: Hosts, tmp_path: Path) -> None:
+    """The second experiment of a call finds the host gone that the first one lost."""
+    with _wire(known.ports["pull-2"]) as wire:
+        known.know("pull-2", port=wire.port)
+        flags = ("--provider", "ssh", "--inventory", known.inventory(pull_2=wire.port))
+        what = ("run-experiment", "--count", 3, "--interval", 0.1)
+        with started(*what, *flags, "--runs", tmp_path) as it:
+            read_until(it, "push   | 0")
             wire.cut()
             said = it.communicate()[0]
     assert it.returncode == ExitCode.MISTAKE, said
-    assert "machine pull-2" in said
-    stored = runs.load(only_run(tmp_path))
-    assert stored.state == "interrupted"
-    assert stored.records
-    assert lab.quiet_within(5)
-    assert lab.left_by(stored.path.name) == [
-        lab.folder / "pull-2/home/.cache/push-pull-lab" / stored.path.name
-    ]
+    assert re.search(r"machine pull-2: can't deploy the programs: the connection .* broke", said)
+    left = [lost for run in tmp_path.glob("*Z-*") for lost in known.left_by(run.name)]
+    assert {path.parents[3].name for path in left} == {"pull-2"}
 
 
 @pytest.mark.slow
@@ -231,15 +241,13 @@ def test_a_host_whose_python_lacks_pyzmq(lab: Hosts, tmp_path: Path) -> None:
     bare.chmod(0o755)
     text = lab.inventory().read_text().replace(f"python: {sys.executable}", f"python: {bare}")
     said = refused(_beside(lab, tmp_path, text), tmp_path)
-    assert re.search(r"machine pull-\d: pull ended before it was ready, with exit status 1", said)
-    assert "  | ModuleNotFoundError: No module named 'zmq'" in said
+    assert "machine push: no pyzmq: No module named 'zmq'\n  provision it: provision/" in said
 
 
 def test_a_host_without_the_python_that_was_named(lab: Hosts, tmp_path: Path) -> None:
     text = lab.inventory().read_text().replace(f"python: {sys.executable}", "python: /no/python")
     said = refused(_beside(lab, tmp_path, text), tmp_path)
-    assert re.search(r"machine pull-\d: pull.py could not be started", said)
-    assert "  | sh: 1: exec: /no/python: not found" in said
+    assert "machine push: no Python at /no/python\n  provision it: provision/" in said
 
 
 def _beside(lab: Hosts, folder: Path, text: str) -> Path:

@@ -131,6 +131,7 @@ def test_lines_faults_and_notes_come_in_their_order() -> None:
         ({"status": 139, "by": "itself"}, "exit status 139 (SIGSEGV)"),
         ({"status": 255, "by": "itself"}, "exit status 255 ─"),
         ({"status": None, "by": "itself"}, "its exit status unknown"),
+        ({"status": None, "by": "lost"}, "pull on pull-2 is lost: the connection to its machine "),
     ],
 )
 def test_only_an_unexpected_end_is_shown(details: dict[str, Any], shown: str) -> None:

@@ -217,7 +217,7 @@ def test_says_that_vagrant_is_missing(
     vms: Vms, machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    for ask in (vms.up, vms.down, vms.status, machines):
+    for ask in (vms.up, vms.down, vms.status, lambda: vms.own_shell("push"), machines):
         with pytest.raises(LabError, match="no command 'vagrant'") as missing:
             ask()
         assert "install Vagrant" in missing.value.cure
@@ -234,6 +234,24 @@ def test_up_and_down_are_left_to_vagrant_and_said(
         "vagrant up",
         "vagrant halt",
     ]
+
+
+def test_status_and_a_shell_are_left_to_vagrant_and_said(
+    computer: Computer, vms: Vms, said: list[str]
+) -> None:
+    computer.touch("pull-1", "shutoff")
+    assert vms.status() == {"push": "running", "pull-1": "shutoff", "pull-2": "running"}
+    assert vms.own_shell("pull-2")
+    assert said == ["$ vagrant status", "$ vagrant ssh pull-2"]
+    assert computer.calls() == ["vagrant status --machine-readable", "vagrant ssh pull-2"]
+
+
+def test_a_shell_on_a_machine_that_was_never_made(computer: Computer, vms: Vms) -> None:
+    shutil.rmtree(computer.project / ".vagrant/machines/pull-2")
+    with pytest.raises(LabError, match="there is no such VM") as missing:
+        vms.own_shell("pull-2")
+    assert missing.value.cure == "vagrant up"
+    assert computer.calls() == []
 
 
 def test_down_has_nothing_to_do_when_no_machine_runs(computer: Computer, vms: Vms) -> None:

@@ -1,6 +1,5 @@
 """The Vagrantfile, evaluated with a stand-in for Vagrant: its machines are the inventory's."""
 
-import json
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from vm import needs
+from vm.stand_in import addresses, evaluated, network
 
 from lab import inventory
 
@@ -40,31 +40,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def evaluate(folder: Path) -> Evaluate:
     """Evaluates the folder's Vagrantfile and returns what it sets under `config.vm`."""
-    needs.need("ruby")
 
     def run(text: str = "", *, kvm: bool = True) -> dict[str, Any]:
         if text:
             (folder / "inventory.yaml").write_text(text)
-        command = ["ruby", needs.HERE / "stand_in.rb", folder / "Vagrantfile", "kvm" if kvm else ""]
-        # An ASCII locale must do: the inventory may hold other letters in its comments.
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        vm: dict[str, Any] = json.loads(done.stdout)["vm"]
-        return vm
+        return evaluated(folder / "Vagrantfile", kvm=kvm)
 
     return run
-
-
-def addresses(vm: dict[str, Any]) -> dict[str, str]:
-    return {name: network(vm, name)["ip"] for name in vm["define"]}
-
-
-def network(vm: dict[str, Any], name: str) -> dict[str, Any]:
-    [(kind, options)] = vm["define"][name]["vm"]["network"]
-    assert kind == "private_network"
-    settings: dict[str, Any] = options
-    return settings
 
 
 def test_reads_at_a_glance_and_says_first_why_the_network_is_internal() -> None:
@@ -95,19 +77,6 @@ def test_expands_the_inventory_as_the_lab_does(evaluate: Evaluate, folder: Path,
 
 def test_the_mask_is_that_of_the_network(evaluate: Evaluate) -> None:
     assert network(evaluate(COUNTED), "crew-7")["netmask"] == "255.255.0.0"
-
-
-def test_other_addresses_and_a_fourth_machine_need_the_inventory_alone(
-    evaluate: Evaluate, folder: Path
-) -> None:
-    text = (folder / "inventory.yaml").read_text()
-    for old, new in ((161, 11), (162, 12), (163, 13)):
-        text = text.replace(f"192.168.0.{old}", f"192.168.0.{new}")
-    text = text.replace("providers:", "  pull-3: {role: puller, address: 192.168.0.14}\nproviders:")
-    expected = {f"pull-{i}": f"192.168.0.{11 + i}" for i in (1, 2, 3)} | {"push": "192.168.0.11"}
-    assert addresses(evaluate(text)) == expected
-    machines = inventory.load(folder / "inventory.yaml").machines
-    assert {machine.name: machine.address for machine in machines} == expected
 
 
 @pytest.mark.parametrize(
@@ -152,9 +121,7 @@ def test_libvirt_gets_a_network_without_an_address_on_the_host(evaluate: Evaluat
 def test_two_checkouts_share_no_wire(evaluate: Evaluate, folder: Path, tmp_path: Path) -> None:
     here = network(evaluate(), "push")["virtualbox__intnet"]
     other = shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("other"))
-    command = ["ruby", needs.HERE / "stand_in.rb", other / "Vagrantfile"]
-    vm = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["vm"]
-    assert network(vm, "push")["virtualbox__intnet"] != here
+    assert network(evaluated(other / "Vagrantfile"), "push")["virtualbox__intnet"] != here
 
 
 def test_libvirt_does_without_kvm_where_there_is_none(evaluate: Evaluate) -> None:

@@ -41,10 +41,12 @@ class Access:
 class Machines:
     """The machines of a lab that is up: how they are reached, and what can be done to them.
 
-    `faults` are the words of the fault vocabulary that this provider knows for machines.
+    `faults` are the words of the fault vocabulary that this provider knows for machines. `foreign`
+    ones were not made by the lab itself, so whether they are fit is seen before a run.
     """
 
     faults: frozenset[str] = frozenset()
+    foreign = False
 
     def __init__(self, access: Mapping[str, Access]) -> None:
         self.access = access
@@ -71,3 +73,6 @@ class Provider(Protocol):
 
     def status(self) -> Mapping[str, str]:
         """Return each machine's state in a word."""
+
+    def own_shell(self, machine: str) -> bool:
+        """Give the user a shell by a tool of the provider's own; return False if it has none."""

@@ -66,6 +66,9 @@ class _Best:
         states = self.second.status()
         return states if "running" in states.values() else self.first.status()
 
+    def own_shell(self, machine: str) -> bool:
+        return False
+
     def _tell(self, refusal: Refused) -> None:
         self.say(
             f"{refusal.what}. The machines are plain processes instead, without a network"

@@ -107,6 +107,9 @@ class Embedded:
             states: dict[str, str] = client.ask("status")["machines"]
             return states
 
+    def own_shell(self, machine: str) -> bool:
+        return False
+
     @contextlib.contextmanager
     def _own_lab(self) -> Iterator[Machines]:
         supervisor = take_prepared()

@@ -19,7 +19,7 @@ class Hosts:
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
         with state.reserved(state.folder("ssh", self.inventory)):
-            yield Machines({machine.name: _access(machine) for machine in self.inventory.machines})
+            yield _HostMachines({each.name: _access(each) for each in self.inventory.machines})
 
     def up(self) -> None:
         return
@@ -29,6 +29,13 @@ class Hosts:
 
     def status(self) -> Mapping[str, str]:
         return {machine.name: "runs by itself" for machine in self.inventory.machines}
+
+    def own_shell(self, machine: str) -> bool:
+        return False
+
+
+class _HostMachines(Machines):
+    foreign = True
 
 
 def _access(machine: Machine) -> Access:

@@ -63,13 +63,24 @@ class Vms:
 
     def down(self) -> bool:
         """Halt the machines; their disks stay, as deleting them is left to the user."""
-        if "running" not in self.status().values():
+        if "running" not in self._states().values():
             return False
         self._delegate("halt", cure="Vagrant says above why")
         self.say("the disks stay; `vagrant destroy` deletes them")
         return True
 
     def status(self) -> Mapping[str, str]:
+        self.say("$ vagrant status")
+        return self._states()
+
+    def own_shell(self, machine: str) -> bool:
+        """Leave it to `vagrant ssh`, which also says when the machine isn't running."""
+        self._require_vagrants()
+        vagrant_files.found(machine)
+        self._call("ssh", machine)
+        return True
+
+    def _states(self) -> dict[str, str]:
         self._require_vagrants()
         states = {}
         for line in _ask("status", "--machine-readable").splitlines():
@@ -139,7 +150,7 @@ class Vms:
         return {"machines": told, "look": vagrant_files.last_look()}
 
     def _require_running(self) -> None:
-        states = self.status()
+        states = self._states()
         off = [f"{name} is {there}" for name, there in states.items() if there != "running"]
         if off:
             raise LabError(f"not all VMs are running: {', '.join(off)}", cure="vagrant up")
@@ -156,11 +167,15 @@ class Vms:
             )
 
     def _delegate(self, command: str, *, cure: str) -> None:
+        if self._call(command):
+            raise LabError(f"`vagrant {command}` failed", cure=cure)
+
+    def _call(self, *words: str) -> int:
+        """Call Vagrant on the user's terminal, saying so; return its exit status."""
         if shutil.which("vagrant") is None:
             raise LabError("there is no command 'vagrant' here", cure=_NO_VAGRANT)
-        self.say(f"$ vagrant {command}")
-        if subprocess.run(["vagrant", command], cwd=state.PROJECT).returncode:
-            raise LabError(f"`vagrant {command}` failed", cure=cure)
+        self.say(f"$ vagrant {' '.join(words)}")
+        return subprocess.run(["vagrant", *words], cwd=state.PROJECT).returncode
 
     def _folder(self) -> Path:
         return state.folder("vagrant", self.inventory)
@@ -183,6 +198,7 @@ class _VmMachines(Machines):
     """VMs, whose power their hypervisor switches."""
 
     faults = frozenset({"cut_power", "power_on"})
+    foreign = True
 
     def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
         super().__init__(access)

@@ -6,7 +6,7 @@ import re
 import signal
 import textwrap
 
-from lab.records import Event, Record
+from lab.records import LOST, Event, Record
 
 # Printable by Unicode's book, yet drawn as nothing: joiners, fillers, variation selectors.
 _UNSEEN = re.compile(
@@ -111,6 +111,8 @@ class Teller:
                 return f"{_word(event, 'repair')} {_who(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
+            case "exit" if event.details.get("by") == LOST:
+                return f"{_who(event)} is lost: the connection to its machine broke"
         return ""
 
 

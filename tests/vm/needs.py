@@ -18,25 +18,32 @@ PROJECT = HERE.parents[1]
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
-def need(*tools: str) -> None:
-    """Skip the test unless this computer has the tools; in CI install them."""
+def need(*tools: str, root: bool = False) -> None:
+    """Skip the test unless this computer has the tools; in CI install them.
+
+    `root`: the test makes namespaces, mounts and files of any owner.
+    """
     if missing(tools) and os.environ.get("CI") == "true":
         with locked("packages"):
             if missing(tools):
                 subprocess.run([HERE / "deps.sh"], check=True)
+    needed = []
+    if root and not _may_mount():
+        needed.append("root that may mount")
     if lacking := missing(tools):
-        pytest.skip(f"needs {', '.join(lacking)}; on Debian tests/vm/deps.sh installs all of it")
-
-
-def need_root() -> None:
-    """Skip the test unless it runs as root, for namespaces, mounts and files of any owner."""
-    if os.geteuid():
-        pytest.skip("needs root")
+        needed.append(f"{', '.join(lacking)} (on Debian tests/vm/deps.sh installs all of it)")
+    if needed:
+        pytest.skip(f"needs {' and '.join(needed)}")
 
 
 def missing(tools: tuple[str, ...]) -> list[str]:
     """Return those of the tools that this computer lacks."""
     return [tool for tool in tools if shutil.which(tool, path=_PATH) is None]
+
+
+def _may_mount() -> bool:
+    """Tell whether this is root, and not root of a container that is kept from mounts."""
+    return not os.geteuid() and not subprocess.run(["unshare", "--mount", "true"]).returncode
 
 
 def cache() -> Path:

@@ -5,6 +5,7 @@ The tests build on each other, in the order of this file: three VMs are brought 
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -15,14 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import read_until, verdicts
 from vm import needs, virtual
 from vm.virtual import VmLab
+
+from lab import runs
+from lab.errors import ExitCode
 
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.slow,
     pytest.mark.alone,
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(900),
 ]
 
 MACHINES = {
@@ -31,13 +36,23 @@ MACHINES = {
     "pull-2": "192.168.0.163",
 }
 LOST_WITHIN_S = 90  # from the death of a machine to the end of a run of 20 messages, 1 s apart
+QUICKER = ("--interval", 0.5)
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[VmLab]:
+def steps_shown(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Print in the end how long each step took, whatever became of the tests."""
+    yield
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    assert terminal
+    for line in ("", *virtual.table):
+        terminal.write_line(line)
+
+
+@pytest.fixture(scope="module")
+def lab(steps_shown: None) -> Iterator[VmLab]:
     """The VMs, up; the host's own addresses and routes are the same before and after."""
-    needs.need_root()
-    needs.need(*virtual.TOOLS)
+    needs.need(*virtual.TOOLS, root=True)
     before = _network()
     with tempfile.TemporaryDirectory(prefix="vmlab-") as folder:
         with virtual.vm_lab(Path(folder)) as made:
@@ -46,15 +61,6 @@ def lab() -> Iterator[VmLab]:
             assert _network() == before
             yield made
         assert _network() == before
-
-
-@pytest.fixture(autouse=True)
-def _steps_shown(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Print the time of each step, whatever becomes of the test."""
-    yield
-    with capsys.disabled():
-        print("", *virtual.steps, sep="\n")
-    virtual.steps.clear()
 
 
 def _network() -> str:
@@ -96,15 +102,30 @@ def test_the_articles_experiments_come_out_as_expected(lab: VmLab) -> None:
 
 
 def test_the_embedded_lab_gives_the_same_verdicts(lab: VmLab) -> None:
-    on_vms = lab.run_experiment("--experiment", "kill_worker")
-    embedded = lab.run_experiment("--experiment", "kill_worker", provider="namespaces")
+    on_vms = lab.run_experiment("--experiment", "kill_worker", *QUICKER)
+    embedded = lab.run_experiment("--experiment", "kill_worker", *QUICKER, provider="namespaces")
     done = lab.fab("compare", "--runs", lab.runs, "--run", embedded, "--against", on_vms)
     assert done.returncode == 0, done.stdout
 
 
+def test_check_finds_nothing_wrong(lab: VmLab) -> None:
+    done = lab.fab("check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("reaches 2 others on the lab network") == len(MACHINES)
+    assert len(re.findall(r"clock \S+ ms from ours, give or take \S+ ms", done.stdout)) == 3
+
+
+def test_status_and_a_shell_are_vagrants(lab: VmLab) -> None:
+    done = lab.fab("status")
+    assert "$ vagrant status" in done.stderr
+    assert re.findall(r"(\S+) +running$", done.stdout, re.MULTILINE) == list(MACHINES.values())
+    done = lab.fab("ssh", "--machine", "push")  # its input is at its end, so it's a short one
+    assert (done.returncode, "$ vagrant ssh push" in done.stderr) == (0, True), done.stderr
+
+
 def test_a_wrong_clock_is_recorded_and_changes_no_verdict(lab: VmLab) -> None:
     lab.vagrant("ssh", "pull-1", "-c", "sudo timedatectl set-ntp false; sudo date -s '+5 seconds'")
-    run = lab.run_experiment("--experiment", "kill_worker")
+    run = lab.run_experiment("--experiment", "kill_worker", *QUICKER)
     clocks = _description(run)["clocks"]
     assert 4 < clocks["pull-1"]["offset_s"] - clocks["pull-2"]["offset_s"] < 6
 
@@ -115,50 +136,40 @@ def test_refuses_to_run_outside_the_vms_network(lab: VmLab) -> None:
     assert "is on no network of this computer" in done.stderr
 
 
-def test_power_is_cut_and_comes_back(lab: VmLab) -> None:
-    switch = """
-from pathlib import Path
-from lab.inventory import load
-from lab.providers.vagrant import Vms
-vms = Vms(load(Path("inventory.yaml")))
-with vms.lab(keep=False):
-    vms.power_off("pull-2")
-    print(vms.status()["pull-2"])
-    vms.power_on("pull-2")
-"""
-    done = lab.run(virtual.fab_command()[0], "-P", "-c", switch)
-    assert (done.returncode, done.stdout) == (0, "shutoff\n"), done.stderr
-    lab.run_experiment("--experiment", "kill_worker")
+@pytest.mark.parametrize("experiment", ["power_cut", "power_cut_heartbeat"])
+def test_power_is_cut_and_comes_back(lab: VmLab, experiment: str) -> None:
+    """The second of the two runs needs the machine that the first one switched off and on."""
+    run = runs.load(lab.run_experiment("--experiment", experiment))
+    done = [e.details.get(e.event) for e in run.events if e.event in ("fault", "repair")]
+    assert done == ["cut_power", "power_on"]
+    found = verdicts(run.path)
+    assert {verdict["verdict"] for verdict in found} == {"holds"}
+    for verdict in found:
+        virtual.seen(f"{experiment}: {verdict['why']}")
 
 
-def test_a_run_outlives_a_machine_that_dies(lab: VmLab) -> None:
-    """Its QEMU is killed: nobody says goodbye. What was captured is kept, and the run ends."""
+def test_a_run_goes_on_without_a_machine_that_dies(lab: VmLab) -> None:
+    """Its QEMU is killed: nobody says goodbye. What was captured is kept, the others go on."""
     qemu = lab.qemu("pull-2")
     command = ["run-experiment", "--experiment", "round_robin", "--provider", "vagrant"]
     with lab.started(*virtual.fab_command(*command, "--interval", 1, "--runs", lab.runs)) as run:
-        assert run.stdout
-        said = list(_until(run, "pull-2 | "))
+        said = read_until(run, "pull-2 | ")
         lab.run("kill", "-9", qemu)
         died = time.monotonic()
         too_late = threading.Timer(LOST_WITHIN_S, os.killpg, (run.pid, signal.SIGKILL))
         too_late.start()
-        said += run.stdout.readlines()
+        said += run.communicate()[0]
         too_late.cancel()
     virtual.step("from the machine's death to the end of the run", since=died)
-    assert run.returncode > 0, "".join(said)
+    assert run.returncode == ExitCode.MISTAKE, said
+    assert "machine pull-2: the connection broke in the midst of the run" in said
     captured = (lab.runs / "latest").resolve()
-    assert _description(captured)["state"] in ("finished", "interrupted")
+    assert {verdict["verdict"] for verdict in verdicts(captured)} == {"not observed"}
     assert (captured / "pull-2/pull.log").stat().st_size > 0
-    left = lab.vagrant("ssh", "pull-1", "-c", "pgrep -fc [l]auncher.py || true")
-    assert left.strip().splitlines()[-1] == "0"
-
-
-def _until(process: "subprocess.Popen[str]", word: str) -> Iterator[str]:
-    assert process.stdout
-    for line in process.stdout:
-        yield line
-        if word in line:
-            return
+    assert (captured / "push/push.log").read_text().split() == [str(n) for n in range(20)]
+    for machine in ("push", "pull-1"):
+        left = lab.vagrant("ssh", machine, "-c", "pgrep -fc [l]auncher.py || true")
+        assert left.strip().splitlines()[-1] == "0"
 
 
 def test_runs_again_after_halt_and_up(lab: VmLab) -> None:
@@ -167,14 +178,34 @@ def test_runs_again_after_halt_and_up(lab: VmLab) -> None:
     assert done.returncode == 2
     assert "not all VMs are running" in done.stderr
     lab.vagrant("up")
-    lab.run_experiment("--experiment", "kill_worker")
+    lab.run_experiment("--experiment", "kill_worker", *QUICKER)
 
 
 def test_a_machine_made_anew_is_no_trap(lab: VmLab) -> None:
     lab.vagrant("destroy", "-f", "pull-1")
     assert lab.fab("run-experiment", "--provider", "vagrant", "--runs", lab.runs).returncode == 2
     lab.vagrant("up", "pull-1")
-    lab.run_experiment("--experiment", "kill_worker")
+    lab.run_experiment("--experiment", "kill_worker", *QUICKER)
+
+
+def test_other_addresses_and_a_fourth_machine_by_inventory_alone(lab: VmLab) -> None:
+    inventory = lab.project / "inventory.yaml"
+    text = inventory.read_text().replace("192.168.0.", "10.77.0.")
+    new = "  pull-3: {role: puller, address: 10.77.0.164}\nproviders:"
+    inventory.write_text(text.replace("providers:", new))
+    lab.vagrant("reload")
+    lab.vagrant("up")
+    done = lab.fab("check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("reaches 3 others on the lab network") == 4
+    run = lab.run_experiment("--experiment", "round_robin", *QUICKER)
+    machines = _description(run)["inventory"]
+    assert {name: there["address"] for name, there in machines.items()} == {
+        "push": "10.77.0.161",
+        "pull-1": "10.77.0.162",
+        "pull-2": "10.77.0.163",
+        "pull-3": "10.77.0.164",
+    }
 
 
 def test_destroy_leaves_no_machine(lab: VmLab) -> None:

@@ -25,7 +25,10 @@ TOOLS = (
     "unshare",
 )
 BOX = "lab/debian-12"
-steps: list[str] = []  # how long each took; whoever shows them takes them out
+_WORTH_TELLING_S = 0.5
+_WIDEST = 78  # characters
+table = [f"{'step':{_WIDEST}} seconds"]  # of what was done; whoever runs the tests prints it
+_LONGEST_S = 600
 _NOT_COPIED = (".*", "runs", "__pycache__", "wheels")
 
 
@@ -46,9 +49,12 @@ class VmLab:
         }
 
     def run(
-        self, *command: object, inside: bool = True, timeout_s: float = 1200
+        self, *command: object, inside: bool = True, told: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command beside the VMs, or outside as a user might by mistake."""
+        """Run a command beside the VMs, or outside as a user might by mistake.
+
+        `told` is what the table of steps calls it, if not by its words.
+        """
         words = [str(word) for word in command]
         began = time.monotonic()
         done = subprocess.run(
@@ -59,9 +65,9 @@ class VmLab:
             capture_output=True,
             text=True,
             errors="backslashreplace",
-            timeout=timeout_s,
+            timeout=_LONGEST_S,
         )
-        step(" ".join([Path(words[0]).name, *words[1:]]).replace("\n", " ")[:90], since=began)
+        step(told or " ".join(words), since=began)
         return done
 
     def started(self, *command: object) -> "subprocess.Popen[str]":
@@ -84,11 +90,12 @@ class VmLab:
 
     def fab(self, *words: object, inside: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the copy's `fab`."""
-        return self.run(*fab_command(*words), inside=inside)
+        told = f"fab {' '.join(map(str, words))}".replace(f" --runs {self.runs}", "")
+        return self.run(*fab_command(*words), inside=inside, told=told)
 
     def run_experiment(self, *words: object, provider: str = "vagrant") -> Path:
         """Run an experiment that must come out as expected; return its run directory."""
-        done = self.fab("run-experiment", "--provider", provider, "--runs", self.runs, *words)
+        done = self.fab("run-experiment", *words, "--provider", provider, "--runs", self.runs)
         assert done.returncode == 0, done.stdout + done.stderr
         return (self.runs / "latest").resolve()
 
@@ -99,8 +106,15 @@ class VmLab:
 
 
 def step(what: str, *, since: float) -> None:
-    """Note a step and its time; `since` is its start on the monotonic clock."""
-    steps.append(f"{time.monotonic() - since:7.1f} s  {what}")
+    """Add a step and its time to the table; `since` is its start on the monotonic clock."""
+    took = time.monotonic() - since
+    if took >= _WORTH_TELLING_S:
+        table.append(f"{what[:_WIDEST]:{_WIDEST}} {took:7.1f}")
+
+
+def seen(what: str) -> None:
+    """Add to the table what the last step showed."""
+    table.append(f"  {what}")
 
 
 def fab_command(*words: object) -> list[str]:
