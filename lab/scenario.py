@@ -82,10 +82,16 @@ class Lab:
         return self.cast.address(self.cast.machines(where)[0], port)
 
     def start_again(self, process: Process) -> Process:
-        """Give a program that has ended another life, with the flags of the one before."""
+        """Give a program that has ended another life, with the flags of the one before.
+
+        It is repaired when it is ready.
+        """
+        ordered = time.time()
         again = self.cast.start_again(process)
-        self._event("repair", again, time.time(), repair="start again")
         self.cast.wait_ready([again], None)
+        ready = time.time()
+        took_s = ready - ordered
+        self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
         return again
 
     def first(
