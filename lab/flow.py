@@ -204,6 +204,8 @@ def _told(event: Event) -> str:
             return f"{process} has a connection: the handshake is done"
         case "disconnected":
             return f"{process} lost a connection"
+        case "dies":
+            return f"{process} kills itself, as it was told to"
         case "exit":
             return f"{process} ended"
     return f"{harmless(event.event, 60)} {process}"

@@ -112,7 +112,7 @@ class Lab:
 
         self.cast.warm_up()
         self.watch.look_at_each(look)
-        self._wait_for(found, list(candidates.values()))
+        self._wait_for(lambda: bool(found), list(candidates.values()), "printed the line")
         record = self.faults.trigger = found[0]
         process = candidates[record.machine, record.process]
         self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
@@ -142,6 +142,20 @@ class Lab:
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
         self._hit("kill", target)
+
+    def died(self, processes: Processes | Sequence[Process]) -> Process:
+        """Return the first of these to kill itself at the message that its flag `--die-at` names.
+
+        Exact where messages come faster than a kill from here. Raises TriggerMissed as `first`.
+        """
+
+        def dead() -> list[Process]:
+            return [p for p in processes if p.ended and p.place in self.watch.dying]
+
+        self._wait_for(lambda: bool(dead()), list(processes), "came to the message")
+        victim = dead()[0]
+        self.faults.suffer("die_at", victim, self.watch.dying[victim.place])
+        return victim
 
     def terminate(self, target: Process | Processes) -> None:
         """End them by SIGTERM, as `kill` without a number does."""
@@ -252,20 +266,20 @@ class Lab:
     def _quiet_s(self) -> float:
         return max(QUIET_AT_LEAST_S, 2 * self.interval)
 
-    def _wait_for(self, found: list[Record], candidates: list[Process]) -> None:
-        """Wait for a record; give up when it can't come any more."""
+    def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:
+        """Wait for what these have to do; give up when it can't come any more."""
         whom = ", ".join(map(str, candidates))
 
         def over() -> bool:
-            return bool(found) or all(process.ended for process in candidates)
+            return found() or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
             return any(p.ended and p.blame == "itself" for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
         self.watch.wait(over, whom, self._quiet_s)
-        if not found:
-            raise TriggerMissed(f"{whom} never printed the line that was waited for")
+        if not found():
+            raise TriggerMissed(f"{whom} never {what} that was waited for")
 
     def _hit(self, fault: str, target: Process | Processes) -> None:
         for process in target if isinstance(target, Processes) else (target,):

@@ -1,8 +1,8 @@
-"""What is lost with a worker that is killed: the judges of `loss_curve`."""
+"""What is lost with a worker that is killed: the judges of `loss_curve` and `fast_kill`."""
 
 from lab import claims
 from lab.claims import Run
-from lab.experiments import leaving
+from lab.experiments import leaving, messages
 from lab.verdict import Verdict
 
 _NO_FAULT = "Nobody was killed in time, or the pusher's library did not report it."
@@ -17,7 +17,7 @@ def backlog_is_lost(run: Run, *, behind: bool) -> Verdict:
     later = [n for n in lost if run.dealt[n] > end.t + run.no_order_s]
     waiting = set(leaving.in_flight(run))
     done = len(run.by(run.fault.machine))
-    why = f"It had done {done} when it was killed; {len(lost)} were lost with it."
+    why = f"It had done {done} when it was killed; lost with it: {len(lost)}."
     if later:
         return Verdict.refuted(f"{claims.listed(later).capitalize()} left later.", messages=later)
     if behind and not lost:
@@ -36,3 +36,24 @@ def later_ones_come(run: Run) -> Verdict:
         return Verdict.not_observed("Nothing was sent after it was noticed.")
     survivors = [machine for machine in run.receivers if machine != run.fault.machine]
     return claims.all_taken(run, sent, by=survivors)
+
+
+def ends_there_or_later(run: Run) -> Verdict:
+    """Told to die at a message the victim printed it last; killed from outside it went on."""
+    told, hung = run.events("dies"), run.events("trigger")
+    if run.fault is None or not (told or hung):
+        return Verdict.not_observed(_NO_FAULT)
+    number = int(told[0].details["number"]) if told else messages.number(hung[0].details["text"])
+    more = [m.number for m in run.by(run.fault.machine) if m.number > number]
+    if told and more:
+        return Verdict.refuted(f"After message {number} it printed more.", messages=more)
+    if told:
+        return Verdict.holds(f"Message {number} is the last that it printed.", messages=[number])
+    if not more:
+        return Verdict.not_observed(f"It got none after message {number} before it was gone.")
+    took_s = run.fault.t - hung[0].t
+    return Verdict.holds(
+        f"After message {number} it printed {len(more)} more in {took_s * 1000:.1f} ms.",
+        messages=more,
+        events=[run.fault],
+    )

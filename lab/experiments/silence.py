@@ -14,6 +14,23 @@ from lab.experiments import leaving
 from lab.records import Event
 from lab.verdict import Verdict
 
+# Why silence isn't noticed, and why heartbeats help.
+UNHEARD = (
+    "tcp(7), tcp_retries2: some 15 minutes; libzmq 4.3.5, src/stream_engine_base.cpp, lines"
+    " 359-364 (not even a failed write ends a connection, only a read)"
+)
+PING = (
+    "libzmq 4.3.5, src/zmtp_engine.cpp, lines 465-468 (a PING starts the time-out), and"
+    " src/stream_engine_base.cpp, lines 619-622 (any traffic stops it) and 742-744"
+)
+# Why a silent one keeps its turn.
+BLIND = (
+    "libzmq 4.3.5, src/lb.cpp, lines 71-76 and 122-123 (sendpipe: the turn passes over who is"
+    " full, and over nobody else)"
+)
+BY_AVAILABILITY = "adhdecode: PUSH balances by availability (then the others would get its turn)"
+HEAVY_LIFTING = "the article: 'ZeroMQ does a lot of the heavy lifting', dropouts among it"
+
 _NO_FAULT = "The machine did not lose its power in time, or it couldn't be verified."
 _GRACE_S = 0.5  # for a busy pusher's timers
 _LONG_S = 2.0
