@@ -67,13 +67,17 @@ class Faults:
         killed = process.status == 128 + signal.SIGKILL
         self._note(fault, process, told, process.ended_at if killed else None)
 
-    def strike(self, fault: str, machine: str) -> None:
-        """Do a fault or a repair to a machine; LabError where its provider can't."""
+    def strike(self, fault: str, machine: str, verify: Callable[[], bool] = lambda: True) -> None:
+        """Do a fault or a repair to a machine; LabError where its provider can't.
+
+        `verify` tells whether it shows from outside, where that is more than the provider says.
+        """
         ordered = time.time()
         if fault in REPAIRS:  # should it fail half-way, it is to be repaired as well
             self.broken[machine, fault] = machine
         self.supply.do(fault, machine)
-        self._note(fault, machine, ordered, time.time())
+        effect = time.time()
+        self._note(fault, machine, ordered, effect if verify() else None)
 
     def repair(self, do: Callable[[str, Process | str], None]) -> None:
         """Undo what is still broken, the last first, by `do` with the repair and its target."""

@@ -188,7 +188,14 @@ class Lab:
 
     def cut_cable(self, where: Process | str) -> None:
         """Unplug a machine's cable on the lab network; its programs go on."""
-        self.faults.strike("cut_cable", _machine(where))
+        machine = _machine(where)
+        receiver = self.cast.remotes[machine]
+        sender = next(r for name, r in self.cast.remotes.items() if name != machine)
+
+        def nothing_passes() -> bool:
+            return not network.reaches(sender, receiver)
+
+        self.faults.strike("cut_cable", machine, nothing_passes)
 
     def mend_cable(self, where: Process | str) -> None:
         """Plug a machine's cable in again."""

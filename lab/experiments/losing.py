@@ -5,25 +5,33 @@ from lab.claims import Run
 from lab.experiments import leaving, messages
 from lab.verdict import Verdict
 
+_AT_MOST_S = 0.2  # so long a message is on its way to a worker that keeps up, on a busy machine
 _NO_FAULT = "Nobody was killed in time, or the pusher's library did not report it."
 
 
 def backlog_is_lost(run: Run, *, behind: bool) -> Verdict:
-    """Lost is what was dealt to the victim before its end was noticed; nothing if it kept up."""
+    """Lost is what waited at the victim when it was killed; nothing had waited if it kept up.
+
+    What it had not printed, that is: it prints in the order in which it is dealt.
+    """
     end = leaving.noticed(run)
     if run.fault is None or end is None:
         return Verdict.not_observed(_NO_FAULT)
     lost = [n for n in run.dealt if not run.takers.get(n)]
     later = [n for n in lost if run.dealt[n] > end.t + run.no_order_s]
-    waiting = set(leaving.in_flight(run))
-    done = len(run.by(run.fault.machine))
-    why = f"It had done {done} when it was killed; lost with it: {len(lost)}."
+    done = [message.number for message in run.by(run.fault.machine)]
+    earlier = [n for n in lost if n < max(done, default=-1)]
+    since = leaving.ordered(run.fault) - _AT_MOST_S
+    waited = [n for n in lost if run.dealt[n] < since]
+    why = f"It had done {len(done)} when it was killed; lost with it: {len(lost)}."
+    if earlier:
+        return Verdict.refuted(f"It was past {claims.listed(earlier)}.", messages=earlier)
     if later:
         return Verdict.refuted(f"{claims.listed(later).capitalize()} left later.", messages=later)
     if behind and not lost:
         return Verdict.refuted(f"{why} It was behind, and yet lost none.", events=[run.fault])
-    if not behind and set(lost) - waiting:
-        return Verdict.refuted(why, messages=lost, events=[run.fault])
+    if not behind and waited:
+        return Verdict.refuted(f"{why} Some had waited.", messages=waited, events=[run.fault])
     return Verdict.holds(why, messages=lost, events=[run.fault])
 
 

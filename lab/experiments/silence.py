@@ -46,14 +46,15 @@ def sent_unnoticed(run: Run) -> list[int]:
 
 def is_not_noticed(run: Run) -> Verdict:
     """The sender's library reported no end of a connection, while all was sent."""
-    numbers = sent_unnoticed(run)
-    if run.fault is None or not numbers:
+    if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     end = leaving.noticed(run)
     if end is not None:
-        return Verdict.refuted(
-            f"It noticed after {end.t - run.fault.t:.1f} s.", events=[run.fault, end]
-        )
+        after_s = max(0.0, end.t - run.fault.t)
+        return Verdict.refuted(f"It noticed after {after_s:.1f} s.", events=[run.fault, end])
+    numbers = sent_unnoticed(run)
+    if not numbers:
+        return Verdict.not_observed("Nothing was sent after the fault.")
     if not run.sent_all:
         return Verdict.not_observed("The sender did not come to its end.")
     span = run.dealt[numbers[-1]] - run.fault.t
@@ -156,6 +157,11 @@ def is_served_within(run: Run, most_s: float) -> Verdict:
         return Verdict.not_observed("Nobody left and came back.")
     first = next((m for m in run.by(fault.machine) if m.t >= back.t), None)
     if first is None:
+        left_s = max(run.dealt.values(), default=back.t) - back.t
+        if left_s < most_s + _GRACE_S:
+            return Verdict.not_observed(
+                f"Only {max(0.0, left_s):.1f} s were left when it was back."
+            )
         return Verdict.refuted("It was back, and got no message.", events=[fault, back])
     waited = first.t - back.t
     why = f"It got message {first.number} {waited:.2f} s after it was back."

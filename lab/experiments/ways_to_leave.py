@@ -1,5 +1,6 @@
 """Every way a worker can leave, side by side: does the pusher notice, and what is lost?"""
 
+from lab import claims
 from lab.claims import Run
 from lab.experiment import Verdict, claim, experiment
 from lab.experiments import leaving, messages, silence
@@ -42,13 +43,16 @@ def wire_tells_the_same(run: Run) -> Verdict:
 
 @claim(
     "Goodbyes cost nothing; silence costs each message of its turn until it is noticed; one that"
-    " ends in time brings them late.",
+    " ends in time brings them late; and none comes twice.",
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
     rests_on=f"{silence.BLIND}; {leaving.DISCARDED}",
     disputed_by=silence.BY_AVAILABILITY,
 )
 def messages_fare_as_told(run: Run) -> Verdict:
     way = WAYS[run.variant]
+    once = claims.never_twice(run)
+    if once.outcome != "holds":
+        return once
     if way.fate == "spared":
         return leaving.none_is_lost(run, leaving.after_the_fault(run))
     if way.fate == "late":
