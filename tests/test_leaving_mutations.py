@@ -92,11 +92,9 @@ def comes_back_and_gets_nothing(run: StoredRun) -> StoredRun:
 def back_at_the_end(run: StoredRun) -> StoredRun:
     """The repair comes when the last message has been dealt, and none comes to who is back."""
     end = max(Run(run, read).dealt.values())
-    late = {"repair", "ready"}
-    events = [
-        replace(e, t=end) if e.event in late and e.t > _fault(run).t else e for e in run.events
-    ]
-    return comes_back_and_gets_nothing(replace(run, events=tuple(events)))
+    back = [e for e in run.events if e.event in ("repair", "ready") and e.t > _fault(run).t]
+    events = tuple(replace(e, t=end) if e in back else e for e in run.events)
+    return comes_back_and_gets_nothing(replace(run, events=events))
 
 
 def ends_sooner(run: StoredRun) -> StoredRun:

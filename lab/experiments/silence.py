@@ -157,11 +157,8 @@ def is_served_within(run: Run, most_s: float) -> Verdict:
         return Verdict.not_observed("Nobody left and came back.")
     first = next((m for m in run.by(fault.machine) if m.t >= back.t), None)
     if first is None:
-        left_s = max(run.dealt.values(), default=back.t) - back.t
-        if left_s < most_s + _GRACE_S:
-            return Verdict.not_observed(
-                f"Only {max(0.0, left_s):.1f} s were left when it was back."
-            )
+        if _left_s(run, back) < most_s + _GRACE_S:
+            return _back_too_late(run, back)
         return Verdict.refuted("It was back, and got no message.", events=[fault, back])
     waited = first.t - back.t
     why = f"It got message {first.number} {waited:.2f} s after it was back."
@@ -175,12 +172,12 @@ def is_never_served(run: Run) -> Verdict:
     fault, back = run.fault, _back(run)
     if fault is None or back is None or not run.dealt:
         return Verdict.not_observed("Nobody left and came back.")
-    left_s = max(run.dealt.values()) - back.t
+    left_s = _left_s(run, back)
     later = [message.number for message in run.by(fault.machine) if message.t >= back.t]
     if later:
         return Verdict.refuted(f"It got {claims.listed(later)}.", messages=later)
     if left_s < _LONG_S:
-        return Verdict.not_observed(f"Only {left_s:.1f} s were left when it was back.")
+        return _back_too_late(run, back)
     return Verdict.holds(
         f"It got nothing in the {left_s:.1f} s that were left.", events=[fault, back]
     )
@@ -193,6 +190,15 @@ def _back(run: Run) -> Event | None:
         return None
     signs = [*run.events("repair", by=[fault.machine]), *run.events("ready", by=[fault.machine])]
     return max((e for e in signs if e.t > fault.t), key=lambda event: event.t, default=None)
+
+
+def _left_s(run: Run, back: Event) -> float:
+    """How many seconds after it was back the last message was sent."""
+    return max(0.0, max(run.dealt.values(), default=back.t) - back.t)
+
+
+def _back_too_late(run: Run, back: Event) -> Verdict:
+    return Verdict.not_observed(f"Only {_left_s(run, back):.1f} s were left when it was back.")
 
 
 def _ordinal(number: int) -> str:
