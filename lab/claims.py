@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab import packets
 from lab.experiment import Reader
-from lab.records import Event, Message
+from lab.records import Event, Message, Record
 from lab.runs import StoredRun, packets_of
 from lab.verdict import Verdict
 
@@ -45,6 +45,11 @@ class Run:
             message = reads(record)
             if message is not None:
                 self._of_kind[message.kind].append(message)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """All lines that were captured, also those that speak of no message."""
+        return self._stored.records
 
     @property
     def sent(self) -> list[Message]:

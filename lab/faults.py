@@ -1,6 +1,8 @@
 """The fault vocabulary: what is done to processes and machines on purpose, and how it is undone.
 
-A process can be terminated, interrupted, killed, paused and resumed everywhere. What can be done to
+A process can be terminated, interrupted, killed, paused and resumed everywhere, and a
+program may know how to kill itself at a message (die_at), where a kill from here would come some
+messages too late. What can be done to
 a machine depends on its provider (`Machines.faults`): cut_power (nothing that it had open says
 goodbye), shut_down (its connections are closed as it goes), power_on, cut_cable, mend_cable. Each
 is verified before it counts: the launcher on the machine, or the provider, says that it is so.
@@ -60,13 +62,22 @@ class Faults:
         effect = effect if effect is not None and effect >= ordered else None
         self._note(fault, process, ordered, effect)
 
-    def strike(self, fault: str, machine: str) -> None:
-        """Do a fault or a repair to a machine; LabError where its provider can't."""
+    def suffer(self, fault: str, process: Process, told: float) -> None:
+        """Tell of a fault that a process did to itself by SIGKILL; `told` is when it said so."""
+        killed = process.status == 128 + signal.SIGKILL
+        self._note(fault, process, told, process.ended_at if killed else None)
+
+    def strike(self, fault: str, machine: str, verify: Callable[[], bool] = lambda: True) -> None:
+        """Do a fault or a repair to a machine; LabError where its provider can't.
+
+        `verify` tells whether it shows from outside, where that is more than the provider says.
+        """
         ordered = time.time()
         if fault in REPAIRS:  # should it fail half-way, it is to be repaired as well
             self.broken[machine, fault] = machine
         self.supply.do(fault, machine)
-        self._note(fault, machine, ordered, time.time())
+        effect = time.time()
+        self._note(fault, machine, ordered, effect if verify() else None)
 
     def repair(self, do: Callable[[str, Process | str], None]) -> None:
         """Undo what is still broken, the last first, by `do` with the repair and its target."""

@@ -162,9 +162,8 @@ def _spans(
 ) -> Iterator[Span]:
     """Yield what has a beginning and, at the latest with the run, an end."""
     for k, (event, moment) in enumerate(zip(events, moments, strict=True)):
-        again = event.event == "repair" and event.details.get("repair") == "start again"
         stops = {"exit"}
-        if event.event == "start" or again:
+        if event.event == "start":
             kind, told = "life", f"{harmless(event.process, 60)} runs"
         elif event.event == "connected" and event.machine not in run.senders:
             kind, told = "connection", "connected, as its library tells"
@@ -205,6 +204,8 @@ def _told(event: Event) -> str:
             return f"{process} has a connection: the handshake is done"
         case "disconnected":
             return f"{process} lost a connection"
+        case "dies":
+            return f"{process} kills itself, as it was told to"
         case "exit":
             return f"{process} ended"
     return f"{harmless(event.event, 60)} {process}"

@@ -85,6 +85,6 @@ def printed(run: "Run", program: str) -> list[Record]:
     """Return what all lives of a program printed on stdout, in the order of the capture."""
     return [
         record
-        for record in run._stored.records
+        for record in run.records
         if record.stream == "stdout" and record.process.partition(".")[0] == program
     ]

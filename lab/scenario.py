@@ -82,10 +82,16 @@ class Lab:
         return self.cast.address(self.cast.machines(where)[0], port)
 
     def start_again(self, process: Process) -> Process:
-        """Give a program that has ended another life, with the flags of the one before."""
+        """Give a program that has ended another life, with the flags of the one before.
+
+        It is repaired when it is ready.
+        """
+        ordered = time.time()
         again = self.cast.start_again(process)
-        self._event("repair", again, time.time(), repair="start again")
         self.cast.wait_ready([again], None)
+        ready = time.time()
+        took_s = ready - ordered
+        self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
         return again
 
     def first(
@@ -106,7 +112,7 @@ class Lab:
 
         self.cast.warm_up()
         self.watch.look_at_each(look)
-        self._wait_for(found, list(candidates.values()))
+        self._wait_for(lambda: bool(found), list(candidates.values()), "printed the line")
         record = self.faults.trigger = found[0]
         process = candidates[record.machine, record.process]
         self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
@@ -136,6 +142,20 @@ class Lab:
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
         self._hit("kill", target)
+
+    def died(self, processes: Processes | Sequence[Process]) -> Process:
+        """Return the first of these to kill itself at the message that its flag `--die-at` names.
+
+        Exact where messages come faster than a kill from here. Raises TriggerMissed as `first`.
+        """
+
+        def dead() -> list[Process]:
+            return [p for p in processes if p.ended and p.place in self.watch.dying]
+
+        self._wait_for(lambda: bool(dead()), list(processes), "came to the message")
+        victim = dead()[0]
+        self.faults.suffer("die_at", victim, self.watch.dying[victim.place])
+        return victim
 
     def terminate(self, target: Process | Processes) -> None:
         """End them by SIGTERM, as `kill` without a number does."""
@@ -168,7 +188,14 @@ class Lab:
 
     def cut_cable(self, where: Process | str) -> None:
         """Unplug a machine's cable on the lab network; its programs go on."""
-        self.faults.strike("cut_cable", _machine(where))
+        machine = _machine(where)
+        receiver = self.cast.remotes[machine]
+        sender = next(r for name, r in self.cast.remotes.items() if name != machine)
+
+        def nothing_passes() -> bool:
+            return not network.reaches(sender, receiver)
+
+        self.faults.strike("cut_cable", machine, nothing_passes)
 
     def mend_cable(self, where: Process | str) -> None:
         """Plug a machine's cable in again."""
@@ -246,20 +273,20 @@ class Lab:
     def _quiet_s(self) -> float:
         return max(QUIET_AT_LEAST_S, 2 * self.interval)
 
-    def _wait_for(self, found: list[Record], candidates: list[Process]) -> None:
-        """Wait for a record; give up when it can't come any more."""
+    def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:
+        """Wait for what these have to do; give up when it can't come any more."""
         whom = ", ".join(map(str, candidates))
 
         def over() -> bool:
-            return bool(found) or all(process.ended for process in candidates)
+            return found() or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
             return any(p.ended and p.blame in ("itself", LOST) for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
         self.watch.wait(over, whom, self._quiet_s)
-        if not found:
-            raise TriggerMissed(f"{whom} never printed the line that was waited for")
+        if not found():
+            raise TriggerMissed(f"{whom} never {what} that was waited for")
 
     def _hit(self, fault: str, target: Process | Processes) -> None:
         for process in target if isinstance(target, Processes) else (target,):

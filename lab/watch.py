@@ -11,8 +11,8 @@ from lab.experiment import Reader
 from lab.records import Event, Record
 from lab.runs import RunDirectory
 
-# What programs tell on stderr of their connections; the rest of their trace stays in the records.
-_TRACED = frozenset({"ready", "accepted", "connected", "disconnected"})
+# What programs tell on stderr that is an event; the rest of their trace stays in the records.
+_TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
 _OWN_KEYS = frozenset({"t", "event", "machine", "process"})
 
 
@@ -52,6 +52,7 @@ class Watch:
         self.trouble: BaseException | None = None
         self.sent = self.received = self.connected = 0
         self.ready: set[tuple[str, str]] = set()
+        self.dying: dict[tuple[str, str], float] = {}
         self.versions: dict[str, dict[str, Any]] = {}
 
     def records(self, records: Sequence[Record]) -> None:
@@ -75,6 +76,8 @@ class Watch:
             if event.event == "ready":
                 self.ready.add((event.machine, event.process))
                 self.versions[event.machine] = event.details
+            if event.event == "dies":
+                self.dying[event.machine, event.process] = event.t
             self.connected += event.event == "connected"
             self._news.notify_all()
 

@@ -15,9 +15,11 @@ from lab.records import Event, Record
 from lab.runs import StoredRun, load
 
 RECORDED = Path(__file__).parent / "recorded"
+LEAVING = Path(__file__).parent / "recorded_leaving"
 START = 1353761234.5
 EXPERIMENTS = ("round_robin", "kill_worker", "rejoin_worker", "return_worker")
 PUSH = ("push", "push")
+MARKS = {"holds": "+", "refuted": "X", "not observed": "?"}
 
 
 @dataclass(frozen=True, kw_only=True)

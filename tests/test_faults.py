@@ -1,12 +1,14 @@
 """Faults on the embedded lab: what they do is seen from outside, and nothing of them stays."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import PROJECT, fab
+from command import PROJECT, fab, only_run
 
+from lab import runs
 from lab.errors import LabError
 from lab.inventory import load
 from lab.network import reaches, separation
@@ -184,6 +186,19 @@ def test_an_unknown_variant_is_a_mistake(tmp_path: Path) -> None:
 def test_a_provider_says_what_it_cannot_do() -> None:
     with pytest.raises(LabError, match="can't do 'cut_power'"):
         Machines({}).do("cut_power", "pull-1")
+
+
+def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
+    done = fab("run-experiment", "--experiment", "fast_kill:told", "--runs", tmp_path)
+    assert done.returncode == 0, done.stdout
+    stored = runs.load(only_run(tmp_path))
+    (fault,) = (event for event in stored.events if event.event == "fault")
+    assert fault.details["fault"] == "die_at"
+    assert fault.details["verified"]
+    (end,) = (e for e in stored.events if e.event == "exit" and e.machine == fault.machine)
+    assert (end.details["by"], end.details["status"]) == ("itself", 128 + signal.SIGKILL)
+    printed = [r for r in stored.records if (r.machine, r.stream) == (fault.machine, "stdout")]
+    assert (printed[-1].text or "").startswith("1000 , ")
 
 
 @pytest.mark.slow

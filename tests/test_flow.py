@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from made_runs import MadeRun, with_a_loss
+from story import LEAVING
 
 from lab import catalogue, runs
 from lab.claims import Run
@@ -35,6 +36,12 @@ def test_who_was_connected_when(tmp_path: Path) -> None:
     ]
     (fault,) = (span for span in found.spans if span.kind == "fault")
     assert (fault.machine, fault.end) == ("pull-1", found.end)
+
+
+def test_a_program_that_is_started_again_has_two_lives() -> None:
+    found = _flow(LEAVING / "coming_back.kill")
+    lives = [span.told for span in found.spans if span.kind == "life" and span.machine == "pull-2"]
+    assert lives == ["pull runs", "pull.2 runs"]
 
 
 def test_a_second_arrival_and_one_that_was_never_sent(tmp_path: Path) -> None:

@@ -1,15 +1,26 @@
 """Verdicts of the further experiments can fail: what each claim comes to when all goes wrong."""
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from story import outcomes
+from message_mutations import (
+    dealt,
+    done,
+    goes_to,
+    lost,
+    mapped,
+    messages_of,
+    says,
+    shuffled,
+    twice,
+    without,
+)
+from mutations import Mutation
+from story import MARKS, outcomes
 
-from lab import catalogue
 from lab.claims import Run
 from lab.experiments.messages import read
 from lab.experiments.turns import _spans, last_takes_its_place, others_move_up
@@ -17,100 +28,6 @@ from lab.records import Message, Record
 from lab.runs import StoredRun, load
 
 RECORDED = Path(__file__).parent / "recorded_more"
-MARKS = {"holds": "+", "refuted": "X", "not observed": "?"}
-Mutation = Callable[[StoredRun], StoredRun]
-
-
-def _messages(run: StoredRun) -> list[tuple[Record, Message | None]]:
-    reads = catalogue.load(str(run.description["experiment"])).reads
-    return [(record, reads(record) if reads else None) for record in run.records]
-
-
-def _mapped(
-    run: StoredRun, change: Callable[[Record, Message], list[Record]], *kinds: str
-) -> StoredRun:
-    """The run with other records in the place of those that speak of messages of these kinds."""
-    records: list[Record] = []
-    for record, message in _messages(run):
-        told = message is not None and message.kind in kinds
-        records += change(record, message) if told and message else [record]
-    return replace(run, records=tuple(records))
-
-
-def lost(*numbers: int) -> Mutation:
-    """These messages come to nobody."""
-    return lambda run: _mapped(
-        run, lambda r, m: [] if m.number in numbers else [r], "received", "taken"
-    )
-
-
-def twice(number: int) -> Mutation:
-    """This message is printed twice by who gets it."""
-    return lambda run: _mapped(run, lambda r, m: [r] * (1 + (m.number == number)), "received")
-
-
-def goes_to(machine: str, process: str, numbers: range) -> Mutation:
-    """These messages come to another process."""
-
-    def change(record: Record, message: Message) -> list[Record]:
-        if message.number not in numbers:
-            return [record]
-        return [replace(record, machine=machine, process=process)]
-
-    return lambda run: _mapped(run, change, "received", "taken")
-
-
-def dealt(numbers: range, seconds: float) -> Mutation:
-    """The sends of these messages return earlier or later."""
-
-    def change(record: Record, message: Message) -> list[Record]:
-        if message.number not in numbers or record.text is None:
-            return [record]
-        told = json.loads(record.text)
-        return [replace(record, text=json.dumps({**told, "t": told["t"] + seconds}))]
-
-    return lambda run: _mapped(run, change, "dealt", "taken")
-
-
-def done(seconds: float, machine: str, numbers: range = range(1000)) -> Mutation:
-    """A machine prints what it gets earlier or later."""
-
-    def change(record: Record, message: Message) -> list[Record]:
-        moved = record.machine == machine and message.number in numbers
-        return [replace(record, t=record.t + seconds) if moved else record]
-
-    return lambda run: _mapped(run, change, "received")
-
-
-def without(*names: str) -> Mutation:
-    """Nobody tells of such events."""
-    return lambda run: replace(run, events=tuple(e for e in run.events if e.event not in names))
-
-
-def says(old: str, new: str) -> Mutation:
-    """A line is another one; none at all if it is empty."""
-
-    def mutate(run: StoredRun) -> StoredRun:
-        records = [
-            replace(r, text=r.text.replace(old, new)) if r.text and r.stream == "stdout" else r
-            for r in run.records
-        ]
-        return replace(run, records=tuple(r for r in records if r.text != ""))
-
-    return mutate
-
-
-def shuffled(first: int, second: int) -> Mutation:
-    """Two messages change the machines that they come to."""
-
-    def mutate(run: StoredRun) -> StoredRun:
-        at = {m.number: r for r, m in _messages(run) if m and m.kind == "received"}
-        one, other = at[first], at[second]
-        a = goes_to(other.machine, other.process, range(first, first + 1))
-        b = goes_to(one.machine, one.process, range(second, second + 1))
-        return b(a(run))
-
-    return mutate
 
 
 def keeping_order(run: StoredRun) -> StoredRun:
@@ -132,7 +49,7 @@ def keeping_order(run: StoredRun) -> StoredRun:
             machine, process = instead[message.machine, message.process]
             return [replace(record, machine=machine, process=process)]
 
-        run = _mapped(run, change, "received", "taken")
+        run = mapped(run, change, "received", "taken")
     return run
 
 
@@ -154,7 +71,7 @@ def accepting(*numbers: int) -> Mutation:
 
 def all_come(run: StoredRun) -> StoredRun:
     """Every message that was sent is printed by the worker."""
-    messages = _messages(run)
+    messages = messages_of(run)
     came = {m.number for _, m in messages if m and m.kind == "received"}
     some = next(r for r, m in messages if m and m.kind == "received")
     missing = [m.number for _, m in messages if m and m.kind == "dealt" and m.number not in came]
@@ -164,14 +81,14 @@ def all_come(run: StoredRun) -> StoredRun:
 
 def in_order(run: StoredRun) -> StoredRun:
     """The sink prints the same lines sorted by their numbers."""
-    sink = [r for r, m in _messages(run) if m and m.kind == "received"]
+    sink = [r for r, m in messages_of(run) if m and m.kind == "received"]
     texts = sorted((r.text or "" for r in sink), key=lambda text: int(text.split()[0]))
     instead = {(r.machine, r.n): text for r, text in zip(sink, texts, strict=True)}
 
     def change(record: Record, message: Message) -> list[Record]:
         return [replace(record, text=instead[record.machine, record.n])]
 
-    return _mapped(run, change, "received")
+    return mapped(run, change, "received")
 
 
 def service_does_it(seconds: float | None) -> Mutation:

@@ -6,7 +6,7 @@ from pathlib import Path
 import command
 import mutations
 import pytest
-from story import EXPERIMENTS, outcomes, recorded
+from story import EXPERIMENTS, MARKS, outcomes, recorded
 
 from lab import catalogue
 
@@ -96,7 +96,6 @@ TABLES = {
         late one never comes       .        ?      .      .      ?
         """,
 }
-MARKS = {"holds": "+", "refuted": "X", "not observed": "?"}
 
 # The same, done to programs that then really run; a dot where it is chance (a message in flight).
 REAL = {

@@ -7,6 +7,18 @@ from lab.claims import Handshake, Run
 from lab.records import Event
 from lab.verdict import Verdict
 
+# Why a goodbye is noticed at once, and nothing more goes to who said it.
+GOODBYE = (
+    "libzmq 4.3.5, src/stream_engine_base.cpp, lines 262-268 and 750-761 (a read that ends or"
+    " fails ends the connection); src/lb.cpp, lines 24-42 (pipe_terminated)"
+)
+# Why nobody else gets what was dealt to who has left.
+DISCARDED = (
+    "libzmq 4.3.5, src/stream_engine_base.cpp, line 357 (what the kernel has is in no queue);"
+    " src/pipe.cpp, lines 363-369 (the queue is discarded, as in tests/test_spec_pushpull.cpp,"
+    " lines 142-144)"
+)
+
 _NO_FAULT = "Nobody was killed in time, or it couldn't be verified."
 _NO_ARRIVAL = (
     "No machine was started and connected while messages were sent: a longer --interval or a"

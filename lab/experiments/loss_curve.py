@@ -2,7 +2,7 @@
 
 from lab.claims import Run
 from lab.experiment import Verdict, claim, experiment
-from lab.experiments import losing, messages
+from lab.experiments import leaving, losing, messages, silence
 from lab.scenario import Lab
 
 # Seconds between two messages, seconds of work on each. A worker of two gets every second message,
@@ -36,13 +36,18 @@ def loss_curve(lab: Lab) -> None:
 
 @claim(
     "A killed worker takes with it what waited at it: nothing if it kept up, its backlog if not.",
-    source="RFC 30 (PIPELINE): a disconnected peer's queue is discarded",
+    source="RFC 30 (PIPELINE): a disconnected peer's queue is discarded; zeromq/libzmq#160",
+    rests_on=leaving.DISCARDED,
+    disputed_by=silence.HEAVY_LIFTING,
 )
 def backlog_is_lost(run: Run) -> Verdict:
     gap, work = LOADS[run.variant]
     return losing.backlog_is_lost(run, behind=work > 2 * gap)
 
 
-@claim("What is sent after the pusher noticed is not lost, however busy the worker was.")
+@claim(
+    "What is sent after the pusher noticed is not lost, however busy the worker was.",
+    rests_on=leaving.GOODBYE,
+)
 def later_ones_come(run: Run) -> Verdict:
     return losing.later_ones_come(run)

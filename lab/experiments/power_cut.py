@@ -7,7 +7,7 @@ from lab.scenario import Lab
 
 
 @experiment(
-    source="article, 'ZeroMQ does a lot of the heavy lifting'; libzmq issue 3392",
+    source="article, 'ZeroMQ does a lot of the heavy lifting'; zeromq/libzmq#3392",
     reads=messages.read,
     count=60,
     interval=0.2,
@@ -21,11 +21,20 @@ def power_cut(lab: Lab) -> None:
     pusher.wait()
 
 
-@claim("The pusher does not notice: no end of a connection is reported, and every send succeeds.")
+@claim(
+    "The pusher does not notice: no end of a connection is reported, and every send succeeds.",
+    source="zeromq/libzmq#3392; zeromq/zyre#529",
+    rests_on=silence.UNHEARD,
+    disputed_by=silence.HEAVY_LIFTING,
+)
 def pusher_notices_nothing(run: Run) -> Verdict:
     return silence.is_not_noticed(run)
 
 
-@claim("The dead machine keeps its turn: each message of its turn is lost, all others come.")
+@claim(
+    "The dead machine keeps its turn: each message of its turn is lost, all others come.",
+    rests_on=silence.BLIND,
+    disputed_by=silence.BY_AVAILABILITY,
+)
 def its_turns_are_lost(run: Run) -> Verdict:
     return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))

@@ -14,6 +14,23 @@ from lab.experiments import leaving
 from lab.records import Event
 from lab.verdict import Verdict
 
+# Why silence isn't noticed, and why heartbeats help.
+UNHEARD = (
+    "tcp(7), tcp_retries2: some 15 minutes; libzmq 4.3.5, src/stream_engine_base.cpp, lines"
+    " 359-364 (not even a failed write ends a connection, only a read)"
+)
+PING = (
+    "libzmq 4.3.5, src/zmtp_engine.cpp, lines 465-468 (a PING starts the time-out), and"
+    " src/stream_engine_base.cpp, lines 619-622 (any traffic stops it) and 742-744"
+)
+# Why a silent one keeps its turn.
+BLIND = (
+    "libzmq 4.3.5, src/lb.cpp, lines 71-76 and 122-123 (sendpipe: the turn passes over who is"
+    " full, and over nobody else)"
+)
+BY_AVAILABILITY = "adhdecode: PUSH balances by availability (then the others would get its turn)"
+HEAVY_LIFTING = "the article: 'ZeroMQ does a lot of the heavy lifting', dropouts among it"
+
 _NO_FAULT = "The machine did not lose its power in time, or it couldn't be verified."
 _GRACE_S = 0.5  # for a busy pusher's timers
 _LONG_S = 2.0
@@ -29,14 +46,15 @@ def sent_unnoticed(run: Run) -> list[int]:
 
 def is_not_noticed(run: Run) -> Verdict:
     """The sender's library reported no end of a connection, while all was sent."""
-    numbers = sent_unnoticed(run)
-    if run.fault is None or not numbers:
+    if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     end = leaving.noticed(run)
     if end is not None:
-        return Verdict.refuted(
-            f"It noticed after {end.t - run.fault.t:.1f} s.", events=[run.fault, end]
-        )
+        after_s = max(0.0, end.t - run.fault.t)
+        return Verdict.refuted(f"It noticed after {after_s:.1f} s.", events=[run.fault, end])
+    numbers = sent_unnoticed(run)
+    if not numbers:
+        return Verdict.not_observed("Nothing was sent after the fault.")
     if not run.sent_all:
         return Verdict.not_observed("The sender did not come to its end.")
     span = run.dealt[numbers[-1]] - run.fault.t
@@ -139,6 +157,8 @@ def is_served_within(run: Run, most_s: float) -> Verdict:
         return Verdict.not_observed("Nobody left and came back.")
     first = next((m for m in run.by(fault.machine) if m.t >= back.t), None)
     if first is None:
+        if _left_s(run, back) < most_s + _GRACE_S:
+            return _back_too_late(run, back)
         return Verdict.refuted("It was back, and got no message.", events=[fault, back])
     waited = first.t - back.t
     why = f"It got message {first.number} {waited:.2f} s after it was back."
@@ -152,12 +172,12 @@ def is_never_served(run: Run) -> Verdict:
     fault, back = run.fault, _back(run)
     if fault is None or back is None or not run.dealt:
         return Verdict.not_observed("Nobody left and came back.")
-    left_s = max(run.dealt.values()) - back.t
+    left_s = _left_s(run, back)
     later = [message.number for message in run.by(fault.machine) if message.t >= back.t]
     if later:
         return Verdict.refuted(f"It got {claims.listed(later)}.", messages=later)
     if left_s < _LONG_S:
-        return Verdict.not_observed(f"Only {left_s:.1f} s were left when it was back.")
+        return _back_too_late(run, back)
     return Verdict.holds(
         f"It got nothing in the {left_s:.1f} s that were left.", events=[fault, back]
     )
@@ -170,6 +190,15 @@ def _back(run: Run) -> Event | None:
         return None
     signs = [*run.events("repair", by=[fault.machine]), *run.events("ready", by=[fault.machine])]
     return max((e for e in signs if e.t > fault.t), key=lambda event: event.t, default=None)
+
+
+def _left_s(run: Run, back: Event) -> float:
+    """How many seconds after it was back the last message was sent."""
+    return max(0.0, max(run.dealt.values(), default=back.t) - back.t)
+
+
+def _back_too_late(run: Run, back: Event) -> Verdict:
+    return Verdict.not_observed(f"Only {_left_s(run, back):.1f} s were left when it was back.")
 
 
 def _ordinal(number: int) -> str:

@@ -13,8 +13,12 @@ from lab.processes import Process, Processes
 from lab.scenario import Lab
 
 HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
-NOTICED_S = (0.6, 0.8)  # after the time-out, and at most the interval later
 MAXRT = ("TCP_MAXRT=1000",)
+AT_ONCE_S = (0.0, 0.0)
+NOTICED_S = {
+    HEARTBEAT: (0.6, 0.8),  # after the time-out, and at most the interval later
+    MAXRT: (1.0, 2.0),  # TCP looks when the next retransmission is due
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,11 @@ class Way:
     needs: tuple[str, ...] = ()
     mend: Callable[[Lab, Process], None] | None = None
     options: tuple[str, ...] = ()
+
+    @property
+    def noticed_s(self) -> tuple[float, float] | None:
+        """The least and the most seconds until the pusher notices; None where it never does."""
+        return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
 
 
 def _apart(lab: Lab, victim: Process) -> None:

@@ -1,9 +1,10 @@
 """Every way a worker can leave, side by side: does the pusher notice, and what is lost?"""
 
+from lab import claims
 from lab.claims import Run
 from lab.experiment import Verdict, claim, experiment
 from lab.experiments import leaving, messages, silence
-from lab.experiments.ways import NOTICED_S, WAYS, play
+from lab.experiments.ways import WAYS, play
 from lab.scenario import Lab
 
 
@@ -21,23 +22,20 @@ def ways_to_leave(lab: Lab) -> None:
 
 @claim(
     "Who says goodbye is noticed at once; who falls silent never, or after a time-out that is set",
-    source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL and _TIMEOUT; zeromq/libzmq#3392",
+    source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL, ZMQ_TCP_MAXRT; zeromq/libzmq#3392, #2306",
+    rests_on=f"{leaving.GOODBYE}; {silence.UNHEARD}; {silence.PING}",
+    disputed_by=silence.HEAVY_LIFTING,
 )
 def notice_is_as_told(run: Run) -> Verdict:
-    way = WAYS[run.variant]
-    if way.fate == "spared":
-        return silence.is_noticed_within(run, 0.0, 0.0)
-    if "TIMEOUT" in "".join(way.options):
-        return silence.is_noticed_within(run, *NOTICED_S)
-    if way.options:
-        return silence.is_noticed_within(run, 1.0, 2.0)
-    return silence.is_not_noticed(run)
+    within_s = WAYS[run.variant].noticed_s
+    return silence.is_noticed_within(run, *within_s) if within_s else silence.is_not_noticed(run)
 
 
 @claim(
     "On the wire, who is noticed at once says goodbye by FIN or RST; who is not says nothing.",
-    source="RFC 9293, section 3.6; zeromq/zyre#529",
+    source="zeromq/zyre#529",
     by_chance=True,
+    rests_on="RFC 9293, sections 3.6 (who closes sends FIN) and 3.5.2 (who knows of none, RST)",
 )
 def wire_tells_the_same(run: Run) -> Verdict:
     return silence.wire_tells(run, goodbye=WAYS[run.variant].fate == "spared")
@@ -45,11 +43,16 @@ def wire_tells_the_same(run: Run) -> Verdict:
 
 @claim(
     "Goodbyes cost nothing; silence costs each message of its turn until it is noticed; one that"
-    " ends in time brings them late.",
+    " ends in time brings them late; and none comes twice.",
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
+    rests_on=f"{silence.BLIND}; {leaving.DISCARDED}",
+    disputed_by=silence.BY_AVAILABILITY,
 )
 def messages_fare_as_told(run: Run) -> Verdict:
     way = WAYS[run.variant]
+    once = claims.never_twice(run)
+    if once.outcome != "holds":
+        return once
     if way.fate == "spared":
         return leaving.none_is_lost(run, leaving.after_the_fault(run))
     if way.fate == "late":

@@ -5,6 +5,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import struct
 import threading
 import time
@@ -16,6 +17,7 @@ option = from_user.add_argument
 option("--address", action="append", help="where the pusher is (tcp://192.168.0.161:1234)")
 option("--bind", action="store_true", help="bind to --address instead: the pushers connect")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
+option("--die-at", metavar="N", help="kill itself when it has printed message N")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
@@ -28,10 +30,7 @@ def trace(event: str, **details: object) -> None:
 
 
 def watch(monitor: "zmq.Socket[bytes]") -> None:
-    names: dict[int, str] = {
-        zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected",
-        zmq.EVENT_DISCONNECTED: "disconnected",
-    }
+    names = {zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected", zmq.EVENT_DISCONNECTED: "disconnected"}
     while True:
         event, _ = struct.unpack("=hi", monitor.recv_multipart()[0])
         if event in names:
@@ -51,6 +50,10 @@ trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.
 
 while True:
     message = pull_socket.recv_string().rstrip()
-    trace("received", number=message.partition(" ")[0])
+    number = message.partition(" ")[0]
+    trace("received", number=number)
     time.sleep(options.work)
     print(message, flush=True)
+    if number == options.die_at:
+        trace("dies", number=number)
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,52 @@
+"""At full speed, how exact is a kill from outside, and one that a puller does to itself?"""
+
+from typing import Any
+
+from lab.claims import Run
+from lab.experiment import Verdict, claim, experiment
+from lab.experiments import leaving, losing, messages
+from lab.scenario import Lab
+
+
+@experiment(
+    source="zeromq/libzmq#160",
+    reads=messages.read,
+    count=2000,
+    interval=0.0005,
+    takes=2.0,
+    variants=("killed", "told"),
+)
+def fast_kill(lab: Lab) -> None:
+    middle = lab.count // 2
+    told = lab.variant == "told"
+    flags: dict[str, Any] = {"die-at": middle} if told else {}
+    pullers = lab.start("pull", on="puller", to="pusher", **flags)
+    pusher = lab.start("push", on="pusher", **lab.plan)
+    if told:
+        lab.died(pullers)
+    else:
+        lab.kill(lab.first(pullers, prints=lambda line: messages.number(line) >= middle))
+    pusher.wait()
+
+
+@claim(
+    "A process that is told to die at a message prints that one last; killed from outside, it"
+    " prints some more after the line that the kill hangs on.",
+    by_chance=True,
+    rests_on="signal(7): SIGKILL can't be caught; from outside it comes a round trip later",
+)
+def ends_there_or_later(run: Run) -> Verdict:
+    return losing.ends_there_or_later(run)
+
+
+@claim(
+    "Either way what is lost was on its way to it: nothing that it had printed, nothing later.",
+    rests_on=leaving.DISCARDED,
+)
+def backlog_is_lost(run: Run) -> Verdict:
+    return losing.backlog_is_lost(run, behind=False)
+
+
+@claim("What is sent after the pusher noticed comes to the other.", rests_on=leaving.GOODBYE)
+def later_ones_come(run: Run) -> Verdict:
+    return losing.later_ones_come(run)
