@@ -72,5 +72,13 @@ def test_a_kill_stays_at_the_foot_until_it_is_repaired() -> None:
     columns.see(_event("disconnected", "pull-1"))
     assert "pull: killed" in columns.foot()[2].plain
     columns.see(_event("repair", "pull-1", repair="start again"))
+    assert "pull: started again" in columns.foot()[2].plain
     columns.see(_event("connected", "pull-1"))
     assert "pull: 1 connection" in columns.foot()[2].plain
+
+
+def test_a_machines_own_fault_is_told_in_words() -> None:
+    columns = _columns(120)
+    columns.see(Event(t=0.0, event="fault", machine="pull-1", details={"fault": "cut_cable"}))
+    assert "cable cut" in columns.foot()[2].plain
+    assert ":" not in columns.foot()[2].plain

@@ -22,7 +22,8 @@ from lab.records import Event
 from lab.report import page, pictures, plots
 from lab.report.columns import Columns
 from lab.report.console import colours, print_rule
-from lab.report.text import Teller, is_trace
+from lab.report.telling import Teller
+from lab.report.text import is_trace
 from lab.runs import StoredRun
 
 HERE = Path(__file__).parent

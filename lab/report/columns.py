@@ -10,12 +10,12 @@ from rich.text import Text
 
 from lab.records import Event, Record
 from lab.report.console import ALARM
+from lab.report.telling import state
 from lab.report.text import line_of
 
 _TIME_WIDTH = 9  # of the seconds that a row begins with, and a gap
 _NARROWEST = 16  # cells of a column; where there is no room for it, lines are shown instead
 _WIDEST = 48
-_DONE = {"kill": "killed"}  # a fault, once it is done
 
 
 class Columns:
@@ -57,26 +57,25 @@ class Columns:
         links = self._links.get((machine, process), 0)
         match event.event:
             case "start":
-                state = "starting"
+                told = "starting"
             case "repair":
-                state = str(event.details.get("repair", "repaired"))
+                told = state(event)
                 self._broken.discard(machine)
             case "ready":
-                state = "ready"
+                told = "ready"
             case "connected" | "disconnected":
                 links += 1 if event.event == "connected" else -1
                 self._links[machine, process] = links
-                state = f"{links} connection{'s' * (links != 1)}" if links > 0 else "no connection"
+                told = f"{links} connection{'s' * (links != 1)}" if links > 0 else "no connection"
             case "fault":
-                fault = str(event.details.get("fault", "fault"))
-                state = _DONE.get(fault, fault)
+                told = state(event)
                 self._broken.add(machine)
             case "exit":
-                state = "ended"
+                told = "ended"
             case _:
                 return
         if machine not in self._broken or event.event == "fault":
-            self._states[machine] = f"{process}: {state}"
+            self._states[machine] = f"{process}: {told}" if process else told
 
     def row(self, record: Record) -> Text:
         """Return a line in its machine's column."""

@@ -77,13 +77,19 @@ def messages(passages: Sequence[Passage], machines: Sequence[str], *, labels: bo
 
 
 def spans(flow: Flow, kind: str) -> Rows:
-    """Return the spans of a kind, each in its machine's lane."""
+    """Return the spans of a kind, each in its machine's lane; of one moment one has a label."""
     lane = {name: k for k, name in enumerate(flow.machines)}
-    return [
-        {"start": s.start, "end": s.end, "lane": lane[s.machine], "machine": s.machine,
-         "told": f"{s.machine}: {s.told}, {_period(s.start, s.end)}", "label": _first_words(s.told)}
-        for s in flow.spans if s.kind == kind and s.machine in lane
-    ]  # fmt: skip
+    rows: Rows = []
+    labelled: set[float] = set()
+    for s in flow.spans:
+        if s.kind == kind and s.machine in lane:
+            label = "" if s.start in labelled else _first_words(s.told)
+            labelled.add(s.start)
+            rows.append({
+                "start": s.start, "end": s.end, "lane": lane[s.machine], "machine": s.machine,
+                "told": f"{s.machine}: {s.told}, {_period(s.start, s.end)}", "label": label,
+            })  # fmt: skip
+    return rows
 
 
 def moments(flow: Flow) -> Rows:
