@@ -20,6 +20,7 @@ _WINDOW = alt.selection_interval(
 # Parameters of the timeline: its seconds, the machines and how many, those that receive, and the
 # number of the message that the reader chose.
 _VALUES = {"from_s": 0, "to_s": 1, "lanes": [], "count": 1, "receivers": [], "chosen": -1}
+_NOTE_ROOM = 90  # pixels: half of a note's width
 _TOLD = alt.Tooltip("told:N", title=" ")
 
 
@@ -54,13 +55,25 @@ def _ways() -> _Layers:
 
 
 def _losses() -> _Layers:
-    """How many messages were lost over what was changed between the runs, a mark per run."""
-    x = alt.X("changed:Q", title=None, scale=alt.Scale(type="log"))
+    """How many messages were lost over what was changed between the runs, a mark per run.
+
+    The runs of a series are joined, by a line through their medians; a run may have a note.
+    """
+    values = alt.ExprRef("values")
+    x = alt.X(
+        "changed:Q",
+        axis=alt.Axis(title=None, values=values, format="~g", grid=False),
+        scale=alt.Scale(type="log", nice=False, padding=_NOTE_ROOM),
+    )
     y = alt.Y("lost:Q", title="messages lost", axis=alt.Axis(tickMinStep=1, format="d"))
+    color = alt.Color("series:N", sort=None, legend=None)
+    shape = alt.Shape("series:N", sort=None, legend=None)
     runs = _of("losses").encode(x=x, y=y, tooltip=_TOLD)
-    middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"))
-    layers = (middle, runs.mark_point(style="run"))
-    return _sized(alt.layer(*layers), "How many messages were lost")
+    middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"), color=color)
+    marks = runs.mark_point(style="run").encode(color=color, shape=shape)
+    layers = (middle, marks, runs.mark_text(style="run-note").encode(text="note:N"))
+    chart = alt.layer(*layers).add_params(alt.param(name="values", value=[]))
+    return _sized(chart, "How many messages were lost")
 
 
 def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:

@@ -86,6 +86,7 @@ def _counts(ground: str) -> dict[str, dict[str, Any]]:
         "share-label": {"color": ink, "align": "left", "dx": 6, "fontSize": 12},
         "latency": {"filled": True, "size": 45, "opacity": 0.9},
         "band": {"strokeWidth": 2},
-        "median": {"color": ink, "strokeWidth": 1.5},
-        "run": {"color": _CATEGORY[ground][0], "size": 50, "opacity": 0.8},
+        "median": {"strokeWidth": 1.5, "strokeOpacity": 0.7},
+        "run": {"filled": True, "size": 90, "opacity": 1},
+        "run-note": {"color": ink, "dy": -16, "fontSize": 13},
     }
