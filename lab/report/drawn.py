@@ -83,7 +83,7 @@ def spans(flow: Flow, kind: str) -> Rows:
     labelled: set[float] = set()
     for s in flow.spans:
         if s.kind == kind and s.machine in lane:
-            label = "" if s.start in labelled else _first_words(s.told)
+            label = "" if s.start in labelled else s.label
             labelled.add(s.start)
             rows.append({
                 "start": s.start, "end": s.end, "lane": lane[s.machine], "machine": s.machine,
@@ -182,7 +182,8 @@ def told(p: Passage) -> str:
         return f"{head}, sent by {p.by} at {p.sent:.3f} s: {FATES[p.fate]}"
     if p.sent is None or p.took is None:
         return f"{head}, received by {p.to} at {p.got:.3f} s: {FATES[p.fate]}"
-    after = f"{duration(p.took)} later" if p.took > 0 else "at once"
+    only = "only " if p.fate == "late" else ""
+    after = f"{only}{duration(p.took)} later" if p.took > 0 else "at once"
     return f"{head}: {p.by} sent it at {p.sent:.3f} s, {p.to} had it {after}"
 
 
@@ -198,7 +199,3 @@ def _rounded(t: float | None) -> float | None:
 
 def _period(start: float, end: float) -> str:
     return f"{start:.3f} s to {end:.3f} s"
-
-
-def _first_words(told: str) -> str:
-    return told.partition(",")[0]
