@@ -50,7 +50,10 @@ def test_a_wide_line_is_cut_by_cells_and_harmless() -> None:
 def test_a_narrow_terminal_has_lines_instead(width: int) -> None:
     columns = _columns(width)
     assert columns.width == 0
+    columns.see(_event("connected", "push"))
+    columns.see(_event("fault", "pull-2", fault="kill"))
     assert all(row.cell_len < max(2, width) for row in columns.foot())
+    assert columns.foot()[0].plain.startswith("pull-2: killed"[: max(0, width - 2)])
 
 
 def test_the_foot_tells_each_machines_state() -> None:

@@ -20,7 +20,7 @@ def ways_to_leave(lab: Lab) -> None:
 
 
 @claim(
-    "Who says goodbye is noticed at once; who falls silent never, or after a time-out that is set",
+    "Who says goodbye is noticed at once; who falls silent never, or after a set time-out.",
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL and _TIMEOUT; zeromq/libzmq#3392",
 )
 def notice_is_as_told(run: Run) -> Verdict:

@@ -62,7 +62,7 @@ def _fault(event: Event, trigger: Event | None) -> str:
     told = f"{_who(event)} {_done(event)}{_from(event)}"
     delay = event.details.get("trigger_to_effect_s")
     if trigger and isinstance(delay, int | float):
-        same = (trigger.machine, trigger.process) == (event.machine, event.process)
+        same = trigger.machine == event.machine and event.process in ("", trigger.process)
         who = "it" if same else trigger.machine or "it"
         told += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
     if event.details.get("verified") is False:
