@@ -12,7 +12,8 @@ from itertools import pairwise
 from lab.claims import Run, joined
 from lab.compare import Row, SideBySide
 from lab.records import Event
-from lab.report.text import Teller, harmless
+from lab.report.telling import Teller, state
+from lab.report.text import harmless
 from lab.runs import StoredRun
 
 LATE_S = 0.1  # what takes longer was held up somewhere
@@ -56,13 +57,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """What lasted: a process's `life`, a `connection`, or a `fault` and what it left behind."""
+    """What lasted: a process's `life`, a `connection`, or a `fault` and what it left behind.
+
+    `told` is all of it, and of a fault `label` is the gist.
+    """
 
     kind: str
     machine: str
     start: float
     end: float
     told: str
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +184,11 @@ def _spans(
             if later.event in stops and same and later.machine == event.machine:
                 over = ending.t
                 break
-        yield Span(kind=kind, machine=event.machine, start=moment.t, end=over, told=told)
+        # What keeps machines apart is a fault of those on either side.
+        others = event.details.get("from", ()) if kind == "fault" else ()
+        label = f"{event.machine}: {state(event)}" if kind == "fault" else ""
+        for machine in (event.machine, *others):
+            yield Span(kind=kind, machine=machine, start=moment.t, end=over, told=told, label=label)
 
 
 def _moments(events: Sequence[Event], origin: float) -> Iterator[Moment]:

@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", type=Path, help="the folder for the pictures that tests make")
+
+
+@pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pictures go that the docs show: a temporary folder, unless it is asked for them."""
+    asked: Path | None = request.config.getoption("--pictures")
+    return asked or tmp_path_factory.mktemp("pictures")
+
+
 @pytest.fixture(scope="session")
 def debian_tools() -> Path:
     """The folder with the unpacked packages of debian-packages.txt; its `bin` holds the tools."""

@@ -50,7 +50,10 @@ def test_a_wide_line_is_cut_by_cells_and_harmless() -> None:
 def test_a_narrow_terminal_has_lines_instead(width: int) -> None:
     columns = _columns(width)
     assert columns.width == 0
+    columns.see(_event("connected", "push"))
+    columns.see(_event("fault", "pull-2", fault="kill"))
     assert all(row.cell_len < max(2, width) for row in columns.foot())
+    assert columns.foot()[0].plain.startswith("pull-2: killed"[: max(0, width - 2)])
 
 
 def test_the_foot_tells_each_machines_state() -> None:
@@ -72,5 +75,13 @@ def test_a_kill_stays_at_the_foot_until_it_is_repaired() -> None:
     columns.see(_event("disconnected", "pull-1"))
     assert "pull: killed" in columns.foot()[2].plain
     columns.see(_event("repair", "pull-1", repair="start again"))
+    assert "pull: started again" in columns.foot()[2].plain
     columns.see(_event("connected", "pull-1"))
     assert "pull: 1 connection" in columns.foot()[2].plain
+
+
+def test_a_machines_own_fault_is_told_in_words() -> None:
+    columns = _columns(120)
+    columns.see(Event(t=0.0, event="fault", machine="pull-1", details={"fault": "cut_cable"}))
+    assert "cable cut" in columns.foot()[2].plain
+    assert ":" not in columns.foot()[2].plain

@@ -128,7 +128,7 @@ def test_columns() -> None:
         "   0.000  0           0 , 1353761234.500000",
         "   1.000  1                                  1 , 1353761235.500000",
         "   2.000  2           2 , 1353761236.500000",
-        "── 2.002  kill pull on pull-1, 2.4 ms after it printed '2 ,",
+        "── 2.002  pull on pull-1 was killed, 2.4 ms after it printed '2 ,",
         f"   1353761236.500000' {'─' * 57}",
         "   3.000  3 (nobody)",
         "   4.000  4                                  4 , 1353761238.500000 (1.2 s later)",

@@ -9,6 +9,7 @@ from lab import catalogue, runs
 from lab.claims import Run
 from lab.compare import side_by_side
 from lab.flow import Flow, flow
+from lab.report import drawn
 
 
 def _flow(path: Path) -> Flow:
@@ -79,3 +80,18 @@ def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
     assert before.got is not None
     assert after.got is not None
     assert round(after.got - before.got, 6) == 5.0
+
+
+def test_machines_that_are_kept_apart_have_a_fault_each(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path)
+    run.begin()
+    run.happened(0.5, "fault", "pull-1", **{"fault": "partition", "from": ["push"]})
+    run.happened(0.9, "repair", "pull-1", repair="heal")
+    found = _flow(run.end(1.0))
+    faults = [s for s in found.spans if s.kind == "fault"]
+    assert [(s.machine, round(s.start, 3), round(s.end, 3)) for s in faults] == [
+        ("pull-1", 0.5, 0.9),
+        ("push", 0.5, 0.9),
+    ]
+    assert all("was cut off from push" in s.told for s in faults)
+    assert [row["label"] != "" for row in drawn.spans(found, "fault")] == [True, False]

@@ -70,7 +70,7 @@ def test_an_evidence_link_leads_to_the_message(seen: Seen, lossy: Path) -> None:
     page.locator("article.verdict a", has_text=re.compile(r"^8$")).first.press("Enter")
     expect(page.locator("#story")).to_contain_text("Message 8: push sent it at 1.000 s")
     expect(page.locator("#story")).to_contain_text("only pull-2 was connected")
-    expect(page.locator("#story")).to_contain_text("kill pull on pull-1")
+    expect(page.locator("#story")).to_contain_text("pull on pull-1 was killed")
     expect(page.locator("#log tr.chosen")).to_contain_text("8 , ")
     expect(page.locator("#timeline")).to_be_in_viewport()
 
@@ -88,6 +88,21 @@ def test_a_lost_message_is_a_line_that_ends_nowhere(seen: Seen, lossy: Path) -> 
     end = page.locator(LOST).bounding_box()
     assert end is not None
     assert lanes["push"] < end["y"] + end["height"] < lanes["pull-1"]
+
+
+def test_the_story_of_a_message_that_was_held_up(seen: Seen, tmp_path: Path) -> None:
+    run = MadeRun(tmp_path, count=1)
+    run.begin()
+    run.happened(0.2, "fault", "pull-1", fault="pause", verified=True, took_s=0.0)
+    run.sent(0.3, 0)
+    run.happened(0.7, "repair", "pull-1", repair="resume")
+    run.got(0.8, 0, "pull-1")
+    page = seen.open(run.end(1.0), "#message-0")
+    expect(page.locator("#story")).to_contain_text(
+        "Message 0: push sent it at 0.300 s, pull-1 had it only 500 ms later."
+        " When it was sent, pull-1 and pull-2 were connected."
+        " 100 ms before, pull on pull-1 was paused. 400 ms after, pull on pull-1 was resumed."
+    )
 
 
 def test_a_late_message_leans(seen: Seen, lossy: Path) -> None:
@@ -137,7 +152,7 @@ def test_zoom_by_button_and_by_wheel(seen: Seen, lossy: Path) -> None:
 def test_the_logs_are_searched(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     expect(page.locator("#found")).to_have_text("13 rows")
-    page.locator("#search").fill("kill pull")
+    page.locator("#search").fill("was killed")
     expect(page.locator("#found")).to_have_text("1 row")
     page.locator("#search").fill("nothing like that")
     expect(page.locator("#found")).to_have_text("0 rows")
@@ -150,6 +165,11 @@ def test_it_fits(seen: Seen, lossy: Path, width: int, scheme: Any) -> None:
     seen.page.emulate_media(color_scheme=scheme)
     page = seen.open(lossy)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    label = page.locator("#timeline text", has_text="pull-1: killed").bounding_box()
+    chart = page.locator("#timeline svg").first.bounding_box()
+    assert label is not None
+    assert chart is not None
+    assert chart["x"] <= label["x"] <= label["x"] + label["width"] <= chart["x"] + chart["width"]
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 27)"}[scheme]
 

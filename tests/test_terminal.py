@@ -114,9 +114,9 @@ def test_lines_faults_and_notes_come_in_their_order() -> None:
         "kill_worker  One is killed.",
         "push   | 7",
         "pull-2 | 7 , 1353761234.1",
-        "── kill pull on pull-2, 2.4 ms after it printed '7 , 1353761234.1' ".ljust(79, "─"),
+        "── pull on pull-2 was killed, 2.4 ms after it printed '7 , 1353761234.1' ".ljust(79, "─"),
         "push   | 8",
-        "── start again pull on pull-2 ".ljust(79, "─"),
+        "── pull on pull-2 was started again ".ljust(79, "─"),
         "The end.",
     ]
 
@@ -148,7 +148,7 @@ def test_a_trigger_elsewhere_and_a_fault_that_is_not_verified() -> None:
         view.event(event("fault", fault="cut"))  # its trigger was used up
     shown = " ".join(file.getvalue().replace("─", "").split())
     assert f"2.5 s after pull-1 printed '{'x' * 24}…' (not verified:" in shown
-    assert shown.endswith("cut pull on pull-2")
+    assert shown.endswith("pull on pull-2 was hit by 'cut'")
 
 
 def test_stderr_is_shown_unless_it_is_a_trace() -> None:
@@ -199,7 +199,7 @@ def test_a_flood_is_counted_and_holds_nobody_up() -> None:
     assert shown == sorted(shown)
     assert len(shown) + sum(counted) == 100_000
     assert len(shown) < 5_000
-    assert "kill pull on pull-2" in lines[-1]
+    assert "pull on pull-2 was killed" in lines[-1]
 
 
 def test_what_comes_at_once_in_normal_volume_is_shown_whole() -> None:
@@ -300,7 +300,7 @@ def test_a_terminal_without_utf_8() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = demo(stdout=subprocess.PIPE, env=environment)
     assert (done.returncode, done.stderr) == (0, "survived\n")
-    assert done.stdout.startswith("-- cut the lab ---")
+    assert done.stdout.startswith("-- the lab was hit by 'cut' ---")
     assert "push | \\xe4\\xe4" in done.stdout
 
 
@@ -339,7 +339,7 @@ def test_a_failure_shows_claim_expectation_and_what_was_seen_where() -> None:
         "            29, 30, 31 … and 60 more",
         "  lines     pull-1/pull.log:8",
         "            pull-1/pull.err:8",
-        "  events    12:47:22.123 UTC  kill pull on pull-2",
+        "  events    12:47:22.123 UTC  pull on pull-2 was killed",
         "            12:47:23.500 UTC  connected on pull-1",
         "",
         "1 claim: 1 not as expected",

@@ -1,28 +1,18 @@
 """Makes the pictures of the docs anew, from real runs: `.venv/bin/python -m docs.pictures`.
 
-It takes about two minutes. The runs are left in `runs/`, so that what a picture shows can be
-looked at in full.
+It takes about four minutes. The runs are left in `runs/`, so that what a picture shows can be
+looked at in full. What the README opens with is made by the tests: by `tests/test_opening.py`.
 """
 
-import io
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from lab import runs
-from lab.records import Event
-from lab.report import page, pictures, plots
-from lab.report.columns import Columns
-from lab.report.console import colours, print_rule
-from lab.report.text import Teller, is_trace
+from lab.experiments.loss_curve import LOADS
+from lab.report import pictures, plots
 from lab.runs import StoredRun
 
 HERE = Path(__file__).parent
@@ -40,17 +30,48 @@ WAYS = {
 
 def main() -> None:
     """Make all of them."""
+    opening()
+    finding()
+    left = {way: run(f"ways_to_leave:{way}", interval=0.1, count=26) for way in WAYS}
+    flows = {WAYS[way]: pictures.flow_of(stored) for way, stored in left.items()}
+    keep("ways-to-leave", pictures.ways(flows))
+    keep("loss-curve", pictures.losses(losses(), "seconds between two messages"))
+
+
+def opening() -> None:
+    """Let the tests keep the pictures of their own run."""
+    command = [sys.executable, "-m", "pytest", "tests/test_opening.py", "--pictures", str(HERE)]
+    subprocess.run(command, check=True)
+
+
+def finding() -> None:
+    """Make the picture of the article's pair, once chance has brought it about."""
     for _ in range(TRIES):
         found = pictures.flow_of(run("round_robin", interval=1.0, count=6))
         if chart := pictures.finding(found):
             keep("finding", chart)
-            break
-    left = {way: run(f"ways_to_leave:{way}", interval=0.1, count=26) for way in WAYS}
-    flows = {WAYS[way]: pictures.flow_of(stored) for way, stored in left.items()}
-    keep("ways-to-leave", pictures.ways(flows))
-    killed = run("kill_worker", interval=0.1, count=20)
-    (HERE / "live.svg").write_text(live(killed))
-    screenshot(killed)
+            return
+    raise SystemExit(f"in {TRIES} runs there was no pair at the beginning")
+
+
+def losses() -> list[pictures.Loss]:
+    """Sweep over the gap between messages and the work on each; return what each run lost."""
+    before = set(RUNS.glob("*"))
+    command = [sys.executable, "-m", "lab", "sweep", "--experiment", "loss_curve", "--repeat", "1"]
+    subprocess.run([*command, "--at-once", "1", "--runs", str(RUNS)], check=True)
+    swept = [runs.load(path) for path in sorted({*RUNS.glob("*-loss_curve*")} - before)]
+    noted: set[str] = set()
+    found = []
+    for stored in swept:
+        variant = stored.description["parameters"]["variant"]
+        gap, work = LOADS[variant]
+        series = f"{1000 * work:.0f} ms of work on each" if work else "no work"
+        note = "the article: one a second" if variant == "article" else series
+        lost = pictures.lost(pictures.flow_of(stored))
+        first = "" if note in noted else note
+        noted.add(note)
+        found.append(pictures.Loss(series=series, changed=gap, lost=lost, note=first))
+    return found
 
 
 def run(name: str, *, interval: float, count: int) -> StoredRun:
@@ -62,48 +83,12 @@ def run(name: str, *, interval: float, count: int) -> StoredRun:
 
 
 def keep(name: str, chart: Mapping[str, Any]) -> None:
-    """Write a chart as SVG."""
-    (HERE / f"{name}.svg").write_text(str(plots.picture(chart, "svg")))
-    print(f"{name}.svg")
-
-
-def live(stored: StoredRun) -> str:
-    """Return the live view of a run as SVG: what its terminal of 96 columns showed near the end."""
-    console = Console(
-        record=True, width=96, file=io.StringIO(), force_terminal=True, highlight=False
-    )
-    machines = list(stored.description["inventory"])
-    columns = Columns(console, colours(machines), stored.description["started"])
-    teller = Teller()
-    end = max(r.t for r in stored.records if r.stream == "stdout")
-    seen = [x for x in (*stored.records, *stored.events) if x.t <= end]
-    for thing in sorted(seen, key=lambda x: x.t):
-        if isinstance(thing, Event):
-            columns.see(thing)
-            if told := teller.tell(thing):
-                print_rule(console, told)
-        elif not is_trace(thing):
-            columns.count([thing])
-            console.print(columns.row(thing))
-    console.print(Text("\n").join(columns.foot()))
-    svg = console.export_svg(title="./fab run-experiment --experiment kill_worker")
-    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # no font from elsewhere
-
-
-def screenshot(stored: StoredRun) -> None:
-    """Take a picture of a run's page in Chromium, unless there is none."""
-    sys.path.insert(0, str(HERE.parents[1] / "tests"))
-    import browser
-    import debian
-
-    binary = Path(shutil.which("chromium") or debian.unpacked() / "bin/chromium")
-    with tempfile.TemporaryDirectory() as folder, browser.chromium(binary, Path(folder)) as context:
-        shown = context.new_page()
-        shown.set_viewport_size({"width": 1100, "height": 1320})
-        shown.goto(page.make(stored.path).resolve().as_uri())
-        shown.wait_for_selector("html[data-drawn=yes]")
-        shown.screenshot(path=HERE / "page.png")
-    print("page.png")
+    """Write a chart as SVG and as PNG."""
+    for form in plots.FORMATS:
+        file = HERE / f"{name}.{form}"
+        drawn = plots.picture(chart, form)
+        file.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
+        print(file.name)
 
 
 if __name__ == "__main__":

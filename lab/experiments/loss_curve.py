@@ -7,28 +7,28 @@ from lab.scenario import Lab
 
 # Seconds between two messages, seconds of work on each. A worker of two gets every second message,
 # so it falls behind where its work takes longer than two gaps.
-LOADS = {
-    "article": (1.0, 0.0),
-    "idle_100ms": (0.1, 0.0),
-    "idle_10ms": (0.01, 0.0),
-    "keeps_up": (0.05, 0.02),
-    "falls_behind": (0.02, 0.06),
-    "far_behind": (0.005, 0.06),
+_GAPS = (0.002, 0.005, 0.01, 0.02, 0.05)
+_WORKS = (0.0, 0.015, 0.06)
+_LONGEST_S = 1.5  # is sent, but for the article's pace
+LOADS = {"article": (1.0, 0.0)} | {
+    f"every_{1000 * gap:.0f}ms_work_{1000 * work:.0f}ms": (gap, work)
+    for work in _WORKS
+    for gap in _GAPS
 }
 
 
 @experiment(
     source="article, 'ZeroMQ does a lot of the heavy lifting'; zeromq/libzmq#160",
     reads=messages.read,
-    count=60,
-    interval=0.3,
+    count=150,
+    interval=0.1,
     variants=tuple(LOADS),
 )
 def loss_curve(lab: Lab) -> None:
     gap, work = LOADS[lab.variant]
-    count = 20 if lab.variant == "article" else lab.count
+    count = 20 if lab.variant == "article" else min(lab.count, round(_LONGEST_S / gap))
     pullers = lab.start("pull", on="puller", to="pusher", work=work)
-    pusher = lab.start("push", on="pusher", count=count, interval=gap)
+    pusher = lab.start("push", on="pusher", count=count, interval=gap, delay=0.5)
     victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
     lab.kill(victim)
     pusher.wait()

@@ -21,7 +21,7 @@ def ways_to_leave(lab: Lab) -> None:
 
 
 @claim(
-    "Who says goodbye is noticed at once; who falls silent never, or after a time-out that is set",
+    "Who says goodbye is noticed at once; who falls silent never, or after a set time-out.",
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL, ZMQ_TCP_MAXRT; zeromq/libzmq#3392, #2306",
     rests_on=f"{leaving.GOODBYE}; {silence.UNHEARD}; {silence.PING}",
     disputed_by=silence.HEAVY_LIFTING,

@@ -20,6 +20,17 @@ _WINDOW = alt.selection_interval(
 # Parameters of the timeline: its seconds, the machines and how many, those that receive, and the
 # number of the message that the reader chose.
 _VALUES = {"from_s": 0, "to_s": 1, "lanes": [], "count": 1, "receivers": [], "chosen": -1}
+_NOTE_ROOM = 90  # pixels: half of a note's width
+# A label stands on that side of its mark where there is more room, and is cut where that is little.
+_PLACE, _ROOM = "scale('x', datum.start)", "item.mark.group.width"
+_ROOMIER_SIDE: dict[str, Any] = {
+    "align": alt.ExprRef(f"2 * {_PLACE} > {_ROOM} ? 'right' : 'left'"),
+    "dx": alt.ExprRef(f"2 * {_PLACE} > {_ROOM} ? -5 : 5"),
+    "limit": alt.ExprRef(f"max({_PLACE}, {_ROOM} - {_PLACE}) - 8"),
+}
+_TICKS_MS = [-1, -0.5, 0, 0.1, 0.2, 0.5, *(n * 10**k for k in range(6) for n in (1, 3))]
+_RECEIVERS = alt.ExprRef("length(receivers) ? receivers : ['nobody']")  # a legend needs one
+_LEGEND = alt.Legend(title=None, orient="top", labelFontSize=12, labelLimit=150, symbolSize=80)
 _TOLD = alt.Tooltip("told:N", title=" ")
 
 
@@ -54,13 +65,25 @@ def _ways() -> _Layers:
 
 
 def _losses() -> _Layers:
-    """How many messages were lost over what was changed between the runs, a mark per run."""
-    x = alt.X("changed:Q", title=None, scale=alt.Scale(type="log"))
+    """How many messages were lost over what was changed between the runs, a mark per run.
+
+    The runs of a series are joined, by a line through their medians; a run may have a note.
+    """
+    values = alt.ExprRef("values")
+    x = alt.X(
+        "changed:Q",
+        axis=alt.Axis(title=None, values=values, format="~g", grid=False),
+        scale=alt.Scale(type="log", nice=False, padding=_NOTE_ROOM),
+    )
     y = alt.Y("lost:Q", title="messages lost", axis=alt.Axis(tickMinStep=1, format="d"))
+    color = alt.Color("series:N", sort=None, legend=None)
+    shape = alt.Shape("series:N", sort=None, legend=None)
     runs = _of("losses").encode(x=x, y=y, tooltip=_TOLD)
-    middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"))
-    layers = (middle, runs.mark_point(style="run"))
-    return _sized(alt.layer(*layers), "How many messages were lost")
+    middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"), color=color)
+    marks = runs.mark_point(style="run").encode(color=color, shape=shape)
+    layers = (middle, marks, runs.mark_text(style="run-note").encode(text="note:N"))
+    chart = alt.layer(*layers).add_params(alt.param(name="values", value=[]))
+    return _sized(chart, "How many messages were lost")
 
 
 def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
@@ -89,7 +112,9 @@ def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
         links.mark_rule(style="connection").encode(**span, color=_machine()),
         of("moments").mark_tick(style="moment").encode(x=seconds("t"), y=lane, tooltip=_TOLD),
         fault.mark_rule(style="fault"),
-        fault.mark_text(style="fault-label").encode(y=alt.value(9), text="label:N"),
+        fault.mark_text(style="fault-label", **_ROOMIER_SIDE).encode(
+            y=alt.value(9), text="label:N"
+        ),
         flying.mark_rule(style="chosen").transform_filter("datum.number === chosen"),
         common.encode(color=_machine()),
         flying.mark_rule(style="late").transform_filter(late).encode(color=_machine()),
@@ -142,18 +167,18 @@ def _shares() -> _Layers:
 
 def _latency() -> _Layers:
     """From the send's return to the receipt, message by message or, of very many, in bands."""
-    axis = alt.Axis(values=[-1, 0, 1, 10, 100, 1000, 10000, 100000])
+    axis = alt.Axis(values=_TICKS_MS, labelExpr="format(datum.value, ',')")
     scale = alt.Scale(type="symlog", constant=0.5)
     points = _of("latencies").encode(
         x=_number("number"),
         y=alt.Y("ms:Q", title="milliseconds", scale=scale, axis=axis),
-        color=_machine(),
+        color=_machine(_LEGEND),
         tooltip=_TOLD,
         description="told:N",
     )
     band = "isValid(datum.most)"
     layers = (
-        points.mark_point(style="latency").transform_filter(f"!{band}"),
+        points.mark_point(style="latency").transform_filter(f"!{band}").encode(shape=_shape()),
         points.mark_rule(style="band").transform_filter(band).encode(y2="most:Q"),
     )
     return _sized(alt.layer(*layers), "How long each message took")
@@ -201,6 +226,12 @@ def _number(field: str) -> alt.X:
     return alt.X(f"{field}:Q", title="message", scale=scale, axis=axis)
 
 
-def _machine() -> alt.Color:
-    scale = alt.Scale(domain=alt.ExprRef("receivers"))
-    return alt.Color("machine:N", scale=scale, legend=None)
+def _machine(legend: alt.Legend | None = None) -> alt.Color:
+    scale = alt.Scale(domain=_RECEIVERS)
+    return alt.Color("machine:N", scale=scale, legend=legend)
+
+
+def _shape() -> alt.Shape:
+    """A machine's shape, for where nothing else tells it from the others but its colour."""
+    scale = alt.Scale(domain=_RECEIVERS)
+    return alt.Shape("machine:N", scale=scale, legend=_LEGEND)

@@ -10,12 +10,12 @@ from rich.text import Text
 
 from lab.records import Event, Record
 from lab.report.console import ALARM
+from lab.report.telling import state
 from lab.report.text import line_of
 
 _TIME_WIDTH = 9  # of the seconds that a row begins with, and a gap
 _NARROWEST = 16  # cells of a column; where there is no room for it, lines are shown instead
 _WIDEST = 48
-_DONE = {"kill": "killed"}  # a fault, once it is done
 
 
 class Columns:
@@ -32,7 +32,7 @@ class Columns:
     ) -> None:
         self._console = console
         self._colours = colours
-        self._states: dict[str, str] = {}
+        self._states: dict[str, tuple[str, str]] = {}  # the process, and how it is
         self._links: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys(colours, 0)
         self._broken: set[str] = set()
@@ -57,26 +57,25 @@ class Columns:
         links = self._links.get((machine, process), 0)
         match event.event:
             case "start":
-                state = "starting"
+                told = "starting"
             case "repair":
-                state = str(event.details.get("repair", "repaired"))
+                told = state(event)
                 self._broken.discard(machine)
             case "ready":
-                state = "ready"
+                told = "ready"
             case "connected" | "disconnected":
                 links += 1 if event.event == "connected" else -1
                 self._links[machine, process] = links
-                state = f"{links} connection{'s' * (links != 1)}" if links > 0 else "no connection"
+                told = f"{links} connection{'s' * (links != 1)}" if links > 0 else "no connection"
             case "fault":
-                fault = str(event.details.get("fault", "fault"))
-                state = _DONE.get(fault, fault)
+                told = state(event)
                 self._broken.add(machine)
             case "exit":
-                state = "ended"
+                told = "ended"
             case _:
                 return
         if machine not in self._broken or event.event == "fault":
-            self._states[machine] = f"{process}: {state}"
+            self._states[machine] = (process, told)
 
     def row(self, record: Record) -> Text:
         """Return a line in its machine's column."""
@@ -91,7 +90,8 @@ class Columns:
     def foot(self) -> list[Text]:
         """Return the rows below: each machine's name and state, in its column where there are."""
         if not self.width:
-            told = (f"{name}: {self._states.get(name, '-')}" for name in self._colours)
+            broken_first = sorted(self._colours, key=lambda name: name not in self._broken)
+            told = (f"{name}: {self._state(name)[1]}" for name in broken_first)
             return [Text(_cut("  ".join(told), self._console.width - 1), style="bold")]
         names, states = Text(" " * _TIME_WIDTH), Text(" " * _TIME_WIDTH)
         for name, colour in self._colours.items():
@@ -99,9 +99,12 @@ class Columns:
             count = self._counts[name]
             lines = f"{name} ({count:,} line{'s' * (count != 1)})"
             names.append(_cell(lines, self.width), f"bold {colour}")
-            states.append(_cell(self._states.get(name, "-"), self.width), style)
+            states.append(_cell(": ".join(filter(None, self._state(name))), self.width), style)
         rule = "-" if self._console.options.ascii_only else "─"
         return [Text(rule * (self._console.width - 1), style="dim"), names, states]
+
+    def _state(self, name: str) -> tuple[str, str]:
+        return self._states.get(name, ("", "-"))
 
 
 class Bar:

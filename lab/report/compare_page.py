@@ -10,7 +10,7 @@ from lab import runs
 from lab.compare import differences
 from lab.flow import Flow
 from lab.report import drawn, pictures, plots
-from lab.report.page import plain, rendered, setup
+from lab.report.page import in_words, plain, rendered, setup
 from lab.runs import StoredRun
 
 _MOST_NAMED = 60  # lines
@@ -90,7 +90,7 @@ def _settings(run: StoredRun) -> dict[str, str]:
     told |= run.description.get("parameters", {}) | run.description.get("environment", {})
     for name, facts in run.description.get("machines", {}).items():
         told |= {f"{name}: {key}": value for key, value in facts.items()}
-    return {plain(key): plain(value) for key, value in told.items()}
+    return {plain(key).replace("_", " "): in_words(value) for key, value in told.items()}
 
 
 def _pairs(one: Mapping[str, str], other: Mapping[str, str]) -> list[_Pair]:

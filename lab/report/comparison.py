@@ -10,7 +10,8 @@ from rich.text import Text
 
 from lab.compare import Differences, LogDifference, Row, SideBySide
 from lab.report.console import ALARM, colours, console_on, print_hanging, print_rule
-from lab.report.text import Teller, duration, fitted, harmless, line_of
+from lab.report.telling import Teller
+from lab.report.text import duration, fitted, harmless, line_of
 
 _LONGEST_LINE = 200  # characters
 _WIDEST_COLUMN = 40  # and the narrowest that a longer line may be cut to

@@ -77,13 +77,19 @@ def messages(passages: Sequence[Passage], machines: Sequence[str], *, labels: bo
 
 
 def spans(flow: Flow, kind: str) -> Rows:
-    """Return the spans of a kind, each in its machine's lane."""
+    """Return the spans of a kind, each in its machine's lane; of one moment one has a label."""
     lane = {name: k for k, name in enumerate(flow.machines)}
-    return [
-        {"start": s.start, "end": s.end, "lane": lane[s.machine], "machine": s.machine,
-         "told": f"{s.machine}: {s.told}, {_period(s.start, s.end)}", "label": _first_words(s.told)}
-        for s in flow.spans if s.kind == kind and s.machine in lane
-    ]  # fmt: skip
+    rows: Rows = []
+    labelled: set[float] = set()
+    for s in flow.spans:
+        if s.kind == kind and s.machine in lane:
+            label = "" if s.start in labelled else s.label
+            labelled.add(s.start)
+            rows.append({
+                "start": s.start, "end": s.end, "lane": lane[s.machine], "machine": s.machine,
+                "told": f"{s.machine}: {s.told}, {_period(s.start, s.end)}", "label": label,
+            })  # fmt: skip
+    return rows
 
 
 def moments(flow: Flow) -> Rows:
@@ -176,7 +182,8 @@ def told(p: Passage) -> str:
         return f"{head}, sent by {p.by} at {p.sent:.3f} s: {FATES[p.fate]}"
     if p.sent is None or p.took is None:
         return f"{head}, received by {p.to} at {p.got:.3f} s: {FATES[p.fate]}"
-    after = f"{duration(p.took)} later" if p.took > 0 else "at once"
+    only = "only " if p.fate == "late" else ""
+    after = f"{only}{duration(p.took)} later" if p.took > 0 else "at once"
     return f"{head}: {p.by} sent it at {p.sent:.3f} s, {p.to} had it {after}"
 
 
@@ -192,7 +199,3 @@ def _rounded(t: float | None) -> float | None:
 
 def _period(start: float, end: float) -> str:
     return f"{start:.3f} s to {end:.3f} s"
-
-
-def _first_words(told: str) -> str:
-    return told.partition(",")[0]

@@ -7,7 +7,8 @@ from lab.compare import Row
 from lab.flow import LATE_S, Flow
 from lab.records import Record
 from lab.report import drawn
-from lab.report.text import Teller, duration, line_of
+from lab.report.telling import Teller
+from lab.report.text import duration, line_of
 
 _LONGEST_LINE = 2_000  # characters, where there are few lines
 _SHORTEST = 40

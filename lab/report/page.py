@@ -121,7 +121,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = plain
+    environment.filters |= {"plain": plain, "in_words": in_words}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment
 
@@ -154,6 +154,12 @@ def picture_data(found: Flow) -> dict[str, Any]:
 def plain(text: object) -> str:
     """Return untrusted text as one harmless line."""
     return harmless(" ".join(str(text).split()), _LONGEST_TEXT)
+
+
+def in_words(value: object) -> str:
+    """Return a setting as a reader is shown it."""
+    words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return plain(words) or "none"
 
 
 def _sorted(verdicts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -207,7 +213,7 @@ def setup(stored: StoredRun, found: Flow) -> str:
     words += f". {sent:,} were sent, {came:,} came"
     lost = sum(p.fate == "lost" for p in found.passages)
     late = sum(p.fate == "late" for p in found.passages)
-    words += f", {lost:,} {'was' if lost == 1 else 'were'} lost"
+    words += f", {f'{lost:,}' if lost else 'none'} {'were' if lost > 1 else 'was'} lost"
     return words + (f", {late:,} came late." if late else ".")
 
 

@@ -1,6 +1,7 @@
 """The pictures of what was found, for the docs: made from runs, by `python -m docs.pictures`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab import catalogue
@@ -74,17 +75,33 @@ def ways(runs: Mapping[str, Flow]) -> dict[str, Any]:
     return filled(kit().charts["ways"], None, values, {"ways": rows})
 
 
-def losses(runs: Sequence[tuple[float, Flow]], title: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What one run of a loss curve lost, where it stands, and a note to it if there is one."""
+
+    series: str
+    changed: float
+    lost: int
+    note: str = ""
+
+
+def losses(runs: Sequence[Loss], title: str) -> dict[str, Any]:
     """Return the loss curve.
 
     Arguments:
-        runs: what was changed from run to run (such as messages a second), and each run's flow.
-        title: of the axis of what was changed.
+        runs: a mark each; those of a series are joined, in the order in which series first come.
+        title: of the axis of what was changed from run to run.
     """
     rows = [
-        {"changed": changed, "lost": lost, "told": f"{changed:g} {title}: {lost} lost"}
-        for changed, found in runs
-        for lost in [sum(p.fate == "lost" for p in found.passages)]
+        asdict(run) | {"told": f"{run.series}, {run.changed:g} {title}: {run.lost} lost"}
+        for run in runs
     ]
-    chart = filled(kit().charts["losses"], 220, {}, {"losses": rows}) | {"width": 620}
-    return chart | {"title": {"text": title, "anchor": "end", "orient": "bottom"}}
+    values = {"values": sorted({run.changed for run in runs})}
+    chart = filled(kit().charts["losses"], 240, values, {"losses": rows}) | {"width": 720}
+    below = {"anchor": "middle", "orient": "bottom", "fontSize": 13, "fontWeight": "normal"}
+    return chart | {"title": {"text": title, **below}}
+
+
+def lost(found: Flow) -> int:
+    """Return how many messages of a run were lost."""
+    return sum(p.fate == "lost" for p in found.passages)

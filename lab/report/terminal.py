@@ -14,7 +14,8 @@ from rich.text import Text
 from lab.records import Event, Record
 from lab.report.columns import Bar, Columns
 from lab.report.console import colours, console_on, print_rule
-from lab.report.text import Teller, fitted, is_trace, line_of, wrapped
+from lab.report.telling import Teller
+from lab.report.text import fitted, is_trace, line_of, wrapped
 from lab.report.verdicts import show_verdicts
 
 __all__ = ["View", "show_verdicts"]

@@ -1,18 +1,16 @@
-"""Words for a screen: untrusted text made harmless, events and times told in words."""
+"""Text for a screen: untrusted lines made harmless, times made short."""
 
 import contextlib
 import json
 import re
-import signal
 import textwrap
 
-from lab.records import LOST, Event, Record
+from lab.records import Record
 
 # Printable by Unicode's book, yet drawn as nothing: joiners, fillers, variation selectors.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_QUOTED = 24  # characters of a line that an event quotes
 
 
 def harmless(text: str, limit: int) -> str:
@@ -87,66 +85,3 @@ def duration(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.3g} s"
     return f"{seconds * 1000:.2g} ms" if seconds < 0.0995 else f"{seconds * 1000:.0f} ms"
-
-
-class Teller:
-    """Tells what happened, event after event: it remembers what triggered a fault."""
-
-    def __init__(self) -> None:
-        self._trigger: Event | None = None
-
-    def tell(self, event: Event) -> str:
-        """Return the event in words, or "" when a user need not hear of it.
-
-        Those are told that a reader must know of to understand the lines: faults, repairs, and a
-        process that ended badly and by itself.
-        """
-        match event.event:
-            case "trigger":
-                self._trigger = event
-            case "fault":
-                trigger, self._trigger = self._trigger, None
-                return _fault(event, trigger)
-            case "repair":
-                return f"{_word(event, 'repair')} {_who(event)}"
-            case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
-                return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
-            case "exit" if event.details.get("by") == LOST:
-                return f"{_who(event)} is lost: the connection to its machine broke"
-        return ""
-
-
-def _fault(event: Event, trigger: Event | None) -> str:
-    told = f"{_word(event, 'fault')} {_who(event)}"
-    delay = event.details.get("trigger_to_effect_s")
-    if trigger and isinstance(delay, int | float):
-        same = (trigger.machine, trigger.process) == (event.machine, event.process)
-        who = "it" if same else trigger.machine or "it"
-        told += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
-    if event.details.get("verified") is False:
-        told += " (not verified: it may not have happened)"
-    return told
-
-
-def _quoted(line: object) -> str:
-    text = str(line or "")
-    more = "…" if len(text) > _QUOTED else ""
-    return f"'{harmless(text[:_QUOTED], 10 * _QUOTED)}{more}'"
-
-
-def _who(event: Event) -> str:
-    names = [harmless(name, 60) for name in (event.process, event.machine) if name]
-    return " on ".join(names) or "the lab"
-
-
-def _word(event: Event, kind: str) -> str:
-    return harmless(str(event.details.get(kind, kind)), 60)
-
-
-def _status(status: object) -> str:
-    if not isinstance(status, int):
-        return "its exit status unknown"
-    number = status - 128  # what a shell reports of a process that a signal ended
-    if number in {known.value for known in signal.Signals}:
-        return f"exit status {status} ({signal.Signals(number).name})"
-    return f"exit status {status}"

@@ -36,6 +36,7 @@ def theme(ground: Literal["light", "dark"]) -> dict[str, Any]:
             "titleFontWeight": "normal",
         },
         "axisY": {"labelColor": _INK[ground]},
+        "legend": {"labelColor": _INK[ground]},
         "range": {"category": list(_CATEGORY[ground])},
         "style": _spans(ground) | _messages(ground) | _counts(ground),
     }
@@ -43,7 +44,7 @@ def theme(ground: Literal["light", "dark"]) -> dict[str, Any]:
 
 def _spans(ground: str) -> dict[str, dict[str, Any]]:
     red = _RED[ground]
-    label = {"color": red, "align": "left", "dx": 5, "fontSize": 12, "fontWeight": "bold"}
+    label = {"color": red, "fontSize": 12, "fontWeight": "bold"}
     return {
         "life": {"color": _FAINT[ground], "strokeWidth": 16, "strokeCap": "butt"},
         "connection": {"strokeWidth": 4, "strokeOpacity": 0.55},
@@ -86,6 +87,7 @@ def _counts(ground: str) -> dict[str, dict[str, Any]]:
         "share-label": {"color": ink, "align": "left", "dx": 6, "fontSize": 12},
         "latency": {"filled": True, "size": 45, "opacity": 0.9},
         "band": {"strokeWidth": 2},
-        "median": {"color": ink, "strokeWidth": 1.5},
-        "run": {"color": _CATEGORY[ground][0], "size": 50, "opacity": 0.8},
+        "median": {"strokeWidth": 1.5, "strokeOpacity": 0.7},
+        "run": {"filled": True, "size": 90, "opacity": 1},
+        "run-note": {"color": ink, "dy": -16, "fontSize": 13},
     }

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from lab.records import Event
 from lab.report.console import ALARM, console_on, print_hanging
-from lab.report.text import Teller, harmless
+from lab.report.telling import Teller
+from lab.report.text import harmless
 
 _LONGEST_TEXT = 2000  # characters
 _MOST_NAMED = 20  # message numbers

@@ -23,8 +23,8 @@ function told(i) {
   const [sent, got, fate] = [P.sent[i], P.got[i], data.fates[P.fate[i]]];
   if (got === null) return `message ${P.number[i]}, sent by ${by} at ${seconds(sent)}: ${fate}`;
   if (sent === null) return `message ${P.number[i]}, received by ${to} at ${seconds(got)}: ${fate}`;
-  const took = got - sent;
-  return `message ${P.number[i]}: ${by} sent it at ${seconds(sent)}, ${to} had it ${took > 0 ? `${period(took)} later` : "at once"}`;
+  const [took, only] = [got - sent, FATE[P.fate[i]] === "late" ? "only " : ""];
+  return `message ${P.number[i]}: ${by} sent it at ${seconds(sent)}, ${to} had it ${took > 0 ? `${only}${period(took)} later` : "at once"}`;
 }
 
 function row(i, labels) {
@@ -146,15 +146,19 @@ for (const button of document.querySelectorAll("[data-zoom]")) {
 
 // ---- one message's story
 
+const words = (moment) => moment.told.replace(/^[\d.]+ s: /, "");
+
 function story(i) {
   const sent = P.sent[i] ?? P.got[i];
   const sentences = [`${told(i)}.`];
   const epoch = data.epochs.find((e) => sent >= e.start && sent < e.end);
   if (epoch) sentences.push(`When it was sent, ${epoch.told}.`);
-  const before = data.moments.filter((m) => ["fault", "repair"].includes(m.kind) && m.t <= sent).at(-1);
-  if (before) sentences.push(`${period(sent - before.t)} before that: ${before.told.replace(/^[\d.]+ s: /, "")}.`);
-  const next = P.got[i] === null && data.moments.find((m) => m.kind === "fault" && m.t > sent);
-  if (next) sentences.push(`${period(next.t - sent)} after that: ${next.told.replace(/^[\d.]+ s: /, "")}.`);
+  const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));
+  const before = done.filter((m) => m.t <= sent).at(-1);
+  if (before) sentences.push(`${period(sent - before.t)} before, ${words(before)}.`);
+  const [came, late] = [P.got[i], FATE[P.fate[i]] === "late"];
+  const next = done.find((m) => m.t > sent && (came === null ? m.kind === "fault" : late && m.t < came));
+  if (next) sentences.push(`${period(next.t - sent)} after, ${words(next)}.`);
   const text = sentences.map((s) => s[0].toUpperCase() + s.slice(1)).join(" ");
   const decides = data.claims.filter((c) => c.messages.includes(P.number[i]));
   return [text, ...decides.map((c) => `It helps to decide “${c.statement}” (${c.verdict}).`)].join("\n");

@@ -1,0 +1,59 @@
+"""What the README opens with, made of a run of its own: the live view, and the page in a browser.
+
+`pytest tests/test_opening.py --pictures docs/pictures` puts both into the docs.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import screen
+from playwright.sync_api import BrowserContext, expect
+from rich.text import Text
+
+from lab import runs
+
+pytestmark = pytest.mark.slow
+
+FLAGS = ["--experiment", "kill_worker", "--interval", "0.1", "--count", "20"]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A run, and the rows of the terminal when its bar was last seen."""
+
+    path: Path
+    rows: list[Text]
+
+
+@pytest.fixture(scope="module")
+def opening(tmp_path_factory: pytest.TempPathFactory) -> Opening:
+    root = tmp_path_factory.mktemp("opening")
+    command = [sys.executable, "-m", "lab", "run-experiment", *FLAGS, "--runs", str(root)]
+    shown = screen.watched(command, columns=96, lines=36)
+    *_, last = (rows for rows in shown if any("s left" in row.plain for row in rows))
+    return Opening(runs.find(root, None), last)
+
+
+def test_the_live_view(opening: Opening, pictures: Path) -> None:
+    rows = [row.plain for row in opening.rows]
+    (rule,) = (row for row in rows if row.startswith("── "))
+    assert "was killed, " in rule
+    assert " after it printed '" in rule
+    names, states, bar = [row for row in rows if row.strip()][-3:]
+    assert all(name in names for name in ("push (", "pull-1 (", "pull-2 ("))
+    assert "pull: killed" in states
+    assert "s left" in bar
+    svg = screen.picture(opening.rows, "./fab run-experiment --experiment kill_worker")
+    assert "url(" not in svg.replace("url(#", "")
+    (pictures / "live.svg").write_text(svg)
+
+
+def test_the_page(opening: Opening, chromium: BrowserContext, pictures: Path) -> None:
+    page = chromium.new_page()
+    page.set_viewport_size({"width": 1100, "height": 1320})
+    page.goto((opening.path / "report.html").as_uri())
+    expect(page.locator("html[data-drawn=yes]")).to_be_attached()
+    expect(page.locator("#timeline svg").first).to_be_in_viewport()
+    page.screenshot(path=pictures / "page.png")
