@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import catalogue, clock, needs, network, own, runs
+from lab import catalogue, clock, needs, own, runs
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.errors import ExitCode, LabError
@@ -33,6 +33,7 @@ _LIMIT_EXTRA_S = 10
 _AT_ONCE = 16
 _KERNEL = "/proc/sys/kernel/osrelease"
 
+_M = TypeVar("_M")
 _T = TypeVar("_T")
 
 
@@ -132,11 +133,7 @@ def run(
 
 
 def _need_faults(wish: Wish, machines: Machines) -> None:
-    missing = [
-        fault
-        for fault in wish.faults
-        if fault not in machines.faults and fault not in network.TRIALS
-    ]
+    missing = [fault for fault in wish.faults if fault not in machines.faults]
     if missing:
         provider = next(iter(machines.access.values())).provider
         raise LabError(
@@ -196,7 +193,7 @@ def _deploy_and_play(
             for sniffer in sniffers:
                 sniffer.end()
             directory.update(machines=_facts(remotes, watch))
-            _at_once(remotes, lambda remote: remote.remove(directory.path.name))
+            at_once(remotes, lambda remote: remote.remove(directory.path.name))
 
 
 def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
@@ -210,7 +207,7 @@ def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[Remot
 
         return remote.sniff(directory.path.name, keep)
 
-    return list(_at_once(remotes, sniff).values())
+    return list(at_once(remotes, sniff).values())
 
 
 def _play(experiment: Experiment, lab: Lab) -> str:
@@ -242,12 +239,13 @@ def _prepare(
         remote.warm_up(folder)
         return clock.measure(remote, ours)
 
-    return _at_once(remotes, prepare)
+    return at_once(remotes, prepare)
 
 
-def _at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
+def at_once(machines: Mapping[str, _M], do: Callable[[_M], _T]) -> dict[str, _T]:
+    """Do something with all machines at once, and return what came of it for each."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(remotes, pool.map(do, remotes.values()), strict=True))
+        return dict(zip(machines, pool.map(do, machines.values()), strict=True))
 
 
 def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class PlainGuests:
 class IsolatedGuests:
     """Guests in namespaces of their own, each linked to one bridge in ours.
 
-    A request names what to `do`, and with which `machine`; its answer is empty when it is done.
+    A request names what to `do`, and with which `machine` (`repair`: with all); its answer is empty
+    when it is done.
     """
 
     def __init__(self, seats: list[guest.Seat], keep: list[str]) -> None:
@@ -59,6 +60,7 @@ class IsolatedGuests:
             "power_on": self._power_on,
             "cut_cable": lambda name: self._set_link(name, "down"),
             "mend_cable": lambda name: self._set_link(name, "up"),
+            "repair": lambda _: self._repair(),
         }
         if request["do"] == "status":
             return {"machines": _states(self._pids)}
@@ -79,6 +81,12 @@ class IsolatedGuests:
             return
         with contextlib.closing(self._seat(name)) as line:
             guest.heard(line)
+
+    def _repair(self) -> None:
+        """Undo every fault that is in effect."""
+        for name in self._seats:
+            self._power_on(name)
+            self._set_link(name, "up")
 
     def _seat(self, name: str) -> socket.socket:
         """Fork the guest and plug it in; return the line on which it will say that it's ready."""
