@@ -21,7 +21,7 @@ from benchmarks.kills import Machine, by_fabric, by_lab, by_polling, one_machine
 _PROJECT = Path(__file__).parents[1]
 _COUNT, _INTERVAL = 20, 0.05
 _RUNS = 11
-_KILLS = 60
+_KILLS = 200
 
 
 def main() -> None:

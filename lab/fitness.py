@@ -1,19 +1,24 @@
 """`fab check`: is this computer, is each machine fit? Each finding has its cause and cure."""
 
 import contextlib
+import functools
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab import clock
+from lab.abilities import abilities
 from lab.cast import PORT
 from lab.connection import explained
 from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
+from lab.providers import Access, Machines
 from lab.providers.choice import choose
+from lab.refusals import RIGHTS
 from lab.remote import Remote
-from lab.runner import at_once, connected
+from lab.runner import at_once
 
 _LEAST_DISK = 100 * 1024 * 1024  # bytes
 
@@ -52,14 +57,18 @@ print(json.dumps(failed))
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the check; without a cure all is well."""
+    """One line of the check; without a cure all is well.
+
+    What isn't `needed` is so for some experiments only, which say so themselves.
+    """
 
     subject: str
     what: str
     cure: str = ""
+    needed: bool = True
 
     def __str__(self) -> str:
-        mark = "✗" if self.cure else "✓"
+        mark = "✓" if not self.cure else "✗" if self.needed else "○"
         line = f"{mark} {self.subject:12} {self.what}"
         return f"{line}\n  {'':12} → {self.cure}" if self.cure else line
 
@@ -68,14 +77,15 @@ def check(inventory: Inventory, provider: str) -> ExitCode:
     """Print the findings as they come; MISTAKE if one of them needs a cure."""
     bad = False
     for finding in _findings(inventory, provider):
-        bad = bad or bool(finding.cure)
+        bad = bad or (finding.needed and bool(finding.cure))
         print(finding, flush=True)
     return ExitCode.MISTAKE if bad else ExitCode.EXPECTED
 
 
 def require(remotes: Mapping[str, Remote]) -> None:
     """Raise LabError for the first thing that makes a machine unfit for a run."""
-    for finding in _machines(remotes):
+    about = at_once(remotes, lambda remote: list(_about(remote)))
+    for finding in itertools.chain(*about.values(), _wire(remotes)):
         if finding.cure:
             raise LabError(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
 
@@ -88,16 +98,37 @@ def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
         with choose(provider, inventory, said.append).lab(keep=False) as machines:
             for line in said:
                 yield Finding("this computer", line, "see above; or name a --provider")
-            with connected(machines) as remotes:
-                yield from _machines(remotes)
+            yield from _of_machines(machines)
     except LabError as error:
         yield Finding(error.where or "lab", error.what, error.cure or "see above")
 
 
-def _machines(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
-    for found in at_once(remotes, lambda remote: list(_about(remote))).values():
-        yield from found
-    yield from _wire(remotes)
+def _of_machines(machines: Machines) -> Iterator[Finding]:
+    found = at_once(machines.access, _reached)
+    remotes = {name: one for name, one in found.items() if isinstance(one, Remote)}
+    for name, one in found.items():
+        if isinstance(one, LabError):
+            yield Finding(name, f"not reached: {one.what}", one.cure or "is it up?")
+    with contextlib.ExitStack() as stack:
+        for remote in remotes.values():
+            stack.callback(remote.close)
+        fit = at_once(remotes, functools.partial(_fit, machines))
+        yield from itertools.chain.from_iterable(fit.values())
+        yield from _wire(remotes)
+
+
+def _reached(access: Access) -> Remote | LabError:
+    try:
+        return Remote(access)
+    except LabError as error:
+        return error
+
+
+def _fit(machines: Machines, remote: Remote) -> list[Finding]:
+    about = list(_about(remote))
+    if any(finding.cure for finding in about):
+        return about  # what follows would only fail for the same reason
+    return [*about, _rights(remote), *_able(machines, remote)]
 
 
 def _about(remote: Remote) -> Iterator[Finding]:
@@ -117,6 +148,25 @@ def _about(remote: Remote) -> Iterator[Finding]:
     measured = clock.measure(remote, clock.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
     yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
+
+
+def _rights(remote: Remote) -> Finding:
+    if remote.run(remote.as_root(["id", "-u"])).strip() == b"0":
+        return Finding(remote.name, "root's rights, as faults of the network need them")
+    what = "no root's rights: its user isn't root, and has no sudo without a password"
+    return Finding(remote.name, what, RIGHTS, needed=False)
+
+
+def _able(machines: Machines, remote: Remote) -> Iterator[Finding]:
+    """What of the fault vocabulary can be done there."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for ability in abilities(machines, remote):
+        why = ("", "") if (no := ability.refusal) is None else (no.what, no.cure)
+        names.setdefault(why, []).append(ability.name)
+    for (what, cure), which in sorted(names.items()):
+        verb = "can't do" if what else "can do"
+        told = f"{verb} {', '.join(which)}{what and ': '}{what}"
+        yield Finding(remote.name, told, cure, needed=False)
 
 
 def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:

@@ -26,7 +26,9 @@ def main() -> None:
     try:
         failed = do_all(order["do"], order["input"])
         print(failed or f"done {time.time()!r}", flush=True)
-        if not failed:
+        if failed:
+            order["undo"] = []  # it would undo another's: a queueing discipline that was there
+        else:
             wait_for_silence()
     finally:
         do_all(order["undo"], "")

@@ -5,11 +5,12 @@ Rules name lab addresses alone, so a control connection, which comes from elsewh
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.errors import LabError
-from lab.remote import Remote
+from lab.remote import Hold, Remote
 
 _numbers = itertools.count(1)
 
@@ -40,11 +41,15 @@ except OSError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What changes a machine's network and what undoes it: commands, the first one's input."""
+    """What changes a machine's network and what undoes it: commands, the first one's input.
+
+    `link` is the one whose queueing discipline is to be another.
+    """
 
     do: Sequence[Sequence[str]]
     undo: Sequence[Sequence[str]]
     input: str = ""
+    link: str = ""
 
     def order(self) -> bytes:
         """Return it as the line that `guard` reads."""
@@ -102,7 +107,9 @@ def link_of(remote: Remote) -> str:
 def _queue(link: str, discipline: list[str]) -> Change:
     place = ["dev", link, "root"]
     return Change(
-        do=[["tc", "qdisc", "add", *place, *discipline]], undo=[["tc", "qdisc", "del", *place]]
+        do=[["tc", "qdisc", "add", *place, *discipline]],
+        undo=[["tc", "qdisc", "del", *place]],
+        link=link,
     )
 
 
@@ -116,6 +123,32 @@ TRIALS = {
     "slow": _queue("lo", ["netem", "delay", "0ms"]),
     "rate": _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
 }
+
+
+def hold(remote: Remote, folder: str, change: Change) -> Hold:
+    """Make a change from a deployed folder, until it's released; LabError where it's refused."""
+    if change.link:
+        _require_default_queue(remote, change.link)
+    return remote.hold(folder, change.order())
+
+
+def _require_default_queue(remote: Remote, link: str) -> None:
+    """Raise LabError where `tc` would replace a discipline that somebody set, never to be back.
+
+    The kernel's own has the handle 0; none can be set with that.
+    """
+    told = remote.run(["tc", "qdisc", "show", "dev", link]).decode()
+    if re.search(r"^qdisc \S+ (?!0:)\w+: root", told, re.M):
+        raise LabError(
+            f"the link {link} has a queueing discipline already, which is left alone",
+            where=f"machine {remote.name}",
+            cure=f"heal it before another fault; or, if it's yours: tc qdisc del dev {link} root",
+        )
+
+
+def try_out(remote: Remote, folder: str, fault: str) -> None:
+    """Do and undo the trial of a fault from a deployed folder; LabError where it's refused."""
+    hold(remote, folder, TRIALS[fault]).release()
 
 
 def reaches(sender: Remote, receiver: Remote) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import paramiko
 
-from lab import guard, launcher, sniffer
+from lab import guard, launcher, refusals, sniffer
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
@@ -84,6 +84,11 @@ class Remote:
             with contextlib.closing(channel):
                 return b"".join(iter(lambda: channel.recv(_CHUNK), b""))
 
+    def as_root(self, argv: Sequence[str]) -> list[str]:
+        """Return how to call a command with root's rights there, if its user can get them."""
+        is_root = self.run(["id", "-u"]).strip() == b"0"
+        return [*argv] if is_root else ["sudo", "-n", *argv]
+
     def start(
         self,
         folder: str,
@@ -129,10 +134,9 @@ class Remote:
             answer = channel.makefile("r").readline().strip()
         word, _, at = answer.partition(" ")
         if word != "done":
+            cause, cure = refusals.explained(answer)
             raise LabError(
-                f"its network can't be changed: {answer or 'no answer'}",
-                where=f"machine {self.name}",
-                cure="is nft (nftables), or tc (iproute2), there? is sudo without a password?",
+                f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
             )
         hold = Hold(channel, float(at))
         with self._mutex:
@@ -144,12 +148,12 @@ class Remote:
         script = posixpath.join(self.access.work, folder, "sniffer.py")
         with explained(self.access, "capture packets"), Path(sniffer.__file__).open("rb") as file:
             self._connection.sftp().putfo(file, script, confirm=False)
-        root = [] if self.run(["id", "-u"]).strip() == b"0" else ["sudo", "-n"]
+        command = self.as_root([self.access.python, "-IS", script, self.access.address])
         said = queue.SimpleQueue[bytes]()
         process = self.start(
             folder,
             "sniffer",
-            [*root, self.access.python, "-IS", script, self.access.address],
+            command,
             {},
             stdout=output,
             stderr=said.put,
@@ -159,7 +163,7 @@ class Remote:
             raise LabError(
                 f"can't capture packets: {answer.decode(errors='backslashreplace').strip()}",
                 where=f"machine {self.name}",
-                cure="it takes root, or sudo without a password",
+                cure="it takes root, or sudo without a password, and a link with the lab address",
             )
         return process
 

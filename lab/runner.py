@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab import catalogue, clock, needs, network, own, runs
+from lab import catalogue, clock, needs, own, runs
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
@@ -35,6 +35,7 @@ _LIMIT_EXTRA_S = 10
 _AT_ONCE = 16
 _KERNEL = "/proc/sys/kernel/osrelease"
 
+_M = TypeVar("_M")
 _T = TypeVar("_T")
 
 
@@ -153,11 +154,7 @@ def run(
 
 
 def _need_faults(wish: Wish, machines: Machines) -> None:
-    missing = [
-        fault
-        for fault in wish.faults
-        if fault not in machines.faults and fault not in network.TRIALS
-    ]
+    missing = [fault for fault in wish.faults if fault not in machines.faults]
     if missing:
         provider = next(iter(machines.access.values())).provider
         raise LabError(
@@ -290,10 +287,10 @@ def _remove(remotes: Mapping[str, Remote], folder: str) -> None:
     at_once(remotes, lambda remote: remote.remove(folder))
 
 
-def at_once(remotes: Mapping[str, Remote], do: Callable[[Remote], _T]) -> dict[str, _T]:
-    """Do something with all machines at the same time; return what came of it by their names."""
+def at_once(machines: Mapping[str, _M], do: Callable[[_M], _T]) -> dict[str, _T]:
+    """Do something with all machines at once, and return what came of it for each."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(remotes, pool.map(do, remotes.values()), strict=True))
+        return dict(zip(machines, pool.map(do, machines.values()), strict=True))
 
 
 def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:

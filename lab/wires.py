@@ -43,9 +43,9 @@ class Wires:
     def try_out(self, needs: Sequence[str]) -> None:
         """Raise LabError where a machine can't do one of these faults, before it's relied on."""
         for need in needs:
-            if (trial := network.TRIALS.get(need)) is not None:
+            if need in network.TRIALS:
                 for remote in self.cast.remotes.values():
-                    remote.hold(self.cast.folder, trial.order()).release()
+                    network.try_out(remote, self.cast.folder, need)
 
     def heal(self) -> None:
         """Undo every change that is in effect."""
@@ -57,7 +57,7 @@ class Wires:
             self._tell("repair", [machine], time.time(), ordered, {"repair": "heal"})
 
     def _hold(self, machine: str, change: Change) -> float:
-        hold = self.cast.remotes[machine].hold(self.cast.folder, change.order())
+        hold = network.hold(self.cast.remotes[machine], self.cast.folder, change)
         self.holds.append((machine, hold))
         return self.watch.our_time(machine, hold.at)
 

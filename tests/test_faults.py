@@ -11,13 +11,14 @@ from command import PROJECT, fab, only_run
 from lab import runs
 from lab.errors import LabError
 from lab.inventory import load
-from lab.network import reaches, separation
+from lab.network import hold, rate, reaches, separation, try_out
 from lab.providers import Machines
 from lab.providers.namespaces import provider
 from lab.remote import Remote
 from lab.runner import connected
 
 _FOLDER = "trial"
+_SLOW = ("rate", "50kbit", "burst", "16kb", "latency", "400ms")
 
 # Prints the flags of each TCP packet from an address, until standard input ends.
 _SNIFF = """
@@ -123,11 +124,11 @@ def test_a_partition_stops_both_ways_and_leaves_no_rule(
     push, pull = remotes["push"], remotes["pull-1"]
     before = pull.run(["nft", "list", "ruleset"])
     change = separation([push.access.address], incoming=True, reject=reject)
-    hold = pull.hold(_FOLDER, change.order())
+    held = pull.hold(_FOLDER, change.order())
     assert not reaches(push, pull)
     assert not reaches(pull, push)
     assert reaches(push, remotes["pull-2"])
-    hold.release()
+    held.release()
     assert reaches(push, pull)
     assert pull.run(["nft", "list", "ruleset"]) == before
 
@@ -136,10 +137,32 @@ def test_one_way_stops_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:
     _, remotes = lab
     push, pull = remotes["push"], remotes["pull-1"]
     change = separation([pull.access.address], incoming=False, reject=False)
-    hold = push.hold(_FOLDER, change.order())
+    held = push.hold(_FOLDER, change.order())
     assert not reaches(push, pull)
     assert reaches(pull, push)
-    hold.release()
+    held.release()
+
+
+def test_a_queue_of_the_users_own_is_left_alone(lab: tuple[Machines, dict[str, Remote]]) -> None:
+    pull = lab[1]["pull-1"]
+    pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "77"])
+    before = pull.run(["tc", "qdisc", "show"])
+    assert b"limit 77p" in before
+    with pytest.raises(LabError, match="eth0 has a queueing discipline already"):
+        hold(pull, _FOLDER, rate("eth0", kbit=100))
+    pull.run(["tc", "qdisc", "add", "dev", "lo", "root", "pfifo", "limit", "78"])
+    with pytest.raises(LabError, match="lo has a queueing discipline already"):
+        try_out(pull, _FOLDER, "rate")
+    assert b"limit 78p" in pull.run(["tc", "qdisc", "show", "dev", "lo"])
+
+
+def test_what_a_guard_is_refused_it_does_not_undo(lab: tuple[Machines, dict[str, Remote]]) -> None:
+    pull = lab[1]["pull-1"]
+    pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *_SLOW])
+    before = pull.run(["tc", "qdisc", "show"])
+    with pytest.raises(LabError, match="Exclusivity"):
+        pull.hold(_FOLDER, rate("eth0", kbit=100).order())
+    assert pull.run(["tc", "qdisc", "show"]) == before
 
 
 def test_a_guard_heals_when_the_connection_is_gone(

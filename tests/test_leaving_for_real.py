@@ -51,7 +51,7 @@ REAL: dict[str, tuple[list[Edit], str, str]] = {
     ),
     "puller is slow": (
         [Edit(_PULL, "time.sleep(options.work)", "time.sleep(20 * options.work)")],
-        "loss_curve:keeps_up", "X+",
+        "loss_curve:every_50ms_work_15ms", "X+",
     ),
     "puller won't die": (
         [Edit(_PULL, "if number == options.die_at:", "if not number:")],

@@ -207,15 +207,15 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
         "served all the same": (victim_gets(9), "X"),
         "the run is too short": (ends_sooner, "?"),
     },
-    "loss_curve.keeps_up": {
+    "loss_curve.every_50ms_work_15ms": {
         "none": (lost(), "++"),
         "fault never happens": (fault_never_happens, "??"),
         "never noticed": (without("disconnected"), "??"),
         "a done one is lost": (lost(3), "X+"),
-        "a later one is lost": (lost(40), "XX"),
-        "pusher skips": (skips(40), "++"),
+        "a later one is lost": (lost(25), "XX"),
+        "pusher skips": (skips(25), "++"),
     },
-    "loss_curve.falls_behind": {
+    "loss_curve.every_20ms_work_60ms": {
         "none": (lost(), "++"),
         "fault isn't verified": (fault_is_not_verified, "??"),
         "others get its backlog": (all_come, "X+"),

@@ -38,14 +38,19 @@ class Access:
     known_hosts: Path | None = None
 
 
+# Faults of the network that a machine with one of its own can do itself, if it has the tools.
+NETWORK = frozenset({"partition", "slow", "rate"})
+
+
 class Machines:
     """The machines of a lab that is up: how they are reached, and what can be done to them.
 
-    `faults` are the words of the fault vocabulary that this provider knows for machines. `foreign`
+    `faults` are the words of the fault vocabulary, for machines and networks, that can be meant
+    here; whether a machine has the tools for those of NETWORK shows when they're tried. `foreign`
     ones were not made by the lab itself, so whether they are fit is seen before a run.
     """
 
-    faults: frozenset[str] = frozenset()
+    faults = NETWORK
     foreign = False
 
     def __init__(self, access: Mapping[str, Access]) -> None:

@@ -4,6 +4,8 @@ Whoever connects is told what the lab is (its machines, how each is reached, the
 may then ask for one thing after another. The socket is either one connection, inherited by the
 supervisor, whose end is the end of the lab; or a listening one on a path that only the user can
 open (`fab up`), where anybody of theirs comes and goes and the lab stays until it's told `down`.
+When somebody leaves who asked for faults, the lab is told to `repair` what may still be broken: who
+was killed could not.
 """
 
 import contextlib
@@ -35,6 +37,7 @@ class Control:
 
     def serve(self, description: dict[str, Any], obey: Obey) -> None:
         """Answer until the end of the lab; `obey` does what a request asks for."""
+        strikers: set[socket.socket] = set()
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             if not self._listening:
@@ -50,10 +53,16 @@ class Control:
                     elif not (request := _heard(peer)) and peer is not self._socket:
                         selector.unregister(peer)
                         peer.close()
+                        if peer in strikers:
+                            strikers.remove(peer)
+                            _answer(obey, {"do": "repair", "machine": ""})
                     elif not request or json.loads(request)["do"] == "down":
                         return
                     else:
-                        _tell(peer, _answer(obey, json.loads(request)))
+                        asked = json.loads(request)
+                        if asked["machine"]:
+                            strikers.add(peer)
+                        _tell(peer, _answer(obey, asked))
 
 
 class Client:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.inventory import Inventory
-from lab.providers import Access, Machines, state
+from lab.providers import NETWORK, Access, Machines, state
 from lab.providers.control import Client
 from lab.starting import start, take_prepared
 
@@ -26,7 +26,7 @@ class Refused(LabError):
 class IsolatedMachines(Machines):
     """Machines in namespaces: their supervisor cuts what is to be cut."""
 
-    faults = frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
+    faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
 
     def __init__(self, access: Mapping[str, Access], client: Client) -> None:
         super().__init__(access)
@@ -38,6 +38,12 @@ class IsolatedMachines(Machines):
             raise LabError(
                 f"the kernel refuses to {fault}: {answer['refused']}", where=f"machine {machine}"
             )
+
+
+class PlainMachines(Machines):
+    """Machines that share this computer's network, which isn't to be changed, and its power."""
+
+    faults = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +129,7 @@ class Embedded:
 
     def _given(self, client: Client) -> Machines:
         access = self._machines(client)
-        return IsolatedMachines(access, client) if self.isolated else Machines(access)
+        return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
 
     def _spec(self) -> dict[str, Any]:
         if len(self.inventory.machines) > _MOST_MACHINES:

@@ -34,7 +34,8 @@ class PlainGuests:
 class IsolatedGuests:
     """Guests in namespaces of their own, each linked to one bridge in ours.
 
-    A request names what to `do`, and with which `machine`; its answer is empty when it is done.
+    A request names what to `do`, and with which `machine` (`repair`: with all); its answer is empty
+    when it is done.
     """
 
     def __init__(self, seats: list[guest.Seat], keep: list[str]) -> None:
@@ -56,6 +57,7 @@ class IsolatedGuests:
             "power_on": self._power_on,
             "cut_cable": lambda name: self._set_link(name, "down"),
             "mend_cable": lambda name: self._set_link(name, "up"),
+            "repair": lambda _: self._repair(),
         }
         if request["do"] == "status":
             return {"machines": _states(self._pids)}
@@ -75,6 +77,12 @@ class IsolatedGuests:
         if self._pids[name] != _OFF:
             return
         self._seat([self._seats[name]])
+
+    def _repair(self) -> None:
+        """Undo every fault that is in effect."""
+        for name in self._seats:
+            self._power_on(name)
+            self._set_link(name, "up")
 
     def _seat(self, seats: list[guest.Seat]) -> None:
         """Fork guests, all at once as each takes its time, and return when they are ready."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.inventory import Inventory, Machine
-from lab.providers import Access, Machines, state, tools, vagrant_files, vagrant_power
+from lab.providers import NETWORK, Access, Machines, state, tools, vagrant_files, vagrant_power
 
 _ANSWER_TIMEOUT_S = 120
 _WORK = ".cache/push-pull-lab"
@@ -197,7 +197,7 @@ class Vms:
 class _VmMachines(Machines):
     """VMs, whose power their hypervisor switches."""
 
-    faults = frozenset({"cut_power", "power_on"})
+    faults = NETWORK | frozenset({"cut_power", "power_on"})
     foreign = True
 
     def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:

@@ -1,0 +1,25 @@
+"""Why a machine refuses a change of its network, told by what its tools answer, and the cure."""
+
+RIGHTS = "log in there as root, or let its user call sudo without a password: sudoers(5), NOPASSWD"
+
+# What is in the answer, of whichever tool and version; the cause; the cure.
+_CAUSES = (
+    (("password is required", "a terminal is required"), "sudo asks for a password", RIGHTS),
+    (("sudo: No such file",), "its user isn't root, and there is no sudo", RIGHTS),
+    (("nft: No such file", "nft: command not found"), "there is no nft", "install nftables there"),
+    (("tc: No such file", "tc: command not found"), "there is no tc", "install iproute2 there"),
+    (
+        ("qdisc kind is unknown", "RTNETLINK answers: No such file"),
+        "its kernel lacks the queueing discipline",
+        "take a kernel that has it; on Ubuntu: apt install linux-modules-extra-$(uname -r)",
+    ),
+    (("not permitted", "Permission denied"), "even root may not, there", "is it a container?"),
+)
+
+
+def explained(answer: str) -> tuple[str, str]:
+    """Return the cause, with the answer behind it, and the cure."""
+    for signs, cause, cure in _CAUSES:
+        if any(sign in answer for sign in signs):
+            return f"{cause} ({answer})", cure
+    return answer or "no answer", "`fab check` tells what each machine can do"

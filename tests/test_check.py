@@ -1,0 +1,104 @@
+"""`fab check` says what each machine can do, and why not the rest; it changes nothing there."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import PROJECT, fab
+from hosts import Hosts, hosts
+
+from lab import guard, network, refusals
+
+ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
+POWER = "cut_power, shut_down, cut_cable"
+PROCESSES = "terminate, interrupt, kill, pause"
+
+
+@pytest.fixture(scope="module")
+def up(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    with hosts(tmp_path_factory.mktemp("hosts"), sshd_program, ARTICLE) as lab:
+        yield lab
+
+
+def said(*flags: object) -> str:
+    done = fab("check", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_embedded_lab() -> None:
+    told = said("--provider", "namespaces")
+    for name in ARTICLE:
+        able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
+        assert f"can do {POWER}, {PROCESSES}, partition" in able
+        assert "capture" in able
+        assert f"✓ {name:12} root's rights" in told
+        assert f"✓ {name:12} clock +0.0 ms from ours" in told
+
+
+def test_what_a_kernel_lacks_is_named() -> None:
+    told = said("--provider", "namespaces")
+    if "partition, slow, rate" in told:
+        pytest.skip("this kernel has every queueing discipline")
+    assert "○ pull-1       can't do slow" in told
+    assert "its kernel lacks the queueing discipline" in told
+
+
+def test_plain_processes_leave_this_computers_network_alone() -> None:
+    told = said("--provider", "loopback")
+    assert f"✓ pull-1       can do {PROCESSES}\n" in told
+    assert f"can't do {POWER}, partition, slow, rate: the provider 'loopback'" in told
+
+
+def test_hosts(up: Hosts) -> None:
+    told = said("--provider", "ssh", "--inventory", up.inventory())
+    for name in ARTICLE:
+        able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
+        assert f"can do {PROCESSES}, partition" in able
+        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' has no means for it" in told
+    assert up.quiet_within(5)
+    assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
+
+
+def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
+    config = up.folder / "pull-1" / "config"
+    for tool in ("id", "rm", "env"):
+        (tmp_path / tool).symlink_to(f"/usr/bin/{tool}")
+    before = config.read_text()
+    config.write_text(f"{before}SetEnv PATH={tmp_path}\n")
+    try:
+        told = said("--provider", "ssh", "--inventory", up.inventory())
+    finally:
+        config.write_text(before)
+    assert (
+        "○ pull-1       can't do partition: its network can't be changed: there is no nft" in told
+    )
+    assert "can't do slow, rate: its network can't be changed: there is no tc" in told
+    assert "→ install nftables there" in told
+
+
+def test_a_host_that_is_not_reached_hides_no_other(up: Hosts) -> None:
+    nobody = up.inventory(pull_2=1)
+    done = fab("check", "--provider", "ssh", "--inventory", nobody)
+    up.inventory()
+    assert done.returncode == 2
+    assert "✗ pull-2       not reached: " in done.stdout
+    assert f"✓ pull-1       can do {PROCESSES}" in done.stdout
+    assert "pull-1       reaches 1 others on the lab network" in done.stdout
+
+
+def test_without_root_and_sudo_the_cause_is_named() -> None:
+    as_user = [sys.executable, str(PROJECT / "tests/unprivileged.py"), "12345"]
+    needed = ":".join((sys.prefix, sys.base_prefix, str(PROJECT)))
+    answer = subprocess.run(
+        [*as_user, needed, sys.executable, "-IS", guard.__file__],
+        input=network.TRIALS["partition"].order().decode(),
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    cause, cure = refusals.explained(answer)
+    assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
+    assert "NOPASSWD" in cure
