@@ -167,12 +167,12 @@ class Run:
             found.append(Handshake(own=own, first=first, last=last))
         return found
 
-    @property
+    @functools.cached_property
     def fault(self) -> Event | None:
         """The first fault that took effect and was verified."""
         return next((e for e in self.events("fault") if e.details.get("verified")), None)
 
-    @property
+    @functools.cached_property
     def sent_all(self) -> bool:
         """Whether every sender ended by itself and well: then all is said that it has to say."""
         exits = self.events("exit", by=self.senders)
@@ -180,7 +180,7 @@ class Run:
             e.details["by"] == "itself" and e.details["status"] == 0 for e in exits
         )
 
-    @property
+    @functools.cached_property
     def last_known(self) -> float:
         """The last message whose fate is known: all are when the sender came to its end.
 

@@ -27,6 +27,20 @@ def watched(
 
     Raises CalledProcessError when the command failed.
     """
+    screen = pyte.Screen(columns, lines)
+    stream = pyte.ByteStream(screen)
+    for chunk in printed(command, columns=columns, lines=lines, env=env):
+        stream.feed(chunk)
+        yield [_row(screen, y) for y in range(lines)]
+
+
+def printed(
+    command: Sequence[str], *, columns: int, lines: int, env: Mapping[str, str] | None = None
+) -> Iterator[bytes]:
+    """Run a command on a terminal of this size; yield what it prints, as it comes.
+
+    Raises CalledProcessError when the command failed.
+    """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     given = {**os.environ, "TERM": "xterm-256color", **(env or {})}
@@ -34,12 +48,9 @@ def watched(
         command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, env=given
     )
     os.close(slave)
-    screen = pyte.Screen(columns, lines)
-    stream = pyte.ByteStream(screen)
     with contextlib.suppress(OSError):  # how a terminal ends that nobody writes to any more
         while chunk := os.read(master, 65536):
-            stream.feed(chunk)
-            yield [_row(screen, y) for y in range(lines)]
+            yield chunk
     os.close(master)
     if process.wait(60):
         raise subprocess.CalledProcessError(process.returncode, command)
