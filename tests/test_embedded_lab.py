@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import pty
+import select
 import shutil
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -253,6 +255,9 @@ def _shell_session(flags: tuple[object, ...], machine: str, typed: bytes) -> str
     with contextlib.suppress(OSError):  # a terminal's end, once nobody has it open
         while b"# " not in shown and b"$ " not in shown:
             shown += os.read(terminal, 4096)
+        # Fabric drops what was typed before it set the terminal to pass on each key.
+        while termios.tcgetattr(terminal)[3] & termios.ICANON:
+            select.select([terminal], [], [], 0.01)
         os.write(terminal, typed)
         while data := os.read(terminal, 4096):
             shown += data
