@@ -14,7 +14,7 @@ from lab.connection import connect
 from lab.inventory import load
 from lab.providers.choice import choose
 from lab.remote import Remote
-from lab.runner import connected
+from lab.remotes import connected
 
 _FOLDER = "benchmark"
 _INVENTORY = Path(__file__).parents[1] / "inventory.yaml"

@@ -1,8 +1,8 @@
 """The page of a run of very many messages: how long it takes to make, and to use in a browser."""
 
 import shutil
-import sys
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping

@@ -98,7 +98,7 @@ def run_quick(call: session.Call, experiments: Sequence[Experiment]) -> None:
     """Run these at a short interval, and those again of which chance left a claim undecided."""
     begun = time.monotonic()
     provider = choose(call.provider, call.inventory, session.say)
-    with provider.lab(keep=call.keep) as machines, series.connected(machines) as remotes:
+    with provider.lab(keep=call.keep) as machines, series.connected_and_fit(machines) as remotes:
         waiting = list(experiments)
         while waiting:
             for experiment in list(waiting):

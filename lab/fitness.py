@@ -18,7 +18,7 @@ from lab.providers import Access, Machines
 from lab.providers.choice import choose
 from lab.refusals import RIGHTS
 from lab.remote import Remote
-from lab.runner import at_once
+from lab.remotes import at_once
 
 _LEAST_DISK = 100 * 1024 * 1024  # bytes
 

@@ -1,17 +1,13 @@
 """Runs one experiment on machines that are up: deploy, play the scenario, end it, judge it."""
 
 import contextlib
-import platform
-import shutil
 import signal
-import subprocess
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lab import catalogue, clock, needs, own, runs
 from lab.capture import Capture
@@ -22,56 +18,18 @@ from lab.experiment import Experiment
 from lab.faults import Faults
 from lab.judge import exit_code, judge, lost_machines
 from lab.providers import Machines
-from lab.providers.state import PROJECT
 from lab.remote import Remote, RemoteProcess
+from lab.remotes import at_once
 from lab.report.terminal import View
 from lab.runs import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
 from lab.wires import Wires
+from lab.wish import Wish, description
 
 _LIMIT_FACTOR = 3
 _LIMIT_EXTRA_S = 10
-_AT_ONCE = 16
 _KERNEL = "/proc/sys/kernel/osrelease"
-
-_M = TypeVar("_M")
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the user wants of a run; None leaves it to the experiment. `interval` in seconds."""
-
-    experiment: Experiment
-    variant: str
-    count: int | None
-    interval: float | None
-    options: Sequence[str]
-    packets: bool
-    call: str
-    command: str
-
-    @property
-    def faults(self) -> Sequence[str]:
-        return self.experiment.faults[self.variant]
-
-    @property
-    def title(self) -> str:
-        name = self.experiment.name
-        return f"{name}:{self.variant}" if self.variant else name
-
-    @property
-    def messages(self) -> int:
-        return self.experiment.count if self.count is None else self.count
-
-    @property
-    def pause(self) -> float:
-        return self.experiment.interval if self.interval is None else self.interval
-
-    @property
-    def planned_s(self) -> float:
-        return self.experiment.planned_s(self.count, self.interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,25 +41,6 @@ class Result:
     verdicts: Sequence[Mapping[str, Any]] = ()
     note: str = ""
     error: LabError | None = None
-
-
-@contextlib.contextmanager
-def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
-    """Connect to all machines at once, and close the connections in the end.
-
-    Who replaces a connection in the dictionary, as one to a machine that was off, leaves it to us.
-    """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        attempts = [pool.submit(Remote, access) for access in machines.access.values()]
-    made = [attempt.result() for attempt in attempts if attempt.exception() is None]
-    remotes = {remote.name: remote for remote in made}
-    try:
-        for attempt in attempts:
-            attempt.result()
-        yield remotes
-    finally:
-        for remote in remotes.values():
-            remote.close()
 
 
 def run(
@@ -124,7 +63,7 @@ def run(
     traceback is in the run directory, and further experiments still run.
     """
     _need_faults(wish, machines)
-    directory = RunDirectory.create(root, wish.experiment.name, _description(wish, remotes))
+    directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
     try:
         note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
@@ -287,38 +226,6 @@ def _remove(remotes: Mapping[str, Remote], folder: str) -> None:
     at_once(remotes, lambda remote: remote.remove(folder))
 
 
-def at_once(machines: Mapping[str, _M], do: Callable[[_M], _T]) -> dict[str, _T]:
-    """Do something with all machines at once, and return what came of it for each."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(machines, pool.map(do, machines.values()), strict=True))
-
-
-def _description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
-    return {
-        "call": wish.call,
-        "command": wish.command,
-        "module": str(wish.experiment.file) if wish.experiment.folder else None,
-        "summary": wish.experiment.summary,
-        "source": wish.experiment.source,
-        "parameters": {
-            "count": wish.messages,
-            "interval": wish.pause,
-            "options": list(wish.options),
-            "variant": wish.variant,
-        },
-        "provider": next(iter(remotes.values())).access.provider,
-        "environment": {
-            "python": platform.python_version(),
-            "kernel": platform.release(),
-            "git_revision": _git_revision(),
-        },
-        "inventory": {
-            remote.name: {"role": remote.access.role, "address": remote.access.address}
-            for remote in remotes.values()
-        },
-    }
-
-
 def _facts(remotes: Mapping[str, Remote], watch: Watch) -> dict[str, Any]:
     """Return what each machine runs: its kernel, and the versions that its programs told."""
     facts: dict[str, Any] = {}
@@ -327,16 +234,6 @@ def _facts(remotes: Mapping[str, Remote], watch: Watch) -> dict[str, Any]:
             facts[remote.name] = {"kernel": remote.read(_KERNEL).strip()}
             facts[remote.name] |= watch.versions.get(remote.name, {})
     return facts
-
-
-def _git_revision() -> str | None:
-    git = shutil.which("git")
-    if git is None or not (PROJECT / ".git").exists():
-        return None
-    asked = subprocess.run(
-        [git, "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or None
 
 
 @contextlib.contextmanager

@@ -10,9 +10,11 @@ from lab.errors import ExitCode
 from lab.experiment import Experiment
 from lab.providers import Machines
 from lab.remote import Remote
+from lab.remotes import connected
 from lab.report.terminal import View
-from lab.runner import Result, Wish
+from lab.runner import Result
 from lab.session import Call
+from lab.wish import Wish
 
 
 def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
@@ -20,14 +22,14 @@ def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list
 
     All of them are run, whatever one comes to; but after Ctrl-C none.
     """
-    with connected(machines) as remotes:
+    with connected_and_fit(machines) as remotes:
         return run_connected(call, found, machines, remotes)
 
 
 @contextlib.contextmanager
-def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
-    """Connect to machines, as the runner does; LabError where one isn't fit for a run."""
-    with runner.connected(machines) as remotes:
+def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
+    """Connect to machines; LabError where one isn't fit for a run."""
+    with connected(machines) as remotes:
         if machines.foreign:
             fitness.require(remotes)
         yield remotes

@@ -15,7 +15,7 @@ from lab.network import hold, rate, reaches, separation, try_out
 from lab.providers import Machines
 from lab.providers.namespaces import provider
 from lab.remote import Remote
-from lab.runner import connected
+from lab.remotes import connected
 
 _FOLDER = "trial"
 _SLOW = ("rate", "50kbit", "burst", "16kb", "latency", "400ms")

@@ -12,7 +12,7 @@ from machine_state import is_within, state
 
 from lab.inventory import load
 from lab.providers.namespaces import provider
-from lab.runner import connected
+from lab.remotes import connected
 
 LIMIT_S = 20
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
