@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lab.claims import Run
 
-_LATE_S = 0.05  # beyond an interval; capturing a line takes far less
+_LATE_S = 0.05  # beyond an interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,7 @@ class Outcome:
 
 def outcome(run: Run, interval: float) -> Outcome:
     """Count what became of a run's messages; late is what took over an interval, in seconds."""
-    arrived: dict[int, float] = {}
-    for message in run.received:
-        arrived.setdefault(message.number, message.t)
+    arrived = _arrived(run)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
     return Outcome(
         sent=len(run.dealt),
@@ -48,6 +46,21 @@ def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
         ]
         rows.append((name, str(len(found)), *counts, _times([one.noticed_s for one in found])))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _arrived(run: Run) -> dict[int, float]:
+    """When each message that was printed came: as its receiver traced it, else as it was captured.
+
+    A busy harness may capture a line late, so the trace's time counts.
+    """
+    arrived: dict[int, float] = {}
+    for message in run.received:
+        arrived.setdefault(message.number, message.t)
+    for message in run.taken:
+        if message.number in arrived:
+            t = message.t - run.offsets.get(message.machine, 0.0)
+            arrived[message.number] = min(t, arrived[message.number])
+    return arrived
 
 
 def _noticed(run: Run) -> float | None:

@@ -211,6 +211,17 @@ def test_a_provider_says_what_it_cannot_do() -> None:
         Machines({}).do("cut_power", "pull-1")
 
 
+def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> None:
+    flags = ("--experiment", "return_worker", "--interval", "0.05", "--runs", tmp_path)
+    done = fab("run-experiment", *flags)
+    assert done.returncode == 0, done.stdout
+    events = runs.load(only_run(tmp_path)).events
+    (repair,) = (event for event in events if event.event == "repair")
+    (ready,) = (e for e in events if (e.event, e.process) == ("ready", repair.process))
+    assert repair.details["verified"]
+    assert repair.t >= ready.t
+
+
 def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "fast_kill:told", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
