@@ -63,7 +63,9 @@ def _lags(stored: StoredRun, seen: list[tuple[float, bytes]]) -> Iterator[float]
 
 
 def _is_exact(stored: StoredRun) -> bool:
-    wanted = b"".join(b"line %d\n" % number for number in range(stored.description["parameters"]["count"]))
+    wanted = b"".join(
+        b"line %d\n" % number for number in range(stored.description["parameters"]["count"])
+    )
     logs = list(stored.path.glob("*/flood.log"))
     return len(logs) == 3 and all(log.read_bytes() == wanted for log in logs)
 
