@@ -44,9 +44,9 @@ def used(run: Path) -> Mapping[str, float]:
         acts: dict[str, Callable[[], None]] = {
             "zoom in, to the picture": lambda: _press(page, "Zoom in"),
             "zoom out again": lambda: _press(page, "Zoom out"),
-            "ask for a message, to its story": lambda: _ask(page, MESSAGES // 2),
+            "ask for a message, and for another": lambda: _ask(page, MESSAGES // 2),
             "hover over a message, to its words": lambda: _hover(page),
-            "search the logs": lambda: _search(page, str(MESSAGES // 3)),
+            "search the logs, and show all again": lambda: _search(page, str(MESSAGES // 3)),
         }
         opened = _timed(lambda: _open(page, run / "report.html"))
         times = [{name: _timed(act) for name, act in acts.items()} for _ in range(_REPEATED)]

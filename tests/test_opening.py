@@ -52,7 +52,7 @@ def test_the_live_view(opening: Opening, pictures: Path) -> None:
 
 def test_the_page(opening: Opening, chromium: BrowserContext, pictures: Path) -> None:
     page = chromium.new_page()
-    page.set_viewport_size({"width": 1100, "height": 1320})
+    page.set_viewport_size({"width": 1100, "height": 1390})
     page.goto((opening.path / "report.html").as_uri())
     expect(page.locator("html[data-drawn=yes]")).to_be_attached()
     expect(page.locator("#timeline svg").first).to_be_in_viewport()
