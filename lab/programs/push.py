@@ -44,7 +44,6 @@ for name, _, value in (setting.partition("=") for setting in options.set):
     push_socket.setsockopt(getattr(zmq, name), int(value))
 watcher = threading.Thread(target=watch, args=[push_socket.get_monitor_socket()], daemon=True)
 watcher.start()
-
 for address in options.address or ["tcp://*:1234"]:
     push_socket.connect(address) if options.connect else push_socket.bind(address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
