@@ -9,6 +9,7 @@ if "run-experiment" in sys.argv and not {"ssh", "vagrant"} & set(sys.argv):
     starting.prepare()
 
 import contextlib
+import getpass
 import os
 import traceback
 from pathlib import Path
@@ -36,6 +37,14 @@ class LabProgram(Fab):  # type: ignore[misc]  # Fabric has no types
         except Exception:
             traceback.print_exc()
             raise SystemExit(ExitCode.BUG) from None
+
+    def create_config(self) -> None:
+        """Configure Fabric, which asks for the user's name: a container's user may have none."""
+        try:
+            getpass.getuser()
+        except (KeyError, OSError):  # what it raises since Python 3.13, Fabric doesn't expect
+            os.environ["LOGNAME"] = str(os.getuid())
+        super().create_config()
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Parse the flags before the first task."""

@@ -3,6 +3,7 @@
 Without one a test is skipped; `fab test` names the reason, and counts it as a failure in CI.
 """
 
+import contextlib
 import os
 import pwd
 import shlex
@@ -27,6 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="the folder for the pictures that tests make")
 
 
+def pytest_configure() -> None:
+    """Let every machine of the tests find the tools of network faults, if only unpacked ones."""
+    system = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    if not all(shutil.which(tool, path=system) for tool in ("nft", "tc", "ip")):
+        with contextlib.suppress(debian.UnavailableError):
+            os.environ["PATH"] += f":{_debian_tools()}/bin"
+
+
+def _debian_tools() -> Path:
+    told = os.environ.get("LAB_TEST_TOOLS")
+    if told and not Path(told).is_dir():
+        raise debian.UnavailableError(told)
+    return Path(told) if told else debian.unpacked()
+
+
 @pytest.fixture(scope="session")
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the pictures go that the docs show: a temporary folder, unless it is asked for them."""
@@ -38,12 +54,9 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def debian_tools() -> Path:
     """The folder with the unpacked packages of debian-packages.txt; its `bin` holds the tools."""
     try:
-        answer = os.environ.get("LAB_TEST_TOOLS") or str(debian.unpacked())
+        return _debian_tools()
     except debian.UnavailableError as error:
-        answer = str(error)
-    if not Path(answer).is_dir():
-        pytest.skip(answer)
-    return Path(answer)
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

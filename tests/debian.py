@@ -115,11 +115,18 @@ def _wrap_tools(root: Path, folder: Path) -> None:
     for tool in [*programs, *root.glob("usr/bin/*"), *root.glob("usr/sbin/*")]:
         script = root / "bin" / tool.name
         if tool.exists() and not script.exists():
-            target = shlex.quote(
-                str(folder / tool.relative_to(root))
-            )  # sshd insists on a full path
-            script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={path} exec {target} "$@"\n')
+            words = [str(folder / tool.relative_to(root))]  # sshd insists on a full path
+            words += _parts_of_sshd(root, folder) if tool.name == "sshd" else []
+            command = shlex.join(words)
+            script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={path} exec {command} "$@"\n')
             script.chmod(0o755)
+
+
+def _parts_of_sshd(root: Path, folder: Path) -> Iterator[str]:
+    """Give the options that tell an sshd of OpenSSH 9.9 or later where its other programs are."""
+    for option, name in (("SshdSessionPath", "sshd-session"), ("SshdAuthPath", "sshd-auth")):
+        if (root / "usr/lib/openssh" / name).exists():
+            yield f"-o{option}={folder}/usr/lib/openssh/{name}"
 
 
 if __name__ == "__main__":

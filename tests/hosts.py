@@ -30,7 +30,9 @@ PidFile none
 UsePAM no
 StrictModes no
 Subsystem sftp internal-sftp
+SetEnv PATH={path}
 """
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ def hosts(folder: Path, sshd: Path, addresses: Mapping[str, str]) -> Iterator[Ho
     for name in addresses:
         (folder / name / "home").mkdir(parents=True)
         _write_key(folder / name / "host_key")
-        config = _CONFIG.format(folder=folder / name, above=folder)
+        config = _CONFIG.format(
+            folder=folder / name, above=folder, path=f"{_PATH}:{os.environ['PATH']}"
+        )
         (folder / name / "config").write_text(config)
     spec = {"folder": str(folder), "sshd": str(sshd), "addresses": dict(addresses)}
     command = [sys.executable, __file__, json.dumps(spec)]
