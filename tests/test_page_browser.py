@@ -10,6 +10,7 @@ import pytest
 from made_runs import MadeRun, of_many, with_a_loss
 from playwright.sync_api import BrowserContext, Page, expect
 
+from lab import runs
 from lab.report import page as pages
 
 pytestmark = pytest.mark.slow
@@ -181,6 +182,33 @@ def test_charts_have_words_for_those_who_do_not_see_them(seen: Seen, lossy: Path
         expect(chart).to_have_attribute("aria-label", re.compile(r"\w+ \w+"))
     for button in page.locator("button, summary").all():
         assert button.inner_text().strip() or button.get_attribute("aria-label")
+
+
+def test_the_keyboard_is_enough(seen: Seen, lossy: Path) -> None:
+    page = seen.open(lossy)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"8", "Zoom in", "The whole run"} <= reached
+    page.get_by_role("button", name="Zoom in").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#drawn")).not_to_contain_text("12 messages in this window")
+    page.locator("#next").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#story")).to_contain_text("Message 6: ")
+
+
+def test_how_wrong_the_times_may_be_is_said(seen: Seen, tmp_path: Path) -> None:
+    run = with_a_loss(tmp_path)
+    runs.amend(run, clocks={"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}})
+    page = seen.open(run)
+    expect(page.locator("main")).to_contain_text(
+        "between two machines they may still be wrong by 4 ms"
+    )
+    expect(page.locator("main")).to_contain_text("0.500000 s ± 0.002000 s")
 
 
 HOSTILE = (
