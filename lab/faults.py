@@ -1,11 +1,10 @@
 """The fault vocabulary: what is done to processes and machines on purpose, and how it is undone.
 
-A process can be terminated, interrupted, killed, paused and resumed everywhere, and a
-program may know how to kill itself at a message (die_at), where a kill from here would come some
-messages too late. What can be done to
-a machine depends on its provider (`Machines.faults`): cut_power (nothing that it had open says
-goodbye), shut_down (its connections are closed as it goes), power_on, cut_cable, mend_cable. Each
-is verified before it counts: the launcher on the machine, or the provider, says that it is so.
+A process can be terminated, interrupted, killed, paused and resumed everywhere, and a program may
+know how to kill itself at a message (die_at), where a kill from here would come some messages too
+late. What can be done to a machine depends on its provider (`Machines.faults`): cut_power (nothing
+that it had open says goodbye), shut_down (its connections are closed as it goes), power_on,
+cut_cable, mend_cable. Each is verified before it counts: the launcher on the machine, or the provider, says that it is so.
 """
 
 import signal
