@@ -4,7 +4,8 @@ A process can be terminated, interrupted, killed, paused and resumed everywhere,
 know how to kill itself at a message (die_at), where a kill from here would come some messages too
 late. What can be done to a machine depends on its provider (`Machines.faults`): cut_power (nothing
 that it had open says goodbye), shut_down (its connections are closed as it goes), power_on,
-cut_cable, mend_cable. Each is verified before it counts: the launcher on the machine, or the provider, says that it is so.
+cut_cable, mend_cable. Each is verified before it counts: the launcher on the machine, or the
+provider, says that it is so.
 """
 
 import signal
