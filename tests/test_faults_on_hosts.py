@@ -24,8 +24,8 @@ EXPERIMENTS = [
     "coming_back:kill",
     "coming_back:reject",
     "coming_back:pause",
-    "loss_curve:keeps_up",
-    "loss_curve:falls_behind",
+    "loss_curve:every_50ms_work_15ms",
+    "loss_curve:every_20ms_work_60ms",
     "fast_kill:killed",
     "fast_kill:told",
 ]
