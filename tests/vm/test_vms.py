@@ -43,10 +43,10 @@ QUICKER = ("--interval", 0.5)
 def steps_shown(pytestconfig: pytest.Config) -> Iterator[None]:
     """Print in the end how long each step took, whatever became of the tests."""
     yield
-    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    assert terminal
-    for line in ("", *virtual.table):
-        terminal.write_line(line)
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    assert capture
+    with capture.global_and_fixture_disabled():
+        print("", *virtual.table, sep="\n")
 
 
 @pytest.fixture(scope="module")
