@@ -179,7 +179,7 @@ class Processes:
 
     def wait(self) -> None:
         """Wait until each of them has ended by itself."""
-        self.watch.wait(lambda: all(p.ended for p in self), self._names())
+        self.watch.wait_for_end(lambda: all(p.ended for p in self), self._names())
 
     def _names(self) -> str:
         return ", ".join(str(process) for process in self.members)

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -54,8 +53,8 @@ def run(
 ) -> Result:
     """Run one experiment and judge it; whatever happens, what was captured stays.
 
-    `meanwhile` is called in a thread of its own while the first programs start: what it does must
-    be done before anything is waited for that is to be answered quickly.
+    `meanwhile` is called in a thread of its own once the scenario waits for nothing but the end of
+    its programs, so that it delays no fault.
 
     A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that lost a machine
     on its way has verdicts, and an error that names it; one that was spoiled has an error alone.
@@ -134,7 +133,7 @@ def _deploy_and_play(
     clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
-    watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s)
+    watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s, meanwhile)
     cast = Cast(
         remotes=remotes,
         programs=programs,
@@ -159,7 +158,6 @@ def _deploy_and_play(
     try:
         lab.wires.try_out(wish.faults)
         sniffers += _sniff(remotes, directory) if wish.packets else []
-        threading.Thread(target=meanwhile, daemon=True).start()
         return _play(wish.experiment, lab), False
     except KeyboardInterrupt:
         return "interrupted: these verdicts are of a part of the run", True

@@ -38,12 +38,14 @@ class Watch:
         reads: Reader | None,
         clocks: Mapping[str, Clock],
         limit_s: float,
+        meanwhile: Callable[[], None],
     ) -> None:
         self._run = run
         self._view = view
         self._reads = reads
         self._clocks = clocks
         self._end = time.monotonic() + limit_s
+        self._meanwhile = [meanwhile]
         self._news = threading.Condition()
         self._looks: list[Callable[[Record], None]] = []
         self._missing: set[int] = set()
@@ -115,6 +117,12 @@ class Watch:
                 if now >= quiet:
                     return False
                 self._news.wait(min(self._end, quiet) - now)
+
+    def wait_for_end(self, done: Callable[[], bool], whom: str) -> None:
+        """Wait as `wait` does, for the end of programs: there is time for something else."""
+        while self._meanwhile:
+            threading.Thread(target=self._meanwhile.pop(), daemon=True).start()
+        self.wait(done, whom)
 
     def all_within(self, timeout: float, done: Callable[[], bool]) -> bool:
         """Wait until `done`, at most `timeout` seconds; return whether it is."""
