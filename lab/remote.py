@@ -54,9 +54,9 @@ class Remote:
         with explained(self.access, "deploy the programs"):
             sftp = self._connection.sftp()
             sftp.get_channel().settimeout(ANSWER_TIMEOUT_S)
-            _make_folders(sftp, target)
+            for folder_there in {posixpath.dirname(posixpath.join(target, name)) for name in files}:
+                _make_folders(sftp, folder_there)
             for name, path in files.items():
-                _make_folders(sftp, posixpath.dirname(posixpath.join(target, name)))
                 with path.open("rb") as file:
                     sftp.putfo(file, posixpath.join(target, name), confirm=False)
                 if path.suffix != ".py":  # it is executed by itself
@@ -304,10 +304,10 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
 
 def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:
     """Make `path` and what is missing above it; the user's alone, as programs may print secrets."""
-    try:
-        sftp.stat(path)
-    except FileNotFoundError:
-        if above := posixpath.dirname(path):
-            _make_folders(sftp, above)
-        with contextlib.suppress(OSError):  # made meanwhile; else what follows fails, and says why
+    with contextlib.suppress(OSError):  # it is there; else what follows fails, and says why
+        try:
             sftp.mkdir(path, 0o700)
+        except FileNotFoundError:
+            if above := posixpath.dirname(path):
+                _make_folders(sftp, above)
+                sftp.mkdir(path, 0o700)

@@ -5,6 +5,7 @@ that a page costs. They change with their versions and with charts.py alone.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -29,9 +30,15 @@ class Kit:
     themes: Mapping[str, dict[str, Any]]
 
 
+def is_kept() -> bool:
+    """Tell whether the cache has a kit."""
+    return _file().exists()
+
+
+@functools.cache
 def kit() -> Kit:
     """Return the kit: from the cache, or made now, which takes about 4 s, and put there."""
-    file = _cache() / f"charts-{_key()}.json"
+    file = _file()
     with contextlib.suppress(Exception):  # there is none, or it is broken: another is made
         return Kit(**read_json(file))
     made = _make()
@@ -74,5 +81,7 @@ def _key() -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "push-pull-lab"
+@functools.cache
+def _file() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "push-pull-lab" / f"charts-{_key()}.json"

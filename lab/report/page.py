@@ -17,7 +17,7 @@ from lab.claims import Run, joined
 from lab.compare import Reader, side_by_side
 from lab.flow import FATES, Flow, flow
 from lab.report import drawn, logs
-from lab.report.kit import Kit, kit
+from lab.report.kit import Kit, is_kept, kit
 from lab.report.text import duration, harmless, is_trace
 from lab.report.verdicts import KINDS, events_in_words, kind_of
 from lab.runs import StoredRun
@@ -48,6 +48,8 @@ def make(path: Path) -> Path:
 def get_ready() -> None:
     """Do ahead of time what needs no run, so that making a page takes half as long."""
     _environment().get_template("report.html")
+    if is_kept():
+        kit()
 
 
 def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
