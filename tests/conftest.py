@@ -106,11 +106,14 @@ def user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["BrowserContext"]:
-    """A real Chromium with a profile of its own, which speaks to nobody."""
+    """A real Chromium with a profile of its own, which speaks to nobody.
+
+    Not for the session: while it lives, an event loop runs in this thread, and netlink needs one.
+    """
     import browser  # playwright, which most tests do without
 
     found = shutil.which("chromium")

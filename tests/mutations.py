@@ -214,7 +214,7 @@ PROGRAMS: dict[str, list[Edit]] = {
     ],
     "puller dies": [Edit(_PULL, _PRINT, f'{_PRINT}\n    message.startswith("6 ") and os._exit(1)')],
     "fault never happens": [
-        Edit("faults.py", "signal.SIGKILL", "signal.SIGCONT"),
+        Edit("faults.py", '"kill": signal.SIGKILL', '"kill": signal.SIGCONT'),
         Edit("faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
     ],
 }

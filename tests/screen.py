@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+_NO_TERMINAL = ("CI", "NO_COLOR")  # who has them gets plain lines
 _COLOURS = {"brown": "yellow"}  # as pyte calls it
 
 
@@ -43,7 +44,8 @@ def printed(
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    given = {**os.environ, "TERM": "xterm-256color", **(env or {})}
+    ours = {name: value for name, value in os.environ.items() if name not in _NO_TERMINAL}
+    given = {**ours, "TERM": "xterm-256color", **(env or {})}
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, env=given
     )
