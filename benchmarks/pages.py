@@ -76,7 +76,9 @@ def _ask(page: Page, number: int) -> None:
 
 def _hover(page: Page) -> None:
     page.mouse.move(0, 0)
-    page.locator("#timeline [aria-label^='message ']").nth(10).hover(force=True)
+    mark = page.locator("#timeline [aria-label^='message ']").nth(10)
+    mark.scroll_into_view_if_needed()  # waits until it stays where it is
+    mark.hover(force=True)
     page.wait_for_selector("#vg-tooltip-element.visible")
 
 
