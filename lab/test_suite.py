@@ -20,7 +20,7 @@ _CHECKS = {
 }
 # Tests that measure time must not share the machine with others.
 _QUICK_PARTS = {
-    "tests": ("not alone and not vm", ["-n", "2"]),
+    "tests": ("not alone and not vm", ["-n", "3"]),
     "tests that run alone": ("alone and not vm", []),
 }
 # The tests on VMs build on each other, so the first failure ends them. Without the tools they are

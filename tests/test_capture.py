@@ -117,6 +117,7 @@ def captured(tmp_path: Path) -> Iterator[Captured]:
 
 @settings(deadline=None)  # the disk may be busy
 @given(stdout=chunked(), stderr=chunked())
+@pytest.mark.slow
 def test_nothing_that_was_printed_is_lost(
     tmp_path_factory: pytest.TempPathFactory, stdout: list[bytes], stderr: list[bytes]
 ) -> None:

@@ -96,6 +96,7 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
 # --- What a machine has of its own. ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_program_gets_at_nothing_outside_of_its_machine(
     someone: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -232,6 +233,7 @@ def test_each_lab_has_keys_of_its_own(machines: Machines, inventory: Path) -> No
 # --- The lab by hand. -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_up_status_ssh_down(inventory: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)
     assert "not up" in fab("status", *flags).stdout
@@ -291,6 +293,7 @@ def test_a_lab_from_another_version_of_the_inventory(up: Path, tmp_path: Path) -
         assert "fab down" in done.stderr
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_lab_that_is_up(up: Path, tmp_path: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", up, "--experiment", "round_robin")
     with started("run-experiment", *flags, "--interval", 5, "--runs", tmp_path / "a") as first:

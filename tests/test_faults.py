@@ -222,6 +222,7 @@ def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> No
     assert repair.t >= ready.t
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "fast_kill:told", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout

@@ -43,6 +43,7 @@ def test_vms(inventory: Path, machines: Mapping[str, str]) -> None:
     assert addresses(evaluated(inventory.parent / "Vagrantfile")) == machines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["namespaces", "ssh"])
 def test_machines_that_run(
     inventory: Path, machines: Mapping[str, str], provider: str, tmp_path: Path

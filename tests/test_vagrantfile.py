@@ -145,6 +145,7 @@ def test_hands_over_what_provisioning_needs_wheels_included(evaluate: Evaluate) 
     assert (kind, run["inline"]) == ("shell", "sh /tmp/lab/provision/provision.sh")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["", "libvirt.memry = 1"])
 def test_vagrant_itself_finds_it_valid(folder: Path, tmp_path: Path, wrong: str) -> None:
     needs.need("vagrant")
