@@ -61,7 +61,7 @@ def unpack(file: Path, root: Path) -> Path:
             with explained(root):
                 root.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=root) as scratch:
-                    archive.extractall(scratch, filter="data")  # no links out, devices, owners
+                    _harmless(archive).extractall(scratch)
                     (Path(scratch) / name).rename(root / name)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise _no_bundle(file, str(error)) from error
@@ -88,6 +88,21 @@ def _checked(archive: tarfile.TarFile, file: Path) -> str:
     if not isinstance(told, dict) or not is_name(str(told.get("experiment"))):
         raise _no_bundle(file, "it has no run.json")
     return name
+
+
+def _harmless(archive: tarfile.TarFile) -> tarfile.TarFile:
+    """Let nothing out of an archive that isn't a plain file or folder inside of it.
+
+    Python's own filter for that came with 3.11.4; Debian 12 has 3.11.2.
+    """
+    for member in archive.getmembers():
+        inside = not member.name.startswith("/") and ".." not in Path(member.name).parts
+        if not inside or not (member.isreg() or member.isdir()):
+            raise tarfile.TarError(f"'{member.name}' is no plain file inside of it")
+        member.uid = member.gid = -1  # as they are made
+        member.uname = member.gname = ""
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return archive
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

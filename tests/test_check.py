@@ -1,5 +1,6 @@
 """`fab check` says what each machine can do, and why not the rest; it changes nothing there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from lab import guard, network, refusals
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 POWER = "cut_power, shut_down, cut_cable"
 PROCESSES = "terminate, interrupt, kill, pause"
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for hosts with its rights")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,7 @@ def test_plain_processes_leave_this_computers_network_alone() -> None:
     assert f"can't do {POWER}, partition, slow, rate: the provider 'loopback'" in told
 
 
+@needs_root
 def test_hosts(up: Hosts) -> None:
     told = said("--provider", "ssh", "--inventory", up.inventory())
     for name in ARTICLE:
@@ -63,6 +68,7 @@ def test_hosts(up: Hosts) -> None:
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 
 
+@needs_root
 def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     config = up.folder / "pull-1" / "config"
     for tool in ("id", "rm", "env"):
@@ -90,6 +96,7 @@ def test_a_host_that_is_not_reached_hides_no_other(up: Hosts) -> None:
     assert "pull-1       reaches 1 others on the lab network" in done.stdout
 
 
+@needs_root
 def test_without_root_and_sudo_the_cause_is_named() -> None:
     as_user = [sys.executable, str(PROJECT / "tests/unprivileged.py"), "12345"]
     needed = ":".join((sys.prefix, sys.base_prefix, str(PROJECT)))

@@ -27,7 +27,9 @@ WORK = "/tmp/lab"
 _HOME = "/tmp/home"
 LINK = "eth0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_OWN = ("/tmp", "/run", "/dev")
+# With their modes. In a /dev that is everybody's the kernel lets nobody but a device's owner open
+# it to write as a shell does (may_create_in_sticky in fs/namei.c), and that is the computer's root.
+_OWN = {"/tmp": "1777", "/run": "1777", "/dev": "755"}
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _GIVEN_UP = (
     kernel.CAP_SYS_ADMIN,
@@ -210,8 +212,8 @@ def _make_own_files(keep: list[str]) -> None:
     with contextlib.suppress(PermissionError):
         kernel.mount("sysfs", "/sys", "sysfs", no_programs)
     kernel.make_tree_readonly("/")
-    for folder in _OWN:
-        kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID, "mode=1777")
+    for folder, mode in _OWN.items():
+        kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID, f"mode={mode}")
     for path, descriptor in held.items():
         Path(path).mkdir(parents=True, exist_ok=True)
         _bind(descriptor, path)
