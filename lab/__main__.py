@@ -39,10 +39,10 @@ class LabProgram(Fab):  # type: ignore[misc]  # Fabric has no types
             raise SystemExit(ExitCode.BUG) from None
 
     def create_config(self) -> None:
-        """Configure Fabric, which asks for the user's name: a container's user may have none."""
+        """Configure Fabric. It asks for the user's name, which one of a container may not have."""
         try:
             getpass.getuser()
-        except (KeyError, OSError):  # what it raises since Python 3.13, Fabric doesn't expect
+        except (KeyError, OSError):  # KeyError until Python 3.12
             os.environ["LOGNAME"] = str(os.getuid())
         super().create_config()
 

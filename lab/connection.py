@@ -9,7 +9,6 @@ import base64
 import contextlib
 import errno
 import logging
-import os
 import socket
 from collections.abc import Iterator
 from io import StringIO
@@ -38,8 +37,6 @@ def connect(access: Access) -> Connection:
     A machine whose host key the provider doesn't know is one of the user's: their ssh_config
     counts for it (jump hosts too), and the key must stand in their known_hosts.
     """
-    # Paramiko asks for the user's name, which one of a container (`docker run -u`) may not have.
-    os.environ.setdefault("LOGNAME", str(os.getuid()))
     config = Config(lazy=True)
     if access.host_key is None:
         config.load_ssh_config()

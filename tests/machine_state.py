@@ -23,6 +23,9 @@ def state(ask: Ask) -> dict[str, str]:
     `ask` runs a command on the machine, and returns what it prints. The number of a link's other
     end is left out: it is another after each start of the machine.
     """
+    # A tool that is missing would find nothing changed.
+    assert ask(["nft", "--version"])
+    assert ask(["tc", "-Version"])
     return {name: re.sub(r"@if\d+", "", ask(argv)) for name, argv in _LOOKS.items()}
 
 

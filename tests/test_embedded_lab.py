@@ -237,11 +237,14 @@ def test_each_lab_has_keys_of_its_own(machines: Machines, inventory: Path) -> No
 def test_up_status_ssh_down(inventory: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)
     assert "not up" in fab("status", *flags).stdout
-    for _ in range(2):  # the second does nothing
-        assert fab("up", *flags).stdout.count("running") == 3
-    assert fab("status", *flags).stdout.count("running") == 3
-    assert "pull-1" in _shell_session(flags, "pull-1", b"hostname; exit\n")
-    assert fab("down", *flags).stdout == "the lab is down\n"
+    try:
+        for _ in range(2):  # the second does nothing
+            assert fab("up", *flags).stdout.count("running") == 3
+        assert fab("status", *flags).stdout.count("running") == 3
+        assert "pull-1" in _shell_session(flags, "pull-1", b"hostname; exit\n")
+    finally:
+        down = fab("down", *flags)
+    assert down.stdout == "the lab is down\n"
     assert fab("down", *flags).stdout == "no lab was up\n"
     done = fab("ssh", "--machine", "pull-1", *flags)
     assert done.returncode == ExitCode.MISTAKE
