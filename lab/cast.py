@@ -11,8 +11,9 @@ from typing import Any
 from lab import own
 from lab.capture import Capture
 from lab.errors import LabError
+from lab.ledger import Look
 from lab.processes import Process, Program
-from lab.records import LOST, Event, Record
+from lab.records import LOST, Event
 from lab.remote import Remote
 from lab.watch import Watch
 
@@ -86,21 +87,18 @@ class Cast:
 
     def wait_ready(self, started: Sequence[Process], ready: Callable[[str], bool] | None) -> None:
         """Wait until each is ready, as its trace or a line on stdout says; else LabError."""
-        said: set[tuple[str, str]] = set()
-
-        def look(record: Record) -> None:
-            if ready and record.stream == "stdout" and record.text and ready(record.text):
-                said.add((record.machine, record.process))
+        looks = {p.place: Look({p.place}, ready) for p in started} if ready else {}
 
         def is_ready(process: Process) -> bool:
-            if ready:
-                return (process.machine, process.name) in said
+            if looks:
+                return looks[process.place].found is not None
             return process.is_ready or not process.program.ours
 
-        self.watch.look_at_each(look)
-        in_time = self.watch.all_within(
-            READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
-        )
+        with self.watch.looking(*looks.values()):
+            in_time = self.watch.all_within(
+                READY_TIMEOUT_S,
+                lambda: any(p.ended for p in started) or all(map(is_ready, started)),
+            )
         # One that ended is the cause, another that is late only suffers from it.
         for process in sorted(started, key=lambda process: not process.ended):
             if not is_ready(process):

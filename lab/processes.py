@@ -2,6 +2,7 @@
 
 import contextlib
 import posixpath
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
 from lab.launcher import NOT_STARTED
-from lab.records import LOST, Event
+from lab.records import LEASE, LOST, Event
 from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
 
 _TAIL_LINES = 12
+_KILLED = 128 + signal.SIGKILL
 _NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
 # C's standard library holds a pipe's lines back until there are 4 KiB: stdbuf tells it not to.
 _BY_LINES = 'command -v stdbuf >/dev/null && exec stdbuf -oL "$0" "$@"; exec "$0" "$@"'
@@ -144,6 +146,8 @@ class Process:
     def _on_end(self, status: int | None, gone: float) -> None:
         if status is None and self.blame != "fault":
             self.blame = LOST
+        elif self.blame == "itself" and status == _KILLED and self._watch.may_have_lost_lease():
+            self.blame = LEASE
         elif self.blame == "itself" and status in (_NOT_EXECUTABLE, NOT_STARTED):
             self._watch.trouble = self._watch.trouble or self._not_started()
         self.status, self.ended_at = status, gone

@@ -5,6 +5,8 @@ from typing import Any
 
 # What ended a process, as its event `exit` tells, when the way to its machine broke.
 LOST = "lost"
+# The same, where the lab itself had said nothing for so long that the program's lease ran out.
+LEASE = "lease"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,19 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lab import network
 from lab.cast import PORT, Cast
+from lab.claims import joined, listed
+from lab.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from lab.errors import LabError
 from lab.faults import Faults
+from lab.ledger import Look
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
 from lab.watch import Watch
 from lab.wires import Wires
-
-QUIET_AT_LEAST_S = 0.5
 
 
 class TriggerMissed(Exception):
@@ -99,33 +100,18 @@ class Lab:
     ) -> Process:
         """Return the first of these processes to print such a line; one that came already counts.
 
-        Raises TriggerMissed when all have ended, or all has been quiet since another ended.
+        It looks back over the last 50,000 lines of each. Raises TriggerMissed when all have ended,
+        or when another has ended and all has been silent for as long as would end the run.
         """
-        candidates = {process.place: process for process in processes}
-        found: list[Record] = []
-
-        def look(record: Record) -> None:
-            if found or record.stream != "stdout" or record.text is None:
-                return
-            if (record.machine, record.process) in candidates and prints(record.text):
-                found.append(record)
-
-        self.cast.warm_up()
-        self.watch.look_at_each(look)
-        self._wait_for(lambda: bool(found), list(candidates.values()), "printed the line")
-        record = self.faults.trigger = found[0]
-        process = candidates[record.machine, record.process]
-        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
-        return process
+        return self._first(processes, prints, back=True)
 
     def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
         """Wait until these have printed so many more lines; return the one that printed the last.
 
         Raises TriggerMissed as `first` does.
         """
-        goal = self.watch.printed({process.place for process in processes}) + lines
         count = itertools.count(1)
-        return self.first(processes, prints=lambda _: next(count) >= goal)
+        return self._first(processes, lambda _: next(count) >= lines, back=False)
 
     def when(self, condition: Callable[[Watch], bool]) -> None:
         """Wait until a condition holds over what has been observed so far, by its counts.
@@ -240,24 +226,46 @@ class Lab:
     def settle(self, quiet: float = 0.0) -> None:
         """Wait until every message that was sent has come, or all has been quiet for a while.
 
+        What a receiver has traced as received, and not printed yet, is waited for longer.
+
         Arguments:
             quiet: seconds; if not longer, 2 x interval and at least half a second.
         """
-        quiet_s = max(quiet, self._quiet_s)
-        self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
+
+        def silent_until(last: float) -> float:
+            holding = set(self.watch.ledger.in_hand())
+            at_work = any(one.place in holding for one in self._living)
+            return last + max(quiet, self.watch.plan.quiet_s, AT_WORK_S if at_work else 0.0)
+
+        self.watch.wait(lambda: self.watch.ledger.all_came, "the last messages", silent_until)
 
     def end(self, target: Process | Processes) -> None:
         """End a program as its work is done: no fault, SIGTERM first."""
         self.cast.end(target if isinstance(target, Processes) else (target,))
 
-    def finish(self) -> None:
-        """Wait for the end of the run, then end what still runs, gently first.
+    def finish(self) -> str:
+        """Wait for the end of the run, then end what still runs; return what was open then.
 
-        The end is when every message is accounted for, or when all has been quiet for long enough
-        that none can be on its way.
+        See docs/when-a-run-ends.md. What is returned is a sentence for a reader; it is empty where
+        nothing that the programs could still have printed was cut off.
         """
-        self.settle()
+        self.watch.wait(self._is_over, "the last messages", self._silent_until)
+        with self.watch.news:
+            ledger, missing = self.watch.ledger, self.watch.ledger.missing()
+            at_work = still_open(
+                self.watch.plan, ledger, self._living, broken=self.watch.faults > 0
+            )
+            received = ledger.received
         self.stop()
+        if missing and ledger.received > received:
+            return "Some messages came only when the lab had begun to end the programs."
+        if not at_work:
+            return ""
+        who = joined([f"{process} on {machine}" for machine, process in at_work])
+        verb = "was" if len(at_work) == 1 else "were"
+        return (
+            f"{who} {verb} perhaps still at work on {listed(missing)} when the lab ended the run."
+        )
 
     def stop(self) -> None:
         """End every process, then repair what is broken.
@@ -270,8 +278,43 @@ class Lab:
         self.faults.repair(self._repair)
 
     @property
-    def _quiet_s(self) -> float:
-        return max(QUIET_AT_LEAST_S, 2 * self.interval)
+    def _living(self) -> list[Living]:
+        """The processes that can print something more."""
+        return [
+            Living(place=process.place, ours=process.program.ours)
+            for process in self.cast.processes
+            if not process.ended and not process.paused
+        ]
+
+    def _is_over(self) -> bool:
+        """Whether nothing more can come: called under the lock, as all that waits calls."""
+        if all(process.ended for process in self.cast.processes):
+            return True
+        senders = self.watch.ledger.senders
+        return self.watch.ledger.all_came and not any(o.place in senders for o in self._living)
+
+    def _silent_until(self, last: float) -> float:
+        """Return when silence since `last` says that nothing more comes."""
+        ledger, living, reads = self.watch.ledger, self._living, self.watch.reads_messages
+        until = last + silence_s(self.watch.plan, ledger, living, reads=reads)
+        if may_take_its_time(self.watch.plan, ledger, living, reads=reads):
+            return max(until, self.watch.planned_end)
+        return until
+
+    def _first(
+        self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
+    ) -> Process:
+        candidates = {process.place: process for process in processes}
+        look = Look(candidates.keys(), prints)
+        with self.watch.looking(look, back=back):
+            self.cast.warm_up()
+            self._wait_for(
+                lambda: look.found is not None, list(candidates.values()), "printed the line"
+            )
+        record = self.faults.trigger = cast(Record, look.found)
+        process = candidates[record.machine, record.process]
+        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
+        return process
 
     def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:
         """Wait for what these have to do; give up when it can't come any more."""
@@ -284,7 +327,7 @@ class Lab:
             return any(p.ended and p.blame in ("itself", LOST) for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
-        self.watch.wait(over, whom, self._quiet_s)
+        self.watch.wait(over, whom, self._silent_until)
         if not found():
             raise TriggerMissed(f"{whom} never {what} that was waited for")
 

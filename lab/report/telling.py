@@ -2,7 +2,7 @@
 
 import signal
 
-from lab.records import LOST, Event
+from lab.records import LEASE, LOST, Event
 from lab.report.text import duration, harmless
 
 _QUOTED = 24  # characters of a line that an event quotes
@@ -51,6 +51,8 @@ class Teller:
                 return f"{_who(event)} {_done(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
+            case "exit" if event.details.get("by") == LEASE:
+                return f"{_who(event)} was ended by its lease: the lab had been silent too long"
             case "exit" if event.details.get("by") == LOST:
                 return f"{_who(event)} is lost: the connection to its machine broke"
         return ""
