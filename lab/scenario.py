@@ -12,10 +12,11 @@ from lab.cast import PORT, Cast
 from lab.claims import joined, listed
 from lab.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from lab.errors import LabError
-from lab.faults import Faults
+from lab.faults import Faults, checked
 from lab.ledger import Look
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
+from lab.remote import Remote
 from lab.watch import Watch
 from lab.wires import Wires
 
@@ -169,23 +170,23 @@ class Lab:
 
     def power_on(self, where: Process | str) -> None:
         """Switch a machine on again, and deploy to it again."""
-        self.faults.strike("power_on", _machine(where))
-        self.cast.readmit(_machine(where))
+        machine = _machine(where)
+
+        def answers() -> bool:
+            self.cast.readmit(machine)  # LabError where it doesn't
+            return True
+
+        self.faults.strike("power_on", machine, answers)
 
     def cut_cable(self, where: Process | str) -> None:
         """Unplug a machine's cable on the lab network; its programs go on."""
         machine = _machine(where)
-        receiver = self.cast.remotes[machine]
-        others = [remote for name, remote in self.cast.remotes.items() if name != machine]
-
-        def nothing_passes() -> bool:
-            return not any(network.reaches(sender, receiver) for sender in others[:1])
-
-        self.faults.strike("cut_cable", machine, nothing_passes)
+        self.faults.strike("cut_cable", machine, lambda: _opposite(self._is_reached(machine)))
 
     def mend_cable(self, where: Process | str) -> None:
         """Plug a machine's cable in again."""
-        self.faults.strike("mend_cable", _machine(where))
+        machine = _machine(where)
+        self.faults.strike("mend_cable", machine, lambda: self._is_reached(machine))
 
     def partition(
         self,
@@ -274,7 +275,7 @@ class Lab:
         """
         self.cast.stop()
         with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
-            self.wires.heal()
+            self.wires.heal(check=False)
         self.faults.repair(self._repair)
 
     @property
@@ -339,8 +340,31 @@ class Lab:
         for process in self.cast.processes:
             if process.machine == machine and not process.ended:
                 process.blame = "fault"
-        self.faults.strike(fault, machine)
-        self.cast.remotes[machine].close()  # nobody answers there any more: don't wait for them
+        gone = self.cast.remotes[machine]
+        self.faults.strike(fault, machine, lambda: _opposite(self._is_there(machine)))
+        gone.close()  # nobody answers there any more: don't wait for them
+
+    def _is_reached(self, machine: str) -> bool | None:
+        """Whether another machine's datagrams get to it; None where there is no other one."""
+        remotes = self.cast.remotes
+        other = self._other(machine)
+        if other is None:
+            return None
+        return checked(lambda: network.reaches(other, remotes[machine]))
+
+    def _is_there(self, machine: str) -> bool | None:
+        """Whether a machine answers another on the lab network; None where there is no other."""
+        remotes = self.cast.remotes
+        other = self._other(machine)
+        if other is None:
+            return None
+        return checked(lambda: network.is_there(other, remotes[machine]))
+
+    def _other(self, machine: str) -> Remote | None:
+        """Return a machine that can look at another from outside."""
+        broken = {name for name, _ in self.faults.broken}
+        others = (r for r in self.cast.remotes.values() if r.name not in {machine, *broken})
+        return next(others, None)
 
     def _repair(self, repair: str, target: Process | str) -> None:
         if isinstance(target, Process) and target.ended:
@@ -353,6 +377,10 @@ class Lab:
         self.watch.event(
             Event(t=t, event=name, machine=machine, process=process_name, details=details)
         )
+
+
+def _opposite(known: bool | None) -> bool | None:
+    return None if known is None else not known
 
 
 def _machine(where: Process | str) -> str:

@@ -48,7 +48,7 @@ class Teller:
                 trigger, self._trigger = self._trigger, None
                 return _fault(event, trigger)
             case "repair":
-                return f"{_who(event)} {_done(event)}"
+                return f"{_who(event)} {_done(event)}{_doubt(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
             case "exit" if event.details.get("by") == LEASE:
@@ -70,9 +70,17 @@ def _fault(event: Event, trigger: Event | None) -> str:
         same = trigger.machine == event.machine and event.process in ("", trigger.process)
         who = "it" if same else trigger.machine or "it"
         told += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
-    if event.details.get("verified") is False:
-        told += " (not verified: it may not have happened)"
-    return told
+    return told + _doubt(event)
+
+
+def _doubt(event: Event) -> str:
+    """Return what is to be said of a fault or a repair that no check has confirmed."""
+    match event.details.get("verified", True):
+        case None:
+            return " (not verified: nothing was there to check it)"
+        case False:
+            return " (not verified: it may not have happened)"
+    return ""
 
 
 def _done(event: Event) -> str:
