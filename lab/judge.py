@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lab import catalogue, own
+from lab import user_code
 from lab.claims import Run
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
+from lab.reading import nothing
 from lab.runs import StoredRun
 from lab.verdict import Outcome, Verdict
 
@@ -26,7 +27,7 @@ def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, An
     LabError where a user's own claim raises.
     """
     with _mistakes_of(experiment, experiment.reads):
-        run = Run(stored, experiment.reads or catalogue.nothing)
+        run = Run(stored, experiment.reads or nothing)
     verdicts = [
         _stored(claim, _judged(claim, run, experiment), _title(run, experiment), experiment)
         | ({"partial": True} if run.cut else {})
@@ -90,4 +91,4 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
     except Exception as error:
         if experiment.folder is None:
             raise
-        raise own.mistake(error, experiment.file, what) from error
+        raise user_code.mistake(error, experiment.file, what) from error

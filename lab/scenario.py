@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from lab import network
-from lab.cast import PORT, Cast
+from lab.cast import Cast
 from lab.claims import joined, listed
 from lab.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from lab.errors import LabError
@@ -17,6 +17,7 @@ from lab.ledger import Look
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
 from lab.remote import Remote
+from lab.vocabulary import PORT
 from lab.watch import Watch
 from lab.wires import Wires
 

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 from lab import launcher
 from lab.clock import Clock
 from lab.ending import Plan
-from lab.experiment import Reader
 from lab.ledger import Ledger, Look
-from lab.records import Event, Record
+from lab.records import Event, Reader, Record
 from lab.runs import RunDirectory
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.
