@@ -126,6 +126,7 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         needs=told.needs,
         faults=told.faults,
         variants=told.variants,
+        machines=told.machines,
         file=Path(file),
         folder=folder,
     )

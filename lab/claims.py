@@ -38,6 +38,7 @@ class Run:
     Attributes:
         cut: why what is missing may not be missing by the programs' doing, in a sentence; empty
             where the run came to its own end.
+        disturbed: why times in it mean nothing, likewise; empty where they were measured in time.
     """
 
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
@@ -48,6 +49,7 @@ class Run:
             message = reads(record)
             if message is not None:
                 self._of_kind[message.kind].append(message)
+        self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
         if not self.cut and _numbers(self.sent) != _numbers(self.received):
             self.cut = cut.unreadable_reason(stored.records)

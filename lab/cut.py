@@ -18,6 +18,19 @@ def reason(stored: StoredRun) -> str:
     return told or lost_reason(lost_machines(stored.events))
 
 
+def disturbed_reason(stored: StoredRun) -> str:
+    """Return in a sentence why times in a run mean nothing; empty where it wasn't disturbed."""
+    found = stored.description.get("disturbance") or {}
+    if not found.get("disturbed"):
+        return ""
+    late = {name: found["machines_late_s"][name] for name in found["machines_late_s"]}
+    late["the lab itself"] = max(found["harness_late_s"], found["suspended_s"])
+    name = max(late, key=lambda one: late[one])
+    return (
+        f"Disturbed: {name} stood still for {late[name]:.1f} s, so times in this run mean nothing."
+    )
+
+
 def lost_machines(events: Iterable[Event]) -> list[str]:
     """Return the machines to which the way broke while a program ran there."""
     return _machines(events, LOST)

@@ -133,14 +133,3 @@ def description(lateness: Lateness, machines: Mapping[str, float]) -> dict[str, 
         "limit_s": TOO_LATE_S,
         "disturbed": max(ours, suspended, *machines.values(), 0.0) > TOO_LATE_S,
     }
-
-
-def in_words(found: Mapping[str, Any]) -> str:
-    """Return in a sentence how a run was disturbed; empty if it wasn't."""
-    if not found.get("disturbed"):
-        return ""
-    stopped = max(found["harness_late_s"], found["suspended_s"])
-    if stopped > found["limit_s"]:
-        return f"The lab itself stood still for {stopped:.1f} s: times in this run mean nothing."
-    name, late = max(found["machines_late_s"].items(), key=lambda item: item[1])
-    return f"Programs on {name} stood still for {late:.1f} s: times in this run mean nothing."

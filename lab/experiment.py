@@ -31,6 +31,7 @@ class Claim:
     by_chance: bool
     rests_on: str
     disputed_by: str
+    timed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Experiment:
     needs: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
+    machines: Mapping[str, int]
     file: Path
     folder: Path | None
 
@@ -71,6 +73,7 @@ class Told:
     needs: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
+    machines: Mapping[str, int]
 
 
 def experiment(
@@ -83,6 +86,7 @@ def experiment(
     needs: Sequence[str] = (),
     faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
     variants: tuple[str, ...] = ("",),
+    machines: Mapping[str, int] | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -92,13 +96,15 @@ def experiment(
             it has been quiet for a while.
         count: how many messages there are, unless the user says otherwise.
         interval: seconds between two of them, likewise.
-        takes: seconds that a run takes beyond count times interval, roughly: what takes three
-            times as long as planned, and ten seconds more, is given up as stuck.
+        takes: seconds that a run takes beyond count times interval, roughly: so long a silent
+            program may be at work. What takes three times as long as planned, and ten seconds more,
+            is given up as stuck, unless messages still come (docs/when-a-run-ends.md).
         needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
             Python, as `python:numpy`.
         faults: those of machines and of the network that it does, or those of each variant; where
             they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
+        machines: how many machines of a role it needs at least, as `{"puller": 2}`.
     """
 
     def mark(scenario: Scenario) -> Scenario:
@@ -111,6 +117,7 @@ def experiment(
             needs=tuple(needs),
             faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
             variants=variants,
+            machines=machines or {},
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
@@ -127,6 +134,7 @@ def claim(
     by_chance: bool = False,
     rests_on: str = "",
     disputed_by: str = "",
+    timed: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Mark a function over a run as the judge of a statement; its name is the claim's.
 
@@ -138,6 +146,8 @@ def claim(
             that isn't counted against it.
         rests_on: the line of a library's source, or the page of its manual, that says why.
         disputed_by: who says otherwise, and where.
+        timed: whether it speaks of how long something took, or of what was done in the meantime: it
+            isn't observed in a run that was disturbed, see `disturbance`.
     """
 
     def mark(judge: Judge) -> Judge:
@@ -151,6 +161,7 @@ def claim(
             by_chance=by_chance,
             rests_on=rests_on,
             disputed_by=disputed_by,
+            timed=timed,
         )
         return judge
 

@@ -58,6 +58,8 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> Verdict:
             raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
     if run.cut and not verdict.final:
         return Verdict.not_observed(run.cut)
+    if claim.timed and run.disturbed:
+        return Verdict.not_observed(run.disturbed)
     return verdict
 
 

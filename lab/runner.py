@@ -13,7 +13,7 @@ from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
 from lab.clock import Clock
-from lab.cut import lost_machines
+from lab.cut import disturbed_reason, lost_machines
 from lab.disturbance import Lateness, MachineLateness
 from lab.ending import Plan
 from lab.errors import ExitCode, LabError
@@ -50,7 +50,6 @@ class Played:
 
     note: str = ""
     cut: str = ""
-    disturbed: str = ""
     interrupted: bool = False
 
 
@@ -74,6 +73,7 @@ def run(
     Raises LabError where no run directory can be made. Any other exception is a bug of ours: its
     traceback is in the run directory, and further experiments still run.
     """
+    _need_machines(wish, machines)
     _need_faults(wish, machines)
     directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
@@ -99,10 +99,21 @@ def run(
     return Result(
         path=directory.path,
         verdicts=verdicts,
-        note=" ".join(filter(None, [played.note, played.disturbed])),
+        note=" ".join(filter(None, [played.note, disturbed_reason(stored)])),
         error=lost,
         code=ExitCode.INTERRUPTED if played.interrupted else code,
     )
+
+
+def _need_machines(wish: Wish, machines: Machines) -> None:
+    for role, least in wish.experiment.machines.items():
+        found = sum(access.role == role for access in machines.access.values())
+        if found < least:
+            raise LabError(
+                f"{wish.title} needs {least} machines with the role {role}, there "
+                + ("is 1" if found == 1 else f"are {found}"),
+                cure="add them to the inventory: a machine's `count` makes several of it",
+            )
 
 
 def _need_faults(wish: Wish, machines: Machines) -> None:
@@ -175,7 +186,7 @@ def _deploy_and_play(
         played = replace(played, note=played.cut)
     if played.cut:
         directory.update(cut=played.cut)
-    return replace(played, disturbed=disturbance.in_words(found))
+    return played
 
 
 def _build(
