@@ -77,7 +77,7 @@ def _doubt(event: Event) -> str:
     """Return what is to be said of a fault or a repair that no check has confirmed."""
     match event.details.get("verified", True):
         case None:
-            return " (not verified: nothing was there to check it)"
+            return " (not verified)"
         case False:
             return " (not verified: it may not have happened)"
     return ""
