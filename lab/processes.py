@@ -1,6 +1,7 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
 import contextlib
+import posixpath
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,25 @@ from lab.watch import Watch
 _TAIL_LINES = 12
 _KILLED = 128 + signal.SIGKILL
 _NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
+
+
+# Prints the states of all processes below the launcher whose notes these are, as /proc has them.
+_STATES = """
+import os, sys
+below, found = {open(sys.argv[1]).readline().split()[1]}, {}
+for name in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        stat = open(f"/proc/{name}/stat").read()
+    except OSError:
+        continue
+    found[name] = stat.rpartition(")")[2].split()[:2]
+for _ in found:
+    more = {name for name, (_, parent) in found.items() if parent in below} - below
+    if not more:
+        break
+    print(*[found[name][0] for name in more], flush=True)
+    below |= more
+"""
 
 
 class Process:
@@ -87,6 +107,14 @@ class Process:
             at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
             return None if at is None else self._watch.our_time(self.machine, at)
         return None
+
+    def is_held_up(self) -> bool:
+        """Tell whether somebody else has stopped one of its processes, as its machine sees them."""
+        notes = posixpath.join(self.remote.access.work, self._folder, f"{self.name}.notes")
+        with contextlib.suppress(LabError):  # a machine that can't say has shown nothing
+            states = self.remote.run([self.remote.access.python, "-ISc", _STATES, notes])
+            return bool({"T", "t"} & set(states.decode().split()))
+        return False
 
     @property
     def place(self) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from lab.ledger import Look
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
 from lab.remote import Remote
+from lab.remotes import at_once
 from lab.vocabulary import PORT
 from lab.watch import Watch
 from lab.wires import Wires
@@ -251,7 +252,10 @@ class Lab:
         See docs/when-a-run-ends.md. What is returned is a sentence for a reader; it is empty where
         nothing that the programs could still have printed was cut off.
         """
-        self.watch.wait(self._is_over, "the last messages", self._silent_until)
+        while not self.watch.wait(self._is_over, "the last messages", self._silent_until):
+            if not self._held_up():
+                break
+            self.watch.tell()  # its silence is no sign of anything: wait on, up to the limit
         with self.watch.news:
             ledger, missing = self.watch.ledger, self.watch.ledger.missing()
             at_work = still_open(
@@ -287,6 +291,14 @@ class Lab:
             for process in self.cast.processes
             if not process.ended and not process.paused
         ]
+
+    def _held_up(self) -> bool:
+        """Whether somebody else has stopped a process that could print what is missing."""
+        if self.watch.reads_messages and not self.watch.ledger.outstanding:
+            return False
+        living = {one.place for one in self._living}
+        candidates = {str(p): p for p in self.cast.processes if p.place in living}
+        return any(at_once(candidates, Process.is_held_up).values())
 
     def _is_over(self) -> bool:
         """Whether nothing more can come: called under the lock, as all that waits calls."""

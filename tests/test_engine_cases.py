@@ -137,14 +137,15 @@ def test_a_program_that_is_silent_for_a_while_and_for_which_nobody_waits(tmp_pat
     assert code == ExitCode.EXPECTED, said
 
 
-def test_a_worker_that_somebody_else_stops_for_a_while(tmp_path: Path) -> None:
-    """Two seconds of a stopped worker, as of a starved machine, are no lost messages."""
+@pytest.mark.parametrize("seconds", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_a_worker_that_somebody_else_stops_for_a_while(tmp_path: Path, seconds: int) -> None:
+    """What a stopped worker would have printed isn't lost, however long the run is silent."""
     flags = ("--experiment", "round_robin", "--count", 12, "--interval", 0.1)
     with started("run-experiment", *flags, "--runs", tmp_path) as lab:
         said = read_until(lab, "9 , ")
         worker = _pids("pull.py", lab.pid)[0]
         os.kill(worker, signal.SIGSTOP)
-        threading.Event().wait(2)
+        threading.Event().wait(seconds)
         os.kill(worker, signal.SIGCONT)
         said += lab.communicate()[0]
     assert "✓ Each message goes to exactly one machine" in said
