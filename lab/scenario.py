@@ -9,15 +9,13 @@ from typing import Any, cast
 
 from lab import network
 from lab.cast import Cast
-from lab.claims import joined, listed
-from lab.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from lab.errors import LabError
 from lab.faults import Faults, checked
+from lab.finish import Finish
 from lab.ledger import Look
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
 from lab.remote import Remote
-from lab.remotes import at_once
 from lab.vocabulary import PORT
 from lab.watch import Watch
 from lab.wires import Wires
@@ -234,13 +232,7 @@ class Lab:
         Arguments:
             quiet: seconds; if not longer, 2 x interval and at least half a second.
         """
-
-        def silent_until(last: float) -> float:
-            holding = set(self.watch.ledger.in_hand())
-            at_work = any(one.place in holding for one in self._living)
-            return last + max(quiet, self.watch.plan.quiet_s, AT_WORK_S if at_work else 0.0)
-
-        self.watch.wait(lambda: self.watch.ledger.all_came, "the last messages", silent_until)
+        self._finish.wait_settled(quiet)
 
     def end(self, target: Process | Processes) -> None:
         """End a program as its work is done: no fault, SIGTERM first."""
@@ -252,26 +244,10 @@ class Lab:
         See docs/when-a-run-ends.md. What is returned is a sentence for a reader; it is empty where
         nothing that the programs could still have printed was cut off.
         """
-        while not self.watch.wait(self._is_over, "the last messages", self._silent_until):
-            if not self._held_up():
-                break
-            self.watch.tell()  # its silence is no sign of anything: wait on, up to the limit
-        with self.watch.news:
-            ledger, missing = self.watch.ledger, self.watch.ledger.missing()
-            at_work = still_open(
-                self.watch.plan, ledger, self._living, broken=self.watch.faults > 0
-            )
-            received = ledger.received
+        self._finish.wait_over()
+        still_open = self._finish.end_all()
         self.stop()
-        if missing and ledger.received > received:
-            return "Some messages came only when the lab had begun to end the programs."
-        if not at_work:
-            return ""
-        who = joined([f"{process} on {machine}" for machine, process in at_work])
-        verb = "was" if len(at_work) == 1 else "were"
-        return (
-            f"{who} {verb} perhaps still at work on {listed(missing)} when the lab ended the run."
-        )
+        return still_open
 
     def stop(self) -> None:
         """End every process, then repair what is broken.
@@ -284,36 +260,8 @@ class Lab:
         self.faults.repair(self._repair)
 
     @property
-    def _living(self) -> list[Living]:
-        """The processes that can print something more."""
-        return [
-            Living(place=process.place, ours=process.program.ours)
-            for process in self.cast.processes
-            if not process.ended and not process.paused
-        ]
-
-    def _held_up(self) -> bool:
-        """Whether somebody else has stopped a process that could print what is missing."""
-        if self.watch.reads_messages and not self.watch.ledger.outstanding:
-            return False
-        living = {one.place for one in self._living}
-        candidates = {str(p): p for p in self.cast.processes if p.place in living}
-        return any(at_once(candidates, Process.is_held_up).values())
-
-    def _is_over(self) -> bool:
-        """Whether nothing more can come: called under the lock, as all that waits calls."""
-        if all(process.ended for process in self.cast.processes):
-            return True
-        senders = self.watch.ledger.senders
-        return self.watch.ledger.all_came and not any(o.place in senders for o in self._living)
-
-    def _silent_until(self, last: float) -> float:
-        """Return when silence since `last` says that nothing more comes."""
-        ledger, living, reads = self.watch.ledger, self._living, self.watch.reads_messages
-        until = last + silence_s(self.watch.plan, ledger, living, reads=reads)
-        if may_take_its_time(self.watch.plan, ledger, living, reads=reads):
-            return max(until, self.watch.planned_end)
-        return until
+    def _finish(self) -> Finish:
+        return Finish(self.cast, self.watch)
 
     def _first(
         self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
@@ -341,7 +289,7 @@ class Lab:
             return any(p.ended and p.blame in ("itself", LOST) for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
-        self.watch.wait(over, whom, self._silent_until)
+        self.watch.wait(over, whom, self._finish.silent_until)
         if not found():
             raise TriggerMissed(f"{whom} never {what} that was waited for")
 

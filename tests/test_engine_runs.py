@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script, Wire, puller, pusher
 
-from lab import catalogue, ending, runner, scenario
+from lab import catalogue, ending, finish, runner
 from lab.errors import ExitCode, LabError
 from lab.records import Event, Record
 from lab.runs import StoredRun, load
@@ -130,7 +130,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence ends a run at once: for tests in which there is nothing that could still come."""
     for name in ("QUIET_S", "PATIENCE_S", "AT_WORK_S"):
         monkeypatch.setattr(ending, name, 0.05)
-    monkeypatch.setattr(scenario, "AT_WORK_S", 0.05)
+    monkeypatch.setattr(finish, "AT_WORK_S", 0.05)
 
 
 def untraced(script: Script) -> Script:
