@@ -104,7 +104,7 @@ def experiment(
         faults: those of machines and of the network that it does, or those of each variant; where
             they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
-        machines: how many machines of a role it needs at least, as `{"puller": 2}`.
+        machines: how many machines of a role it needs at least, as `{"worker": 2}`.
     """
 
     def mark(scenario: Scenario) -> Scenario:

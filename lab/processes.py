@@ -64,6 +64,7 @@ class Process:
         self._watch = watch
         self._remote_process: RemoteProcess | None = None
         self._folder = ""
+        self._killed = False
         self._streams: dict[str, CaptureStream] = {}
 
     def start(self, capture: Capture, folder: str) -> None:
@@ -93,6 +94,7 @@ class Process:
 
     def end(self) -> None:
         """Kill all of its processes, as when the harness vanishes."""
+        self._killed = True
         if self._remote_process is not None:
             self._remote_process.end()
 
@@ -156,7 +158,7 @@ class Process:
     def _on_end(self, status: int | None, gone: float) -> None:
         if status is None and self.blame != "fault":
             self.blame = LOST
-        elif self.blame == "itself" and status == _KILLED and self._watch.may_have_lost_lease():
+        elif self._was_killed_by_nobody(status) and self._watch.may_have_lost_lease():
             self.blame = LEASE
         elif self.blame == "itself" and status in (_NOT_EXECUTABLE, NOT_STARTED):
             self._watch.trouble = self._watch.trouble or self._not_started()
@@ -171,6 +173,10 @@ class Process:
             )
         )
         self._watch.tell()
+
+    def _was_killed_by_nobody(self, status: int | None) -> bool:
+        """Whether SIGKILL ended it, which neither a fault nor we had sent."""
+        return status == _KILLED and self.blame in ("itself", "harness") and not self._killed
 
     def _not_started(self) -> LabError:
         return LabError(

@@ -53,11 +53,8 @@ def wire_tells_the_same(run: Run) -> Verdict:
 )
 def messages_fare_as_told(run: Run) -> Verdict:
     way = WAYS[run.variant]
-    once = claims.never_twice(run)
-    if once.outcome != "holds":
+    if (once := claims.never_twice(run)).outcome != "holds":
         return once
     if way.fate == "spared":
         return leaving.none_is_lost(run, leaving.after_the_fault(run))
-    if way.fate == "late":
-        return silence.its_turns_are_late(run)
-    return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))
+    return silence.its_turns_are(run, late=way.fate == "late")
