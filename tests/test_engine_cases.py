@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import fab, only_run, read_until, started
+from command import PROJECT, fab, only_run, read_until, started
 
 from lab import runs
+from lab.disturbance import TOO_LATE_S, MachineLateness
 from lab.errors import ExitCode
+from lab.inventory import load
+from lab.providers.namespaces import provider
+from lab.remotes import connected
 
 EXPERIMENT = '''"""Of the test's own."""
 from lab.claims import exactly_once
@@ -193,3 +197,20 @@ def _pids(program: str, ancestor: int) -> list[int]:
         for pid, _, args in rows
         if int(pid) in below and program in args and "launcher" not in args
     ]
+
+
+def test_machines_are_asked_how_late_their_programs_are() -> None:
+    inventory = load(PROJECT / "inventory.yaml")
+    with provider(inventory).lab(keep=False) as machines, connected(machines) as remotes:
+        lateness = MachineLateness.measure(remotes, ["push", "pull-1"])
+        (probe,) = (
+            pid
+            for pid in map(int, remotes["pull-1"].run(["pgrep", "-f", "time.monotonic"]).split())
+            if pid > 1
+        )
+        remotes["pull-1"].run(["kill", "-STOP", str(probe)])
+        threading.Event().wait(0.6)
+        remotes["pull-1"].run(["kill", "-CONT", str(probe)])
+        found = lateness.end()
+    assert set(found) == {"push", "pull-1"}
+    assert found["pull-1"] > TOO_LATE_S
