@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from lab.clock import Clock
 from lab.records import Event, Reader, Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
