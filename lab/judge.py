@@ -11,7 +11,7 @@ from lab.experiment import Claim, Experiment
 from lab.reading import nothing
 from lab.records import LOST
 from lab.runs import StoredRun
-from lab.verdict import Outcome, Verdict
+from lab.verdict import Outcome, Verdict, is_sound
 
 
 def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
@@ -59,6 +59,8 @@ def _judged(claim: Claim, run: Run, experiment: Experiment, lost: Sequence[str])
         verdict = claim.judge(run)
         if not isinstance(verdict, Verdict):
             raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
+        if not is_sound(verdict):
+            raise TypeError(f"{claim.id}: a verdict has a text, whole numbers and events")
     return verdict
 
 
@@ -89,7 +91,7 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
     """Tell what a user's own function raises as a mistake in it."""
     try:
         yield
-    except Exception as error:
-        if experiment.folder is None:
+    except (Exception, SystemExit) as error:
+        if not experiment.is_own:
             raise
         raise user_code.mistake(error, experiment.file, what) from error

@@ -20,7 +20,7 @@ from lab.providers import Machines
 from lab.remote import Remote, RemoteProcess
 from lab.remotes import at_once
 from lab.report.terminal import View
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
 from lab.wires import Wires
@@ -65,6 +65,7 @@ def run(
     directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
     try:
+        directory.carry(catalogue.own_files(wish.experiment))
         note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
         stored = runs.load(directory.path)
         if lost := _lost(lost_machines(stored)):
@@ -195,7 +196,7 @@ def _play(experiment: Experiment, lab: Lab) -> str:
     except LimitReached as stuck:
         note = f"the run took too long: it waited for {stuck}"
     except Exception as error:
-        if experiment.folder is None or (isinstance(error, LabError) and error.where):
+        if not experiment.is_own or (isinstance(error, LabError) and error.where):
             raise
         raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return note
