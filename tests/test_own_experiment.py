@@ -399,3 +399,12 @@ def test_a_flag_of_the_wrong_kind_is_told(tmp_path: Path, flag: str) -> None:
     with pytest.raises(LabError, match="wrong kind") as caught:
         catalogue.load(str(tmp_path))
     assert "experiment.py:2" in caught.value.where
+
+
+def test_traces_that_no_run_could_hold_spoil_none(folder: Path) -> None:
+    deep = "[" * 30 + "]" * 30
+    odd = ('"t": 1.0, "x": 1e999', '"t": -5.0', '"t": 1e300', f'"t": 1.0, "x": {deep}')
+    lines = "\n".join(f'echo \'{{"event": "ready", {rest}}}\' >&2' for rest in odd)
+    (folder / "count.sh").write_text(f"{SHELL}{lines}\n")
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
