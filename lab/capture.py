@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lab.jsonl import explained
 from lab.records import Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 
 LONGEST_TEXT = 64 * 1024  # bytes; of a longer line only its place is kept
 _TAIL = 8 * 1024  # bytes; what an error message shows of a stream is no more

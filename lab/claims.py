@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from lab import cut, packets
 from lab.records import Event, Message, Reader, Record
-from lab.runs import StoredRun, packets_of
+from lab.run_directory import packets_of
+from lab.runs import StoredRun
 from lab.verdict import Verdict
 
 # Two things that are less than this apart, on two clocks or threads, have no order.

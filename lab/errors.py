@@ -50,3 +50,7 @@ class LabError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         return f"{head}\n  {self.cure}" if self.cure else head
+
+
+class RunStoreError(LabError):
+    """A stored run, or a packed one, that can't be read or is not what a run leaves."""

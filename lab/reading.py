@@ -65,7 +65,7 @@ def _traced(record: Record, text: str) -> Message | None:
     try:
         trace = json.loads(text)
         return _message(record, _TRACES[trace["event"]], int(trace["number"]), float(trace["t"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None  # not a trace: a program may print what it likes
 
 

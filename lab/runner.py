@@ -24,7 +24,7 @@ from lab.providers import Machines
 from lab.remote import Remote, RemoteProcess
 from lab.remotes import at_once
 from lab.report.terminal import View
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
 from lab.wires import Wires
@@ -78,6 +78,7 @@ def run(
     directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
     try:
+        directory.carry(catalogue.own_files(wish.experiment))
         played = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
         stored = runs.load(directory.path)
         if lost := _lost(lost_machines(stored.events)):
@@ -245,7 +246,7 @@ def _play(experiment: Experiment, lab: Lab) -> Played:
         note = f"the run took too long: it waited for {stuck}"
         return Played(note=note, cut=f"The run took too long, and waited for {stuck}.")
     except Exception as error:
-        if experiment.folder is None or (isinstance(error, LabError) and error.where):
+        if not experiment.is_own or (isinstance(error, LabError) and error.where):
             raise
         raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return Played(note=" ".join(filter(None, [note, still_open])), cut=still_open)

@@ -12,7 +12,8 @@ from lab.clock import Clock
 from lab.ending import Plan
 from lab.ledger import Ledger, Look
 from lab.records import Event, Reader, Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
+from lab.run_schema import require_event
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
@@ -237,9 +238,14 @@ class Watch:
         if told.get("event") not in _TRACED or not isinstance(told.get("t"), float):
             return
         details = {key: value for key, value in told.items() if key not in _OWN_KEYS}
+        t = self.our_time(record.machine, told["t"])
+        try:
+            require_event({"t": t, "event": told["event"], **details})
+        except ValueError:
+            return  # no later reader of the run could take it: it stays a line
         self.event(
             Event(
-                t=self.our_time(record.machine, told["t"]),
+                t=t,
                 event=told["event"],
                 machine=record.machine,
                 process=record.process,

@@ -10,8 +10,9 @@ import pytest
 from made_runs import MadeRun, of_many, with_a_loss
 from playwright.sync_api import BrowserContext, Page, expect
 
-from lab import runs
+from lab import catalogue, runs
 from lab.report import page as pages
+from lab.run_directory import describe
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ class Seen:
     complaints: list[str] = field(default_factory=list)
 
     def open(self, run: Path, anchor: str = "") -> Page:
-        self.page.goto(pages.make(run).as_uri() + anchor)
+        self.page.goto(pages.make(run, catalogue.reader).as_uri() + anchor)
         expect(self.page.locator(DRAWN)).to_be_attached()
         return self.page
 
@@ -203,7 +204,8 @@ def test_the_keyboard_is_enough(seen: Seen, lossy: Path) -> None:
 
 def test_how_wrong_the_times_may_be_is_said(seen: Seen, tmp_path: Path) -> None:
     run = with_a_loss(tmp_path)
-    runs.amend(run, clocks={"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}})
+    clocks = {"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}}
+    describe(run, runs.load(run).description | {"clocks": clocks})
     page = seen.open(run)
     expect(page.locator("main")).to_contain_text(
         "between two machines they may still be wrong by 4 ms"

@@ -21,6 +21,7 @@ from lab.report import drawn, logs
 from lab.report.kit import Kit, is_kept, kit
 from lab.report.text import duration, harmless, is_trace
 from lab.report.verdicts import KINDS, events_in_words, kind_of
+from lab.run_directory import attach
 from lab.runs import StoredRun
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -45,7 +46,7 @@ def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
         html = page(stored, reader_of(stored), kit())
     finally:
         gc.enable()
-    return runs.attach(path, "report.html", html)
+    return attach(path, "report.html", html)
 
 
 def get_ready() -> None:
