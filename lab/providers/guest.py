@@ -33,6 +33,7 @@ _OWN = {"/tmp": "1777", "/run": "1777", "/dev": "755"}
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _GIVEN_UP = (
     kernel.CAP_SYS_ADMIN,
+    kernel.CAP_SYS_PTRACE,  # else no program could be kept from the server's descriptors
     kernel.CAP_SYS_MODULE,
     kernel.CAP_SYS_RAWIO,
     kernel.CAP_SYS_BOOT,
@@ -56,6 +57,8 @@ class Seat:
     address: str
     prefix: int
     listener: socket.socket
+    line: socket.socket
+    far_line: socket.socket
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
 
@@ -101,7 +104,7 @@ def fork_plain(seat: Seat, folder: Path) -> int:  # noqa: RET503  # the child ne
     home.mkdir()
     work.mkdir()
     os.chdir(home)
-    _keep_only([seat.listener.fileno()])
+    _keep_only([seat.far_line.fileno()])
     _serve(seat, str(home))
 
 
@@ -125,12 +128,14 @@ def heard(line: socket.socket) -> dict[str, Any]:
 
 
 def _be_isolated(seat: Seat, keep: list[str], line: socket.socket) -> NoReturn:
-    _keep_only([seat.listener.fileno(), line.fileno()])
+    _keep_only([seat.far_line.fileno(), line.fileno()])
     line.recv(1)
     _connect_link(seat)
     socket.sethostname(seat.name)
     _make_own_files(keep)
     kernel.drop_capabilities(*_GIVEN_UP)
+    kernel.forbid_inspection()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores it then, its programs don't
     for folder in (_HOME, WORK):
         Path(folder).mkdir(mode=0o700)
     os.chdir(_HOME)
@@ -142,7 +147,7 @@ def _be_isolated(seat: Seat, keep: list[str], line: socket.socket) -> NoReturn:
 
 def _serve(seat: Seat, home: str) -> NoReturn:
     Server(
-        listener=seat.listener,
+        line=seat.far_line,
         host_key=seat.host_key,
         client_key=seat.client_key,
         environment=_environment(seat, home),

@@ -24,6 +24,7 @@ MS_PRIVATE = 0x40000
 
 CAP_SYS_MODULE = 16
 CAP_SYS_RAWIO = 17
+CAP_SYS_PTRACE = 19
 CAP_SYS_ADMIN = 21
 CAP_SYS_BOOT = 22
 CAP_SYS_TIME = 25
@@ -34,6 +35,7 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
 _SYS_MOUNT_SETATTR = 442
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
@@ -103,6 +105,14 @@ def drop_capabilities(*capabilities: int) -> None:
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send the caller `signal` when the thread that forked it ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+
+
+def forbid_inspection() -> None:
+    """Keep the caller's memory, descriptors and environment from all without CAP_SYS_PTRACE.
+
+    It lasts until the caller executes a program; so the programs that it starts aren't affected.
+    """
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE")
 
 
 def become_subreaper() -> None:
