@@ -56,7 +56,7 @@ def main() -> None:
         lab = Lab(
             provider=spec["provider"],
             seats=seats,
-            keep=spec["keep"],
+            visible=spec["visible"],
             scratch=scratch,
             owner=os.getpid(),
         )
@@ -83,7 +83,7 @@ class Lab:
 
     provider: str
     seats: list[guest.Seat]
-    keep: list[str]
+    visible: list[str]
     scratch: Path | None
     owner: int
 
@@ -96,7 +96,7 @@ class Lab:
             guests = (
                 PlainGuests(self.seats, self.scratch)
                 if self.scratch
-                else IsolatedGuests(self.seats, self.keep)
+                else IsolatedGuests(self.seats, self.visible)
             )
         except OSError as error:
             control.refuse(error)
