@@ -3,7 +3,8 @@
 Who holds what, and what dies with whom:
 
 - This process opens one listening socket per machine on 127.0.0.1, in the network namespace of the
-  user's computer. A socket stays where it was made: so a machine is reached for control.
+  user's computer, and carries their connections to the machines (see `relay`). A socket stays where
+  it was made: so a machine is reached for control.
 - For `namespaces` it then enters a user namespace (as root too: one path, not two) with network,
   mounts and processes of its own, and forks the *first* process of that process table. That one
   makes a bridge and forks one guest per machine, each in namespaces of its own; a guest's link into
@@ -34,7 +35,7 @@ import asyncssh
 from pyroute2 import NetlinkError
 
 from lab import launcher
-from lab.providers import guest, kernel
+from lab.providers import guest, kernel, relay
 from lab.providers.blocks import Block
 from lab.providers.control import Control
 from lab.providers.guests import IsolatedGuests, PlainGuests
@@ -55,7 +56,7 @@ def main() -> None:
         lab = Lab(
             provider=spec["provider"],
             seats=seats,
-            keep=spec["keep"],
+            visible=spec["visible"],
             scratch=scratch,
             owner=os.getpid(),
         )
@@ -69,6 +70,7 @@ def main() -> None:
         if first == 0:
             lab.own(control)
         control.forget()
+        relay.carry({seat.listener: seat.line for seat in seats}, until=os.pidfd_open(first))
         os.waitpid(first, 0)
 
 
@@ -81,7 +83,7 @@ class Lab:
 
     provider: str
     seats: list[guest.Seat]
-    keep: list[str]
+    visible: list[str]
     scratch: Path | None
     owner: int
 
@@ -94,7 +96,7 @@ class Lab:
             guests = (
                 PlainGuests(self.seats, self.scratch)
                 if self.scratch
-                else IsolatedGuests(self.seats, self.keep)
+                else IsolatedGuests(self.seats, self.visible)
             )
         except OSError as error:
             control.refuse(error)
@@ -129,9 +131,12 @@ class Lab:
 def _seats(
     spec: dict[str, Any], block: Block | None, client_key: asyncssh.SSHKey
 ) -> list[guest.Seat]:
+    lines = {name: socket.socketpair(type=socket.SOCK_DGRAM) for name in spec["machines"]}
     return [
         guest.Seat(
             name=name,
+            line=lines[name][0],
+            far_line=lines[name][1],
             address=block.address(address) if block else address,
             prefix=ipaddress.IPv4Network(spec["network"]).prefixlen,
             listener=socket.create_server(("127.0.0.1", 0), backlog=128),
