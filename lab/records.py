@@ -28,6 +28,17 @@ class Record:
     offset: int
     length: int
 
+    @property
+    def shown(self) -> str | None:
+        """What a terminal shows of the line in the end, which is what it is read by.
+
+        A carriage return goes back to the start of the line, so that a progress bar is drawn over:
+        the last piece that isn't empty stays. A line that ends with CR LF is shown without the CR.
+        """
+        if self.text is None or "\r" not in self.text:
+            return self.text
+        return self.text.rstrip("\r").rpartition("\r")[2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

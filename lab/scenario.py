@@ -275,7 +275,7 @@ class Lab:
             )
         record = self.faults.trigger = cast(Record, look.found)
         process = candidates[record.machine, record.process]
-        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
+        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.shown)
         return process
 
     def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:

@@ -374,3 +374,50 @@ def test_too_few_machines_are_told_before_anything_runs(play: Play, tmp_path: Pa
     with pytest.raises(LabError, match="needs 2 machines with the role puller, there is 1"):
         play(lambda process: None, lambda process: None, pullers=2)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "line", ['{"event": [], "t": 1.0}', '{"event": "ready", "t": 1.0, "x": 1e999}']
+)
+def test_a_worker_that_prints_something_like_a_trace(play: Play, line: str) -> None:
+    wire = Wire()
+
+    def work(process: FakeProcess, number: int) -> None:
+        process.prints(line, stream="stderr")
+
+    done = play(pusher(wire, range(COUNT)), puller(wire, work))
+    assert done.error is None
+    assert done.code == ExitCode.EXPECTED, done.verdicts
+    said = [record.text for record in done.stored.records if record.stream == "stderr"]
+    assert said.count(line) == COUNT
+
+
+@pytest.mark.parametrize("ends", [("", "\r"), ("[#  ]\r[## ]\r", ""), ("\r", "\r\r")])
+def test_programs_that_print_carriage_returns(play: Play, ends: tuple[str, str]) -> None:
+    """Their lines are read as a terminal shows them, by a trigger and by the reader."""
+    wire = Wire()
+    start, end = ends
+
+    def returning(script: Script) -> Script:
+        def printing(process: FakeProcess) -> int | None:
+            plainly = process.prints
+
+            def prints(*lines: str, stream: str = "stdout") -> None:
+                plainly(*(f"{start}{line}{end}" for line in lines), stream=stream)
+
+            process.prints = prints  # type: ignore[method-assign]
+            return script(process)
+
+        return printing
+
+    done = play(
+        returning(pusher(wire, range(COUNT))),
+        returning(puller(wire)),
+        scenario='lab.first(source, prints=lambda line: line == "3")\n    source.wait()',
+    )
+    assert done.code == ExitCode.EXPECTED, done.verdicts
+    assert {r.text for r in done.stored.records if r.process == "src" and r.stream == "stdout"} == {
+        f"{start}{number}{end}" for number in range(COUNT)
+    }
+    (trigger,) = (event for event in done.stored.events if event.event == "trigger")
+    assert trigger.details["text"] == "3"
