@@ -66,10 +66,10 @@ def _traced(record: Record, text: str) -> Message | None:
     trace = trace_of(record)
     if trace is None or trace.number is None or trace.event not in _TRACES:
         return None
-    return _message(record, _TRACES[trace.event], trace.number, trace.t)
+    return _message(record, _TRACES[trace.event], trace.number, *trace.at)
 
 
-def _message(record: Record, kind: str, number: int, t: float) -> Message:
+def _message(record: Record, kind: str, number: int, t: float, m: float | None = None) -> Message:
     return Message(
         kind=kind,
         number=number,
@@ -77,6 +77,7 @@ def _message(record: Record, kind: str, number: int, t: float) -> Message:
         process=record.process,
         n=record.n,
         t=t,
+        m=m,
     )
 
 

@@ -60,7 +60,8 @@ class Message:
 
     `kind` is `sent` or `received` (a line of the program's own output), `dealt` or `taken` (a
     trace: the send returned, the message was received). `n` is the record's number in its stream,
-    `t` the UNIX time in seconds that the record stands for, on the clock of `machine` for a trace.
+    `t` the UNIX time in seconds that the record stands for, on the clock of `machine` for a trace;
+    `m` is then the machine's CLOCK_MONOTONIC, where the trace has it.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Message:
     process: str
     n: int
     t: float
+    m: float | None = None
 
 
 # Which message a captured line speaks of, if any.

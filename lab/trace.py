@@ -10,22 +10,23 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lab.clock import Moment
 from lab.records import Record
-from lab.run_schema import LARGEST, require_event
+from lab.run_schema import LARGEST, LATEST, require_event
 
 _LONGEST = 8 * 1024  # characters
-_OWN_KEYS = frozenset({"t", "event", "machine", "process"})  # an event has these itself
+_OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # no details of an event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """What a program reported.
 
-    `t` is in UNIX seconds on its machine's clock; `number` is the message's, where it speaks of
+    `at` is when, by its machine's clocks; `number` is the message's, where it speaks of
     one; `details` are what it said beside `t` and `event`: JSON values that an event can hold.
     """
 
-    t: float
+    at: Moment
     event: str
     number: int | None
     details: dict[str, Any]
@@ -58,7 +59,12 @@ def _checked(text: str) -> Trace:
     require_event({"t": t, "event": event, **details})
     if "\\u" in text:  # half of a surrogate pair can't be written as UTF-8: UnicodeEncodeError
         json.dumps(details, ensure_ascii=False).encode()
-    return Trace(t=float(t), event=event, number=_number(details.get("number")), details=details)
+    return Trace(
+        at=Moment(float(t), _monotonic(value.get("m"))),
+        event=event,
+        number=_number(details.get("number")),
+        details=details,
+    )
 
 
 def _integer(digits: str) -> int:
@@ -75,6 +81,12 @@ def _finite(digits: str) -> float:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _monotonic(value: object) -> float | None:
+    if isinstance(value, int | float) and type(value) is not bool and 0 <= value < LATEST:
+        return float(value)
+    return None
 
 
 def _number(value: object) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab import launcher
-from lab.clock import Clock
+from lab.clock import Clock, Moment
 from lab.ending import Plan
 from lab.ledger import Ledger, Look
 from lab.records import Event, Reader, Record
@@ -216,9 +216,9 @@ class Watch:
         self.leases_lost = True
         return True
 
-    def our_time(self, machine: str, t: float) -> float:
-        """Return what a machine's clock says as a time on ours."""
-        return t - self._clocks.get(machine, Clock()).offset_s
+    def our_time(self, machine: str, theirs: Moment) -> float:
+        """Return a moment on a machine as a time on our clock."""
+        return self._clocks.get(machine, Clock()).ours(theirs)
 
     def _take_in(self, record: Record) -> None:
         if record.stream == "stderr":
@@ -234,7 +234,7 @@ class Watch:
             return
         if trace.event == "received" and trace.number is not None:
             self.ledger.taken((record.machine, record.process), trace.number)
-        t = self.our_time(record.machine, trace.t)
+        t = self.our_time(record.machine, trace.at)
         if trace.event not in _TRACED or not 0 <= t < LATEST:
             return
         self.event(

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import pytest
 from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script, Wire, puller, pusher
 
 from lab import catalogue, ending, finish, runner
+from lab.claims import Run
 from lab.errors import ExitCode, LabError
+from lab.reading import lines
 from lab.records import Event, Record
 from lab.runs import StoredRun, load
 from lab.wish import Wish
 
 COUNT = 6
+MESSAGES = lines(sent={"src": r"(\d+)"}, received={"work": r"(\d+) .*"})
 MINE = '''"""Of the test's own."""
 from lab.claims import exactly_once, never_twice
 from lab.experiment import Verdict, claim, experiment
@@ -421,3 +425,36 @@ def test_programs_that_print_carriage_returns(play: Play, ends: tuple[str, str])
     }
     (trigger,) = (event for event in done.stored.events if event.event == "trigger")
     assert trigger.details["text"] == "3"
+
+
+def test_a_wall_clock_that_is_set_back_during_a_run(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every time of the run, the lab's and the programs', goes on; the step is noted."""
+    wire, true = Wire(), time.time
+    halfway = COUNT // 2
+
+    def work(process: FakeProcess, number: int) -> None:
+        if number == halfway:
+            monkeypatch.setattr(time, "time", lambda: true() - 5.0)
+
+    done = play(pusher(wire, range(COUNT)), puller(wire, work))
+    assert done.code == ExitCode.EXPECTED, done.verdicts
+    assert done.stored.description["clock_step_s"] == pytest.approx(-5.0, abs=0.05)
+    assert "clock was set back by 5.0" in done.note
+    for name in ("src", "work"):
+        times = [record.t for record in done.stored.records if record.process == name]
+        assert times == sorted(times)
+    run = Run(done.stored, MESSAGES)
+    taken = {message.number: message.t for message in run.taken}
+    assert taken.keys() == run.dealt.keys() == set(range(COUNT))
+    assert all(taken[number] >= run.dealt[number] for number in taken)
+    assert list(taken.values()) == sorted(taken.values())
+    assert max(event.t for event in done.stored.events) >= max(taken.values())
+
+
+def test_a_run_whose_wall_clock_is_left_alone_says_nothing_of_it(play: Play) -> None:
+    wire = Wire()
+    done = play(pusher(wire, range(COUNT)), puller(wire))
+    assert "clock_step_s" not in done.stored.description
+    assert "clock" not in done.note

@@ -13,7 +13,7 @@ from made_runs import LEAST
 
 from lab import runs
 from lab.capture import Capture
-from lab.clock import Clock
+from lab.clock import Clock, Moment
 from lab.ending import Plan
 from lab.experiments.messages import read
 from lab.records import Record
@@ -70,9 +70,13 @@ def test_a_line_that_is_no_trace(text: str) -> None:
 
 
 def test_what_a_trace_holds() -> None:
-    assert parse(SOUND[0]) == Trace(t=1.5, event="ready", number=None, details={"libzmq": "4.3.5"})
-    assert parse(SOUND[2]) == Trace(t=2.5, event="received", number=3, details={"number": "3"})
-    assert parse(SOUND[5]) == Trace(t=1.0, event="ready", number=None, details={})
+    assert parse(SOUND[0]) == Trace(
+        at=Moment(1.5), event="ready", number=None, details={"libzmq": "4.3.5"}
+    )
+    assert parse(SOUND[2]) == Trace(
+        at=Moment(2.5), event="received", number=3, details={"number": "3"}
+    )
+    assert parse(SOUND[5]) == Trace(at=Moment(1.0), event="ready", number=None, details={})
 
 
 @pytest.mark.parametrize(
