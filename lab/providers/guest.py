@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import asyncssh
 from pyroute2 import IPRoute
 
+from lab import limits
 from lab.providers import kernel
 from lab.providers.sshserver import Server
 
@@ -50,7 +51,11 @@ _NEW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A machine's place in the lab; `prefix` is the length in bits of the network's mask."""
+    """A machine's place in the lab.
+
+    `prefix` is the length in bits of the network's mask, `open_files` how many files each of its
+    programs may have open at first (ulimit -Sn).
+    """
 
     name: str
     address: str
@@ -58,6 +63,7 @@ class Seat:
     listener: socket.socket
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
+    open_files: int
 
 
 def fork_isolated(seat: Seat, keep: list[str]) -> socket.socket:
@@ -141,6 +147,7 @@ def _be_isolated(seat: Seat, keep: list[str], line: socket.socket) -> NoReturn:
 
 
 def _serve(seat: Seat, home: str) -> NoReturn:
+    limits.set_open_files(seat.open_files)
     Server(
         listener=seat.listener,
         host_key=seat.host_key,
