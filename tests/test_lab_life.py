@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from command import FAB, PROJECT, fab
-from leftovers import Family, adopt_orphans, command_of
+from leftovers import Family, adopt_orphans, command_of, descendants
 
 from lab.inventory import load
 from lab.providers import namespaces, state
@@ -101,10 +101,10 @@ def test_a_lab_knows_nothing_of_the_users_environment(
 # --- Who may talk to it. --------------------------------------------------------------------------
 
 
-def _connected(inventory: Path) -> socket.socket:
+def _connected(inventory: Path, provider: str = "namespaces") -> socket.socket:
     """Return a connection to the control socket of the lab that is up, nothing said on it."""
     connection = socket.socket(socket.AF_UNIX)
-    folder = os.open(state.folder("namespaces", load(inventory)), os.O_PATH)
+    folder = os.open(state.folder(provider, load(inventory)), os.O_PATH)
     connection.connect(f"/proc/self/fd/{folder}/control")
     os.close(folder)
     connection.settimeout(LIMIT_S)
@@ -257,6 +257,69 @@ def test_four_labs_brought_up_at_once_are_one(
     assert family.gone_within(LIMIT_S)
     assert family.leftovers() == []
     assert fab("down", *flags).stdout == "no lab was up\n"
+
+
+PROVIDERS = ("namespaces", pytest.param("loopback", marks=pytest.mark.slow))
+MOMENTS = ("a supervisor", "its socket", "its first process", "its key")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "provider", ["namespaces", pytest.param("loopback", marks=pytest.mark.slow)]
+)
+def test_a_lab_whose_start_was_cut_short_is_whole_or_nothing(
+    inventory: Path, family: Family, provider: str, number: int, moment: str
+) -> None:
+    folder = state.folder(provider, load(inventory))
+    temporary = inventory.with_name("temporary")
+    temporary.mkdir()
+    flags = ("--provider", provider, "--inventory", str(inventory))
+    up = subprocess.Popen(
+        [*FAB, "up", *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
+    there = {
+        "a supervisor": lambda: len(_supervisors(family)) > 0,
+        "its socket": (folder / "control").exists,
+        "its first process": lambda: len(_supervisors(family)) > 1,
+        "its key": (folder / "key").exists,
+    }
+    while not there[moment]():
+        assert up.poll() is None
+    family.look()
+    up.send_signal(number)
+    up.wait()
+    assert fab("down", *flags).stdout in ("no lab was up\n", "the lab is down\n")
+    assert family.gone_within(LIMIT_S)
+    assert family.leftovers() == []
+    assert list(temporary.iterdir()) == []
+    again = fab("up", *flags)  # nothing stands in its way
+    assert again.stdout.count("running") == 3, again.stderr
+    assert fab("down", *flags).stdout == "the lab is down\n"
+
+
+@pytest.mark.parametrize("killed", ["supervisor", "first process"])
+def test_a_loopback_lab_that_is_killed_leaves_no_files(
+    inventory: Path, family: Family, killed: str
+) -> None:
+    temporary = inventory.with_name("temporary")
+    temporary.mkdir()
+    flags = ("--provider", "loopback", "--inventory", inventory)
+    done = fab("up", *flags, environment={"TMPDIR": str(temporary)})
+    assert done.returncode == 0, done.stderr
+    assert list(temporary.iterdir())
+    with contextlib.closing(Client(_connected(inventory, "loopback"))) as client:
+        supervisor = client.greet()["supervisor"]
+    (first,) = [pid for pid in descendants(supervisor) if descendants(pid)]
+    family.look()
+    os.kill({"supervisor": supervisor, "first process": first}[killed], signal.SIGKILL)
+    assert family.gone_within(LIMIT_S)
+    assert family.leftovers() == []
+    assert list(temporary.iterdir()) == []
+    assert "not up" in fab("status", *flags).stdout
 
 
 def test_blocks_of_any_size_lie_apart() -> None:
