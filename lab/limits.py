@@ -10,40 +10,32 @@ import sys
 
 from lab.errors import LabError
 
+# A run opens a connection to each machine and two logs for each program there; a lab's first
+# process has two sockets for each machine while they come up.
+_LEAST, _LEAST_EACH = 24, 3
+_AMPLE, _AMPLE_EACH = 128, 16
 _PROGRAMS_LEAST = 1024
 # Some programs close every descriptor that they could have, one by one: with the 10^9 that Docker
 # allows that takes minutes.
 _PROGRAMS_MOST = 65_536
 
 
-def needed_by_supervisor(machines: int) -> int:
-    """Return how many files the supervisor of so many machines opens, at most."""
-    return 40 + 2 * machines
+def require(machines: int) -> None:
+    """Raise LabError if our hard limit is too low for a run on so many machines."""
+    least = _LEAST + _LEAST_EACH * machines
+    hard = _limits()[1]
+    if hard < least:
+        raise _too_few(f"{machines} machines need {least} of them")
 
 
-def needed_by_harness(machines: int) -> int:
-    """Return how many files a run on so many machines opens here, at least.
-
-    For each machine a connection, and the two logs of one program.
-    """
-    return 40 + 3 * machines
-
-
-def allow(needed: int) -> int:
-    """Raise our soft limit to `needed`, or as far as it goes; return the one for programs.
+def allow(machines: int) -> int:
+    """Raise our soft limit for so many machines; return the one for programs.
 
     That is what it was before, but neither so low that programs fail nor so high that they hang.
     """
     soft, hard = _limits()
-    set_open_files(max(soft, needed))
+    set_open_files(max(soft, _AMPLE + _AMPLE_EACH * machines))
     return min(max(soft, _PROGRAMS_LEAST), _PROGRAMS_MOST, hard)
-
-
-def require(needed: int) -> None:
-    """Raise LabError if our hard limit is lower than `needed`."""
-    hard = _limits()[1]
-    if hard < needed:
-        raise _too_few(f"this lab needs {needed} of them")
 
 
 def set_open_files(limit: int) -> None:

@@ -7,6 +7,7 @@ import traceback
 from collections import defaultdict
 from pathlib import Path
 
+from lab import limits
 from lab.errors import LabError
 from lab.experiment import is_name
 from lab.processes import Program
@@ -90,6 +91,8 @@ def mistake(error: BaseException, experiment_file: Path, what: object = None) ->
             place = f"{shown}:{frame.lineno}"
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}"
+    if too_many := limits.explained(getattr(error, "errno", None)):
+        return too_many
     if isinstance(error, LabError):
         where = f"{place}: {error.where}" if error.where else place
         return LabError(error.what, where=where, cure=error.cure, output=error.output)

@@ -150,7 +150,7 @@ class Embedded:
         return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
 
     def _spec(self) -> dict[str, Any]:
-        limits.require(limits.needed_by_supervisor(len(self.inventory.machines)))
+        limits.require(len(self.inventory.machines))
         if len(self.inventory.machines) > _MOST_MACHINES:
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",

@@ -55,7 +55,7 @@ def main() -> None:
 
 def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey) -> None:
     isolated = spec["isolated"]
-    open_files = limits.allow(limits.needed_by_supervisor(len(spec["machines"])))
+    open_files = limits.allow(len(spec["machines"]))
     try:
         lab = Lab(
             provider=spec["provider"],
