@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, needs, own, runs
+from lab import catalogue, clock, limits, needs, own, runs, user_code
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
@@ -76,7 +76,10 @@ def run(
     except LabError as error:
         directory.update(error=str(error))
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
-    except Exception:
+    except Exception as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            directory.update(error=str(too_many))
+            return Result(path=directory.path, error=too_many, code=ExitCode.MISTAKE)
         directory.attach("traceback.txt", traceback.format_exc())
         return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
@@ -197,7 +200,7 @@ def _play(experiment: Experiment, lab: Lab) -> str:
     except Exception as error:
         if experiment.folder is None or (isinstance(error, LabError) and error.where):
             raise
-        raise own.mistake(error, experiment.file, experiment.scenario) from error
+        raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return note
 
 
