@@ -169,7 +169,7 @@ class Embedded:
             "provider": self.name,
             "isolated": self.isolated,
             "network": self.inventory.network,
-            "keep": [str(state.PROJECT), sys.prefix, sys.base_prefix],
+            "visible": [sys.prefix, sys.base_prefix],
             "machines": {machine.name: machine.address for machine in self.inventory.machines},
         }
 
