@@ -4,6 +4,7 @@ Called as `python -I .../lab/boot.py MODULE ARGUMENTS...`: with -I Python looks 
 current folder nor into PYTHONPATH, so the package is loaded from where this file lies.
 """
 
+import ctypes.util
 import importlib
 import importlib.util
 import sys
@@ -18,6 +19,9 @@ def main() -> None:
     assert spec.loader is not None
     sys.modules["lab"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["lab"])
+    # asyncssh looks for two libraries that it can do without, by running the compiler: that takes as
+    # long as all the rest of its import, and leaves files in /tmp when it is killed.
+    ctypes.util.find_library = lambda name: None
     importlib.import_module(sys.argv.pop(1)).main()
 
 
