@@ -18,6 +18,7 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 
+from lab import limits
 from lab.errors import LabError
 from lab.providers import Access
 
@@ -63,6 +64,8 @@ def explained(access: Access, doing: str) -> Iterator[None]:
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            raise too_many from error
         what, cure = _cause_and_cure(error, access)
         where = f"machine {access.machine}"
         raise LabError(f"can't {doing}: {what}", where=where, cure=cure) from error

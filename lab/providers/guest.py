@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import asyncssh
 from pyroute2 import IPRoute
 
+from lab import limits
 from lab.providers import kernel
 from lab.providers.own_folders import OWN
 from lab.providers.sshserver import Server
@@ -57,7 +58,11 @@ _NEW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A machine's place in the lab; `prefix` is the length in bits of the network's mask."""
+    """A machine's place in the lab.
+
+    `prefix` is the length in bits of the network's mask, `open_files` how many files each of its
+    programs may have open at first (ulimit -Sn).
+    """
 
     name: str
     address: str
@@ -67,6 +72,7 @@ class Seat:
     far_line: socket.socket
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
+    open_files: int
 
 
 def fork_isolated(seat: Seat, visible: list[str]) -> socket.socket:
@@ -151,6 +157,7 @@ def _be_isolated(seat: Seat, visible: list[str], line: socket.socket) -> NoRetur
 
 
 def _serve(seat: Seat, home: str) -> NoReturn:
+    limits.set_open_files(seat.open_files)
     Server(
         line=seat.far_line,
         host_key=seat.host_key,
