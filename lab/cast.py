@@ -2,12 +2,12 @@
 
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import clock
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.ledger import Look
@@ -160,7 +160,7 @@ class Cast:
         self.processes.append(process)
         self.watch.event(
             Event(
-                t=time.time(),
+                t=clock.now(),
                 event="start",
                 machine=machine,
                 process=name,

@@ -252,10 +252,15 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
 
 
 def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
-    """Return a user's reader, whose mistakes are the user's wherever it is called."""
+    """Return a user's reader, whose mistakes are the user's wherever it is called.
+
+    It reads a line as a terminal shows it: `record.text` is `record.shown` there.
+    """
 
     def read(record: Record) -> Message | None:
         try:
+            if record.shown != record.text:
+                record = replace(record, text=record.shown)
             message = reads(record)
             if message is not None and not isinstance(message, Message):
                 raise TypeError(f"`reads` returned {message!r}, no Message")

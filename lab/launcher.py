@@ -66,17 +66,18 @@ def write_pid(path: str) -> None:
 
 
 def confirm(number: str, path: str, patience: str) -> None:
-    """Print the UNIX time when a launcher's processes were stopped (SIGSTOP), or none (SIGCONT).
+    """Print when a launcher's processes were stopped (SIGSTOP), or none (SIGCONT).
 
-    `path` is the file with its notes. They still have to be; nothing is printed otherwise, or when
-    the note hasn't come after `patience` seconds.
+    That is the UNIX time and CLOCK_MONOTONIC, in seconds. `path` is the file with the
+    launcher's notes. They still have to be so; nothing is printed otherwise, or when the note
+    hasn't come after `patience` seconds.
     """
     end = time.monotonic() + float(patience)
     while time.monotonic() < end:
         with open(path) as file:
             (_, launcher), *notes = [line.split() for line in file]
         if notes and notes[-1][0] == number and all_are(int(number), int(launcher)):
-            print(notes[-1][1])
+            print(*notes[-1][1:])
             return
         select.select([], [], [], 0.005)
 
@@ -190,7 +191,7 @@ def obey(orders: Orders, program: int, notes: str) -> None:
             signal_descendants(number, program)
             if number in (signal.SIGSTOP, signal.SIGCONT) and all_are(number, os.getpid()):
                 with open(notes, "a") as file:
-                    file.write(f"{number} {time.time()!r}\n")
+                    file.write(f"{number} {time.time()!r} {time.monotonic()!r}\n")
             # One that was being forked has escaped: the next rounds kill until none is left.
             orders.ended = orders.ended or number == signal.SIGKILL
 

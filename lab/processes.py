@@ -3,10 +3,10 @@
 import contextlib
 import posixpath
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from lab import clock
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
 from lab.launcher import NOT_STARTED
@@ -84,7 +84,7 @@ class Process:
                 ended=self._on_end,
             )
         except LabError:
-            self.ended_at = time.time()  # nobody needs to wait for it
+            self.ended_at = clock.now()  # nobody needs to wait for it
             raise
 
     def signal(self, number: int) -> None:

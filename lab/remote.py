@@ -10,13 +10,13 @@ import queue
 import shlex
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import paramiko
 
-from lab import guard, launcher, refusals, sniffer
+from lab import clock, guard, launcher, refusals, sniffer
+from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
@@ -138,7 +138,7 @@ class Remote:
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
             )
-        hold = Hold(channel, float(at))
+        hold = Hold(channel, _moment(at))
         with self._mutex:
             self._running.append(hold)
         return hold
@@ -167,16 +167,16 @@ class Remote:
             )
         return process
 
-    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> Moment | None:
         """Return when all processes of a started program were stopped, or none, by its machine.
 
-        In UNIX seconds on the machine's clock; None when it didn't come to it in `timeout` seconds.
+        None when it didn't come to it in `timeout` seconds.
         """
         place = posixpath.join(self.access.work, folder)
         number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
         notes = f"{place}/{name}.notes"
         answer = self.run(self._launcher(folder, str(number), notes, str(timeout)))
-        return float(answer) if answer.strip() else None
+        return _moment(answer.decode()) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command to exchange lines with; the caller closes the channel."""
@@ -223,10 +223,10 @@ class Remote:
 class Hold:
     """A change of a machine's network that lasts until it's released, or we vanish.
 
-    `at` is when it was in effect, in UNIX seconds on the machine's clock.
+    `at` is when it was in effect, by the machine's clocks.
     """
 
-    def __init__(self, channel: paramiko.Channel, at: float) -> None:
+    def __init__(self, channel: paramiko.Channel, at: Moment) -> None:
         self.at = at
         self.ended = False
         self._channel = channel
@@ -283,7 +283,7 @@ class RemoteProcess:
 
     def _wait(self) -> None:
         self._channel.status_event.wait()  # also set when the connection is lost
-        gone = time.time()
+        gone = clock.now()
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status
@@ -291,6 +291,11 @@ class RemoteProcess:
             self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
+
+
+def _moment(words: str) -> Moment:
+    t, m = words.split()
+    return Moment(float(t), float(m))
 
 
 def _send(channel: paramiko.Channel, data: bytes) -> None:

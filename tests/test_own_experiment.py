@@ -1,6 +1,7 @@
 """An experiment of the user's own: programs in any language, and its mistakes told as mistakes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,55 @@ def test_none_is_made_over_something(folder: Path) -> None:
     made = command.fab("new-experiment", "--path", str(folder))
     assert made.returncode == 2
     assert "there is something here already" in made.stderr
+
+
+CRLF = """\
+#!/bin/sh
+n=0; while [ "$n" -lt "$LAB_COUNT" ]; do printf '%d\\r\\n' "$n"; n=$((n + 1)); done
+"""
+BARS = """\
+import sys
+for number in range(3):
+    for percent in range(0, 101, 5):
+        sys.stdout.write("\\r[%-20s] %3d%%" % ("#" * (percent // 5), percent))
+    sys.stdout.write("\\r%d\\n" % number)
+"""
+STARTED = """lab.start("count", on="puller")
+    lab.first(counts, prints="2".__eq__)
+    counts.wait()"""
+OWN_READER = """\
+def read(record):
+    if record.stream == "stdout" and record.text.isdigit():
+        names = {"machine": record.machine, "process": record.process}
+        return Message(kind="received", number=int(record.text), n=record.n, t=record.t, **names)
+
+"""
+
+
+@pytest.mark.parametrize("own_reader", [False, True])
+@pytest.mark.parametrize(("name", "program"), [("count.sh", CRLF), ("count.py", BARS)])
+def test_a_program_that_prints_carriage_returns(
+    folder: Path, name: str, program: str, own_reader: bool
+) -> None:
+    """What a terminal shows in the end is read and on the screen; the log has all of it."""
+    (folder / "count.sh").unlink()
+    (folder / name).write_text(program)
+    scenario = SCENARIO.replace('lab.start("count", on="puller").wait()', "counts = " + STARTED)
+    text = HEAD + scenario + CLAIM
+    if own_reader:
+        text = text.replace('lines(received={"count": r"(\\d+)"})', "read")
+        text = text.replace("@experiment", OWN_READER + "\n@experiment")
+        text = text.replace("import Lab\n", "import Lab\nfrom lab.records import Message\n")
+    (folder / "experiment.py").write_text(text)
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 claim: 1 as expected" in ran.stdout
+    assert re.search(r"^pull-1 +\| 2$", ran.stdout, re.MULTILINE)
+    stored = command.only_run(folder.parent / "runs")
+    log = stored / "pull-1" / "count.log"
+    assert log.read_bytes().count(b"\r") == (3 if name == "count.sh" else 3 * 22)
+    texts = [r.text or "" for r in runs.load(stored).records if r.machine == "pull-1"]
+    assert "".join(f"{text}\n" for text in texts).encode() == log.read_bytes()
 
 
 def test_a_program_in_awk_by_its_first_line(folder: Path) -> None:
