@@ -12,7 +12,7 @@ from lab import clock
 from lab.abilities import abilities
 from lab.cast import PORT
 from lab.connection import explained
-from lab.errors import ExitCode, LabError
+from lab.errors import ExitCode, LabError, NotFit
 from lab.inventory import Inventory
 from lab.providers import Access, Machines
 from lab.providers.choice import choose
@@ -83,11 +83,11 @@ def check(inventory: Inventory, provider: str) -> ExitCode:
 
 
 def require(remotes: Mapping[str, Remote]) -> None:
-    """Raise LabError for the first thing that makes a machine unfit for a run."""
+    """Raise NotFit for the first thing that makes a machine unfit for a run."""
     about = at_once(remotes, lambda remote: list(_about(remote)))
     for finding in itertools.chain(*about.values(), _wire(remotes)):
         if finding.cure:
-            raise LabError(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
+            raise NotFit(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
 
 
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
