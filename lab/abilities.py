@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from lab import network
 from lab.errors import LabError
-from lab.faults import REPAIRS
 from lab.providers import Machines
 from lab.remote import Remote
+from lab.vocabulary import REPAIRS
 
 _TIMEOUT_S = 10
 _PROCESS = "terminate, interrupt, kill, pause"

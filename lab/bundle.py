@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.experiment import is_name
 from lab.jsonl import explained
+from lab.names import is_name
 from lab.runs import amend, load
 
 _ENDING = ".run.tar.gz"

@@ -88,7 +88,7 @@ def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
     one, other = (runs.load(runs.find(root, name)) for name in (run, against))
     found = differences(one, other)
     print_differences(found, file=sys.stdout)
-    print(f"\npage:  {compare_page.make(one, other)}")
+    print(f"\npage:  {compare_page.make(one, other, catalogue.reader)}")
     return ExitCode.UNEXPECTED if found.verdicts_differ else ExitCode.EXPECTED
 
 

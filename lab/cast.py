@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import own
 from lab.capture import Capture
 from lab.errors import LabError
-from lab.processes import Process, Program
+from lab.processes import Process
+from lab.program import Program
 from lab.records import LOST, Event, Record
 from lab.remote import Remote
+from lab.vocabulary import PORT
 from lab.watch import Watch
 
-PORT = 1234
 READY_TIMEOUT_S = 30
 _GRACE_S = 2.0
 _SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
@@ -62,7 +62,7 @@ class Cast:
         if program not in self.programs:
             known = ", ".join(sorted({found.name for found in self.programs.values()}))
             raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
-        own.require_runnable(self.programs[program])
+        self.programs[program].require_runnable()
         address = self.address(target)
         ours = self.programs[program].ours
         words = _words({"address": address, **flags} if ours else flags)

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lab import experiments, own
+from lab import experiments, own, user_code
 from lab.errors import LabError
-from lab.experiment import Claim, Experiment, Reader, Told, is_name
-from lab.processes import Program
-from lab.records import Message, Record
+from lab.experiment import Claim, Experiment, Told
+from lab.names import is_name
+from lab.program import Program
+from lab.reading import nothing
+from lab.records import Reader
 from lab.runs import StoredRun
 
 _OURS = Path(experiments.__file__).parent
@@ -73,11 +75,6 @@ def programs(experiment: Experiment) -> dict[str, Program]:
     return found | (own.programs(experiment.folder) if experiment.folder else {})
 
 
-def nothing(_: Record) -> Message | None:
-    """Read no line as a message: for programs of which nobody said how."""
-    return None
-
-
 def _from_file(path: Path, name: str) -> Experiment:
     if not path.is_file():
         raise LabError(
@@ -100,7 +97,7 @@ def _from_file(path: Path, name: str) -> Experiment:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise own.mistake(error, path) from error
+        raise user_code.mistake(error, path) from error
     return _told_by(module, name, folder)
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab import packets
-from lab.experiment import Reader
-from lab.records import Event, Message, Record
+from lab.records import Event, Message, Reader, Record
 from lab.runs import StoredRun, packets_of
 from lab.verdict import Verdict
 

@@ -2,13 +2,11 @@
 
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.records import Event, Message, Record
+from lab.records import Event, Message, Reader, Record
 from lab.runs import StoredRun
-
-Reader = Callable[[Record], Message | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,11 @@
 """What an experiment module writes with: `@experiment` marks its scenario, `@claim` its claims."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.records import Message, Record
+from lab.records import Reader
 from lab.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ __all__ = ["Claim", "Experiment", "Outcome", "Verdict", "claim", "experiment"]
 
 Scenario = Callable[["Lab"], None]
 Judge = Callable[["Run"], Verdict]
-Reader = Callable[[Record], Message | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +155,3 @@ def claim(
         return judge
 
     return mark
-
-
-def is_name(text: str) -> bool:
-    """Tell whether `text` may be an experiment's name."""
-    return re.fullmatch(r"[a-z0-9_]{1,40}", text) is not None

@@ -17,16 +17,11 @@ from typing import Any
 from lab.processes import Process
 from lab.providers import Machines
 from lab.records import Event, Record
+from lab.vocabulary import REPAIRS
 from lab.watch import Watch
 
 VERIFY_TIMEOUT_S = 10
 
-REPAIRS = {
-    "pause": "resume",
-    "cut_power": "power_on",
-    "shut_down": "power_on",
-    "cut_cable": "mend_cable",
-}
 _ENDING = {
     "terminate": signal.SIGTERM,
     "interrupt": signal.SIGINT,

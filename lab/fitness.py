@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from lab import clock
 from lab.abilities import abilities
-from lab.cast import PORT
 from lab.connection import explained
 from lab.errors import ExitCode, LabError, NotFit
 from lab.inventory import Inventory
@@ -19,6 +18,7 @@ from lab.providers.choice import choose
 from lab.refusals import RIGHTS
 from lab.remote import Remote
 from lab.remotes import at_once
+from lab.vocabulary import PORT
 
 _LEAST_DISK = 100 * 1024 * 1024  # bytes
 

@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lab import catalogue, own
+from lab import user_code
 from lab.claims import Run, joined
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
+from lab.reading import nothing
 from lab.records import LOST
 from lab.runs import StoredRun
 from lab.verdict import Outcome, Verdict
@@ -21,7 +22,7 @@ def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[d
     claim raises.
     """
     with _mistakes_of(experiment, experiment.reads):
-        run = Run(stored, experiment.reads or catalogue.nothing)
+        run = Run(stored, experiment.reads or nothing)
     lost = lost_machines(stored)
     return [
         _stored(claim, _judged(claim, run, experiment, lost), _title(run, experiment), experiment)
@@ -91,4 +92,4 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
     except Exception as error:
         if experiment.folder is None:
             raise
-        raise own.mistake(error, experiment.file, what) from error
+        raise user_code.mistake(error, experiment.file, what) from error

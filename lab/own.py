@@ -3,17 +3,15 @@
 import os
 import re
 import shutil
-import traceback
 from collections import defaultdict
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.experiment import is_name
-from lab.processes import Program
+from lab.names import is_name
+from lab.program import Program
 
 MODULE = "experiment.py"
 _TEMPLATE = Path(__file__).parent / "experiments" / "template"
-_ELF = b"\x7fELF"
 _PROGRAM_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,90}"
 
 
@@ -47,53 +45,6 @@ def programs(folder: Path) -> dict[str, Program]:
         found |= {path.name: Program(stem, path, ours=False) for path in paths}
         found[stem] = Program(stem, best, ours=False)
     return found
-
-
-def require_runnable(program: Program) -> None:
-    """Raise LabError for a program of the user's that no system could start, with the cure."""
-    path = program.path
-    if program.ours or path.suffix == ".py":
-        return
-    with path.open("rb") as file:
-        first = file.readline(256)
-    if first.startswith(_ELF):
-        return
-    if not first.startswith(b"#!"):
-        raise LabError(
-            "this is no program: its first line names no interpreter",
-            where=f"{path}:1",
-            cure="begin it with a line such as #!/bin/sh; build what is to be compiled, and start"
-            " the result",
-        )
-    if first.endswith(b"\r\n"):
-        raise LabError(
-            "the first line ends as on Windows, and no machine finds that interpreter",
-            where=f"{path}:1",
-            cure="save the file with UNIX line ends",
-        )
-
-
-def mistake(error: BaseException, experiment_file: Path, what: object = None) -> LabError:
-    """Return an exception that a user's own module raised as a mistake in it, with its line.
-
-    Arguments:
-        error: what was raised; a LabError keeps its words.
-        experiment_file: the module; a mistake may be in a file beside it as well.
-        what: the function that was called; its first line is named if no line of its own is known.
-    """
-    folder = experiment_file.resolve().parent
-    code = getattr(what, "__code__", None)
-    place = f"{experiment_file}:{code.co_firstlineno}" if code else str(experiment_file)
-    for frame in traceback.extract_tb(error.__traceback__):
-        if (file := Path(frame.filename).resolve()).is_relative_to(folder):
-            shown = experiment_file if file == experiment_file.resolve() else file
-            place = f"{shown}:{frame.lineno}"
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename}:{error.lineno}"
-    if isinstance(error, LabError):
-        where = f"{place}: {error.where}" if error.where else place
-        return LabError(error.what, where=where, cure=error.cure, output=error.output)
-    return LabError(f"{type(error).__name__}: {error}", where=place, cure="correct the experiment")
 
 
 def create(path: Path) -> None:

@@ -1,38 +1,20 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
 import contextlib
-import posixpath
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
 from lab.launcher import NOT_STARTED
+from lab.program import Program
 from lab.records import LOST, Event
 from lab.remote import Remote, RemoteProcess
 from lab.watch import Watch
 
 _TAIL_LINES = 12
 _NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
-# C's standard library holds a pipe's lines back until there are 4 KiB: stdbuf tells it not to.
-_BY_LINES = 'command -v stdbuf >/dev/null && exec stdbuf -oL "$0" "$@"; exec "$0" "$@"'
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A file that is deployed; one of the lab's own (`ours`) takes the lab's flags, and traces."""
-
-    name: str
-    path: Path
-    ours: bool
-
-    def argv(self, python: str, flags: list[str]) -> list[str]:
-        """Return how it is called in its folder: Python files by the machine's lab Python."""
-        if self.path.suffix == ".py":
-            return [python, self.path.name, *flags]
-        return ["sh", "-c", _BY_LINES, posixpath.join(".", self.path.name), *flags]
 
 
 class Process:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
-from lab.experiment import Reader
-from lab.records import Message, Record
+from lab.records import Message, Reader, Record
 
 if TYPE_CHECKING:
     from lab.claims import Run
@@ -88,3 +87,8 @@ def printed(run: "Run", program: str) -> list[Record]:
         for record in run.records
         if record.stream == "stdout" and record.process.partition(".")[0] == program
     ]
+
+
+def nothing(_: Record) -> Message | None:
+    """Read no line as a message: for programs of which nobody said how."""
+    return None

@@ -1,5 +1,6 @@
 """What is observed in a run: the lines that machines printed, and what was done and seen when."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,3 +56,7 @@ class Message:
     process: str
     n: int
     t: float
+
+
+# Which message a captured line speaks of, if any.
+Reader = Callable[[Record], Message | None]

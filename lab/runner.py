@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, needs, own, runs
+from lab import catalogue, clock, needs, own, runs, user_code
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
@@ -197,7 +197,7 @@ def _play(experiment: Experiment, lab: Lab) -> str:
     except Exception as error:
         if experiment.folder is None or (isinstance(error, LabError) and error.where):
             raise
-        raise own.mistake(error, experiment.file, experiment.scenario) from error
+        raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return note
 
 

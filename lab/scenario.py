@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import network
-from lab.cast import PORT, Cast
+from lab.cast import Cast
 from lab.errors import LabError
 from lab.faults import Faults
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
+from lab.vocabulary import PORT
 from lab.watch import Watch
 from lab.wires import Wires
 

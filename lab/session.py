@@ -112,7 +112,7 @@ def _make_pages(results: "Sequence[Result]") -> None:
 
     for result in results:
         try:
-            print(f"page:  {page.make(result.path)}")
+            print(f"page:  {page.make(result.path, catalogue.reader)}")
         except LabError as error:
             front.show_error(error)
 

@@ -9,6 +9,7 @@ from lab import bundle, catalogue, runs
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.judge import exit_code, judge
+from lab.reading import nothing
 from lab.report import page, plots
 from lab.report.kit import kit
 from lab.report.verdicts import show_verdicts
@@ -27,7 +28,7 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
     path = _found(root, run)
     stored = runs.load(path)
     if not again:
-        print(f"page:  {page.make(path)}")
+        print(f"page:  {page.make(path, catalogue.reader)}")
         return ExitCode.EXPECTED
     experiment = _experiment_of(stored)
     verdicts = judge(stored, experiment, partial=stored.state != "finished")
@@ -36,7 +37,7 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
     now = {v["id"]: v["verdict"] for v in verdicts}
     print("as judged before" if now == before else "NOT as judged before: the claims have changed")
     fresh = dataclasses.replace(stored, verdicts=verdicts)
-    html = page.page(fresh, experiment.reads or catalogue.nothing, kit())
+    html = page.page(fresh, experiment.reads or nothing, kit())
     print(f"page:  {runs.attach(path, 'report.html', html)}")
     return exit_code(verdicts)
 
@@ -45,7 +46,7 @@ def open_page(root: Path, run: str | None) -> None:
     """Open a run's page in the browser, made first where there is none."""
     path = _found(root, run)
     file = path / "report.html"
-    file = file if file.exists() else page.make(path)
+    file = file if file.exists() else page.make(path, catalogue.reader)
     print(f"page:  {file}")
     if not webbrowser.open(file.resolve().as_uri()):
         raise LabError("no browser could be started", cure=f"open this file in one: {file}")

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from lab.clock import Clock
-from lab.experiment import Reader
-from lab.records import Event, Record
+from lab.records import Event, Reader, Record
 from lab.runs import RunDirectory
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import runs
+from lab import catalogue, runs
 from lab.experiments.loss_curve import LOADS
+from lab.flow import Flow
 from lab.report import pictures, plots
 from lab.runs import StoredRun
 
@@ -33,9 +34,14 @@ def main() -> None:
     opening()
     finding()
     left = {way: run(f"ways_to_leave:{way}", interval=0.1, count=26) for way in WAYS}
-    flows = {WAYS[way]: pictures.flow_of(stored) for way, stored in left.items()}
+    flows = {WAYS[way]: flow_of(stored) for way, stored in left.items()}
     keep("ways-to-leave", pictures.ways(flows))
     keep("loss-curve", pictures.losses(losses(), "seconds between two messages"))
+
+
+def flow_of(stored: StoredRun) -> Flow:
+    """Return the flow of a run of one of the lab's experiments."""
+    return pictures.flow_of(stored, catalogue.reader(stored))
 
 
 def opening() -> None:
@@ -47,7 +53,7 @@ def opening() -> None:
 def finding() -> None:
     """Make the picture of the article's pair, once chance has brought it about."""
     for _ in range(TRIES):
-        found = pictures.flow_of(run("round_robin", interval=1.0, count=6))
+        found = flow_of(run("round_robin", interval=1.0, count=6))
         if chart := pictures.finding(found):
             keep("finding", chart)
             return
@@ -67,7 +73,7 @@ def losses() -> list[pictures.Loss]:
         gap, work = LOADS[variant]
         series = f"{1000 * work:.0f} ms of work on each" if work else "no work"
         note = "the article: one a second" if variant == "article" else series
-        lost = pictures.lost(pictures.flow_of(stored))
+        lost = pictures.lost(flow_of(stored))
         first = "" if note in noted else note
         noted.add(note)
         found.append(pictures.Loss(series=series, changed=gap, lost=lost, note=first))

@@ -2,13 +2,14 @@
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab import runs
 from lab.compare import differences
 from lab.flow import Flow
+from lab.records import Reader
 from lab.report import drawn, pictures, plots
 from lab.report.page import in_words, plain, rendered, setup
 from lab.runs import StoredRun
@@ -18,19 +19,19 @@ _MOST_NAMED = 60  # lines
 _Pair = tuple[str, str, str]  # a name, and what the one and the other run have for it
 
 
-def make(one: StoredRun, other: StoredRun) -> Path:
+def make(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> Path:
     """Write the page into the directory of the one run; return its path.
 
     Raises:
         LabError: it can't be written.
     """
     name = f"compared-with-{other.path.resolve().name.lower()}"[:61]
-    return runs.attach(one.path, f"{name}.html", page(one, other))
+    return runs.attach(one.path, f"{name}.html", page(one, other, reader_of))
 
 
-def page(one: StoredRun, other: StoredRun) -> str:
-    """Return the page of two runs."""
-    flows = [pictures.flow_of(run) for run in (one, other)]
+def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> str:
+    """Return the page of two runs; `reader_of` returns what reads a run's lines as messages."""
+    flows = [pictures.flow_of(run, reader_of(run)) for run in (one, other)]
     longest = max(end - start for start, end in map(drawn.window, flows))
     verdicts = list(_verdicts(one, other))
     a, b = (

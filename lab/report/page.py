@@ -5,17 +5,18 @@ import functools
 import gc
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab import catalogue, runs
+from lab import runs
 from lab.claims import Run, joined
-from lab.compare import Reader, side_by_side
+from lab.compare import side_by_side
 from lab.flow import FATES, Flow, flow
+from lab.records import Reader
 from lab.report import drawn, logs
 from lab.report.kit import Kit, is_kept, kit
 from lab.report.text import duration, harmless, is_trace
@@ -29,8 +30,10 @@ _ORDER = ("failed", "not observed", "as known", "as expected")
 _SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
 
 
-def make(path: Path) -> Path:
+def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
     """Write the page of a run into its directory; return its path.
+
+    `reader_of` returns what tells which message a line of that run speaks of.
 
     Raises:
         LabError: the run can't be read, or the page not be written.
@@ -39,7 +42,7 @@ def make(path: Path) -> Path:
     gc.disable()
     try:
         stored = runs.load(path)
-        html = page(stored, catalogue.reader(stored), kit())
+        html = page(stored, reader_of(stored), kit())
     finally:
         gc.enable()
     return runs.attach(path, "report.html", html)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab import catalogue
 from lab.claims import NO_ORDER_S, Run
 from lab.compare import side_by_side
 from lab.flow import Flow, flow
+from lab.records import Reader
 from lab.report import drawn, plots
 from lab.report.kit import filled, kit
 from lab.runs import StoredRun
@@ -17,9 +17,8 @@ _LANES = {"messages", "lives", "connections", "faults"}
 _TIMES = {"start", "end", "sent", "got", "arrived", "t"}
 
 
-def flow_of(stored: StoredRun) -> Flow:
-    """Return the flow of a stored run."""
-    reader = catalogue.reader(stored)
+def flow_of(stored: StoredRun, reader: Reader) -> Flow:
+    """Return the flow of a stored run, whose lines `reader` reads as messages."""
     return flow(stored, Run(stored, reader), side_by_side(stored, reader))
 
 

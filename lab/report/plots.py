@@ -6,8 +6,9 @@ from typing import Any
 
 from lab import runs
 from lab.claims import Run
-from lab.compare import Reader, side_by_side
+from lab.compare import side_by_side
 from lab.flow import Flow, flow
+from lab.records import Reader
 from lab.report import drawn
 from lab.report.kit import filled, kit
 from lab.report.page import CHARTS
