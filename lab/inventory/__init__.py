@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import InventoryError, LabError
 
 _MAX_BYTES = 1 << 20
 _NAMES_SHOWN = 12
@@ -102,7 +102,7 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
         path: the file; it is named in messages as it is given here.
         roles: the roles that the caller needs; one without a machine is a mistake of the file.
 
-    Raises LabError with all of the file's mistakes, a line each: `file:line: what - cure`.
+    Raises InventoryError with all of the file's mistakes, a line each: `file:line: what - cure`.
     """
     # The schema and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
     from lab.inventory.mistakes import check
@@ -181,6 +181,6 @@ def _text(content: bytes, path: Path) -> str:
         ) from None
 
 
-def _unusable(path: Path, what: str, cure: str, *, line: int | None = None) -> LabError:
+def _unusable(path: Path, what: str, cure: str, *, line: int | None = None) -> InventoryError:
     place = f"{path}:{line}" if line else str(path)
-    return LabError(f"{place}: {what} - {cure}")
+    return InventoryError(f"{place}: {what} - {cure}")

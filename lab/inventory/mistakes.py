@@ -50,7 +50,7 @@ class Checked:
 
 
 def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
-    """Return the content of an inventory; LabError with all mistakes if it has some.
+    """Return the content of an inventory; InventoryError with all mistakes if it has some.
 
     Arguments:
         text: the YAML text.
