@@ -139,6 +139,7 @@ class FakeRemote:
         stdout: Callable[[bytes], None],
         stderr: Callable[[bytes], None],
         ended: Callable[[int | None, float], None],
+        by_line: bool = False,
     ) -> FakeProcess:
         script = self.scripts[name.partition(".")[0]]
         self.processes.append(FakeProcess(script, stdout, stderr, ended))
@@ -155,7 +156,15 @@ class FakeRemote:
 
     talk = run
 
+    def path(self, *names: str) -> str:
+        return "/".join([self.access.work, *names])
+
+    def notes(self, folder: str, name: str) -> dict[str, str]:
+        return self.run([])  # type: ignore[return-value]
+
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None: ...
+
+    def make_executable(self, *place: str) -> None: ...
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None: ...
 

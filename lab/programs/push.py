@@ -53,7 +53,7 @@ for x in range(options.first, options.first + options.count):
     message = f"{x} , {time.time()}"
     print(x, flush=True)
     push_socket.send_string(message.ljust(options.size))
-    trace("sent", number=x)
+    trace("sent", number=x, text=message)
     time.sleep(options.interval)
 push_socket.disable_monitor()
 watcher.join()

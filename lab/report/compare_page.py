@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.compare import differences
+from lab.compare import TIMES, differences
 from lab.flow import Flow
 from lab.records import Reader
 from lab.report import drawn, pictures, plots
@@ -53,6 +53,7 @@ def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Read
         "shares": _pairs(*map(_shares, flows)),
         "settings": _pairs(_settings(one), _settings(other)),
         "lists": list(_lines(one, other)),
+        "times": TIMES,
     }
     return rendered("compare.html", context)
 

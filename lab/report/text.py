@@ -1,14 +1,9 @@
 """Text for a screen: untrusted lines made harmless, times made short."""
 
-import re
 import textwrap
 
+from lab.output import visible
 from lab.records import Record
-
-# Printable by Unicode's book, yet drawn as nothing: joiners, fillers, variation selectors.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 
 
 def harmless(text: str, limit: int) -> str:
@@ -26,7 +21,7 @@ def harmless(text: str, limit: int) -> str:
     shown: list[str] = []
     room = limit
     for character in text[:limit]:
-        piece = _visible(character)
+        piece = "\\x0a" if character == "\n" else visible(character)
         room -= len(piece)
         if room < 0:  # an escape is never cut in two
             break
@@ -34,15 +29,6 @@ def harmless(text: str, limit: int) -> str:
     rest = len(text) - len(shown)
     note = f"… ({rest:,} character{'s' * (rest != 1)} more)" if rest else ""
     return "".join(shown) + note
-
-
-def _visible(character: str) -> str:
-    if character.isprintable() and not _UNSEEN.match(character):
-        return character
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def line_of(record: Record, limit: int) -> str:
