@@ -123,6 +123,7 @@ def _told_by(module: ModuleType, name: str, folder: Path | None) -> Experiment:
         count=told.count,
         interval=told.interval,
         takes=told.takes,
+        grace=told.grace,
         needs=told.needs,
         faults=told.faults,
         variants=told.variants,

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
@@ -56,6 +57,7 @@ class Process:
         self.status: int | None = None
         self.blame = "itself"
         self.paused = False
+        self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
         self.flags = flags
         self.environment = environment
         self._watch = watch
@@ -161,13 +163,16 @@ class Process:
         elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
             self._explain(status)
         self.status, self.ended_at = status, gone
+        details: dict[str, Any] = {"status": status, "by": self.blame}
+        if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
+            details["killed_after_s"] = self.killed_after_s
         self._watch.event(
             Event(
                 t=gone,
                 event="exit",
                 machine=self.machine,
                 process=self.name,
-                details={"status": status, "by": self.blame},
+                details=details,
             )
         )
         self._watch.tell()
