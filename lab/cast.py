@@ -16,13 +16,13 @@ from lab.ledger import Look
 from lab.processes import Process
 from lab.program import Program
 from lab.records import LOST, Event
-from lab.remote import AGENT, FILES, Remote
-from lab.vocabulary import PORT
+from lab.remote import Remote
+from lab.vocabulary import AGENT, FILES, PORT
 from lab.watch import Watch
 
 READY_TIMEOUT_S = 30
-_GRACE_S = 2.0
 _SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
+_CLOSED_S = 2.0  # what is known of a machine's programs when its connection was closed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `folder` the place on each machine to which the programs and
-    the user's own `files` are deployed.
+    program finds in its environment, `grace_s` the seconds that it has to end itself, `folder` the
+    place on each machine to which the programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
@@ -39,6 +39,7 @@ class Cast:
     files: Mapping[str, Path]
     folder: str
     options: Sequence[str]
+    grace_s: float
     load: Mapping[str, str]
     capture: Capture
     watch: Watch
@@ -119,7 +120,7 @@ class Cast:
         self._deployed = {place for place in self._deployed if place[0] != machine}
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds.
+        """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.
 
         A machine that does not say by then that it's done is taken as lost.
         """
@@ -134,14 +135,16 @@ class Cast:
                 process.end()
             else:
                 process.signal(signal.SIGTERM)
-        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
+        if not self.watch.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
+                if not (process.ended or process.paused):
+                    process.killed_after_s = self.grace_s
                 process.end()
             self.watch.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
         for process in running:
             if not process.ended:
                 process.remote.close()
-        self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+        self.watch.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
         """Make a program ready on a machine when it's first needed: the lab's own are many.

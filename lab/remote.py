@@ -27,8 +27,8 @@ from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
+from lab.vocabulary import AGENT, FILES
 
-FILES, AGENT = "files", "agent"
 _AGENTS = (launcher, guard, sniffer)
 _CHUNK = 1 << 16
 _LOST = (

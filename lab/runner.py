@@ -212,6 +212,7 @@ def _build(
         files=files,
         folder=directory.path.name,
         options=wish.options,
+        grace_s=wish.experiment.grace,
         load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
         capture=Capture(directory, watch.records),
         watch=watch,
