@@ -6,6 +6,8 @@ from lab.experiment import Outcome, Verdict, claim, experiment
 from lab.experiments import arriving, connecting, messages
 from lab.scenario import Lab
 
+TURN = "libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated"
+
 
 @experiment(source="article, 'On the first machine'", reads=messages.read)
 def round_robin(lab: Lab) -> None:
@@ -44,11 +46,7 @@ def first_gets_two(run: Run) -> Verdict:
     return connecting.pair_at_the_start(run)
 
 
-@claim(
-    "A machine that was alone for k messages gets k + 1 in a row.",
-    source="libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated",
-    by_chance=True,
-)
+@claim("A machine that was alone for k messages gets k + 1 in a row.", source=TURN, by_chance=True)
 def alone_for_k_gets_one_more(run: Run) -> Verdict:
     return connecting.one_more_than_alone(run)
 
