@@ -1,7 +1,6 @@
 """Two pullers run, then the pusher starts: who gets which message? The article's first run."""
 
-from lab import claims
-from lab.claims import Run
+from lab.claims import Run, exactly_once
 from lab.experiment import Outcome, Verdict, claim, experiment
 from lab.experiments import arriving, connecting, messages
 from lab.scenario import Lab
@@ -23,7 +22,7 @@ def work_is_divided(run: Run) -> Verdict:
 
 @claim("Each message goes to exactly one machine.")
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return exactly_once(run, run.planned)
 
 
 @claim("Each machine gets its messages in the order in which they were sent.")
