@@ -141,7 +141,7 @@ class Cast:
         else:
             details = {"files": len(fetched.names), "left_out": dict(fetched.left_out)}
         if any(details.values()):
-            event = Event(t=time.time(), event="fetched", machine=remote.name, details=details)
+            event = Event(t=clock.now(), event="fetched", machine=remote.name, details=details)
             self.watch.event(event)
 
     def stop(self) -> None:
