@@ -19,8 +19,8 @@ def main() -> None:
     assert spec.loader is not None
     sys.modules["lab"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["lab"])
-    # asyncssh looks for two libraries that it can do without by running the compiler: that takes as
-    # long as all the rest of its import, and leaves files in /tmp when it is killed.
+    # asyncssh looks for two libraries that it can do without, by running the compiler: that takes
+    # as long as all the rest of its import, and leaves files in /tmp when it is killed.
     ctypes.util.find_library = lambda name: None
     importlib.import_module(sys.argv.pop(1)).main()
 

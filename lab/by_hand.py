@@ -56,11 +56,12 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
 def logs(root: Path, run: str | None, machine: str) -> None:
     """Print a machine's lines of a run, harmless ones; while it goes on, follow it to its end."""
     path = runs.find(root, run)
+    stored = runs.load(path)
     files = sorted(str(file) for file in path.glob(f"{machine}/*.log"))
-    if machine not in runs.load(path).description["inventory"]:
+    if machine not in stored.description.get("inventory", {}):
         raise LabError(f"there is no machine '{machine}' in this run", where=str(path))
     # The run's writer holds the lock to its end: getting it is the event to wait for.
-    follow = ["--follow=name", "--retry"] if runs.load(path).state == "running" else []
+    follow = ["--follow=name", "--retry"] if stored.state == "running" else []
     with subprocess.Popen(
         ["tail", "--quiet", "--lines=+1", *follow, "--", *files], stdout=subprocess.PIPE
     ) as tail:
@@ -76,7 +77,8 @@ def compare_machines(root: Path, run: str | None) -> ExitCode:
     """Print the machines of a run beside each other; without one, those of the last call's runs."""
     for path in [runs.find(root, run)] if run else runs.last_call(root):
         stored = runs.load(path)
-        print(f"{path}: {stored.description.get('summary', stored.description['experiment'])}")
+        summary = str(stored.description.get("summary", stored.description["experiment"]))
+        print(f"{path}: {harmless(summary, _LONGEST_LINE)}")
         print_side_by_side(side_by_side(stored, catalogue.reader(stored)), file=sys.stdout)
     return ExitCode.EXPECTED
 
@@ -109,7 +111,7 @@ def experiments() -> None:
 
 def new_experiment(path: Path) -> None:
     """Make a first experiment in a new folder, and say how to run it."""
-    own.create(path)
+    own.create(path, catalogue.names())
     print(f"made:  {path / own.MODULE}, and the program that it starts")
     print(f"run:   {shlex.join(['./fab', 'run-experiment', '--experiment', str(path)])}")
     print("learn: docs/own-experiment.md, and docs/chapters")

@@ -10,7 +10,7 @@ class ExitCode(enum.IntEnum):
     EXPECTED = 0  # every verdict is the expected one
     UNEXPECTED = 1  # a verdict is not
     MISTAKE = 2  # the user's mistake, or a machine that isn't fit
-    NOT_OBSERVED = 3  # something was not observed, and not by chance
+    NOT_OBSERVED = 3  # something was not observed, and not by chance, or the run was cut
     INTERRUPTED = 4  # Ctrl-C; what was captured is kept
     BUG = 70  # our own bug, with its traceback in the run directory
 
@@ -50,3 +50,23 @@ class LabError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         return f"{head}\n  {self.cure}" if self.cure else head
+
+
+class InventoryError(LabError):
+    """A mistake in an inventory file."""
+
+
+class HostKeyError(LabError):
+    """A machine answers with a host key that isn't known, or isn't the one that is known."""
+
+
+class MachineLost(LabError):
+    """A machine, or the connection to it, broke or can't be reached."""
+
+
+class NotFit(LabError):
+    """A machine, or this computer, lacks something that a run needs."""
+
+
+class RunStoreError(LabError):
+    """A stored run, or an archive of one, can't be found, read or trusted."""

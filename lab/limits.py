@@ -10,9 +10,8 @@ import sys
 
 from lab.errors import LabError
 
-# A run opens a connection to each machine and two logs for each program there; a lab's first
-# process has two sockets for each machine while they come up.
-_LEAST, _LEAST_EACH = 24, 3
+# A supervisor has for each machine a listening socket, two to its server, two for a connection.
+_LEAST, _LEAST_EACH = 24, 5
 _AMPLE, _AMPLE_EACH = 128, 16
 _PROGRAMS_LEAST = 1024
 # Some programs close every descriptor that they could have, one by one: with the 10^9 that Docker

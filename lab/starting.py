@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import IO, Any
 
 import lab
@@ -51,6 +52,26 @@ class Supervisor:
         """End the lab whether it was to be kept or not."""
         self._process.kill()
         self.end()
+
+
+def is_wanted(arguments: Sequence[str]) -> bool:
+    """Tell whether a command line is sure to want an embedded lab's supervisor.
+
+    A look that costs nothing, as all else comes later: a rarer way to write the same only makes
+    the command start its supervisor when it is there.
+    """
+    if not arguments or arguments[0] != "run-experiment":
+        return False
+    if {"-h", "--help"} & set(arguments):
+        return False
+    words = iter(arguments[1:])
+    provider = "auto"
+    for word in words:
+        if word in ("-p", "--provider"):
+            provider = next(words, "")
+        elif word.startswith("--provider="):
+            provider = word.partition("=")[2]
+    return provider in ("auto", "namespaces", "loopback")
 
 
 def prepare() -> None:

@@ -46,7 +46,7 @@ class Part:
 def run(sweep: Sweep) -> ExitCode:
     """Run it all, print the table of outcomes, and return the worst exit code of its runs."""
     experiment = catalogue.load(sweep.experiment)
-    name = sweep.experiment.partition(":")[0]
+    name = catalogue.split(sweep.experiment)[0]
     todo = [variant for _ in range(sweep.repeat) for variant in experiment.variants]
     parts: list[Part] = []
     try:

@@ -150,6 +150,16 @@ def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
     assert _states(up) == {"running"}
 
 
+def test_a_program_on_a_machine_cannot_read_the_client_key(up: Path) -> None:
+    key = state.folder("namespaces", load(up)) / "key"
+    with namespaces.provider(load(up)).lab(keep=False) as machines:
+        remote = Remote(machines.access["push"])
+        shown = remote.run(["sh", "-c", f"cat {key} 2>&1; ls {key.parent} 2>&1; true"])
+        remote.close()
+    assert b"PRIVATE KEY" not in shown
+    assert shown.count(b"No such file or directory") == 2
+
+
 def test_another_pid_namespace_of_the_computer_gets_no_answer(up: Path) -> None:
     apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
     if subprocess.run([*apart, "true"], capture_output=True).returncode:

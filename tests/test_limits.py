@@ -44,7 +44,7 @@ def test_the_soft_limit_is_raised(tmp_path: Path, provider: str) -> None:
     assert verdicts(only_run(tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("hard", [20, 30, 60, 100, 119])
+@pytest.mark.parametrize("hard", [20, 30, 60, 100, 183])
 def test_a_hard_limit_that_is_too_low_is_named(tmp_path: Path, provider: str, hard: int) -> None:
     inventory = _inventory(tmp_path, 31)
     done = _run(tmp_path, hard, hard, "--provider", provider, "--inventory", inventory)

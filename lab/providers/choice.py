@@ -75,5 +75,5 @@ class _Best:
     def _tell(self, refusal: Refused) -> None:
         self.say(
             f"{refusal.what}. The machines are plain processes instead, without a network"
-            " or power of their own; `fab check` has the cure."
+            " or power of their own; `fab check --provider namespaces` has the cure."
         )

@@ -13,9 +13,10 @@ from typing import Any
 
 from lab import limits
 from lab.errors import LabError
-from lab.inventory import Inventory
+from lab.inventory import Inventory, folders
 from lab.providers import NETWORK, Access, Machines, state
 from lab.providers.control import Client
+from lab.providers.own_folders import hides_own
 from lab.starting import Supervisor, take_prepared
 
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
@@ -169,9 +170,23 @@ class Embedded:
             "provider": self.name,
             "isolated": self.isolated,
             "network": self.inventory.network,
-            "keep": [str(state.PROJECT), sys.prefix, sys.base_prefix],
+            "visible": [sys.prefix, sys.base_prefix, *self._visible()],
             "machines": {machine.name: machine.address for machine in self.inventory.machines},
         }
+
+    def _visible(self) -> list[str]:
+        """Return the folders that are to be seen on machines beside those of the system."""
+        local = folders(os.environ.get("LAB_VISIBLE", ""))
+        named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
+        for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
+            if not folder.is_dir() or hides_own(str(folder)):
+                raise LabError(
+                    f"machines can't be shown {folder}",
+                    where=where,
+                    cure="name folders that exist, and that hold none of the machine's own"
+                    " (/tmp, /run, /dev, /proc, /sys)",
+                )
+        return [str(folder) for folder in (*self.inventory.visible, *local)]
 
     @contextlib.contextmanager
     def _found(self) -> Iterator["_Found | None"]:

@@ -3,7 +3,8 @@
 Who holds what, and what dies with whom:
 
 - This process opens one listening socket per machine on 127.0.0.1, in the network namespace of the
-  user's computer. A socket stays where it was made: so a machine is reached for control.
+  user's computer, and carries their connections to the machines (see `relay`). A socket stays where
+  it was made: so a machine is reached for control.
 - For `namespaces` it then enters a user namespace (as root too: one path, not two) with network,
   mounts and processes of its own, and forks the *first* process of that process table. That one
   makes a bridge and forks one guest per machine, each in namespaces of its own; a guest's link into
@@ -37,7 +38,7 @@ import asyncssh
 from pyroute2 import NetlinkError
 
 from lab import launcher, limits
-from lab.providers import guest, kernel
+from lab.providers import guest, kernel, relay
 from lab.providers.blocks import Block
 from lab.providers.control import Control
 from lab.providers.guests import IsolatedGuests, PlainGuests
@@ -60,7 +61,7 @@ def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey
         lab = Lab(
             provider=spec["provider"],
             seats=_seats(spec, client_key, open_files),
-            keep=spec["keep"],
+            visible=spec["visible"],
             scratch=None if isolated else _scratch_folder(),
             owner=os.getpid(),
             owner_ends=os.pidfd_open(os.getpid()),
@@ -75,6 +76,8 @@ def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey
     if first == 0:
         lab.own(control)
     control.forget()
+    carried = {seat.listener: seat.line for seat in lab.seats}
+    relay.carry(carried, until=os.pidfd_open(first))
     os.waitpid(first, 0)
     lab.clean_up()
 
@@ -89,7 +92,7 @@ class Lab:
 
     provider: str
     seats: list[guest.Seat]
-    keep: list[str]
+    visible: list[str]
     scratch: Path | None
     owner: int
     owner_ends: int
@@ -126,7 +129,7 @@ class Lab:
         kernel.die_with_parent(signal.SIGKILL)
         if select.select([self.owner_ends], [], [], 0)[0]:  # it has died before that
             os._exit(1)
-        return IsolatedGuests(self.seats, self.keep)
+        return IsolatedGuests(self.seats, self.visible)
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -146,9 +149,12 @@ class Lab:
 
 def _seats(spec: dict[str, Any], client_key: asyncssh.SSHKey, open_files: int) -> list[guest.Seat]:
     block = None if spec["isolated"] else Block(spec["network"])
+    lines = {name: socket.socketpair(type=socket.SOCK_DGRAM) for name in spec["machines"]}
     return [
         guest.Seat(
             name=name,
+            line=lines[name][0],
+            far_line=lines[name][1],
             address=block.address(address) if block else address,
             prefix=ipaddress.IPv4Network(spec["network"]).prefixlen,
             listener=socket.create_server(("127.0.0.1", 0), backlog=128),
