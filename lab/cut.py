@@ -31,6 +31,11 @@ def disturbed_reason(stored: StoredRun) -> str:
     )
 
 
+def notices(stored: StoredRun) -> list[str]:
+    """Return what a reader must know of a whole run: why it is cut, why its times mean nothing."""
+    return [told for told in (reason(stored), disturbed_reason(stored)) if told]
+
+
 def lost_machines(events: Iterable[Event]) -> list[str]:
     """Return the machines to which the way broke while a program ran there."""
     return _machines(events, LOST)
