@@ -1,13 +1,15 @@
 """The processes of a run: each started on its machine and waited for until ready, all ended."""
 
 import contextlib
+import os
+import posixpath
 import signal
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import clock
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.ledger import Look
@@ -15,12 +17,12 @@ from lab.processes import Process
 from lab.program import Program
 from lab.records import LOST, Event
 from lab.remote import Remote
-from lab.vocabulary import PORT
+from lab.vocabulary import AGENT, FILES, PORT
 from lab.watch import Watch
 
 READY_TIMEOUT_S = 30
-_GRACE_S = 2.0
 _SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
+_CLOSED_S = 2.0  # what is known of a machine's programs when its connection was closed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,8 +30,8 @@ class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `folder` the place on each machine where it is deployed, with
-    the user's own `files` beside it.
+    program finds in its environment, `grace_s` the seconds that it has to end itself, `folder` the
+    place on each machine to which the programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
@@ -37,6 +39,7 @@ class Cast:
     files: Mapping[str, Path]
     folder: str
     options: Sequence[str]
+    grace_s: float
     load: Mapping[str, str]
     capture: Capture
     watch: Watch
@@ -117,7 +120,7 @@ class Cast:
         self._deployed = {place for place in self._deployed if place[0] != machine}
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds.
+        """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.
 
         A machine that does not say by then that it's done is taken as lost.
         """
@@ -132,22 +135,32 @@ class Cast:
                 process.end()
             else:
                 process.signal(signal.SIGTERM)
-        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
+        if not self.watch.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
+                if not (process.ended or process.paused):
+                    process.killed_after_s = self.grace_s
                 process.end()
             self.watch.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
         for process in running:
             if not process.ended:
                 process.remote.close()
-        self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+        self.watch.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
-        """Put one of the lab's programs on a machine when it's first needed: there are many."""
-        place = (process.machine, process.program.name)
-        if process.program.ours and place not in self._deployed:
-            path = process.program.path
-            process.remote.put(self.folder, {path.name: path})
-            self._deployed.add(place)
+        """Make a program ready on a machine when it's first needed: the lab's own are many.
+
+        One of the user's is there, with the rights that it has here; they may be those of a file
+        system that knows none for execution.
+        """
+        path = process.program.path
+        place = (process.machine, str(path))
+        if place in self._deployed:
+            return
+        if process.program.ours:
+            process.remote.put(posixpath.join(self.folder, AGENT), {path.name: path})
+        elif not process.program.is_python and not os.access(path, os.X_OK):
+            process.remote.make_executable(self.folder, FILES, path.name)
+        self._deployed.add(place)
 
     def _begin(
         self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
@@ -160,7 +173,7 @@ class Cast:
         self.processes.append(process)
         self.watch.event(
             Event(
-                t=time.time(),
+                t=clock.now(),
                 event="start",
                 machine=machine,
                 process=name,

@@ -201,6 +201,7 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         count=told.count,
         interval=told.interval,
         takes=told.takes,
+        grace=told.grace,
         needs=told.needs,
         faults=told.faults,
         variants=told.variants,
@@ -252,10 +253,15 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
 
 
 def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
-    """Return a user's reader, whose mistakes are the user's wherever it is called."""
+    """Return a user's reader, whose mistakes are the user's wherever it is called.
+
+    It reads a line as a terminal shows it: `record.text` is `record.shown` there.
+    """
 
     def read(record: Record) -> Message | None:
         try:
+            if record.shown != record.text:
+                record = replace(record, text=record.shown)
             message = reads(record)
             if message is not None and not isinstance(message, Message):
                 raise TypeError(f"`reads` returned {message!r}, no Message")

@@ -52,5 +52,21 @@ class LabError(Exception):
         return f"{head}\n  {self.cure}" if self.cure else head
 
 
+class InventoryError(LabError):
+    """A mistake in an inventory file."""
+
+
+class HostKeyError(LabError):
+    """A machine answers with a host key that isn't known, or isn't the one that is known."""
+
+
+class MachineLost(LabError):
+    """A machine, or the connection to it, broke or can't be reached."""
+
+
+class NotFit(LabError):
+    """A machine, or this computer, lacks something that a run needs."""
+
+
 class RunStoreError(LabError):
-    """A stored run, or a packed one, that can't be read or is not what a run leaves."""
+    """A stored run, or an archive of one, can't be found, read or trusted."""

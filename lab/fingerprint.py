@@ -4,10 +4,21 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab import catalogue, claims, experiments, judge, packets, reading, records, verdict
+from lab import (
+    catalogue,
+    claims,
+    experiments,
+    judge,
+    packets,
+    reading,
+    records,
+    run_schema,
+    trace,
+    verdict,
+)
 from lab.experiment import Experiment
 
-_JUDGING = (claims, judge, packets, reading, records, verdict)
+_JUDGING = (claims, judge, packets, reading, records, run_schema, trace, verdict)
 
 
 def code(experiment: Experiment) -> dict[str, str]:

@@ -1,23 +1,22 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
 import contextlib
-import posixpath
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from lab import clock
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
-from lab.launcher import NOT_STARTED
 from lab.program import Program
 from lab.records import LEASE, LOST, Event
 from lab.remote import Remote, RemoteProcess
+from lab.vocabulary import AGENT
 from lab.watch import Watch
 
 _TAIL_LINES = 12
 _KILLED = 128 + signal.SIGKILL
-_NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
 
 
 # Prints the states of all processes below the launcher whose notes these are, as /proc has them.
@@ -59,6 +58,7 @@ class Process:
         self.status: int | None = None
         self.blame = "itself"
         self.paused = False
+        self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
         self.flags = flags
         self.environment = environment
         self._watch = watch
@@ -82,9 +82,10 @@ class Process:
                 stdout=self._kept(stdout.feed, stdout.close),
                 stderr=self._kept(stderr.feed, stderr.close),
                 ended=self._on_end,
+                by_line=not self.program.is_python,
             )
         except LabError:
-            self.ended_at = time.time()  # nobody needs to wait for it
+            self.ended_at = clock.now()  # nobody needs to wait for it
             raise
 
     def signal(self, number: int) -> None:
@@ -112,7 +113,7 @@ class Process:
 
     def is_held_up(self) -> bool:
         """Tell whether somebody else has stopped one of its processes, as its machine sees them."""
-        notes = posixpath.join(self.remote.access.work, self._folder, f"{self.name}.notes")
+        notes = self.remote.path(self._folder, AGENT, f"{self.name}.notes")
         with contextlib.suppress(LabError):  # a machine that can't say has shown nothing
             states = self.remote.run([self.remote.access.python, "-ISc", _STATES, notes])
             return bool({"T", "t"} & set(states.decode().split()))
@@ -158,33 +159,54 @@ class Process:
     def _on_end(self, status: int | None, gone: float) -> None:
         if status is None and self.blame != "fault":
             self.blame = LOST
-        elif self._was_killed_by_nobody(status) and self._watch.may_have_lost_lease():
-            self.blame = LEASE
-        elif self.blame == "itself" and status in (_NOT_EXECUTABLE, NOT_STARTED):
-            self._watch.trouble = self._watch.trouble or self._not_started()
+        elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
+            self._explain(status)
         self.status, self.ended_at = status, gone
+        details: dict[str, Any] = {"status": status, "by": self.blame}
+        if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
+            details["killed_after_s"] = self.killed_after_s
         self._watch.event(
             Event(
                 t=gone,
                 event="exit",
                 machine=self.machine,
                 process=self.name,
-                details={"status": status, "by": self.blame},
+                details=details,
             )
         )
         self._watch.tell()
 
-    def _was_killed_by_nobody(self, status: int | None) -> bool:
+    def _was_killed_by_nobody(self, status: int) -> bool:
         """Whether SIGKILL ended it, which neither a fault nor we had sent."""
-        return status == _KILLED and self.blame in ("itself", "harness") and not self._killed
+        return status == _KILLED and self.blame == "harness" and not self._killed
 
-    def _not_started(self) -> LabError:
-        return LabError(
-            f"{self.program.path.name} could not be started",
-            where=f"machine {self.machine}",
-            cure="is it executable there, and what its first line names?",
-            output=self.tail(),
-        )
+    def _explain(self, status: int) -> None:
+        """Ask the launcher whether a bad exit status is the program's own: any may be."""
+        try:
+            notes = self.remote.notes(self._folder, self.name)
+        except LabError:
+            if status == _KILLED and self._watch.may_have_lost_lease():
+                self.blame = LEASE
+            return
+        if "lease" in notes:
+            self._watch.leases_lost = True
+            self.blame = LEASE
+        elif "not-started" in notes:
+            self._spoil(
+                f"{self.program.path.name} could not be started: {notes['not-started']}",
+                cure="does its first line name a program that is there; is it built for this"
+                " machine?",
+            )
+        elif "misunderstood" in notes or "pid" not in notes:
+            self._spoil(
+                f"the lab's own launcher failed, and {self.program.path.name} did not run",
+                cure="this is no fault of the program's: please report it",
+            )
+
+    def _spoil(self, what: str, *, cure: str) -> None:
+        where = f"machine {self.machine}"
+        error = LabError(what, where=where, cure=cure, output=self.tail())
+        self._watch.trouble = self._watch.trouble or error
 
 
 @dataclass(frozen=True, slots=True)

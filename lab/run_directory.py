@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab import clock
 from lab.errors import LabError
 from lab.jsonl import LineFile, event_line, explained, record_lines, to_record
 from lab.records import Event, Record
@@ -55,7 +56,7 @@ class RunDirectory:
         """
         _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
         path = _make_folder(root, experiment)
-        head = {"state": "running", "experiment": experiment, "started": time.time()}
+        head = {"state": "running", "experiment": experiment, "started": clock.now()}
         try:
             with explained(path):
                 run = cls(path)

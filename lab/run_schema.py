@@ -162,9 +162,15 @@ _DESCRIPTION: Mapping[str, Check] = {
     "clocks": _by_name(
         _machine,
         _record_of(
-            {"offset_s": _number, "uncertainty_s": _positive}, ("offset_s", "uncertainty_s")
+            {
+                "offset_s": _number,
+                "uncertainty_s": _positive,
+                "monotonic_ahead_s": _or_null(_number),
+            },
+            needed=("offset_s", "uncertainty_s"),
         ),
     ),
+    "clock_step_s": _number,
     "machines": _by_name(_machine, _by_name(_text, _any)),
     "code": _record_of({"lab": _word, "experiment": _word}, needed=("lab", "experiment")),
 }

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, disturbance, needs, own, runs, user_code
+from lab import catalogue, clock, disturbance, limits, needs, own, runs, user_code
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
-from lab.clock import Clock
-from lab.cut import disturbed_reason, lost_machines
+from lab.cut import clock_step, disturbed_reason, lost_machines
 from lab.disturbance import Lateness, MachineLateness
 from lab.ending import Plan
 from lab.errors import ExitCode, LabError
@@ -91,7 +90,10 @@ def run(
     except LabError as error:
         directory.update(error=str(error), cut="An error ended the run.")
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
-    except Exception:
+    except Exception as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            directory.update(error=str(too_many))
+            return Result(path=directory.path, error=too_many, code=ExitCode.MISTAKE)
         directory.attach("traceback.txt", traceback.format_exc())
         return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
@@ -100,7 +102,7 @@ def run(
     return Result(
         path=directory.path,
         verdicts=verdicts,
-        note=" ".join(filter(None, [played.note, disturbed_reason(stored)])),
+        note=" ".join(filter(None, [played.note, disturbed_reason(stored), clock_step(stored)])),
         error=lost,
         code=ExitCode.INTERRUPTED if played.interrupted else code,
     )
@@ -156,13 +158,15 @@ def _deploy_and_play(
     files = own.files(wish.experiment.folder) if wish.experiment.folder else {}
     clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
+    wall_ahead_s = clock.wall_ahead_s()
     with Lateness() as lateness:
         plan = Plan(count=wish.messages, interval=wish.pause, takes=wish.experiment.takes)
         watch = Watch(
             directory, view, wish.experiment.reads, clocks, plan, meanwhile, lateness.stopped_s
         )
         lab = _build(wish, machines, remotes, files, directory, watch)
-        theirs = MachineLateness.measure(remotes, [n for n in remotes if clocks[n] != Clock()])
+        others = [name for name in remotes if clocks[name].monotonic_ahead_s is None]
+        theirs = MachineLateness.measure(remotes, others)
         view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
         sniffers: list[RemoteProcess] = []
         try:
@@ -179,6 +183,9 @@ def _deploy_and_play(
                 for sniffer in sniffers:
                     sniffer.end()
                 found = disturbance.description(lateness, theirs.end())
+                step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
+                if abs(step_s) > clock.SET_S:
+                    directory.update(clock_step_s=step_s)
                 directory.update(machines=_facts(remotes, watch), disturbance=found)
                 _remove(remotes, directory.path.name)
     if watch.leases_lost:
@@ -205,6 +212,7 @@ def _build(
         files=files,
         folder=directory.path.name,
         options=wish.options,
+        grace_s=wish.experiment.grace,
         load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
         capture=Capture(directory, watch.records),
         watch=watch,

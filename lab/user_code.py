@@ -3,7 +3,7 @@
 import traceback
 from pathlib import Path
 
-from lab import own_modules
+from lab import limits, own_modules
 from lab.errors import LabError
 
 _LAB = Path(__file__).parent
@@ -13,7 +13,7 @@ class UserMistake(LabError):
     """What a user's own code raised, with its line."""
 
 
-def mistake(error: BaseException, experiment_file: Path, what: object = None) -> UserMistake:
+def mistake(error: BaseException, experiment_file: Path, what: object = None) -> LabError:
     """Return an exception that a user's own module raised as a mistake in it, with its line.
 
     Arguments:
@@ -33,6 +33,8 @@ def mistake(error: BaseException, experiment_file: Path, what: object = None) ->
             place = f"{shown}:{frame.lineno}"
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}"
+    if too_many := limits.explained(getattr(error, "errno", None)):
+        return too_many
     if isinstance(error, LabError):
         where = f"{place}: {error.where}" if error.where else place
         return UserMistake(error.what, where=where, cure=error.cure, output=error.output)

@@ -54,7 +54,7 @@ class FakeProcess:
 
     def traces(self, event: str, **details: Any) -> None:
         """Trace something, as the lab's own programs do."""
-        line = json.dumps({"t": time.time(), "event": event, **details})
+        line = json.dumps({"t": time.time(), "m": time.monotonic(), "event": event, **details})
         self.prints(line, stream="stderr")
 
     def wait(self, until: Callable[[], bool] = lambda: False, timeout: float = 30.0) -> None:
@@ -107,7 +107,7 @@ class FakeProcess:
         for output in self._outputs.values():
             output(b"")
         self.ended = True
-        self._on_end(status, time.time())
+        self._on_end(status, clock.now())
 
 
 class FakeRemote:
@@ -139,13 +139,14 @@ class FakeRemote:
         stdout: Callable[[bytes], None],
         stderr: Callable[[bytes], None],
         ended: Callable[[int | None, float], None],
+        by_line: bool = False,
     ) -> FakeProcess:
         script = self.scripts[name.partition(".")[0]]
         self.processes.append(FakeProcess(script, stdout, stderr, ended))
         return self.processes[-1]
 
-    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
-        return time.time()
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> clock.Moment:
+        return clock.Moment(time.time(), time.monotonic())
 
     def read(self, path: str) -> str:
         return clock.our_boot_id() if "boot_id" in path else "fake\n"
@@ -155,7 +156,15 @@ class FakeRemote:
 
     talk = run
 
+    def path(self, *names: str) -> str:
+        return "/".join([self.access.work, *names])
+
+    def notes(self, folder: str, name: str) -> dict[str, str]:
+        return self.run([])  # type: ignore[return-value]
+
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None: ...
+
+    def make_executable(self, *place: str) -> None: ...
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None: ...
 

@@ -186,7 +186,7 @@ def test_100_000_messages_without_a_pause(tmp_path: Path) -> None:
 def _pids(program: str, ancestor: int) -> list[int]:
     """Return the processes below one that run a program."""
     told = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     )
     rows = [line.split(None, 2) for line in told.stdout.splitlines()]
     below = {ancestor}

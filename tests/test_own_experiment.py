@@ -1,6 +1,7 @@
 """An experiment of the user's own: programs in any language, and its mistakes told as mistakes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,55 @@ def test_none_is_made_over_something(folder: Path) -> None:
     made = command.fab("new-experiment", "--path", str(folder))
     assert made.returncode == 2
     assert "there is something here already" in made.stderr
+
+
+CRLF = """\
+#!/bin/sh
+n=0; while [ "$n" -lt "$LAB_COUNT" ]; do printf '%d\\r\\n' "$n"; n=$((n + 1)); done
+"""
+BARS = """\
+import sys
+for number in range(3):
+    for percent in range(0, 101, 5):
+        sys.stdout.write("\\r[%-20s] %3d%%" % ("#" * (percent // 5), percent))
+    sys.stdout.write("\\r%d\\n" % number)
+"""
+STARTED = """lab.start("count", on="puller")
+    lab.first(counts, prints="2".__eq__)
+    counts.wait()"""
+OWN_READER = """\
+def read(record):
+    if record.stream == "stdout" and record.text.isdigit():
+        names = {"machine": record.machine, "process": record.process}
+        return Message(kind="received", number=int(record.text), n=record.n, t=record.t, **names)
+
+"""
+
+
+@pytest.mark.parametrize("own_reader", [False, True])
+@pytest.mark.parametrize(("name", "program"), [("count.sh", CRLF), ("count.py", BARS)])
+def test_a_program_that_prints_carriage_returns(
+    folder: Path, name: str, program: str, own_reader: bool
+) -> None:
+    """What a terminal shows in the end is read and on the screen; the log has all of it."""
+    (folder / "count.sh").unlink()
+    (folder / name).write_text(program)
+    scenario = SCENARIO.replace('lab.start("count", on="puller").wait()', "counts = " + STARTED)
+    text = HEAD + scenario + CLAIM
+    if own_reader:
+        text = text.replace('lines(received={"count": r"(\\d+)"})', "read")
+        text = text.replace("@experiment", OWN_READER + "\n@experiment")
+        text = text.replace("import Lab\n", "import Lab\nfrom lab.records import Message\n")
+    (folder / "experiment.py").write_text(text)
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 claim: 1 as expected" in ran.stdout
+    assert re.search(r"^pull-1 +\| 2$", ran.stdout, re.MULTILINE)
+    stored = command.only_run(folder.parent / "runs")
+    log = stored / "pull-1" / "count.log"
+    assert log.read_bytes().count(b"\r") == (3 if name == "count.sh" else 3 * 22)
+    texts = [r.text or "" for r in runs.load(stored).records if r.machine == "pull-1"]
+    assert "".join(f"{text}\n" for text in texts).encode() == log.read_bytes()
 
 
 def test_a_program_in_awk_by_its_first_line(folder: Path) -> None:
@@ -146,6 +196,8 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),
         (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
         (("import Lab", "import Lab\nraise SystemExit(3)"), 6, "SystemExit"),
+        (("count=3", "count=3, grace=-1"), 7, "grace=-1 is no number of seconds"),
+        (("count=3", "count=3, grace='long'"), 7, "TypeError"),
     ],
     ids=str,
 )
@@ -408,3 +460,104 @@ def test_traces_that_no_run_could_hold_spoil_none(folder: Path) -> None:
     (folder / "count.sh").write_text(f"{SHELL}{lines}\n")
     ran = run(folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+# --- The lab's files and the user's; what is the program's doing and what the lab's. --------------
+
+SAYS = """\
+@claim("It says what it should.")
+def says(run: Run) -> Verdict:
+    said = " ".join(sorted(r.text for r in printed(run, "count")))
+    return Verdict.holds(said) if said == {!r} else Verdict.refuted(said)
+"""
+
+
+def says(folder: Path, program: str, expected: str, *, scenario: str = SCENARIO) -> str:
+    """Run a shell program on one machine; its lines, sorted, are what was expected."""
+    (folder / "count.sh").write_text("#!/bin/sh\n" + program)
+    (folder / "count.sh").chmod(0o755)  # `count` is it, whatever else is called so
+    one = scenario.replace('reads=lines(received={"count": r"(\\d+)"}), ', "").replace(
+        'on="puller"', 'on="pull-1"'
+    )
+    (folder / "experiment.py").write_text(HEAD + one + SAYS.format(expected))
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -> None:
+    names = ["launcher.py", "guard.py", "sniffer.py", "count.notes", "push.py", "pull.py", "os.py"]
+    for name in names:
+        (folder / name).write_text(f"raise SystemExit('mine: {name}')\n")
+    says(folder, "cat " + " ".join(names) + " | cut -d' ' -f3", " ".join(
+        sorted(f"{name}')" for name in names)
+    ))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_program_of_the_users_comes_before_the_labs_of_that_name(folder: Path) -> None:
+    (folder / "push.py").write_text("print('mine')\n")
+    module = HEAD + SCENARIO.replace('"count", on=', '"push", on=') + SAYS.replace(
+        'printed(run, "count")', 'printed(run, "push")'
+    ).format("mine mine")  # fmt: skip
+    (folder / "experiment.py").write_text(module)
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_a_module_of_the_users_is_none_for_the_labs_programs(folder: Path) -> None:
+    """The lab's own programs import `json`, `zmq` and others: theirs, not those beside them."""
+    for name in ("json.py", "zmq.py", "argparse.py"):
+        (folder / name).write_text("raise SystemExit('mine')\n")
+    scenario = """\
+@experiment(source="mine", count=3, interval=0.05)
+def mine(lab: Lab) -> None:
+    pullers = lab.start("pull", on="puller", to="pusher")
+    lab.start("push", on="pusher", **lab.plan).wait()
+    lab.end(pullers)
+
+@claim("They are sent.")
+def sent(run: Run) -> Verdict:
+    said = [r.text for r in printed(run, "push")]
+    return Verdict.holds("so") if said == ["0", "1", "2"] else Verdict.refuted(str(said))
+"""
+    (folder / "experiment.py").write_text(HEAD + scenario)
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_what_can_be_executed_here_can_be_there(folder: Path) -> None:
+    (folder / "tools").mkdir()
+    for name, mode in (("helper.py", 0o755), ("tools/helper", 0o744), ("data.sh", 0o644)):
+        (folder / name).write_text("#!/bin/sh\necho ran\n")
+        (folder / name).chmod(mode)
+    program = "./helper.py; tools/helper; test -x data.sh || echo data; test -w data.sh && echo w\n"
+    says(folder, program, "data ran ran w")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [1, 125, 126, 127, 137])
+def test_a_bad_exit_status_is_the_programs_own(folder: Path, status: int) -> None:
+    said = says(folder, f"echo ran; exit {status}\n", "ran")
+    assert f"count on pull-1 ended by itself, exit status {status}" in said
+
+
+LEAVES = """\
+trap 'i=0; while [ $i -lt 30 ]; do i=$((i + 1)); sleep 0.1; done; echo total; exit 0' TERM
+echo up
+while :; do sleep 0.05; done
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("grace", "expected"), [(0.5, "up"), (20, "total up")])
+def test_a_program_has_its_grace_to_end(folder: Path, grace: float, expected: str) -> None:
+    scenario = SCENARIO.replace("count=3", f"count=3, grace={grace}").replace(
+        'lab.start("count", on="puller").wait()',
+        'lab.end(lab.start("count", on="puller", ready=lambda line: line == "up"))',
+    )
+    said = says(folder, LEAVES, expected, scenario=scenario)
+    killed = f"count on pull-1 was killed: it had not ended {grace} s after SIGTERM"
+    assert (killed in said) == (grace < 1)

@@ -1,6 +1,5 @@
 """How messages come to the machines: in which order, and whether with the text that was sent."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -8,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from lab import claims
 from lab.claims import Run
 from lab.records import Message, Record
+from lab.trace import trace_of
 from lab.verdict import Verdict
 
 # What a receiver printed of a message begins with its number, even if the rest is not as it was.
@@ -75,10 +75,10 @@ def as_sent(run: Run) -> Verdict:
     untraced = {message.number for message in run.sent} - texts.keys()
     compared, wrong = 0, []
     for record, number in _lines_of_messages(run):
-        if number in untraced and record.text not in known:
+        if number in untraced and record.shown not in known:
             continue
         compared += 1
-        if record.text not in known:
+        if record.shown not in known:
             wrong.append(number)
     if not texts or not compared:
         return Verdict.not_observed("No sender traced the text of what it sent.")
@@ -93,14 +93,11 @@ def _traced_texts(run: Run) -> Mapping[int, set[str]]:
     """Return the texts that senders traced for each number that they printed."""
     texts: defaultdict[int, set[str]] = defaultdict(set)
     for record in run.records:
-        if record.stream != "stderr" or record.text is None or '"text"' not in record.text:
-            continue
-        try:
-            trace = json.loads(record.text)
-            if trace["event"] == "sent":
-                texts[int(trace["number"])].add(str(trace["text"]))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            continue  # not a trace: a program may print what it likes
+        if record.stream != "stderr" or '"text"' not in (record.text or ""):
+            continue  # cheaper than to parse it
+        trace = trace_of(record)
+        if trace and trace.event == "sent" and trace.number is not None and "text" in trace.details:
+            texts[trace.number].add(str(trace.details["text"]))
     return texts
 
 
@@ -108,7 +105,7 @@ def _lines_of_messages(run: Run) -> Iterator[tuple[Record, int]]:
     """Yield what processes that received printed of messages, in whatever form, and the number."""
     lives = {(message.machine, message.process) for message in run.received}
     for record in run.records:
-        if record.stream == "stdout" and record.text and (record.machine, record.process) in lives:
-            found = _OF_A_MESSAGE.match(record.text)
+        if record.stream == "stdout" and record.shown and (record.machine, record.process) in lives:
+            found = _OF_A_MESSAGE.match(record.shown)
             if found:
                 yield record, int(found[0])

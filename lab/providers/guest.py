@@ -21,16 +21,15 @@ from typing import Any, NoReturn
 import asyncssh
 from pyroute2 import IPRoute
 
+from lab import limits
 from lab.providers import kernel
+from lab.providers.own_folders import OWN
 from lab.providers.sshserver import Server
 
 WORK = "/tmp/lab"
 _HOME = "/tmp/home"
 LINK = "eth0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# With their modes. In a /dev that is everybody's the kernel lets nobody but a device's owner open
-# it to write as a shell does (may_create_in_sticky in fs/namei.c), and that is the computer's root.
-_OWN = {"/tmp": "1777", "/run": "1777", "/dev": "755"}
 _ROOT = "/tmp"  # where the new root is put together
 _READONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 # What holds programs and their settings on the known systems; as a link where it is one.
@@ -59,7 +58,11 @@ _NEW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A machine's place in the lab; `prefix` is the length in bits of the network's mask."""
+    """A machine's place in the lab.
+
+    `prefix` is the length in bits of the network's mask, `open_files` how many files each of its
+    programs may have open at first (ulimit -Sn).
+    """
 
     name: str
     address: str
@@ -69,14 +72,15 @@ class Seat:
     far_line: socket.socket
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
+    open_files: int
 
 
-def fork_isolated(seat: Seat, visible: list[str], hosts: str) -> socket.socket:
+def fork_isolated(seat: Seat, visible: list[str]) -> socket.socket:
     """Fork a guest with namespaces of its own; return a line to it, at once.
 
     On it `pid_of` hears the guest's pid. It says that it's ready when the other side has put its
     link into its network and said go; or it says what the kernel refused (see `heard`). `visible`
-    names the folders that it sees beside the system's; `hosts` is its /etc/hosts.
+    names the folders that it sees beside the system's.
     """
     line, far_line = socket.socketpair()
     # Pid 1 of a process table can't be the process that asked for it: one more stands between.
@@ -88,7 +92,7 @@ def fork_isolated(seat: Seat, visible: list[str], hosts: str) -> socket.socket:
             if pid:
                 _say(far_line, {"pid": pid, "between": os.getpid()})
                 os._exit(0)
-            _be_isolated(seat, visible, hosts, far_line)
+            _be_isolated(seat, visible, far_line)
     far_line.close()
     return line
 
@@ -134,12 +138,12 @@ def heard(line: socket.socket) -> dict[str, Any]:
     return answer
 
 
-def _be_isolated(seat: Seat, visible: list[str], hosts: str, line: socket.socket) -> NoReturn:
+def _be_isolated(seat: Seat, visible: list[str], line: socket.socket) -> NoReturn:
     _keep_only([seat.far_line.fileno(), line.fileno()])
     line.recv(1)
     _connect_link(seat)
     socket.sethostname(seat.name)
-    _make_own_files(visible, seat.name, hosts)
+    _make_own_files(visible, seat.name)
     kernel.drop_capabilities(*_GIVEN_UP)
     kernel.forbid_inspection()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores it then, its programs don't
@@ -153,6 +157,7 @@ def _be_isolated(seat: Seat, visible: list[str], hosts: str, line: socket.socket
 
 
 def _serve(seat: Seat, home: str) -> NoReturn:
+    limits.set_open_files(seat.open_files)
     Server(
         line=seat.far_line,
         host_key=seat.host_key,
@@ -213,7 +218,7 @@ def _connect_link(seat: Seat) -> None:
         netlink.addr("add", index=link, address=seat.address, prefixlen=seat.prefix)
 
 
-def _make_own_files(visible: list[str], name: str, hosts: str) -> None:
+def _make_own_files(visible: list[str], name: str) -> None:
     """Change to a root that holds what is to be seen, and nothing else of the computer's files."""
     kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     # As descriptors: the new root is about to hide what lies in /tmp.
@@ -229,15 +234,14 @@ def _make_own_files(visible: list[str], name: str, hosts: str) -> None:
         Path(_ROOT + path).symlink_to(target)
     for path in sorted(held):  # a folder comes before what lies in it
         _show(held[path], _ROOT + path)
-    _replace("/etc/hosts", hosts)
-    _replace("/etc/hostname", f"{name}\n")
+    _write_host_name(name)
     _fill_dev(devices)
     kernel.change_root(_ROOT)
     kernel.mount("", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | _READONLY)
 
 
 def _make_own_folders() -> None:
-    for folder, mode in _OWN.items():
+    for folder, mode in OWN.items():
         Path(_ROOT + folder).mkdir()
         kernel.mount("tmpfs", _ROOT + folder, "tmpfs", kernel.MS_NOSUID, f"mode={mode}")
     Path(f"{_ROOT}/var").mkdir()
@@ -266,14 +270,12 @@ def _show(descriptor: int, target: str) -> None:
     kernel.make_tree_readonly(target)
 
 
-def _replace(path: str, text: str) -> None:
-    """Give the guest a file of its own in the place of the computer's, if there is one."""
-    if not Path(_ROOT + path).is_file():
-        return
-    own = Path(f"{_ROOT}/own")
-    own.write_text(text)
-    kernel.mount(str(own), _ROOT + path, flags=kernel.MS_BIND)
-    kernel.make_tree_readonly(_ROOT + path)
+def _write_host_name(name: str) -> None:
+    """Mount a file of its own in an /etc that all guests share otherwise."""
+    own, place = Path(f"{_ROOT}/own"), f"{_ROOT}/etc/hostname"
+    own.write_text(f"{name}\n")
+    kernel.mount(str(own), place, flags=kernel.MS_BIND)
+    kernel.make_tree_readonly(place)
     own.unlink()
 
 

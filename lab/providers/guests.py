@@ -10,7 +10,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
-from lab.providers import guest
+from lab.providers import etc, guest
 
 _BRIDGE = "lab"
 _OFF = 0  # the pid of a guest that is off
@@ -42,7 +42,7 @@ class IsolatedGuests:
         self._seats = {seat.name: seat for seat in seats}
         self._numbers = {seat.name: number for number, seat in enumerate(seats)}
         self._visible = visible
-        self._hosts = _hosts_file(seats)
+        etc.replace(_hosts_file(seats))
         self._pids: dict[str, int] = {}
         self._netlink = IPRoute()
         self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
@@ -89,9 +89,7 @@ class IsolatedGuests:
         """Fork guests, all at once as each takes its time, and return when they are ready."""
         with contextlib.ExitStack() as stack:
             lines = {
-                seat.name: stack.enter_context(
-                    guest.fork_isolated(seat, self._visible, self._hosts)
-                )
+                seat.name: stack.enter_context(guest.fork_isolated(seat, self._visible))
                 for seat in seats
             }
             for name, line in lines.items():

@@ -39,7 +39,7 @@ class Teller:
         """Return the event in words, or "" when a user need not hear of it.
 
         Those are told that a reader must know of to understand the lines: faults, repairs, and a
-        process that ended badly and by itself.
+        process that ended badly and by itself, or was killed as it did not end.
         """
         match event.event:
             case "trigger":
@@ -51,6 +51,8 @@ class Teller:
                 return f"{_who(event)} {_done(event)}{_doubt(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
+            case "exit" if isinstance(after_s := event.details.get("killed_after_s"), int | float):
+                return f"{_who(event)} was killed: it had not ended {after_s:g} s after SIGTERM"
             case "exit" if event.details.get("by") == LEASE:
                 return f"{_who(event)} was ended by its lease: the lab had been silent too long"
             case "exit" if event.details.get("by") == LOST:
