@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import clock
+from lab import clock, fetch
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.ledger import Look
@@ -17,6 +17,7 @@ from lab.processes import Process
 from lab.program import Program
 from lab.records import LOST, Event
 from lab.remote import Remote
+from lab.remotes import at_once
 from lab.vocabulary import AGENT, FILES, PORT
 from lab.watch import Watch
 
@@ -29,12 +30,14 @@ _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was
 class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
+    `run` is the run directory.
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
     program finds in its environment, `grace_s` the seconds that it has to end itself, `folder` the
     place on each machine to which the programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
+    run: Path
     programs: Mapping[str, Program]
     files: Mapping[str, Path]
     folder: str
@@ -118,6 +121,28 @@ class Cast:
         self.remotes[machine] = Remote(self.remotes[machine].access)
         self.remotes[machine].deploy(self.folder, self.files)
         self._deployed = {place for place in self._deployed if place[0] != machine}
+
+    def fetch(self, machine: str, path: str) -> Path:
+        """Fetch a file from where programs run, see `fetch.one`."""
+        into = fetch.files_of(self.run, machine)
+        return fetch.one(self.remotes[machine], self.folder, path, into)
+
+    def fetch_all(self) -> None:
+        """Fetch what the user's programs left on each machine; what was left out is an event."""
+        places = {p.machine for p in self.processes if not p.program.ours}
+        at_once({name: self.remotes[name] for name in places}, self._fetch_from)
+
+    def _fetch_from(self, remote: Remote) -> None:
+        try:
+            into = fetch.files_of(self.run, remote.name)
+            fetched = fetch.left(remote, self.folder, self.files, into)
+        except LabError as error:
+            details: dict[str, Any] = {"lost": error.what}
+        else:
+            details = {"files": len(fetched.names), "left_out": dict(fetched.left_out)}
+        if any(details.values()):
+            event = Event(t=clock.now(), event="fetched", machine=remote.name, details=details)
+            self.watch.event(event)
 
     def stop(self) -> None:
         """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.

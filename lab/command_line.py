@@ -16,7 +16,13 @@ from lab.errors import ExitCode
 
 
 class _Config(Config):  # type: ignore[misc]  # Fabric has no types
-    """Leaves the user's ssh_config alone: lab/connection.py reads it, where a host needs it."""
+    """Reads no file of the user's: ~/.fabric.yaml isn't for us, and most tasks reach no host.
+
+    Their ssh_config is read for hosts of theirs, see lab/ssh_config.py.
+    """
+
+    def load_base_conf_files(self) -> None:
+        """Load nothing."""
 
     def load_ssh_config(self) -> None:
         """Load nothing."""

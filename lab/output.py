@@ -78,7 +78,8 @@ def make_safe() -> None:
         try:
             os.fstat(number)
         except OSError:  # closed: the next file that is opened would be taken for it
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, so this one
+            os.set_inheritable(number, True)
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stdout = _safe(1, sys.stdout)
     sys.stderr = _safe(2, sys.stderr)

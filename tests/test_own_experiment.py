@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -561,3 +562,64 @@ def test_a_program_has_its_grace_to_end(folder: Path, grace: float, expected: st
     said = says(folder, LEAVES, expected, scenario=scenario)
     killed = f"count on pull-1 was killed: it had not ended {grace} s after SIGTERM"
     assert (killed in said) == (grace < 1)
+
+
+# --- Files that programs leave. -------------------------------------------------------------------
+
+WRITES = """\
+mkdir out; echo "$LAB_MACHINE" > out/results.csv; echo more >> data.txt
+ln -s /etc/hostname link; mkfifo fifo; echo "$(date)" > .hidden
+echo written
+"""
+
+
+def test_what_programs_left_is_in_the_run(folder: Path) -> None:
+    (folder / "data.txt").write_text("some\n")
+    (folder / "other.txt").write_text("not touched\n")
+    says(folder, WRITES, "written")
+    run_path = command.only_run(folder.parent / "runs")
+    files = run_path / "pull-1" / "files"
+    assert (files / "out" / "results.csv").read_text() == "pull-1\n"
+    assert (files / "data.txt").read_text() == "some\nmore\n"
+    assert sorted(p.name for p in files.rglob("*")) == ["data.txt", "out", "results.csv"]
+    (told,) = [e for e in command.events(run_path) if e["event"] == "fetched"]
+    assert told["files"] == 2
+    assert set(told["left_out"]) == {"link", "fifo"}
+
+
+@pytest.mark.slow
+def test_a_scenario_fetches_a_file(folder: Path) -> None:
+    (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo on; sleep 100\n")
+    (folder / "experiment.py").write_text(
+        HEAD
+        + textwrap.dedent(
+            """\
+            @experiment(source="mine", count=1, interval=0)
+            def mine(lab: Lab) -> None:
+                counts = lab.start("count", on="puller", ready=lambda line: line == "on")
+                words = [lab.fetch(process, "made").read_text().strip() for process in counts]
+                lab.end(counts)
+                assert words == ["7", "7"]
+                lab.fetch("pull-1", "none")
+            """
+        )
+        + CLAIM
+    )
+    ran = run(folder)
+    assert ran.returncode == 2
+    assert "machine pull-1: none can't be fetched: No such file or directory" in ran.stderr
+    events = command.events(command.only_run(folder.parent / "runs"))
+    assert [e["files"] for e in events if e["event"] == "fetched"] == [1, 1]
+
+
+@pytest.mark.slow
+def test_what_programs_left_is_in_a_run_that_was_interrupted(folder: Path) -> None:
+    (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo 0; sleep 100\n")
+    flags = ("--experiment", folder, "--runs", folder.parent / "runs")
+    with command.started("run-experiment", *flags) as lab:
+        command.read_until(lab, "pull-1 | 0")
+        os.killpg(lab.pid, signal.SIGINT)
+        said = lab.communicate()[0]
+    assert lab.returncode == 4, said
+    run_path = command.only_run(folder.parent / "runs")
+    assert (run_path / "pull-1" / "files" / "made").read_text() == "7\n"
