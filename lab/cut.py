@@ -4,6 +4,7 @@ Such a run is cut: by its limit, by Ctrl-C, by a connection or output that was l
 own standing still. Nothing that is missing in it was lost by the programs. Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from lab.records import LEASE, LOST, Event, Record
@@ -15,7 +16,7 @@ def reason(stored: StoredRun) -> str:
     told = str(stored.description.get("cut") or "")
     if not told and stored.state == "died":
         return "The lab's own process had not come to the end of this run."
-    return told or lost_reason(lost_machines(stored.events))
+    return told or lost_reason(lost_machines(stored.events)) or stranger_reason(stored)
 
 
 def disturbed_reason(stored: StoredRun) -> str:
@@ -29,6 +30,11 @@ def disturbed_reason(stored: StoredRun) -> str:
     return (
         f"Disturbed: {name} stood still for {late[name]:.1f} s, so times in this run mean nothing."
     )
+
+
+def notices(stored: StoredRun) -> list[str]:
+    """Return what a reader must know of a whole run: why it is cut, why its times mean nothing."""
+    return [told for told in (reason(stored), disturbed_reason(stored), clock_step(stored)) if told]
 
 
 def clock_step(stored: StoredRun) -> str:
@@ -58,6 +64,32 @@ def lost_reason(machines: list[str]) -> str:
         return ""
     names = " and ".join([", ".join(machines[:-1]), machines[-1]] if machines[1:] else machines)
     return f"The connection to {names} broke: what was received there then isn't known."
+
+
+def stranger_reason(stored: StoredRun) -> str:
+    """Return in a sentence that somebody else connected to a program of the run; empty if nobody.
+
+    On loopback machines any user of the computer can. A program that binds tells of each handshake,
+    and so do those that connect: there are more than these made, if another took part. Nothing is
+    known where a program that connects tells of no handshake.
+    """
+    if stored.description.get("provider") != "loopback":
+        return ""
+    made = Counter((e.machine, e.process) for e in stored.events if e.event == "connected")
+    accepting = {(e.machine, e.process) for e in stored.events if e.event == "accepted"}
+    started = {(e.machine, e.process) for e in stored.events if e.event == "start"}
+    connecting = started - accepting
+    if not accepting or not all(made[life] for life in connecting):
+        return ""
+    more = sum(made[life] for life in accepting) - sum(made[life] for life in connecting)
+    if more <= 0:
+        return ""
+    names = ", ".join(sorted(f"{process} on {machine}" for machine, process in accepting))
+    connections = "1 connection" if more == 1 else f"{more} connections"
+    return (
+        f"{connections} to {names} came from outside the lab, as any user of this computer can"
+        " connect on loopback: who got what isn't known."
+    )
 
 
 def unreadable_reason(records: Iterable[Record]) -> str:

@@ -5,7 +5,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from lab import bundle, catalogue, fingerprint, runs
+from lab import bundle, catalogue, cut, fingerprint, runs
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.judge import exit_code, judge
@@ -33,7 +33,7 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
         return ExitCode.EXPECTED
     experiment = catalogue.of_run(stored)
     verdicts = judge(stored, experiment, partial=stored.state != "finished")
-    show_verdicts(verdicts, file=sys.stdout)
+    show_verdicts(verdicts, file=sys.stdout, notices=cut.notices(stored))
     before = {v["id"]: v["verdict"] for v in stored.verdicts or ()}
     now = {v["id"]: v["verdict"] for v in verdicts}
     changed = _note_on_code(stored, experiment)

@@ -240,7 +240,8 @@ def test_how_wrong_the_times_may_be_is_said(seen: Seen, tmp_path: Path) -> None:
 HOSTILE = (
     b"<script>alert(1)</script><img src=x onerror=alert(2)>",
     b"</script><script>alert(3)</script><!--<script>",
-    b"\x1b[2J\x1b]0;owned\x07\r\x00",
+    b"\x1b[2J\x1b]0;owned\x07\x00",
+    b"seen by nobody\r\x1b]0;after a carriage return\x07",
     "left \u202egnikool-thgir\u2066".encode(),
     b"\xff\xfe not UTF-8",
     b"{{ 7 * 7 }} {% raw %} ${alert(4)} &lt;b&gt;",
@@ -260,7 +261,8 @@ def test_a_hostile_log_does_nothing(seen: Seen, tmp_path: Path) -> None:
     page = seen.open(path)
     text = page.locator("#log").inner_text()
     assert "<script>alert(1)</script><img src=x onerror=alert(2)>" in text
-    assert r"\x1b[2J\x1b]0;owned\x07\x0d\x00" in text
+    assert r"\x1b[2J\x1b]0;owned\x07\x00" in text
+    assert r"\x1b]0;after a carriage return\x07" in text
     assert r"left \u202egnikool-thgir\u2066" in text
     assert "{{ 7 * 7 }}" in text
     assert "(a line of 10,000,000 bytes: the log has it)" in text

@@ -1,5 +1,6 @@
 """The machines' logs side by side, as the page shows them: as a terminal would, and harmless."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,19 +9,20 @@ from lab.flow import LATE_S, Flow
 from lab.records import Record
 from lab.report import drawn
 from lab.report.telling import Teller
-from lab.report.text import duration, line_of
+from lab.report.text import duration, harmless, line_of
 
 _LONGEST_LINE = 2_000  # characters, where there are few lines
 _SHORTEST = 40
 _ROOM = 5_000_000  # characters of all lines together
+EACH_END = 1_000  # lines that are no messages: so many first and last ones of each log are shown
 
 # A row has its second, its message's number if it speaks of one, a note, what happened (then there
 # is no line), and one line or two, each with the place of its machine.
 _COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
 
 
-def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[str, list[Any]]:
-    """Return the rows of the logs as columns, in the order of time.
+def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[str, Any]:
+    """Return the rows of the logs as columns, in the order of time, and whether lines are left out.
 
     Arguments:
         rows: what was printed on stdout side by side, and what happened.
@@ -29,14 +31,15 @@ def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[st
     """
     start = _start(rows, found)
     shown = [*_kept(rows, found), *(Row(t=r.t - start, records=(r,)) for r in said)]
+    shown, left_out = _ends(shown)
     shown.sort(key=lambda row: row.t)
     longest = min(_LONGEST_LINE, max(_SHORTEST, _ROOM // (len(shown) + 1)))
     lane = {name: k for k, name in enumerate(found.machines)}
     teller = Teller()
     sends = any(p.sent is not None for p in found.passages)
-    filled: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    filled: dict[str, Any] = {name: [] for name in _COLUMNS} | {"bounded": bool(left_out)}
     for row in shown:
-        told = teller.tell(row.event) if row.event else ""
+        told = teller.tell(row.event) if row.event else left_out.get(id(row), "")
         if row.event and not told:
             continue
         t = round(row.t + start - found.origin, 4)
@@ -62,6 +65,34 @@ def _kept(rows: Sequence[Row], found: Flow) -> Sequence[Row]:
         return rows
     numbers = {found.passages[i].number for i in places}
     return [row for row in rows if row.number is None or row.number in numbers]
+
+
+def _ends(rows: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
+    """Return the rows without the middle of very long logs, and what is said of those in its place.
+
+    A row without records stands for a middle; by its `id` it is found what is said.
+    """
+    logs: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for k, row in enumerate(rows):
+        if row.number is None and row.records:
+            record = row.records[0]
+            logs[record.machine, record.process, record.stream].append(k)
+    shown: list[Row | None] = list(rows)
+    marks: list[Row] = []
+    told: dict[int, str] = {}
+    for (machine, process, stream), places in logs.items():
+        middle = places[EACH_END:-EACH_END]
+        if not middle:
+            continue
+        marks.append(Row(t=rows[middle[0]].t))
+        suffix = "err" if stream == "stderr" else "log"
+        lines = "1 line" if len(middle) == 1 else f"{len(middle):,} lines"
+        told[id(marks[-1])] = (
+            f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
+        )
+        for k in middle:
+            shown[k] = None
+    return [row for row in shown if row is not None] + marks, told
 
 
 def _line(record: Record, longest: int) -> str:

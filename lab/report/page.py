@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab import runs
+from lab import cut, runs
 from lab.claims import Run
 from lab.compare import side_by_side
 from lab.flow import FATES, Flow, flow
@@ -88,12 +88,14 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         "run": stored.description,
         "name": stored.path.resolve().name,
         "state": stored.state,
+        "notices": [plain(notice) for notice in cut.notices(stored)],
         "verdicts": [_shown(v) for v in _sorted(stored.verdicts or ())],
         "summary": plain(stored.description.get("summary", stored.description["experiment"])),
         "setup": setup(stored, found),
         "counted": _counted(stored),
         "clocks": _clocks(stored),
         "machines": found.machines,
+        "bounded": f"{logs.EACH_END:,}" if data["rows"]["bounded"] else "",
         "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
     }
@@ -196,6 +198,8 @@ def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "source": plain(verdict["source"]),
         "expected": plain(verdict["expected"]),
         "because": plain(verdict["because"]),
+        "rests_on": plain(verdict.get("rests_on", "")),
+        "disputed_by": plain(verdict.get("disputed_by", "")),
         "id": plain(verdict["id"]),
         "messages": messages,
         "more": evidence.get("messages_in_all", len(messages)) - len(messages),

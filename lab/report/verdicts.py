@@ -27,9 +27,14 @@ KINDS = {
 }
 
 
-def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO) -> None:
-    """Print verdicts as verdicts.json has them: those not as expected first, a count last."""
+def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO, notices: Sequence[str] = ()) -> None:
+    """Print verdicts as verdicts.json has them: those not as expected first, a count last.
+
+    `notices` are sentences on the whole run, see `cut.notices`: they come before all verdicts.
+    """
     console = console_on(file)
+    for notice in notices:
+        print_hanging(console, Text("! ", ALARM), Text(_plain(notice), ALARM))
     kinds = {kind: [v for v in verdicts if kind_of(v) == kind] for kind in KINDS}
     for verdict in kinds["failed"]:
         _print_in_full(console, verdict, "✗", ALARM)
@@ -79,7 +84,6 @@ def _rows(verdict: Stored) -> Iterator[tuple[str, str]]:
         shown = ", ".join(str(number) for number in messages[:_MOST_NAMED])
         rest = evidence.get("messages_in_all", len(messages)) - len(messages[:_MOST_NAMED])
         yield "messages", shown + (f" … and {rest:,} more" if rest > 0 else "")
-    yield from _listed("lines", [_place(record) for record in evidence.get("records", ())])
     yield from _listed("events", events_in_words(evidence.get("events", ())))
 
 
@@ -89,12 +93,6 @@ def _listed(label: str, rows: Sequence[str]) -> Iterator[tuple[str, str]]:
         label = ""
     if len(rows) > _MOST_LISTED:
         yield "", f"… and {len(rows) - _MOST_LISTED:,} more"
-
-
-def _place(record: Stored) -> str:
-    """Return a record's place in the run directory, as editors take it."""
-    suffix = "err" if record["stream"] == "stderr" else "log"
-    return _plain(f"{record['machine']}/{record['process']}.{suffix}:{record['n'] + 1}")
 
 
 def events_in_words(events: Sequence[Stored]) -> list[str]:

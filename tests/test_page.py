@@ -1,17 +1,20 @@
-"""What a page says was sent from where to where: only what was observed."""
+"""What a page says of a run as a whole: only what was observed, and what spoils it."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_runs import MadeRun, with_a_loss
 
-from lab import catalogue, runs
+from lab import catalogue, runs, show
 from lab.compare import side_by_side
 from lab.reading import lines, nothing
 from lab.report import logs, page, pictures
 from lab.report.kit import kit
 from lab.report.setup import setup
+from lab.run_directory import describe
 
 Spoken = tuple[str, bytes]  # a machine and its line
 
@@ -85,3 +88,61 @@ def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_pa
     for name in ("strip", "shares", "latency"):
         assert f'id="{name}"' not in html
     assert 'id="timeline"' in html
+
+
+def test_of_very_long_logs_the_page_shows_both_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "EACH_END", 2)
+    run = MadeRun(tmp_path, count=1)
+    run.begin()
+    for k in range(9):
+        run.printed(0.2 + k / 10, "pull-1", b"line %d" % k)
+        run.printed(0.2 + k / 10, "pull-2", b"said %d" % k, "stderr")
+    run.printed(1.1, "push", b"0")
+    run.printed(1.2, "pull-1", b"0 , 1.5")
+    stored = runs.load(run.end(2.0))
+    html = page.page(stored, catalogue.reader(stored), kit())
+    rows = json.loads(html.partition('id="data">')[2].partition("</script>")[0])["rows"]
+    shown = [text for text in rows["text"] if text]
+    assert [text for text in shown if text.startswith("line")] == [
+        f"line {k}" for k in (0, 1, 7, 8)
+    ]
+    assert [text for text in shown if "said" in text] == [f"stderr: said {k}" for k in (0, 1, 7, 8)]
+    assert "0" in shown  # messages are kept
+    left_out = [told for told in rows["told"] if "left out" in told]
+    assert left_out == [
+        "5 lines left out: see pull-1/pull.log",
+        "5 lines left out: see pull-2/pull.err",
+    ]
+    assert "the first and the last 2 are shown" in html
+
+
+def test_what_spoils_a_whole_run_is_said_at_the_top(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = with_a_loss(tmp_path)
+    late = {"machines_late_s": {"pull-1": 3.0}, "harness_late_s": 0.0, "suspended_s": 0.0}
+    disturbance = {**late, "limit_s": 0.5, "disturbed": True}
+    told = {"cut": "Ctrl-C <b>ended</b> it.", "disturbance": disturbance}
+    describe(path, runs.load(path).description | told)
+    stored = runs.load(path)
+    html = page.page(stored, catalogue.reader(stored), kit())
+    head = html.partition("<header>")[2].partition("</header>")[0]
+    assert "Ctrl-C &lt;b&gt;ended&lt;/b&gt; it." in head
+    assert "pull-1 stood still for 3.0 s" in head
+    show.report(path.parent, path.name, again=True)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "! Ctrl-C <b>ended</b> it." in said
+    assert "! Disturbed: pull-1 stood still for 3.0 s" in said
+
+
+def test_what_a_claim_rests_on_and_who_disputes_it_are_on_the_page(tmp_path: Path) -> None:
+    stored = runs.load(with_a_loss(tmp_path))
+    verdicts = [
+        {**v, "rests_on": "src/lb.cpp, <1>", "disputed_by": "a manual"}
+        for v in stored.verdicts or ()
+    ]
+    html = page.page(replace(stored, verdicts=verdicts), catalogue.reader(stored), kit())
+    assert "<dt>rests on</dt><dd>src/lb.cpp, &lt;1&gt;</dd>" in html
+    assert "<dt>disputed by</dt><dd>a manual</dd>" in html
