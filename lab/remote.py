@@ -322,7 +322,8 @@ class RemoteProcess:
             threading.Thread(target=self._pump, args=(channel.recv, stdout), daemon=True),
             threading.Thread(target=self._pump, args=(channel.recv_stderr, stderr), daemon=True),
         ]
-        for thread in (*self._threads, threading.Thread(target=self._wait, daemon=True)):
+        self._waiting = threading.Thread(target=self._wait, daemon=True)
+        for thread in (*self._threads, self._waiting):
             thread.start()
 
     def signal(self, number: int) -> None:
@@ -334,6 +335,10 @@ class RemoteProcess:
         """Kill all of the program's processes, as when the harness vanishes."""
         with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it has ended and all that it printed was taken, at most so many seconds."""
+        self._waiting.join(timeout)
 
     @staticmethod
     def _pump(receive: Callable[[int], bytes], output: Output) -> None:

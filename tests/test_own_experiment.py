@@ -132,7 +132,7 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (("from lab.claims import Run", "from lab.claims import Runn"), 2, "ImportError"),
         (("def mine(lab: Lab)", "def mine()"), 7, "TypeError"),
         (('"count", on=', '"cuont", on='), 9, "there is no program 'cuont'"),
-        (('on="puller"', 'on="pullers"'), 9, "no machine has the role 'pullers'"),
+        (('on="puller"', 'on="pullers"'), 9, "no machine has the name or the role 'pullers'"),
         (("run.planned", "run.plans"), 13, "AttributeError"),
         (("return Verdict.refuted", "Verdict.refuted"), 11, "returned None, no Verdict"),
         (('r"(\\d+)"', 'r"(x?)\\d+"'), 9, "is no number in '0'"),
