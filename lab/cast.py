@@ -33,10 +33,10 @@ _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was
 class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
-    `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of the lab's own programs, LAB_SET in every
-    program's environment; `load` is what else it finds there. `grace_s` are the seconds that it has
-    to end itself, `folder` is the place on each machine to which the programs and the user's own
-    `files` are deployed.
+    `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of the lab's own
+    programs, LAB_SET in every program's environment; `load` is what else it finds there. `grace_s`
+    are the seconds that it has to end itself, `folder` is the place on each machine to which the
+    programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
