@@ -1,17 +1,15 @@
 """The lab by hand: up, down, status, a shell; and what runs left: logs, comparisons."""
 
-import fcntl
-import os
+import contextlib
 import shlex
-import subprocess
 import sys
-import threading
 from pathlib import Path
 
-from lab import catalogue, own, runs
+from lab import catalogue, following, interrupts, own, runs
 from lab.compare import differences, side_by_side
 from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
+from lab.output import drawing
 from lab.providers.choice import choose
 from lab.report.comparison import print_differences, print_side_by_side
 from lab.report.text import harmless
@@ -44,39 +42,47 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
     from lab.remote import Remote
 
     inventory.machine(name)
+    if not sys.stdin.isatty():
+        raise LabError(
+            "there is no terminal to open a shell on",
+            where="standard input",
+            cure="call it on a terminal; programs are started by an experiment: fab new-experiment",
+        )
     chosen = choose(provider, inventory, _say)
     if chosen.own_shell(name):
         return
     if chosen.status()[name] == "not up":
         raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
     with chosen.lab(keep=True) as machines:
-        Remote(machines.access[name]).shell()
+        remote = Remote(machines.access[name])
+        # The shell draws on the terminal and gets each Ctrl-C; a kill or a closed terminal ends it.
+        with interrupts.closing(remote.close), contextlib.redirect_stdout(drawing(sys.stdout)):
+            remote.shell()
 
 
 def logs(root: Path, run: str | None, machine: str) -> None:
     """Print a machine's lines of a run, harmless ones; while it goes on, follow it to its end."""
     path = runs.find(root, run)
-    files = sorted(str(file) for file in path.glob(f"{machine}/*.log"))
-    if machine not in runs.load(path).description["inventory"]:
+    stored = runs.load(path)
+    if machine not in stored.description.get("inventory", {}):
         raise LabError(f"there is no machine '{machine}' in this run", where=str(path))
-    # The run's writer holds the lock to its end: getting it is the event to wait for.
-    follow = ["--follow=name", "--retry"] if runs.load(path).state == "running" else []
-    with subprocess.Popen(
-        ["tail", "--quiet", "--lines=+1", *follow, "--", *files], stdout=subprocess.PIPE
-    ) as tail:
-        if follow:
-            threading.Thread(target=_end_with, args=(path, tail), daemon=True).start()
-        assert tail.stdout is not None
-        for line in tail.stdout:
-            text = line.decode("utf-8", "backslashreplace").rstrip("\n")
-            print(harmless(text, _LONGEST_LINE), flush=True)
+    ended = following.end_of(path)
+    if stored.state != "running":
+        ended.wait()  # nobody holds it
+    printed = False
+    for line in following.lines(path / machine, until=ended):
+        printed = True
+        print(harmless(line, _LONGEST_LINE), flush=True)
+    if not printed:
+        print(f"nothing was printed on {machine} in this run: {path}", file=sys.stderr)
 
 
 def compare_machines(root: Path, run: str | None) -> ExitCode:
     """Print the machines of a run beside each other; without one, those of the last call's runs."""
     for path in [runs.find(root, run)] if run else runs.last_call(root):
         stored = runs.load(path)
-        print(f"{path}: {stored.description.get('summary', stored.description['experiment'])}")
+        summary = str(stored.description.get("summary", stored.description["experiment"]))
+        print(f"{path}: {harmless(summary, _LONGEST_LINE)}")
         print_side_by_side(side_by_side(stored, catalogue.reader(stored)), file=sys.stdout)
     return ExitCode.EXPECTED
 
@@ -109,17 +115,10 @@ def experiments() -> None:
 
 def new_experiment(path: Path) -> None:
     """Make a first experiment in a new folder, and say how to run it."""
-    own.create(path)
+    own.create(path, catalogue.names())
     print(f"made:  {path / own.MODULE}, and the program that it starts")
     print(f"run:   {shlex.join(['./fab', 'run-experiment', '--experiment', str(path)])}")
     print("learn: docs/own-experiment.md, and docs/chapters")
-
-
-def _end_with(path: Path, tail: "subprocess.Popen[bytes]") -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(directory, fcntl.LOCK_SH)
-    tail.terminate()
-    os.close(directory)
 
 
 def _say(line: str) -> None:

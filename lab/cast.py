@@ -5,13 +5,12 @@ import itertools
 import os
 import posixpath
 import signal
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import fetch
+from lab import clock, fetch
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.flags import words
@@ -19,9 +18,9 @@ from lab.ledger import Look
 from lab.processes import Process
 from lab.program import Program
 from lab.records import LOST, Event
-from lab.remote import AGENT, FILES, Remote
+from lab.remote import Remote
 from lab.remotes import at_once
-from lab.vocabulary import PORT
+from lab.vocabulary import AGENT, FILES, PORT
 from lab.watch import Watch
 
 READY_TIMEOUT_S = 30
@@ -176,7 +175,7 @@ class Cast:
         else:
             details = {"files": len(fetched.names), "left_out": dict(fetched.left_out)}
         if any(details.values()):
-            event = Event(t=time.time(), event="fetched", machine=remote.name, details=details)
+            event = Event(t=clock.now(), event="fetched", machine=remote.name, details=details)
             self.watch.event(event)
 
     def stop(self) -> None:
@@ -234,7 +233,7 @@ class Cast:
         self.processes.append(process)
         self.watch.event(
             Event(
-                t=time.time(),
+                t=clock.now(),
                 event="start",
                 machine=machine,
                 process=name,

@@ -6,11 +6,13 @@ Everything here is a pure function of a run directory's content.
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from lab import cut, packets
 from lab.records import Event, Message, Reader, Record
-from lab.runs import StoredRun, packets_of
+from lab.run_directory import packets_of
+from lab.runs import StoredRun
 from lab.verdict import Verdict
 
 # Two things that are less than this apart, on two clocks or threads, have no order.
@@ -43,16 +45,24 @@ class Run:
 
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
-        self._clocks: Mapping[str, Mapping[str, float]] = stored.description.get("clocks", {})
+        self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
         self._of_kind: dict[str, list[Message]] = defaultdict(list)
         for record in stored.records:
             message = reads(record)
             if message is not None:
-                self._of_kind[message.kind].append(message)
+                self._of_kind[message.kind].append(self._steady(message))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
         if not self.cut and _numbers(self.sent) != _numbers(self.received):
             self.cut = cut.unreadable_reason(stored.records)
+
+    def _steady(self, message: Message) -> Message:
+        """Return a traced message with the time of a clock of its machine that was never set."""
+        clock = self._clocks.get(message.machine, {})
+        ahead = clock.get("monotonic_ahead_s")
+        if message.m is None or ahead is None:
+            return message
+        return replace(message, t=message.m - ahead + clock["offset_s"])
 
     @property
     def records(self) -> Sequence[Record]:

@@ -7,25 +7,28 @@ Nagle's algorithm on, which costs 40 ms a command.
 
 import base64
 import contextlib
-import errno
+import dataclasses
 import logging
+import secrets
 import socket
 from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import paramiko
 from fabric import Config, Connection
 
-from lab.errors import LabError
+from lab import limits, unreached
+from lab.errors import LabError, NotFit
 from lab.providers import Access
+from lab.ssh_config import UsersConfig
+from lab.unreached import Place, known_hosts, require_usable_key
 
 CONNECT_TIMEOUT_S = 20
 ANSWER_TIMEOUT_S = 30
 _KEEPALIVE_S = 5
 _DEAD_AFTER_S = 15  # without an answer to what was sent, keepalives included
-_USERS_KNOWN_HOSTS = Path("~/.ssh/known_hosts")
+_LONGEST_GREETING = 1 << 16
 
 # Paramiko logs tracebacks of what it raises as well; the user gets one message, ours.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -37,11 +40,32 @@ def connect(access: Access) -> Connection:
     A machine whose host key the provider doesn't know is one of the user's: their ssh_config
     counts for it (jump hosts too), and the key must stand in their known_hosts.
     """
-    config = Config(lazy=True)
-    if access.host_key is None:
-        config.load_ssh_config()
+    is_users = access.host_key is None
+    require_usable_key(access)
     with explained(access, "reach it"):
-        connection = Connection(
+        connection = _connection(access, UsersConfig() if is_users else Config(lazy=True))
+        _check_host_keys(connection, access)
+    _open(connection, access, Place.of(access))
+    if is_users:
+        _require_quiet_shell(connection, access)
+        _require_sftp(connection, access)
+    return connection
+
+
+@contextlib.contextmanager
+def explained(access: Access, doing: str, place: Place | None = None) -> Iterator[None]:
+    """Turn what goes wrong with a machine while `doing` into a LabError with cause and cure."""
+    try:
+        yield
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            raise too_many from error
+        raise unreached.explained(error, access, doing, place or Place.of(access)) from error
+
+
+def _connection(access: Access, config: Config) -> Connection:
+    try:
+        return Connection(
             access.host,
             user=access.user,
             port=access.port,
@@ -49,23 +73,62 @@ def connect(access: Access) -> Connection:
             connect_timeout=CONNECT_TIMEOUT_S,
             connect_kwargs=_client_keys(access),
         )
-        _check_host_keys(connection, access)
-        if connection.gateway is None:
+    except ValueError as error:  # a port that is a word
+        raise LabError(
+            f"what stands there for {access.host} can't be used: {error}",
+            where="~/.ssh/config",
+            cure="correct it",
+        ) from error
+
+
+def _open(connection: Connection, access: Access, place: Place) -> None:
+    """Open a connection, but first those to the jump hosts that lead to it."""
+    gateway = connection.gateway
+    if isinstance(gateway, Connection):
+        jump = Place(f"the jump host {gateway.host}:{gateway.port}", gateway.user, is_jump=True)
+        _open(gateway, access, jump)
+        place = dataclasses.replace(place, via=jump.name)
+    with explained(access, "reach it", place):
+        if gateway is None:
             connection.connect_kwargs["sock"] = _socket(connection)
         connection.open()
         connection.transport.set_keepalive(_KEEPALIVE_S)
-    return connection
 
 
-@contextlib.contextmanager
-def explained(access: Access, doing: str) -> Iterator[None]:
-    """Turn what goes wrong with a machine while `doing` into a LabError with cause and cure."""
+def _require_quiet_shell(connection: Connection, access: Access) -> None:
+    """Raise NotFit where a login prints something of its own: it would be taken for answers."""
+    mark = secrets.token_hex(8)
+    said = b""
+    with explained(access, "ask it"):
+        channel = connection.transport.open_session(timeout=ANSWER_TIMEOUT_S)
+        with contextlib.closing(channel):
+            channel.settimeout(ANSWER_TIMEOUT_S)
+            channel.exec_command(f"echo {mark}")
+            while mark.encode() not in said and len(said) < _LONGEST_GREETING:
+                if not (more := channel.recv(_LONGEST_GREETING)):
+                    break
+                said += more
+    if said.startswith(mark.encode()):
+        return
+    greeting = said.decode(errors="backslashreplace").partition(mark)[0].strip()
+    if greeting:
+        what = f"this account's shell prints something before the answer (`{greeting[:80]}`)"
+        cure = "let it greet on terminals only; first in its ~/.bashrc:  [ -t 1 ] || return"
+    else:
+        what = "this account's shell runs no commands"
+        cure = "give the account a shell such as /bin/sh, or name another `user`"
+    raise NotFit(what, where=f"machine {access.machine}", cure=cure)
+
+
+def _require_sftp(connection: Connection, access: Access) -> None:
     try:
-        yield
+        connection.sftp()  # Fabric keeps it for the deployment
     except (paramiko.SSHException, OSError, EOFError) as error:
-        what, cure = _cause_and_cure(error, access)
-        where = f"machine {access.machine}"
-        raise LabError(f"can't {doing}: {what}", where=where, cure=cure) from error
+        raise NotFit(
+            f"its SSH server offers no SFTP, by which programs are deployed ({error})",
+            where=f"machine {access.machine}",
+            cure="add to its /etc/ssh/sshd_config, and restart sshd:  Subsystem sftp internal-sftp",
+        ) from error
 
 
 def _socket(connection: Connection) -> socket.socket:
@@ -97,54 +160,14 @@ def _check_host_keys(connection: Connection, access: Access) -> None:
         key = paramiko.PKey.from_type_string(kind, base64.b64decode(text))
         client.get_host_keys().add(_known_as(connection), kind, key)
     else:
-        known_hosts = _known_hosts(access)
-        if known_hosts.exists():
-            client.load_system_host_keys(str(known_hosts))
+        known = known_hosts(access)
+        if known.is_file():
+            client.load_system_host_keys(str(known))
     if isinstance(connection.gateway, Connection):
         _check_host_keys(connection.gateway, access)
-
-
-def _known_hosts(access: Access) -> Path:
-    return (access.known_hosts or _USERS_KNOWN_HOSTS).expanduser()
 
 
 def _known_as(connection: Connection) -> str:
     if connection.port == 22:
         return str(connection.host)
     return f"[{connection.host}]:{connection.port}"
-
-
-def _cause_and_cure(error: Exception, access: Access) -> tuple[str, str]:
-    place = f"{access.host}:{access.port or 22}"
-    if isinstance(error, paramiko.BadHostKeyException) and access.provider == "vagrant":
-        return (
-            f"the host key of {place} is not the one that Vagrant told of",
-            "somebody else answers there, or the VM made new keys:"
-            f" vagrant destroy -f {access.machine} && vagrant up {access.machine}",
-        )
-    if isinstance(error, paramiko.BadHostKeyException):
-        return (
-            f"the host key of {place} has changed ({error.key.get_name()} {error.key.fingerprint})",
-            f"was the machine made anew? Then take its old key out of {_known_hosts(access)};"
-            " if not, somebody stands between",
-        )
-    if isinstance(error, paramiko.AuthenticationException):
-        return (
-            f"{place} lets nobody in as '{access.user or 'you'}' with the keys that were offered",
-            "name `user` and `key` under `ssh` in the inventory; passwords aren't used",
-        )
-    if "not found in known_hosts" in str(error):
-        return (
-            f"the host key of {place} isn't known",
-            "log in once by ssh, compare the fingerprint, and accept it; or name a `known_hosts`",
-        )
-    if (
-        isinstance(error, OSError) and error.errno == errno.EBADF
-    ):  # Paramiko's word for a closed one
-        return f"the connection to {place} broke", "is the machine up (`fab status`)?"
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | PermissionError):
-        return (
-            f"nobody answers SSH at {place} ({error})",
-            "is the machine up (`fab status`), are host and port right in the inventory?",
-        )
-    return f"{str(error) or type(error).__name__} ({place})", "see `fab check`"

@@ -31,6 +31,18 @@ def disturbed_reason(stored: StoredRun) -> str:
     )
 
 
+def clock_step(stored: StoredRun) -> str:
+    """Return in a sentence how the wall clock was set during a run; empty where it wasn't."""
+    step_s = stored.description.get("clock_step_s")
+    if not step_s:
+        return ""
+    way = "back" if step_s < 0 else "forward"
+    return (
+        f"The computer's clock was set {way} by {abs(step_s):.2f} s during the run; its times and"
+        " verdicts don't depend on that."
+    )
+
+
 def lost_machines(events: Iterable[Event]) -> list[str]:
     """Return the machines to which the way broke while a program ran there."""
     return _machines(events, LOST)

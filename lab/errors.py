@@ -50,3 +50,23 @@ class LabError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         return f"{head}\n  {self.cure}" if self.cure else head
+
+
+class InventoryError(LabError):
+    """A mistake in an inventory file."""
+
+
+class HostKeyError(LabError):
+    """A machine answers with a host key that isn't known, or isn't the one that is known."""
+
+
+class MachineLost(LabError):
+    """A machine, or the connection to it, broke or can't be reached."""
+
+
+class NotFit(LabError):
+    """A machine, or this computer, lacks something that a run needs."""
+
+
+class RunStoreError(LabError):
+    """A stored run, or an archive of one, can't be found, read or trusted."""

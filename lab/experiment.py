@@ -36,7 +36,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds."""
+    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
+
+    `is_own` says that it is a user's; `folder` is what lies beside its module and is deployed, None
+    of one in a single file.
+    """
 
     name: str
     summary: str
@@ -54,6 +58,7 @@ class Experiment:
     machines: Mapping[str, int]
     file: Path
     folder: Path | None
+    is_own: bool
 
     def planned_s(self, count: int | None = None, interval: float | None = None) -> float:
         """Return how many seconds a run is planned to take, with the user's wishes if any."""

@@ -13,11 +13,11 @@ neither.
 """
 
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab import clock
 from lab.errors import LabError
 from lab.processes import Process
 from lab.providers import Machines
@@ -49,7 +49,7 @@ class Faults:
 
     def hit(self, fault: str, process: Process) -> None:
         """Do a fault, or the repair `resume`, to all processes of a program."""
-        ordered = time.time()
+        ordered = clock.now()
         if fault in _ENDING:
             process.blame = "itself" if process.ended else "fault"
             process.signal(_ENDING[fault])
@@ -73,11 +73,11 @@ class Faults:
 
         `verify` tells whether it shows from outside; None where nobody is there to see it.
         """
-        ordered = time.time()
+        ordered = clock.now()
         if fault in REPAIRS:  # should it fail half-way, it is to be repaired as well
             self.broken[machine, fault] = machine
         self.supply.do(fault, machine)
-        effect = time.time()
+        effect = clock.now()
         self._note(fault, machine, ordered, effect, verified=verify())
 
     def repair(self, do: Callable[[str, Process | str], None]) -> None:
@@ -102,7 +102,7 @@ class Faults:
                 del self.broken[broken]
         elif fault in REPAIRS:
             self.broken[str(target), fault] = target
-        at = time.time() if effect is None else effect
+        at = clock.now() if effect is None else effect
         kind = "repair" if repairs else "fault"
         details: dict[str, Any] = {kind: fault, "verified": verified}
         details["took_s"] = at - ordered

@@ -15,8 +15,9 @@ from lab import collector
 from lab.connection import explained
 from lab.errors import LabError
 from lab.jsonl import explained as explained_file
-from lab.remote import DEPLOYED, FILES, Remote
+from lab.remote import DEPLOYED, Remote
 from lab.report.text import harmless
+from lab.vocabulary import FILES
 
 MOST_FILES = 1_000
 MOST_BYTES = 64 * 1024**2  # of a machine's files together

@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lab import clock
 from lab.abilities import abilities
 from lab.connection import explained
-from lab.errors import ExitCode, LabError
+from lab.errors import ExitCode, LabError, NotFit
 from lab.inventory import Inventory
 from lab.providers import Access, Machines
 from lab.providers.choice import choose
@@ -53,6 +54,24 @@ for name, place in json.loads(sys.argv[1]).items():
         failed[name] = str(error)
 print(json.dumps(failed))
 """
+_NAMES = """
+import json, socket, sys, threading, time
+names = json.loads(sys.argv[1])
+found = {}
+def look(name):
+    try:
+        found[name] = socket.gethostbyname(name)
+    except OSError:
+        found[name] = ""
+threads = [threading.Thread(target=look, args=[name], daemon=True) for name in names]
+until = time.monotonic() + 5
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(max(0, until - time.monotonic()))
+print(json.dumps([name for name in names if found.get(name) != names[name]]), flush=True)
+"""
+_MOST_NAMES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +102,11 @@ def check(inventory: Inventory, provider: str) -> ExitCode:
 
 
 def require(remotes: Mapping[str, Remote]) -> None:
-    """Raise LabError for the first thing that makes a machine unfit for a run."""
+    """Raise NotFit for the first thing that makes a machine unfit for a run."""
     about = at_once(remotes, lambda remote: list(_about(remote)))
     for finding in itertools.chain(*about.values(), _wire(remotes)):
         if finding.cure:
-            raise LabError(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
+            raise NotFit(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
 
 
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
@@ -108,7 +127,8 @@ def _of_machines(machines: Machines) -> Iterator[Finding]:
     remotes = {name: one for name, one in found.items() if isinstance(one, Remote)}
     for name, one in found.items():
         if isinstance(one, LabError):
-            yield Finding(name, f"not reached: {one.what}", one.cure or "is it up?")
+            place = "" if one.where == f"machine {name}" else f"{one.where}: "
+            yield Finding(name, f"not reached: {place}{one.what}", one.cure or "is it up?")
     with contextlib.ExitStack() as stack:
         for remote in remotes.values():
             stack.callback(remote.close)
@@ -128,7 +148,7 @@ def _fit(machines: Machines, remote: Remote) -> list[Finding]:
     about = list(_about(remote))
     if any(finding.cure for finding in about):
         return about  # what follows would only fail for the same reason
-    return [*about, _rights(remote), *_able(machines, remote)]
+    return [*about, _rights(remote), *_able(machines, remote), *_names(machines, remote)]
 
 
 def _about(remote: Remote) -> Iterator[Finding]:
@@ -137,7 +157,7 @@ def _about(remote: Remote) -> Iterator[Finding]:
     if not answer:
         yield Finding(remote.name, f"no Python at {access.python}", "provision it: provision/")
         return
-    about = json.loads(answer)
+    about = _parsed(remote, answer)
     if "zmq" in about:
         pyzmq, libzmq = about["zmq"]
         yield Finding(remote.name, f"Python {about['python']}, pyzmq {pyzmq}, libzmq {libzmq}")
@@ -202,4 +222,32 @@ def _connect(
     """Let a machine connect to the others; return how many they are, and why it failed by name."""
     others = {name: place for name, place in places.items() if name != remote.name}
     answer = remote.run([remote.access.python, "-Ic", _CONNECT, json.dumps(others)])
-    return len(others), json.loads(answer or b"{}")
+    return len(others), _parsed(remote, answer or b"{}")
+
+
+def _names(machines: Machines, remote: Remote) -> Iterator[Finding]:
+    """Note which names of machines don't lead to their lab addresses there."""
+    names = {name: access.address for name, access in machines.access.items()}
+    asked = dict(itertools.islice(names.items(), _MOST_NAMES))
+    answer = remote.run([remote.access.python, "-Ic", _NAMES, json.dumps(asked)])
+    if unknown := _parsed(remote, answer or b"[]"):
+        lines = ", ".join(f"{names[name]} {name}" for name in unknown if name in names)
+        yield Finding(
+            remote.name,
+            f"doesn't know {', '.join(map(str, unknown))} by name; programs get addresses",
+            f"to use names, add to its /etc/hosts: {lines}",
+            needed=False,
+        )
+
+
+def _parsed(remote: Remote, answer: bytes) -> Any:
+    """Return what a script of ours answered; NotFit where something else stands there."""
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        raise NotFit(
+            "what it answered isn't what its Python was asked for",
+            where=f"machine {remote.name}",
+            cure=f"see what {remote.access.python} prints there at its start",
+            output=answer[:1000].decode(errors="backslashreplace"),
+        ) from error

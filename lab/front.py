@@ -3,12 +3,12 @@
 import functools
 import math
 import re
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from lab import interrupts, output, surroundings
 from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
 from lab.providers.state import PROJECT
@@ -23,15 +23,20 @@ def exits(task: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(task)
     def run(*arguments: Any, **flags: Any) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        output.make_safe()
         try:
-            code = task(*arguments, **flags)
+            with interrupts.raising():
+                code = task(*arguments, **flags)
         except LabError as error:
             show_error(error)
             code = ExitCode.MISTAKE
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
+        except Exception as error:
+            if (mistake := surroundings.explained(error)) is None:
+                raise
+            show_error(mistake)
+            code = ExitCode.MISTAKE
         sys.stdout.flush()
         if code:
             raise SystemExit(int(code))
@@ -43,7 +48,8 @@ def show_error(error: LabError) -> None:
     """Print the user's message for an error, and what the machine said, made harmless."""
     from lab.report.text import harmless
 
-    print(error, file=sys.stderr)
+    for line in str(error).split("\n"):
+        print(harmless(line, 2000), file=sys.stderr)
     for line in error.output.splitlines():
         print(f"  | {harmless(line, 200)}", file=sys.stderr)
 
@@ -109,7 +115,3 @@ def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
 
     here = Path(_INVENTORY)
     return load(Path(path) if path else here if here.exists() else PROJECT / here, roles=roles)
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt

@@ -10,7 +10,7 @@ from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
 from lab.reading import nothing
 from lab.runs import StoredRun
-from lab.verdict import Outcome, Verdict
+from lab.verdict import Outcome, Verdict, is_sound
 
 
 def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
@@ -56,6 +56,8 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> Verdict:
         verdict = claim.judge(run)
         if not isinstance(verdict, Verdict):
             raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
+        if not is_sound(verdict):
+            raise TypeError(f"{claim.id}: a verdict has a text, whole numbers and events")
     if run.cut and not verdict.final:
         return Verdict.not_observed(run.cut)
     if claim.timed and run.disturbed:
@@ -90,7 +92,7 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
     """Tell what a user's own function raises as a mistake in it."""
     try:
         yield
-    except Exception as error:
-        if experiment.folder is None:
+    except (Exception, SystemExit) as error:
+        if not experiment.is_own:
             raise
         raise user_code.mistake(error, experiment.file, what) from error

@@ -96,17 +96,18 @@ def note(path: str, word: object, value: object) -> None:
 
 
 def confirm(number: str, path: str, patience: str) -> None:
-    """Print the UNIX time when a launcher's processes were stopped (SIGSTOP), or none (SIGCONT).
+    """Print when a launcher's processes were stopped (SIGSTOP), or none (SIGCONT).
 
-    `path` is the file with its notes. They still have to be; nothing is printed otherwise, or when
-    the note hasn't come after `patience` seconds.
+    That is the UNIX time and CLOCK_MONOTONIC, in seconds. `path` is the file with the
+    launcher's notes. They still have to be so; nothing is printed otherwise, or when the note
+    hasn't come after `patience` seconds.
     """
     end = time.monotonic() + float(patience)
     while time.monotonic() < end:
         with open(path) as file:
             (_, launcher), *notes = [line.split() for line in file]
         if notes and notes[-1][0] == number and all_are(int(number), int(launcher)):
-            print(notes[-1][1])
+            print(*notes[-1][1:])
             return
         select.select([], [], [], 0.005)
 
@@ -279,7 +280,7 @@ def pass_on(number: int, program: int, notes: str) -> None:
     send(-program, number)
     signal_descendants(number, program)
     if number in (signal.SIGSTOP, signal.SIGCONT) and all_are(number, os.getpid()):
-        note(notes, int(number), repr(time.time()))
+        note(notes, int(number), f"{time.time()!r} {time.monotonic()!r}")
 
 
 def signal_descendants(number: int, group: int = 0) -> None:

@@ -28,7 +28,7 @@ class Look:
     found: Record | None = None
 
     def see(self, record: Record) -> None:
-        if self.found is None and record.text is not None and self.prints(record.text):
+        if self.found is None and record.shown is not None and self.prints(record.shown):
             self.found = record
 
 

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from lab.errors import LabError
+from lab.errors import NotFit
 from lab.remote import Remote
 
 _PYTHON = "python:"
@@ -17,7 +17,7 @@ _MODULES = (
 
 
 def require(remote: Remote, needs: Sequence[str]) -> None:
-    """Raise LabError where a machine lacks something, with the line that installs it.
+    """Raise NotFit where a machine lacks something, with the line that installs it.
 
     Arguments:
         remote: the machine.
@@ -32,7 +32,7 @@ def require(remote: Remote, needs: Sequence[str]) -> None:
     ):
         missing = remote.run([*argv, *names]).decode().split() if names else []
         if missing:
-            raise LabError(
+            raise NotFit(
                 f"this experiment needs {', '.join(missing)}, which isn't there",
                 where=f"machine {remote.name}",
                 cure=cure.format(" ".join(missing)),

@@ -3,17 +3,15 @@
 Rules name lab addresses alone, so a control connection, which comes from elsewhere, is never cut.
 """
 
-import itertools
 import json
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.remote import Hold, Remote
 from lab.remotes import at_once
-
-_numbers = itertools.count(1)
 
 # Prints a port; then, told how many senders there are, the addresses from which datagrams came
 # until there were that many, or none for 0.3 s.
@@ -78,7 +76,7 @@ def separation(others: Sequence[str], *, incoming: bool, reject: bool) -> Change
     What it sends to them is lost, and with `incoming` what they send to it too. With `reject` TCP
     is answered by RST and the rest by ICMP, where otherwise there is silence.
     """
-    table = f"lab_{next(_numbers)}"
+    table = _new_table()
     addresses = "{ " + ", ".join(others) + " }"
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     chains = [("output", f"ip daddr {addresses}")]
@@ -129,15 +127,25 @@ def _queue(link: str, discipline: list[str]) -> Change:
     )
 
 
-# What shows on a machine that a fault can be done there: the same tool and kernel part, harmless.
-TRIALS = {
-    "partition": Change(
+def _new_table() -> str:
+    """Return a name that no other lab gives a table; two labs may use one host at once."""
+    return f"lab_{secrets.token_hex(8)}"
+
+
+def _harmless_table() -> Change:
+    table = _new_table()
+    return Change(
         do=[["nft", "-f", "-"]],
-        undo=[["nft", "delete", "table", "inet", "lab_trial"]],
-        input="table inet lab_trial { chain output { type filter hook output priority 0; }; }\n",
-    ),
-    "slow": _queue("lo", ["netem", "delay", "0ms"]),
-    "rate": _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
+        undo=[["nft", "delete", "table", "inet", table]],
+        input=f"table inet {table} {{ chain output {{ type filter hook output priority 0; }}; }}\n",
+    )
+
+
+# What shows on a machine that a fault can be done there: the same tool and kernel part, harmless.
+TRIALS: Mapping[str, Callable[[], Change]] = {
+    "partition": _harmless_table,
+    "slow": lambda: _queue("lo", ["netem", "delay", "0ms"]),
+    "rate": lambda: _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
 }
 
 
@@ -164,7 +172,7 @@ def _require_default_queue(remote: Remote, link: str) -> None:
 
 def try_out(remote: Remote, folder: str, fault: str) -> None:
     """Do and undo the trial of a fault from a deployed folder; LabError where it's refused."""
-    hold(remote, folder, TRIALS[fault]).release()
+    hold(remote, folder, TRIALS[fault]()).release()
 
 
 def reaches(sender: Remote, receiver: Remote) -> bool:

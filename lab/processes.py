@@ -2,16 +2,17 @@
 
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab import clock
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
 from lab.program import Program
 from lab.records import LEASE, LOST, Event
-from lab.remote import AGENT, Remote, RemoteProcess
+from lab.remote import Remote, RemoteProcess
+from lab.vocabulary import AGENT
 from lab.watch import Watch
 
 _TAIL_LINES = 12
@@ -76,9 +77,7 @@ class Process:
             self._remote_process = self.remote.start(
                 folder,
                 self.name,
-                self.program.argv(
-                    self.remote.access.python, self.remote.path(folder, AGENT), self.flags
-                ),
+                self.program.argv(self.remote.access.python, self.flags),
                 self.environment,
                 stdout=self._kept(stdout.feed, stdout.close),
                 stderr=self._kept(stderr.feed, stderr.close),
@@ -86,7 +85,7 @@ class Process:
                 by_line=not self.program.is_python,
             )
         except LabError:
-            self.ended_at = time.time()  # nobody needs to wait for it
+            self.ended_at = clock.now()  # nobody needs to wait for it
             raise
 
     def signal(self, number: int) -> None:

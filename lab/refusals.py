@@ -22,4 +22,4 @@ def explained(answer: str) -> tuple[str, str]:
     for signs, cause, cure in _CAUSES:
         if any(sign in answer for sign in signs):
             return f"{cause} ({answer})", cure
-    return answer or "no answer", "`fab check` tells what each machine can do"
+    return answer or "no answer", "what do `nft list ruleset` and `tc qdisc` say there, as root?"

@@ -16,19 +16,19 @@ import shlex
 import signal
 import stat
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import paramiko
 
-from lab import collector, guard, launcher, refusals, sniffer
+from lab import clock, collector, guard, launcher, refusals, sniffer
+from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
+from lab.vocabulary import AGENT, FILES
 
-FILES, AGENT = "files", "agent"
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 _AGENTS = (launcher, guard, sniffer, collector)
 _CHUNK = 1 << 16
@@ -166,7 +166,7 @@ class Remote:
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
             )
-        hold = Hold(channel, float(at))
+        hold = Hold(channel, _moment(at))
         with self._mutex:
             self._running.append(hold)
         return hold
@@ -194,15 +194,15 @@ class Remote:
             )
         return process
 
-    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> Moment | None:
         """Return when all processes of a started program were stopped, or none, by its machine.
 
-        In UNIX seconds on the machine's clock; None when it didn't come to it in `timeout` seconds.
+        None when it didn't come to it in `timeout` seconds.
         """
         number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
         notes = self._notes(folder, name)
         answer = self.run(self._agent(folder, launcher, str(number), notes, str(timeout)))
-        return float(answer) if answer.strip() else None
+        return _moment(answer.decode()) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command to exchange lines with; the caller closes the channel."""
@@ -283,10 +283,10 @@ class Remote:
 class Hold:
     """A change of a machine's network that lasts until it's released, or we vanish.
 
-    `at` is when it was in effect, in UNIX seconds on the machine's clock.
+    `at` is when it was in effect, by the machine's clocks.
     """
 
-    def __init__(self, channel: paramiko.Channel, at: float) -> None:
+    def __init__(self, channel: paramiko.Channel, at: Moment) -> None:
         self.at = at
         self.ended = False
         self._channel = channel
@@ -348,7 +348,7 @@ class RemoteProcess:
 
     def _wait(self) -> None:
         self._channel.status_event.wait()  # also set when the connection is lost
-        gone = time.time()
+        gone = clock.now()
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status
@@ -356,6 +356,11 @@ class RemoteProcess:
             self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
+
+
+def _moment(words: str) -> Moment:
+    t, m = words.split()
+    return Moment(float(t), float(m))
 
 
 def _send(channel: paramiko.Channel, data: bytes) -> None:

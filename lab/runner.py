@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, disturbance, launcher, needs, own, runs, user_code
+from lab import catalogue, clock, disturbance, launcher, limits, needs, own, runs, user_code
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
-from lab.clock import Clock
 from lab.connection import ANSWER_TIMEOUT_S
-from lab.cut import disturbed_reason, lost_machines
+from lab.cut import clock_step, disturbed_reason, lost_machines
 from lab.disturbance import Lateness, MachineLateness
 from lab.ending import Plan
 from lab.errors import ExitCode, LabError
@@ -26,7 +25,7 @@ from lab.reading import unread
 from lab.remote import Remote, RemoteProcess
 from lab.remotes import at_once
 from lab.report.terminal import View
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
 from lab.wires import Wires
@@ -80,13 +79,15 @@ def run(
     directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
     try:
+        directory.carry(catalogue.own_files(wish.experiment))
         played = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
         stored = runs.load(directory.path)
         if lost := _lost(lost_machines(stored.events)):
             directory.update(error=str(lost))
         verdicts, why_cut = judged(stored, wish.experiment)
         reads = wish.experiment.reads
-        unseen = unread(stored.records, reads) if reads else ""
+        notes = [played.note, disturbed_reason(stored), clock_step(stored)]
+        notes += [unread(stored.records, reads)] if reads else []
         if why_cut:
             directory.update(cut=why_cut)
         directory.write_verdicts(verdicts)
@@ -94,7 +95,10 @@ def run(
     except LabError as error:
         directory.update(error=str(error), cut="An error ended the run.")
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
-    except Exception:
+    except Exception as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            directory.update(error=str(too_many))
+            return Result(path=directory.path, error=too_many, code=ExitCode.MISTAKE)
         directory.attach("traceback.txt", traceback.format_exc())
         return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
@@ -103,7 +107,7 @@ def run(
     return Result(
         path=directory.path,
         verdicts=verdicts,
-        note=" ".join(filter(None, [played.note, disturbed_reason(stored), unseen])),
+        note=" ".join(filter(None, notes)),
         error=lost,
         code=ExitCode.INTERRUPTED if played.interrupted else code,
     )
@@ -159,13 +163,15 @@ def _deploy_and_play(
     files = own.files(wish.experiment.folder) if wish.experiment.folder else {}
     clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
+    wall_ahead_s = clock.wall_ahead_s()
     with Lateness() as lateness:
         plan = Plan(count=wish.messages, interval=wish.pause, takes=wish.experiment.takes)
         watch = Watch(
             directory, view, wish.experiment.reads, clocks, plan, meanwhile, lateness.stopped_s
         )
         lab = _build(wish, machines, remotes, files, directory, watch)
-        theirs = MachineLateness.measure(remotes, [n for n in remotes if clocks[n] != Clock()])
+        others = [name for name in remotes if clocks[name].monotonic_ahead_s is None]
+        theirs = MachineLateness.measure(remotes, others)
         view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
         sniffers: list[RemoteProcess] = []
         try:
@@ -182,6 +188,9 @@ def _deploy_and_play(
                 _end(sniffers)
                 found = disturbance.description(lateness, theirs.end())
                 try:
+                    step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
+                    if abs(step_s) > clock.SET_S:
+                        directory.update(clock_step_s=step_s)
                     directory.update(machines=_facts(remotes, watch), disturbance=found)
                     lab.cast.fetch_all()
                 finally:
@@ -276,7 +285,7 @@ def _play(experiment: Experiment, lab: Lab) -> Played:
         note = f"the run took too long: it waited for {stuck}"
         return Played(note=note, cut=f"The run took too long, and waited for {stuck}.")
     except Exception as error:
-        if experiment.folder is None or (isinstance(error, LabError) and error.where):
+        if not experiment.is_own or (isinstance(error, LabError) and error.where):
             raise
         raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return Played(note=" ".join(filter(None, [note, still_open])), cut=still_open)

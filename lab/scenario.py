@@ -2,13 +2,12 @@
 
 import contextlib
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from lab import network
+from lab import clock, network
 from lab.cast import Cast
 from lab.errors import LabError
 from lab.faults import Faults, checked
@@ -101,10 +100,10 @@ class Lab:
 
         It is repaired when it is ready.
         """
-        ordered = time.time()
+        ordered = clock.now()
         again = self.cast.start_again(process)
         self.cast.wait_ready([again], None)
-        ready = time.time()
+        ready = clock.now()
         took_s = ready - ordered
         self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
         return again
@@ -288,7 +287,7 @@ class Lab:
             )
         record = self.faults.trigger = cast(Record, look.found)
         process = candidates[record.machine, record.process]
-        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
+        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.shown)
         return process
 
     def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:

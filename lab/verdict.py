@@ -80,3 +80,13 @@ class Verdict:
         if len(self.messages) > _MOST_EVIDENCE:
             evidence["messages_in_all"] = len(self.messages)
         return evidence
+
+
+def is_sound(verdict: Verdict) -> bool:
+    """Tell whether it holds what it should: a user's claim may have put anything into it."""
+    return (
+        isinstance(verdict.outcome, Outcome)
+        and isinstance(verdict.why, str)
+        and all(type(number) is int for number in verdict.messages)
+        and all(isinstance(event, Event) for event in verdict.events)
+    )

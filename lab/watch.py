@@ -1,22 +1,22 @@
 """What has been observed so far in a run that goes on: kept, shown, and told to whoever waits."""
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab import launcher
-from lab.clock import Clock
+from lab.clock import Clock, Moment
 from lab.ending import Plan
 from lab.ledger import Ledger, Look
 from lab.records import Event, Reader, Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
+from lab.run_schema import LATEST
+from lab.trace import trace_of
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
-_OWN_KEYS = frozenset({"t", "event", "machine", "process"})
 
 _NAP_S = 0.25  # a wait looks at the clock so often, to notice that we were stopped,
 _STOPPED_S = 0.25  # which is so much later than it asked for
@@ -216,52 +216,33 @@ class Watch:
         self.leases_lost = True
         return True
 
-    def our_time(self, machine: str, t: float) -> float:
-        """Return what a machine's clock says as a time on ours."""
-        return t - self._clocks.get(machine, Clock()).offset_s
+    def our_time(self, machine: str, theirs: Moment) -> float:
+        """Return a moment on a machine as a time on our clock."""
+        return self._clocks.get(machine, Clock()).ours(theirs)
 
     def _take_in(self, record: Record) -> None:
         if record.stream == "stderr":
-            self._trace(record, record.text or "")
+            self._trace(record)
             return
         self.ledger.line(record)
         if self._reads is not None and (message := self._reads(record)) is not None:
             self.ledger.message(message)
 
-    def _trace(self, record: Record, text: str) -> None:
-        if not text.startswith("{"):
+    def _trace(self, record: Record) -> None:
+        trace = trace_of(record)
+        if trace is None:
             return
-        told = _parsed(text)
-        if told.get("event") == "received" and (number := _number(told)) is not None:
-            self.ledger.taken((record.machine, record.process), number)
-        if told.get("event") not in _TRACED or not isinstance(told.get("t"), float):
+        if trace.event == "received" and trace.number is not None:
+            self.ledger.taken((record.machine, record.process), trace.number)
+        t = self.our_time(record.machine, trace.at)
+        if trace.event not in _TRACED or not 0 <= t < LATEST:
             return
-        details = {key: value for key, value in told.items() if key not in _OWN_KEYS}
         self.event(
             Event(
-                t=self.our_time(record.machine, told["t"]),
-                event=told["event"],
+                t=t,
+                event=trace.event,
                 machine=record.machine,
                 process=record.process,
-                details=details,
+                details=trace.details,
             )
         )
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        told = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return {}  # a program may print on stderr what it likes
-    return told if isinstance(told, dict) else {}
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _number(told: dict[str, Any]) -> int | None:
-    try:
-        return int(told["number"])
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None

@@ -1,12 +1,11 @@
 """Network faults between machines: made on the machines that they cut off, verified, healed."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lab import network
+from lab import clock, network
 from lab.cast import Cast
 from lab.errors import LabError
 from lab.faults import checked
@@ -37,7 +36,7 @@ class Wires:
         self, these: Sequence[str], those: Sequence[str], *, one_way: bool, reject: bool
     ) -> None:
         """Keep machines apart; LabError where datagrams of any pair say that they aren't."""
-        ordered = time.time()
+        ordered = clock.now()
         addresses = [self.cast.remotes[name].access.address for name in those]
         change = network.separation(addresses, incoming=not one_way, reject=reject)
         at = max(
@@ -56,7 +55,7 @@ class Wires:
 
     def slow(self, machine: str, change: Change, words: dict[str, Any]) -> None:
         """Change how a machine's link sends; verified where the kernel then lists the change."""
-        ordered = time.time()
+        ordered = clock.now()
         remote = self.cast.remotes[machine]
         at = self._hold(machine, change, lambda: not network.is_queued(remote, change))
         verified = checked(lambda: network.is_queued(remote, change))
@@ -73,10 +72,10 @@ class Wires:
         """Undo every change that is in effect; with `check` it is verified that it's undone."""
         undone = []
         while self.held:
-            held, ordered = self.held[-1], time.time()
+            held, ordered = self.held[-1], clock.now()
             held.hold.release()
             self.held.pop()
-            undone.append((held, ordered, time.time()))
+            undone.append((held, ordered, clock.now()))
         for held, ordered, at in undone:
             verified = checked(held.is_undone) if check else None
             details = {"repair": "heal", "verified": verified}

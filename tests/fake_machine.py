@@ -54,7 +54,7 @@ class FakeProcess:
 
     def traces(self, event: str, **details: Any) -> None:
         """Trace something, as the lab's own programs do."""
-        line = json.dumps({"t": time.time(), "event": event, **details})
+        line = json.dumps({"t": time.time(), "m": time.monotonic(), "event": event, **details})
         self.prints(line, stream="stderr")
 
     def wait(self, until: Callable[[], bool] = lambda: False, timeout: float = 30.0) -> None:
@@ -107,7 +107,7 @@ class FakeProcess:
         for output in self._outputs.values():
             output(b"")
         self.ended = True
-        self._on_end(status, time.time())
+        self._on_end(status, clock.now())
 
 
 class FakeRemote:
@@ -145,8 +145,8 @@ class FakeRemote:
         self.processes.append(FakeProcess(script, stdout, stderr, ended))
         return self.processes[-1]
 
-    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
-        return time.time()
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> clock.Moment:
+        return clock.Moment(time.time(), time.monotonic())
 
     def read(self, path: str) -> str:
         return clock.our_boot_id() if "boot_id" in path else "fake\n"

@@ -1,6 +1,5 @@
 """A fault counts as verified only where a check said so; and how late the lab itself was."""
 
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from fake_machine import FakeMachines, FakeRemote
 
 from lab import network
+from lab.clock import Moment, now
 from lab.disturbance import Clocks, Lateness, description
 from lab.errors import LabError
 from lab.faults import Faults
@@ -26,7 +26,7 @@ class Broken:
         remotes = [FakeRemote(name, roles[name], {}, 161 + k) for k, name in enumerate(names)]
         self.machines = FakeMachines(*remotes)
         self.events: list[Event] = []
-        watch: Any = SimpleNamespace(event=self.events.append, our_time=lambda name, t: t)
+        watch: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
         self.cast: Any = SimpleNamespace(
             remotes=self.machines.remotes,
             folder="folder",
@@ -47,7 +47,7 @@ class Broken:
         monkeypatch.setattr(network, "reached", self._reached)
         monkeypatch.setattr(network, "is_there", lambda asker, one: one.name not in self.silent)
         monkeypatch.setattr(
-            network, "hold", lambda *_: SimpleNamespace(at=time.time(), release=int)
+            network, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
         )
 
     def verified(self) -> list[object]:

@@ -171,3 +171,13 @@ def test_the_limit_grows_while_messages_come_and_with_their_number() -> None:
     assert plan.limit(0.0, progress=1000.0) == 1010.0
     assert plan.limit(0.0, progress=1e6) == 10.0 + 0.02 * 100_000
     assert Plan(count=10, interval=1, takes=5).limit(100.0, progress=100.0) == 155.0
+
+
+@pytest.mark.parametrize("text", ["up", "up\r", "[#  ]\r[###]\rup", "\rup\r\r"])
+def test_a_trigger_sees_what_a_terminal_shows(text: str) -> None:
+    look = Look({PULL}, "up".__eq__)
+    ledger = Ledger()
+    ledger.look(look)
+    ledger.line(line(PULL, 0, text))
+    assert look.found is not None
+    assert look.found.text == text

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import pytest
 from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script, Wire, puller, pusher
 
 from lab import catalogue, ending, finish, runner
+from lab.claims import Run
 from lab.errors import ExitCode, LabError
+from lab.reading import lines
 from lab.records import Event, Record
 from lab.runs import StoredRun, load
 from lab.wish import Wish
 
 COUNT = 6
+MESSAGES = lines(sent={"src": r"(\d+)"}, received={"work": r"(\d+) .*"})
 MINE = '''"""Of the test's own."""
 from lab.claims import exactly_once, never_twice
 from lab.experiment import Verdict, claim, experiment
@@ -374,3 +378,83 @@ def test_too_few_machines_are_told_before_anything_runs(play: Play, tmp_path: Pa
     with pytest.raises(LabError, match="needs 2 machines with the role puller, there is 1"):
         play(lambda process: None, lambda process: None, pullers=2)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "line", ['{"event": [], "t": 1.0}', '{"event": "ready", "t": 1.0, "x": 1e999}']
+)
+def test_a_worker_that_prints_something_like_a_trace(play: Play, line: str) -> None:
+    wire = Wire()
+
+    def work(process: FakeProcess, number: int) -> None:
+        process.prints(line, stream="stderr")
+
+    done = play(pusher(wire, range(COUNT)), puller(wire, work))
+    assert done.error is None
+    assert done.code == ExitCode.EXPECTED, done.verdicts
+    said = [record.text for record in done.stored.records if record.stream == "stderr"]
+    assert said.count(line) == COUNT
+
+
+@pytest.mark.parametrize("ends", [("", "\r"), ("[#  ]\r[## ]\r", ""), ("\r", "\r\r")])
+def test_programs_that_print_carriage_returns(play: Play, ends: tuple[str, str]) -> None:
+    """Their lines are read as a terminal shows them, by a trigger and by the reader."""
+    wire = Wire()
+    start, end = ends
+
+    def returning(script: Script) -> Script:
+        def printing(process: FakeProcess) -> int | None:
+            plainly = process.prints
+
+            def prints(*lines: str, stream: str = "stdout") -> None:
+                plainly(*(f"{start}{line}{end}" for line in lines), stream=stream)
+
+            process.prints = prints  # type: ignore[method-assign]
+            return script(process)
+
+        return printing
+
+    done = play(
+        returning(pusher(wire, range(COUNT))),
+        returning(puller(wire)),
+        scenario='lab.first(source, prints=lambda line: line == "3")\n    source.wait()',
+    )
+    assert done.code == ExitCode.EXPECTED, done.verdicts
+    assert {r.text for r in done.stored.records if r.process == "src" and r.stream == "stdout"} == {
+        f"{start}{number}{end}" for number in range(COUNT)
+    }
+    (trigger,) = (event for event in done.stored.events if event.event == "trigger")
+    assert trigger.details["text"] == "3"
+
+
+def test_a_wall_clock_that_is_set_back_during_a_run(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every time of the run, the lab's and the programs', goes on; the step is noted."""
+    wire, true = Wire(), time.time
+    halfway = COUNT // 2
+
+    def work(process: FakeProcess, number: int) -> None:
+        if number == halfway:
+            monkeypatch.setattr(time, "time", lambda: true() - 5.0)
+
+    done = play(pusher(wire, range(COUNT)), puller(wire, work))
+    assert done.code == ExitCode.EXPECTED, done.verdicts
+    assert done.stored.description["clock_step_s"] == pytest.approx(-5.0, abs=0.05)
+    assert "clock was set back by 5.0" in done.note
+    for name in ("src", "work"):
+        times = [record.t for record in done.stored.records if record.process == name]
+        assert times == sorted(times)
+    run = Run(done.stored, MESSAGES)
+    taken = {message.number: message.t for message in run.taken}
+    assert taken.keys() == run.dealt.keys() == set(range(COUNT))
+    assert all(taken[number] >= run.dealt[number] for number in taken)
+    assert list(taken.values()) == sorted(taken.values())
+    assert max(event.t for event in done.stored.events) >= max(taken.values())
+
+
+def test_a_run_whose_wall_clock_is_left_alone_says_nothing_of_it(play: Play) -> None:
+    wire = Wire()
+    done = play(pusher(wire, range(COUNT)), puller(wire))
+    assert "clock_step_s" not in done.stored.description
+    assert "clock" not in done.note

@@ -11,7 +11,7 @@ import pytest
 from lab.capture import Capture
 from lab.ending import Plan
 from lab.records import Event, Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 from lab.scenario import Lab
 from lab.watch import LimitReached, Watch
 

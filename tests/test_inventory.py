@@ -1,9 +1,11 @@
 """The inventory: what a file gives, and that each mistake in it is told with its line and cure."""
 
 import os
+import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inventory_changes import CHANGES, GOOD
 
-from lab.errors import LabError
-from lab.inventory import Inventory, SshSettings, VagrantSettings, load
+from lab.errors import InventoryError, LabError
+from lab.inventory import Inventory, Machine, SshSettings, VagrantSettings, load
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -387,3 +389,55 @@ def test_any_content_gives_an_inventory_or_a_lab_error(scratch: Path, content: b
     else:
         assert len({machine.name for machine in lab.machines}) == len(lab.machines)
         assert len({machine.address for machine in lab.machines}) == len(lab.machines)
+
+
+# What people, editors and adversaries put into a file.
+_ODD = (
+    *("\t", "\0", "\x1b]52;c;AAAA\x07", "\u202e", "\ufeff", "\u2028", "\x85", "\r", "\ud800"),
+    *("&a ", "*a", "<<: *a", "!!python/name:os.system ", "!!binary ", "? ", "- ", "---\n", "...\n"),
+    *("{", "}", "[", "]", ":", "#", "|\n", ">\n", "%YAML 9.9\n", "%TAG ! x\n", "'", '"', "`", "@"),
+    *("9" * 5000, "0x1F", "1e999", ".inf", ".nan", "-0", "1_000", "~", "null", "yes", "2012-10-07"),
+    *("\n" * 50, " " * 300, "[" * 300, "{a: " * 300, "- " * 300, "é" * 200, "😀", "p" * 3000),
+    *("count: 9999", "count: -1", "address: 0.0.0.0", "address: ::1", "network: 10.0.0.0/8"),
+    "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n",
+    '"\\ud83d"',
+    '"\\UFFFFFFFF"',
+)
+
+
+def _mutated(dice: random.Random) -> str:
+    text = GOOD
+    for _ in range(dice.randint(1, 4)):
+        at, length = dice.randrange(len(text) + 1), dice.choice((0, 0, 1, 3, 20))
+        lines = text.splitlines(keepends=True)
+        text = dice.choice(
+            (
+                text[:at] + dice.choice(_ODD) + text[at + length :],
+                text[:at] + text[at + length :],
+                "".join(dice.sample(lines, len(lines))),
+                text + dice.choice(lines or [""]),
+                re.sub(
+                    r"(?<=: )[^,}\n]+", lambda _: dice.choice(_ODD), text, count=dice.randint(1, 9)
+                ),
+            )
+        )
+    return text
+
+
+@pytest.mark.parametrize("batch", range(6))
+def test_a_mutated_file_is_an_inventory_or_one_error(inventory: Any, batch: int) -> None:
+    """Three hundred of them; each seed makes the same file again."""
+    for seed in range(batch * 50, batch * 50 + 50):
+        text = _mutated(random.Random(seed)).encode(errors="surrogatepass")
+        told, machines = _outcome(lambda text=text: inventory(text))
+        assert bool(told) != bool(machines), seed
+        assert len(told) < 100_000, seed
+        assert told.replace("\n", "").isprintable(), seed
+        assert all(re.fullmatch("[a-z][a-z0-9-]{0,62}", one.name) for one in machines), seed
+
+
+def _outcome(load_it: Callable[[], Inventory]) -> tuple[str, tuple[Machine, ...]]:
+    try:
+        return "", load_it().machines
+    except InventoryError as error:
+        return str(error), ()

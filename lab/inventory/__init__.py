@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.errors import LabError
+from lab.errors import InventoryError, LabError
 
 _MAX_BYTES = 1 << 20
 _NAMES_SHOWN = 12
@@ -59,12 +59,14 @@ class Inventory:
     """The machines of one lab, in the file's order.
 
     `path` is the file as the user named it; `digest` (SHA-256, in hexadecimal) changes with its
-    content, so that a lab that was made from another version of the file is noticed.
+    content, so that a lab that was made from another version of the file is noticed. `visible`
+    are folders of this computer that machines in namespaces see, beside those of the system.
     """
 
     path: Path
     network: str
     machines: tuple[Machine, ...]
+    visible: tuple[Path, ...]
     vagrant: VagrantSettings
     digest: str
 
@@ -100,7 +102,7 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
         path: the file; it is named in messages as it is given here.
         roles: the roles that the caller needs; one without a machine is a mistake of the file.
 
-    Raises LabError with all of the file's mistakes, a line each: `file:line: what - cure`.
+    Raises InventoryError with all of the file's mistakes, a line each: `file:line: what - cure`.
     """
     # The schema and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
     from lab.inventory.mistakes import check
@@ -119,9 +121,15 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
             )
             for name, role, address, own_ssh in checked.machines
         ),
+        visible=folders(checked.namespaces.get("visible", "")),
         vagrant=_vagrant(checked.vagrant),
         digest=hashlib.sha256(content).hexdigest(),
     )
+
+
+def folders(text: str) -> tuple[Path, ...]:
+    """Return the folders that a text names as PATH does, with : between them."""
+    return tuple(Path(part).expanduser() for part in text.split(":") if part)
 
 
 def _ssh(settings: Mapping[str, Any], inventory: Path) -> SshSettings:
@@ -173,6 +181,6 @@ def _text(content: bytes, path: Path) -> str:
         ) from None
 
 
-def _unusable(path: Path, what: str, cure: str, *, line: int | None = None) -> LabError:
+def _unusable(path: Path, what: str, cure: str, *, line: int | None = None) -> InventoryError:
     place = f"{path}:{line}" if line else str(path)
-    return LabError(f"{place}: {what} - {cure}")
+    return InventoryError(f"{place}: {what} - {cure}")

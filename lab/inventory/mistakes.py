@@ -44,12 +44,13 @@ class Checked:
 
     network: str
     machines: Sequence[CheckedMachine]
+    namespaces: Mapping[str, Any]
     vagrant: Mapping[str, Any]
     ssh: Mapping[str, Any]
 
 
 def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
-    """Return the content of an inventory; LabError with all mistakes if it has some.
+    """Return the content of an inventory; InventoryError with all mistakes if it has some.
 
     Arguments:
         text: the YAML text.
@@ -73,6 +74,7 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     return Checked(
         network=tree.data["network"],
         machines=[machine for stanza in stanzas for machine in stanza.machines()],
+        namespaces=providers.get("namespaces", {}),
         vagrant=providers.get("vagrant", {}),
         ssh=providers.get("ssh", {}),
     )

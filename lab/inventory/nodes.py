@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from lab.errors import LabError
+from lab.errors import InventoryError
 
 _MAX_DEPTH = 20
 _MAX_NODES = 100_000
@@ -66,13 +66,13 @@ class Mistakes:
         """Note one mistake; `what` and `cure` become one sentence."""
         self._found.append((line, f"{self._file}:{line}: {what} - {cure}"))
 
-    def error(self) -> LabError:
+    def error(self) -> InventoryError:
         """Return all of them, a line each, in the file's order."""
         lines = [text for _, text in sorted(self._found, key=lambda mistake: mistake[0])]
         more = len(lines) - _MAX_SHOWN
         if more > 0:
             lines[_MAX_SHOWN:] = [f"{self._file}: and {more} more mistakes - cure these first"]
-        return LabError("\n".join(lines))
+        return InventoryError("\n".join(lines))
 
 
 def shown(text: str) -> str:

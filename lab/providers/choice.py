@@ -66,11 +66,14 @@ class _Best:
         states = self.second.status()
         return states if "running" in states.values() else self.first.status()
 
+    def is_shared(self) -> bool:
+        return self.first.is_shared() or self.second.is_shared()
+
     def own_shell(self, machine: str) -> bool:
         return False
 
     def _tell(self, refusal: Refused) -> None:
         self.say(
             f"{refusal.what}. The machines are plain processes instead, without a network"
-            " or power of their own; `fab check` has the cure."
+            " or power of their own; `fab check --provider namespaces` has the cure."
         )

@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -72,6 +73,9 @@ class Vms:
     def status(self) -> Mapping[str, str]:
         self.say("$ vagrant status")
         return self._states()
+
+    def is_shared(self) -> bool:
+        return True
 
     def own_shell(self, machine: str) -> bool:
         """Leave it to `vagrant ssh`, which also says when the machine isn't running."""
@@ -250,13 +254,13 @@ def _require_own_link(machine: str, host: str) -> None:
 
     So it is in a network namespace other than that of the machine's hypervisor.
     """
-    if ipaddress.ip_address(host).is_loopback:
+    if not sys.platform.startswith("linux") or _is_loopback(host):
         return
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 
-    with IPRoute() as netlink, contextlib.suppress(NetlinkError):
-        (route,) = netlink.route("get", dst=host)
+    with IPRoute() as netlink, contextlib.suppress(NetlinkError, OSError):
+        (route,) = netlink.route("get", dst=socket.gethostbyname(host))
         if route.get_attr("RTA_GATEWAY") is None:
             return
     raise LabError(
@@ -264,3 +268,10 @@ def _require_own_link(machine: str, host: str) -> None:
         where=f"machine {machine}",
         cure="its hypervisor may be in another network namespace: call fab there",
     )
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host, given by address or name, is this computer."""
+    with contextlib.suppress(OSError):
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
+    return False

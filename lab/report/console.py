@@ -8,19 +8,10 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from lab.output import drawing
+
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green")  # no red:
 ALARM = "bold red"  # that is for what goes wrong, or is broken on purpose
-
-
-class _Console(Console):
-    """A console that goes on without a reader, so that `fab … | head` leaves a whole run behind."""
-
-    def on_broken_pipe(self) -> None:
-        """Write nothing any more, nor let Python complain of it at its exit."""
-        self.quiet = True
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, self.file.fileno())
-        os.close(devnull)
 
 
 def console_on(file: TextIO) -> Console:
@@ -28,10 +19,11 @@ def console_on(file: TextIO) -> Console:
 
     Rich sees to pipes, NO_COLOR and TERM=dumb; CI systems whose log is a terminal are seen to here.
     """
+    file = drawing(file)
     if isinstance(file, io.TextIOWrapper):
         file.reconfigure(errors="backslashreplace")  # better than an error for want of UTF-8
     in_ci = bool(os.environ.get("CI")) and not os.environ.get("FORCE_COLOR")
-    return _Console(
+    return Console(
         file=file,
         highlight=False,
         markup=False,

@@ -1,16 +1,9 @@
 """Text for a screen: untrusted lines made harmless, times made short."""
 
-import contextlib
-import json
-import re
 import textwrap
 
+from lab.output import visible
 from lab.records import Record
-
-# Printable by Unicode's book, yet drawn as nothing: joiners, fillers, variation selectors.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 
 
 def harmless(text: str, limit: int) -> str:
@@ -28,7 +21,7 @@ def harmless(text: str, limit: int) -> str:
     shown: list[str] = []
     room = limit
     for character in text[:limit]:
-        piece = _visible(character)
+        piece = "\\x0a" if character == "\n" else visible(character)
         room -= len(piece)
         if room < 0:  # an escape is never cut in two
             break
@@ -38,31 +31,11 @@ def harmless(text: str, limit: int) -> str:
     return "".join(shown) + note
 
 
-def _visible(character: str) -> str:
-    if character.isprintable() and not _UNSEEN.match(character):
-        return character
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
 def line_of(record: Record, limit: int) -> str:
-    """Return the record's line for a screen, `limit` characters at most."""
-    if record.text is None:
+    """Return what a terminal shows of the record's line, `limit` characters at most."""
+    if record.shown is None:
         return f"(a line of {record.length:,} bytes: the log has it)"
-    return harmless(record.text, limit)
-
-
-def is_trace(record: Record) -> bool:
-    """Tell whether a line is one that a program wrote for the harness."""
-    text = record.text
-    if record.stream != "stderr" or text is None or not text.startswith("{"):
-        return False
-    with contextlib.suppress(ValueError, RecursionError):
-        told = json.loads(text)
-        return isinstance(told, dict) and "event" in told
-    return False
+    return harmless(record.shown, limit)
 
 
 def wrapped(text: str, width: int) -> str:
