@@ -12,7 +12,7 @@ from lab import catalogue, clock, disturbance, launcher, limits, needs, own, run
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
-from lab.connection import ANSWER_TIMEOUT_S
+from lab.connection import ANSWER_TIMEOUT_S, explained
 from lab.cut import clock_step, disturbed_reason, lost_machines
 from lab.disturbance import Lateness, MachineLateness
 from lab.ending import Plan
@@ -301,7 +301,8 @@ def _prepare(
         needs.require(remote, wanted)
         remote.deploy(folder, files)
         remote.warm_up(folder)
-        return clock.measure(remote, ours)
+        with explained(remote.access, "ask it for its time"):
+            return clock.measure(remote, ours)
 
     try:
         return at_once(remotes, prepare)
