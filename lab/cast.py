@@ -1,6 +1,7 @@
 """The processes of a run: each started on its machine and waited for until ready, all ended."""
 
 import contextlib
+import itertools
 import os
 import posixpath
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 from lab import clock, fetch
 from lab.capture import Capture
 from lab.errors import LabError
+from lab.flags import words
 from lab.ledger import Look
 from lab.processes import Process
 from lab.program import Program
@@ -30,10 +32,10 @@ _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was
 class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
-    `run` is the run directory.
-    `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `grace_s` the seconds that it has to end itself, `folder` the
-    place on each machine to which the programs and the user's own `files` are deployed.
+    `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of the lab's own
+    programs, LAB_SET in every program's environment; `load` is what else it finds there. `grace_s`
+    are the seconds that it has to end itself, `folder` is the place on each machine to which the
+    programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
@@ -50,40 +52,72 @@ class Cast:
     _deployed: set[tuple[str, str]] = field(default_factory=set)
 
     def machines(self, where: str | Sequence[str]) -> list[str]:
-        """Return the names of a machine, of all with a role, or of a list of machines."""
+        """Return the names of a machine, of all with a role, or of all of a list of these.
+
+        Raises:
+            LabError: there is no such machine or role, or the name is one's and another's.
+        """
         if not isinstance(where, str):
-            return list(where)
-        if where in self.remotes:
-            return [where]
-        found = [r.name for r in self.remotes.values() if r.access.role == where]
-        if not found:
-            raise LabError(f"no machine has the role '{where}'", cure="name one in the inventory")
-        return found
+            return [machine for one in where for machine in self.machines(one)]
+        with_role = [r.name for r in self.remotes.values() if r.access.role == where]
+        named = [where] if where in self.remotes else []
+        if named and with_role not in ([], named):
+            raise LabError(
+                f"'{where}' is a machine, and the role of {' and '.join(with_role)}",
+                cure="give one of them another name in the inventory",
+            )
+        if not named and not with_role:
+            raise LabError(
+                f"no machine has the name or the role '{where}'",
+                cure=f"there are the machines {', '.join(self.remotes)}, with the roles "
+                + ", ".join(dict.fromkeys(r.access.role for r in self.remotes.values())),
+            )
+        return named or with_role
+
+    def only(self, where: str | Sequence[str]) -> str:
+        """Return the name of the one machine that is meant, as `machines` does; LabError if not."""
+        found = list(dict.fromkeys(self.machines(where)))
+        if len(found) == 1:
+            return found[0]
+        raise LabError(
+            f"to={where!r} means {len(found)} machines, and a program gets the address of one",
+            cure="name one, as to=lab.machines(role)[0]; several addresses are given as a flag,"
+            " peers=[lab.address(machine) for machine in lab.machines(role)]",
+        )
 
     def address(self, machine: str, port: int = PORT) -> str:
         """Return what to bind or connect to on a machine."""
         return f"tcp://{self.remotes[machine].access.address}:{port}"
 
-    def start(self, program: str, machine: str, target: str, flags: Mapping[str, Any]) -> Process:
+    def start(
+        self,
+        program: str,
+        machine: str,
+        target: str,
+        flags: Mapping[str, Any],
+        arguments: Sequence[Any],
+    ) -> Process:
         """Start a program on a machine, with the address of `target`; it isn't ready yet."""
         if program not in self.programs:
             known = ", ".join(sorted({found.name for found in self.programs.values()}))
             raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
         self.programs[program].require_runnable()
         address = self.address(target)
-        ours = self.programs[program].ours
-        words = _words({"address": address, **flags} if ours else flags)
-        if ours:
-            words += ["--trace", *_words({"set": list(self.options)})]
+        if self.programs[program].ours:
+            given = flags.get("set", [])
+            given = [given] if isinstance(given, str) else [*given]
+            flags = {"address": address, **flags, "trace": True, "set": [*given, *self.options]}
         environment = {
             "PYTHONUNBUFFERED": "1",
             "LAB_MACHINE": machine,
             "LAB_ADDRESS": address,
             "LAB_HOST": self.remotes[target].access.address,
             "LAB_PORT": str(PORT),
+            "LAB_SET": " ".join(self.options),
             **self.load,
         }
-        return self._begin(self.programs[program], machine, words, environment)
+        called = words(flags, arguments)
+        return self._begin(self.programs[program], machine, called, environment)
 
     def start_again(self, process: Process) -> Process:
         """Start a program that has ended once more, with the flags of the life before."""
@@ -190,8 +224,9 @@ class Cast:
     def _begin(
         self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
     ) -> Process:
-        lives = sum(p.machine == machine and p.program.name == program.name for p in self.processes)
-        name = program.name if lives == 0 else f"{program.name}.{lives + 1}"
+        taken = {p.name for p in self.processes if p.machine == machine}
+        names = (f"{program.name}.{life}" for life in itertools.count(2))
+        name = next(n for n in itertools.chain([program.name], names) if n not in taken)
         remote = self.remotes[machine]
         process = Process(name, program, remote, self.watch, flags, environment)
         self._deploy(process)
@@ -207,16 +242,6 @@ class Cast:
         )
         process.start(self.capture, self.folder)
         return process
-
-
-def _words(flags: Mapping[str, Any]) -> list[str]:
-    """Return flags as words of a command: of a list each value with the name, of True the name."""
-    return [
-        word
-        for name, value in flags.items()
-        for one in (value if isinstance(value, list | tuple) else [value])
-        for word in ([f"--{name}"] if one is True else [f"--{name}", str(one)])
-    ]
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:

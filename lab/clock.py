@@ -5,6 +5,7 @@ to come last. So every time of a run is one of `now`: UNIX seconds by CLOCK_MONO
 reading of the wall clock on, when this process began.
 """
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,23 +63,30 @@ def measure(remote: "Remote", our_boot_id: str) -> Clock:
     """Ask the machine for its time; one that booted when we did shares our clock.
 
     The answer with the shortest way there and back tells most: the offset is right to half of it
-    (RFC 5905, section 8).
+    (RFC 5905, section 8). What the channel raises is passed on, EOFError for no answer.
     """
     if remote.read(_BOOT_ID) == our_boot_id:
         return Clock(monotonic_ahead_s=-_WALL_AHEAD_S)
     channel = remote.talk([remote.access.python, "-ISc", _ANSWER])
-    answers = channel.makefile("r")
-    best = Clock(uncertainty_s=float("inf"))
-    for _ in range(_ROUNDS):
-        sent = now()
-        channel.sendall(b"\n")
-        theirs = float(answers.readline())
-        received = now()
-        half = (received - sent) / 2
-        if half < best.uncertainty_s:
-            best = Clock(offset_s=theirs - (sent + half), uncertainty_s=half)
-    channel.close()
+    with contextlib.closing(channel):
+        answers = channel.makefile("r")
+        best = Clock(uncertainty_s=float("inf"))
+        for _ in range(_ROUNDS):
+            sent = now()
+            channel.sendall(b"\n")
+            theirs = _time(answers.readline())
+            received = now()
+            half = (received - sent) / 2
+            if half < best.uncertainty_s:
+                best = Clock(offset_s=theirs - (sent + half), uncertainty_s=half)
     return best
+
+
+def _time(said: str) -> float:
+    try:
+        return float(said)
+    except ValueError:
+        raise EOFError(f"it says {said[:40]!r} for a time") from None
 
 
 def our_boot_id() -> str:

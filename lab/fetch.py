@@ -203,7 +203,12 @@ def _skip(stream: Stream, size: int, end: float) -> None:
 
 def _chunks(stream: Stream, size: int, end: float) -> Iterator[bytes]:
     while size:
-        chunk = stream.read(min(size, _CHUNK))
+        try:
+            chunk = stream.read(min(size, _CHUNK))
+        except (
+            OSError
+        ) as error:  # the machine's; where a file is written it would be taken for ours
+            raise EOFError(str(error) or "it says nothing any more") from error
         if not chunk or time.monotonic() > end:
             raise EOFError("the files came in part only" if not chunk else "it takes too long")
         size -= len(chunk)

@@ -165,7 +165,8 @@ def _about(remote: Remote) -> Iterator[Finding]:
         yield Finding(remote.name, f"no pyzmq: {about['missing']}", "provision it: provision/")
     if about["free"] < _LEAST_DISK:
         yield Finding(remote.name, f"{about['free']:,} bytes of disk are free", "make room")
-    measured = clock.measure(remote, clock.our_boot_id())
+    with explained(remote.access, "ask it for its time"):
+        measured = clock.measure(remote, clock.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
     yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
 

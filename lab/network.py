@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lab.connection import explained
 from lab.errors import LabError
 from lab.remote import Hold, Remote
 from lab.remotes import at_once
@@ -225,7 +226,9 @@ class _Listener:
         self.address = remote.access.address
         self._channel = remote.talk([remote.access.python, "-ISc", _LISTEN, self.address])
         self._answers = self._channel.makefile("r")
-        self.port = self._answers.readline().strip()
+        self._access = remote.access
+        with explained(remote.access, "try the lab network"):
+            self.port = self._answers.readline().strip()
         if not self.port:
             raise LabError(
                 f"no address {self.address} on it to try the lab network with",
@@ -235,11 +238,9 @@ class _Listener:
 
     def heard(self, most: int) -> list[str]:
         """Return the addresses of those that came through, at most so many."""
-        try:
+        with explained(self._access, "try the lab network"):
             self._channel.sendall(b"%d\n" % most)
             words: list[str] = self._answers.readline().split()
-        except (OSError, EOFError) as error:
-            raise LabError("the lab network can't be tried", where=self.address) from error
         return words
 
     def close(self) -> None:

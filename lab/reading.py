@@ -1,8 +1,11 @@
 """How lines become messages, and how a claim reads lines that are none."""
 
+import contextlib
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError
@@ -32,13 +35,19 @@ def lines(
         for program, pattern in (told or {}).items():
             patterns[program].append((kind, _with_a_group(pattern)))
 
+    @functools.cache
+    def of(process: str) -> list[tuple[str, re.Pattern[str]]]:
+        return [
+            one for program in patterns if is_life(process, program) for one in patterns[program]
+        ]
+
     def read(record: Record) -> Message | None:
         text = record.shown
         if text is None:
             return None
         if record.stream == "stderr":
             return _traced(record, text)
-        for kind, pattern in patterns.get(record.process.partition(".")[0], ()):
+        for kind, pattern in of(record.process):
             if match := pattern.fullmatch(text):
                 return _message(record, kind, _number(match), record.t)
         return None
@@ -86,8 +95,33 @@ def printed(run: "Run", program: str) -> list[Record]:
     return [
         record
         for record in run.records
-        if record.stream == "stdout" and record.process.partition(".")[0] == program
+        if record.stream == "stdout" and is_life(record.process, program)
     ]
+
+
+def is_life(process: str, program: str) -> bool:
+    """Tell whether a process of this name is a life of a program: `count`, `count.2`, `count.3`."""
+    name, dot, number = process.rpartition(".")
+    return process == program or (name == program and dot == "." and number.isdigit())
+
+
+def unread(records: Iterable[Record], reads: Reader) -> str:
+    """Return in a sentence that messages came on stderr alone; empty where that isn't so.
+
+    A message is a line on stdout. Python's logging, for one, writes on stderr.
+    """
+    places: dict[str, int] = {}
+    for record in records:
+        with contextlib.suppress(Exception):  # the experiment's own code, on what isn't for it
+            if reads(record) is not None:
+                return ""
+            if record.stream == "stderr" and reads(replace(record, stream="stdout")) is not None:
+                place = f"{record.process} on {record.machine}"
+                places[place] = places.get(place, 0) + 1
+    if not places:
+        return ""
+    found = ", ".join(f"{place} ({number})" for place, number in places.items())
+    return f"No message was seen. Lines on stderr look like some, but stdout is read: {found}."
 
 
 def nothing(_: Record) -> Message | None:

@@ -25,7 +25,8 @@ import paramiko
 from lab import clock, collector, guard, launcher, refusals, sniffer
 from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
-from lab.errors import LabError
+from lab.errors import LabError, MachineLost
+from lab.jsonl import explained as explained_file
 from lab.providers import Access
 from lab.vocabulary import AGENT, FILES
 
@@ -72,7 +73,9 @@ class Remote:
             for name in sorted({posixpath.dirname(name) for name in files} | {""}):
                 _make_folders(sftp, posixpath.join(target, name).rstrip("/"))
             for name, path in files.items():
-                with path.open("rb") as file:
+                with explained_file(path, "read"):
+                    file = path.open("rb")
+                with file:
                     sftp.putfo(file, posixpath.join(target, name), confirm=False)
                     if os.fstat(file.fileno()).st_mode & stat.S_IXUSR:
                         sftp.chmod(posixpath.join(target, name), 0o700)
@@ -182,9 +185,15 @@ class Remote:
         with explained(self.access, "capture packets"):
             channel = self._channel(command)
         process = self._follow(channel, output, said.put, lambda *_: said.put(b""))
-        answer = b"nothing is heard from it"
-        with contextlib.suppress(queue.Empty):
+        try:
             answer = said.get(timeout=ANSWER_TIMEOUT_S)
+        except queue.Empty:
+            process.end()
+            raise MachineLost(
+                f"can't capture packets: it said nothing for {ANSWER_TIMEOUT_S} s",
+                where=f"machine {self.name}",
+                cure="is the machine up (`fab status`), and the way to it?",
+            ) from None
         if answer != b"listening\n":
             process.end()
             raise LabError(
@@ -322,7 +331,8 @@ class RemoteProcess:
             threading.Thread(target=self._pump, args=(channel.recv, stdout), daemon=True),
             threading.Thread(target=self._pump, args=(channel.recv_stderr, stderr), daemon=True),
         ]
-        for thread in (*self._threads, threading.Thread(target=self._wait, daemon=True)):
+        self._waiting = threading.Thread(target=self._wait, daemon=True)
+        for thread in (*self._threads, self._waiting):
             thread.start()
 
     def signal(self, number: int) -> None:
@@ -334,6 +344,10 @@ class RemoteProcess:
         """Kill all of the program's processes, as when the harness vanishes."""
         with contextlib.suppress(*_LOST):
             self._channel.shutdown_write()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it has ended and all that it printed was taken, at most so many seconds."""
+        self._waiting.join(timeout)
 
     @staticmethod
     def _pump(receive: Callable[[int], bytes], output: Output) -> None:

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, disturbance, limits, needs, own, runs, user_code
+from lab import catalogue, clock, disturbance, launcher, limits, needs, own, runs, user_code
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
+from lab.connection import ANSWER_TIMEOUT_S, explained
 from lab.cut import clock_step, disturbed_reason, lost_machines
 from lab.disturbance import Lateness, MachineLateness
 from lab.ending import Plan
@@ -20,6 +21,7 @@ from lab.experiment import Experiment
 from lab.faults import Faults
 from lab.judge import exit_code, judged
 from lab.providers import Machines
+from lab.reading import unread
 from lab.remote import Remote, RemoteProcess
 from lab.remotes import at_once
 from lab.report.terminal import View
@@ -83,6 +85,9 @@ def run(
         if lost := _lost(lost_machines(stored.events)):
             directory.update(error=str(lost))
         verdicts, why_cut = judged(stored, wish.experiment)
+        reads = wish.experiment.reads
+        notes = [played.note, disturbed_reason(stored), clock_step(stored)]
+        notes += [unread(stored.records, reads)] if reads else []
         if why_cut:
             directory.update(cut=why_cut)
         directory.write_verdicts(verdicts)
@@ -102,7 +107,7 @@ def run(
     return Result(
         path=directory.path,
         verdicts=verdicts,
-        note=" ".join(filter(None, [played.note, disturbed_reason(stored), clock_step(stored)])),
+        note=" ".join(filter(None, notes)),
         error=lost,
         code=ExitCode.INTERRUPTED if played.interrupted else code,
     )
@@ -180,8 +185,7 @@ def _deploy_and_play(
         finally:
             with _uninterrupted():
                 lab.stop()
-                for sniffer in sniffers:
-                    sniffer.end()
+                _end(sniffers)
                 found = disturbance.description(lateness, theirs.end())
                 try:
                     step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
@@ -192,12 +196,18 @@ def _deploy_and_play(
                 finally:
                     _remove(remotes, directory.path.name)
     if watch.leases_lost:
-        suspended = f"The lab was suspended for {lateness.stopped_s():.0f} s; its programs"
-        played = replace(played, cut=f"{suspended} were ended by their lease.")
-        played = replace(played, note=played.cut)
+        why = _why_silent(lateness.stopped_s())
+        cut = f"{why}; its programs were ended by their lease."
+        played = replace(played, cut=cut, note=cut)
     if played.cut:
         directory.update(cut=played.cut)
     return played
+
+
+def _why_silent(stopped_s: float) -> str:
+    if stopped_s > launcher.PULSE_S:
+        return f"The lab was suspended for {stopped_s:.0f} s"
+    return f"Nothing that the lab said came through to a machine for {launcher.LEASE_S} s"
 
 
 def _build(
@@ -233,17 +243,34 @@ def _build(
 
 
 def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
-    """Capture the packets of every machine, until the processes that are returned are ended."""
+    """Capture the packets of every machine, until the processes that are returned are ended.
 
-    def sniff(remote: Remote) -> RemoteProcess:
+    Where one machine refuses, those of the others are ended.
+    """
+    begun: list[RemoteProcess] = []
+
+    def sniff(remote: Remote) -> None:
         file = directory.packets(remote.name)
 
         def keep(data: bytes) -> None:
             file.write(data) if data else file.close()
 
-        return remote.sniff(directory.path.name, keep)
+        begun.append(remote.sniff(directory.path.name, keep))
 
-    return list(at_once(remotes, sniff).values())
+    try:
+        at_once(remotes, sniff)
+    except BaseException:
+        _end(begun)
+        raise
+    return begun
+
+
+def _end(sniffers: Sequence[RemoteProcess]) -> None:
+    """End sniffers, and wait until what they have seen is on the disk."""
+    for sniffer in sniffers:
+        sniffer.end()
+    for sniffer in sniffers:
+        sniffer.wait(ANSWER_TIMEOUT_S)
 
 
 def _play(experiment: Experiment, lab: Lab) -> Played:
@@ -274,7 +301,8 @@ def _prepare(
         needs.require(remote, wanted)
         remote.deploy(folder, files)
         remote.warm_up(folder)
-        return clock.measure(remote, ours)
+        with explained(remote.access, "ask it for its time"):
+            return clock.measure(remote, ours)
 
     try:
         return at_once(remotes, prepare)

@@ -55,25 +55,29 @@ class Lab:
         program: str,
         *,
         on: str | Sequence[str],
-        to: str | None = None,
+        to: str | Sequence[str] | None = None,
         ready: Callable[[str], bool] | None = None,
+        args: Sequence[Any] = (),
         **flags: Any,
     ) -> Processes:
         """Start a program on machines, and return when it is ready on each.
 
         Arguments:
             program: its name, without the ending.
-            on: a role, a machine, or a list of machines.
-            to: the role or machine whose address it gets; by default the address is its own.
+            on: a role, a machine, or a list of these.
+            to: the machine whose address it gets, or a role that one machine has; by default the
+                address is its own.
             ready: tells the line on stdout by which a program says that it's ready; the lab's own
                 programs say so themselves, another is ready when started.
-            flags: given as `--name value`, once for each value of a list; of True the name alone.
+            args: words that follow the flags, as they are.
+            flags: `high_water_mark=5` is given as `--high-water-mark 5`, a list's name once for
+                each value, True as the name alone, False and None not at all.
 
         Raises LabError when it ends, or isn't ready in time.
         """
-        target = None if to is None else self.cast.machines(to)[0]
+        target = None if to is None else self.cast.only(to)
         started = [
-            self.cast.start(program, machine, target or machine, flags)
+            self.cast.start(program, machine, target or machine, flags, args)
             for machine in self.cast.machines(on)
         ]
         self.cast.wait_ready(started, ready)

@@ -189,7 +189,7 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (("from lab.claims import Run", "from lab.claims import Runn"), 2, "ImportError"),
         (("def mine(lab: Lab)", "def mine()"), 7, "TypeError"),
         (('"count", on=', '"cuont", on='), 9, "there is no program 'cuont'"),
-        (('on="puller"', 'on="pullers"'), 9, "no machine has the role 'pullers'"),
+        (('on="puller"', 'on="pullers"'), 9, "no machine has the name or the role 'pullers'"),
         (("run.planned", "run.plans"), 13, "AttributeError"),
         (("return Verdict.refuted", "Verdict.refuted"), 11, "returned None, no Verdict"),
         (('r"(\\d+)"', 'r"(x?)\\d+"'), 7, "is no number in '0'"),
@@ -473,7 +473,7 @@ def says(run: Run) -> Verdict:
 """
 
 
-def says(folder: Path, program: str, expected: str, *, scenario: str = SCENARIO) -> str:
+def says(folder: Path, program: str, expected: str, *flags: str, scenario: str = SCENARIO) -> str:
     """Run a shell program on one machine; its lines, sorted, are what was expected."""
     (folder / "count.sh").write_text("#!/bin/sh\n" + program)
     (folder / "count.sh").chmod(0o755)  # `count` is it, whatever else is called so
@@ -481,7 +481,7 @@ def says(folder: Path, program: str, expected: str, *, scenario: str = SCENARIO)
         'on="puller"', 'on="pull-1"'
     )
     (folder / "experiment.py").write_text(HEAD + one + SAYS.format(expected))
-    ran = run(folder)
+    ran = run(folder, *flags)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
@@ -543,6 +543,20 @@ def test_what_can_be_executed_here_can_be_there(folder: Path) -> None:
 def test_a_bad_exit_status_is_the_programs_own(folder: Path, status: int) -> None:
     said = says(folder, f"echo ran; exit {status}\n", "ran")
     assert f"count on pull-1 ended by itself, exit status {status}" in said
+
+
+@pytest.mark.slow
+def test_socket_options_reach_a_program_of_ones_own(folder: Path) -> None:
+    flags = ("--set", "SNDHWM=1", "--set", "LINGER=0")
+    says(folder, 'echo "<$LAB_SET>"\n', "<SNDHWM=1 LINGER=0>", *flags)
+
+
+@pytest.mark.slow
+def test_messages_on_stderr_are_pointed_out(folder: Path) -> None:
+    (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))
+    ran = run(folder)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "Lines on stderr look like some, but stdout is read" in ran.stdout
 
 
 LEAVES = """\

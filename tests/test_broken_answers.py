@@ -1,0 +1,127 @@
+"""A machine that breaks off in the midst of an answer, or says nothing: one error that names it."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_machine import FakeRemote
+
+from lab import clock, network, remote, runner
+from lab.errors import LabError, MachineLost
+
+
+class Channel:
+    """A way to a machine that breaks, or stays silent, or says what it shouldn't."""
+
+    def __init__(self, answer: Exception | str) -> None:
+        self._answer = answer
+
+    def sendall(self, _: bytes) -> None: ...
+
+    def settimeout(self, _: float) -> None: ...
+
+    def close(self) -> None: ...
+
+    def makefile(self, _: str) -> Any:
+        if isinstance(self._answer, str):
+            return io.StringIO(self._answer)
+        return self
+
+    def readline(self) -> str:
+        assert isinstance(self._answer, Exception)
+        raise self._answer
+
+
+class Machine(FakeRemote):
+    """A machine with another clock than ours, and such a channel to it."""
+
+    def __init__(self, answer: Exception | str) -> None:
+        super().__init__("pull-1", "puller", {}, 2)
+        self.answer = answer
+
+    def talk(self, argv: Any) -> Any:
+        return Channel(self.answer)
+
+    def read(self, path: str) -> str:
+        return "another boot"
+
+
+BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket is closed")]
+
+
+@pytest.mark.parametrize("answer", [*BROKEN, "", "soon\n", "1.0\n"], ids=repr)
+def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path: Path) -> None:
+    machine: Any = Machine(answer)
+    with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
+        runner._prepare({"pull-1": machine}, "run", {}, [])
+    assert raised.value.where == "machine pull-1"
+    assert raised.value.cure
+    assert clock.our_boot_id() != "another boot"
+
+
+@pytest.mark.parametrize("answer", BROKEN, ids=repr)
+def test_a_machine_that_breaks_while_the_network_is_tried(answer: Exception) -> None:
+    machine: Any = Machine(answer)
+    with pytest.raises(MachineLost, match="can't try the lab network") as raised:
+        network.reaches(machine, machine)
+    assert raised.value.where == "machine pull-1"
+
+
+class Started:
+    """A sniffer; it says at once what it was made to say, or nothing."""
+
+    def __init__(self, said: bytes | None) -> None:
+        self.said = said
+        self.ends = 0
+
+    def end(self) -> None:
+        self.ends += 1
+
+    def wait(self, _: float) -> None: ...
+
+
+@pytest.mark.parametrize("said", [None, b"", b"no link has the address\n"])
+def test_a_sniffer_that_does_not_listen_is_ended(
+    said: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = Started(said)
+
+    def follow(_: Any, __: Any, stderr: Any, ___: Any) -> Any:
+        if said is not None:
+            stderr(said)
+        return started
+
+    machine: Any = object.__new__(remote.Remote)
+    fake = Machine("")
+    machine.access, machine.name = fake.access, fake.name
+    monkeypatch.setattr(remote, "ANSWER_TIMEOUT_S", 0.01)
+    for name, value in {"as_root": list, "_channel": lambda _: None, "_follow": follow}.items():
+        monkeypatch.setattr(machine, name, value)
+    with pytest.raises(LabError, match="can't capture packets") as raised:
+        machine.sniff("run", lambda _: None)
+    assert isinstance(raised.value, MachineLost) == (said is None)
+    assert started.ends == 1
+
+
+def test_where_one_machine_refuses_capture_the_others_sniffers_are_ended(tmp_path: Path) -> None:
+    begun: list[Started] = []
+
+    class Sniffed(FakeRemote):
+        def sniff(self, folder: str, output: Any) -> Any:
+            if self.name == "b":
+                raise LabError("can't capture packets", where="machine b")
+            begun.append(Started(b""))
+            return begun[-1]
+
+    class Directory:
+        path = tmp_path
+
+        def packets(self, machine: str) -> Any:
+            return io.BytesIO()
+
+    machines: Any = {name: Sniffed(name, "x", {}, 1) for name in "abc"}
+    directory: Any = Directory()
+    with pytest.raises(LabError, match="can't capture"):
+        runner._sniff(machines, directory)
+    assert [one.ends for one in begun] == [1, 1]
