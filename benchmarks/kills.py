@@ -3,13 +3,13 @@
 import contextlib
 import random
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabric import Connection
 
+from lab import clock
 from lab.connection import connect
 from lab.inventory import load
 from lab.providers.choice import choose
@@ -60,7 +60,7 @@ class _Victim:
 
     def _take(self, data: bytes) -> None:
         if data:
-            self._captured = time.time()
+            self._captured = clock.now()
             self.pid = int(data.split()[1])
             self._printed.set()
 

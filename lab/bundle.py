@@ -1,19 +1,24 @@
 """A run in one file: packed to be sent on, unpacked and judged again where there is no lab."""
 
+import io
 import json
+import os
+import re
 import tarfile
 import tempfile
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-from lab.errors import LabError
+from lab import archive, runs
+from lab.archive import NotPacked
+from lab.errors import RunStoreError
 from lab.jsonl import explained
-from lab.names import is_name
-from lab.runs import amend, load
+from lab.run_directory import describe
 
 _ENDING = ".run.tar.gz"
-_EXPERIMENT = "_experiment"  # where a user's own goes along; no machine can have that name
-_LARGEST = 2 * 1024**3  # bytes, unpacked: a few kilobytes can claim to be a thousand times that
+_MADE_AGAIN = (".html", ".svg", ".png")  # pages and pictures: anyone's would be shown as ours
+# Where a home can lie: whose it is isn't to be sent on.
+_HOME = re.compile(r"(?:/home|/Users|/var/home|/data/home)/[^/\s'\"]+|/root(?=/)")
 
 
 def is_bundle(name: str) -> bool:
@@ -22,98 +27,126 @@ def is_bundle(name: str) -> bool:
 
 
 def pack(path: Path, into: Path) -> Path:
-    """Pack a run, with its own experiment if it has one, into one file of a folder.
+    """Pack a run, with the own experiment that it holds, into one file of a folder.
+
+    Hidden files stay behind, and so does what tells whose it is: names of users, and of homes in
+    run.json and traceback.txt.
 
     Raises:
         LabError: the run can't be read or is still running, or the file can't be written.
     """
-    stored = load(path)
+    stored = runs.load(path)
     if stored.state == "running":
-        raise LabError(
+        raise RunStoreError(
             "this run goes on", where=str(path), cure="pack it when it has come to its end"
         )
-    name = path.resolve().name  # of `latest`, where it leads to
-    file = into / f"{name}{_ENDING}"
-    with explained(file), tarfile.open(file, "w:gz") as archive:
-        archive.add(path.resolve(), name, filter=_anonymous)
-        module = stored.description.get("module")
-        if module and not (path / _EXPERIMENT).exists() and Path(module).is_file():
-            for own in sorted(Path(module).parent.iterdir()):
-                if own.is_file():
-                    archive.add(own, f"{name}/{_EXPERIMENT}/{own.name}", filter=_anonymous)
+    folder = path.resolve()  # of `latest`, where it leads to
+    file = into / f"{folder.name}{_ENDING}"
+    part = file.with_name(f".{file.name}")
+    try:
+        with explained(file), tarfile.open(part, "w:gz") as packed:
+            for source in _packed(folder):
+                _add(packed, source, PurePosixPath(folder.name, source.relative_to(folder)))
+        with explained(file):
+            part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
     return file
 
 
 def unpack(file: Path, root: Path) -> Path:
     """Unpack a run into the folder of all runs; return its folder.
 
-    Nothing of a packed run is executed here. What it says of paths is another computer's, and is
-    taken out.
+    Nothing of a packed run is executed here, and nothing of it lies in `root` before all of it was
+    checked. What it says of paths is another computer's, and is taken out.
 
     Raises:
-        LabError: this is no packed run, or one of that name is there already.
+        RunStoreError: this is no packed run, or one of that name is there already.
     """
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
-        with explained(file, "read"), tarfile.open(file, "r:gz") as archive:
-            name = _checked(archive, file)
-            if (root / name).exists():
-                raise LabError("this run is there already", where=str(root / name))
-            with explained(root):
-                root.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=root) as scratch:
-                    _harmless(archive).extractall(scratch)
-                    (Path(scratch) / name).rename(root / name)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+        with explained(root):
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as scratch:
+                return _checked(file, Path(scratch), root)
+    except NotPacked as error:
         raise _no_bundle(file, str(error)) from error
-    amend(root / name, module=None)
-    return root / name
+    finally:
+        for folder in made:  # those that hold nothing, as nothing was unpacked
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
-def own_experiment(path: Path) -> Path | None:
-    """Return the folder of the experiment that was packed with a run, if it is its own."""
-    folder = path / _EXPERIMENT
-    return folder if folder.is_dir() else None
+def _checked(file: Path, scratch: Path, root: Path) -> Path:
+    """Unpack into a scratch folder, check what is there, and rename it into place."""
+    inside = scratch / "run"
+    inside.mkdir()
+    with tempfile.TemporaryFile(dir=scratch) as tar:
+        paths = archive.unpack(file, inside, tar)
+    names = {path.parts[0] for path in paths}
+    name = names.pop() if len(names) == 1 else ""
+    named = runs.NAME.fullmatch(name)
+    if not named or PurePosixPath(name, "run.json") not in paths:
+        raise NotPacked("it isn't one run's folder with its run.json")
+    run, target = inside / name, root / name
+    if os.path.lexists(target):
+        raise RunStoreError(
+            "this run is there already",
+            where=str(target),
+            cure="name it to look at it, or unpack into another folder: --runs DIR",
+        )
+    for path in run.iterdir():
+        if path.suffix in _MADE_AGAIN and path.is_file():
+            path.unlink()
+    try:
+        stored = runs.load(run)
+    except RunStoreError as error:
+        where = error.where.removeprefix(f"{inside}/")
+        raise NotPacked(f"{where}: {error.what}") from error
+    if stored.description["experiment"] != named["experiment"]:
+        raise NotPacked("its folder's name is not its experiment's")
+    describe(run, stored.description | {"module": None})
+    run.rename(target)
+    return target
 
 
-def _checked(archive: tarfile.TarFile, file: Path) -> str:
-    """Return the run's name; a packed run is one folder, of a bearable size, with a run.json."""
-    members = archive.getmembers()
-    names = {Path(member.name).parts[0] for member in members if Path(member.name).parts}
-    if len(names) != 1 or sum(member.size for member in members) > _LARGEST:
-        raise _no_bundle(file, "it isn't one folder, or too large")
-    name = names.pop()
-    description = next((m for m in members if m.name == f"{name}/run.json"), None)
-    stream = archive.extractfile(description) if description else None
-    told: Any = json.load(stream) if stream else None
-    if not isinstance(told, dict) or not is_name(str(told.get("experiment"))):
-        raise _no_bundle(file, "it has no run.json")
-    return name
+def _packed(folder: Path) -> Iterator[Path]:
+    """Give the files of a run that are sent on, in order."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        made_again = len(inside.parts) == 1 and path.suffix in _MADE_AGAIN
+        if path.is_file() and not archive.is_hidden(PurePosixPath(inside)) and not made_again:
+            yield path
 
 
-def _harmless(archive: tarfile.TarFile) -> tarfile.TarFile:
-    """Let nothing out of an archive that isn't a plain file or folder inside of it.
-
-    Python's own filter for that came with 3.11.4; Debian 12 has 3.11.2.
-    """
-    for member in archive.getmembers():
-        inside = not member.name.startswith("/") and ".." not in Path(member.name).parts
-        if not inside or not (member.isreg() or member.isdir()):
-            raise tarfile.TarError(f"'{member.name}' is no plain file inside of it")
-        member.uid = member.gid = -1  # as they are made
-        member.uname = member.gname = ""
-        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-    return archive
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Leave out who packed it, and what a page or plot can be made of again anywhere."""
-    if member.name.endswith((".html", ".svg", ".png")):
-        return None
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
+def _add(packed: tarfile.TarFile, source: Path, name: PurePosixPath) -> None:
+    """Add a file: no user, no group, no home."""
+    try:
+        archive.path_of(str(name))
+    except NotPacked as error:
+        cure = "rename it in the run, or remove it"
+        raise RunStoreError(f"this file's name can't be packed: {error}", where=str(source),
+                            cure=cure) from error  # fmt: skip
+    member = tarfile.TarInfo(str(name))
+    about = source.stat()
+    member.mtime, member.mode = int(about.st_mtime), 0o755 if about.st_mode & 0o100 else 0o644
+    if len(name.parts) == 2 and name.name in ("run.json", "traceback.txt"):
+        content = _anonymous(name.name, source.read_text("utf-8", "replace")).encode("utf-8")
+        member.size = len(content)
+        packed.addfile(member, io.BytesIO(content))
+        return
+    with source.open("rb") as stream:
+        member.size = os.fstat(stream.fileno()).st_size
+        packed.addfile(member, stream)
 
 
-def _no_bundle(file: Path, why: str) -> LabError:
+def _anonymous(name: str, text: str) -> str:
+    if name == "run.json":
+        text = json.dumps(json.loads(text) | {"module": None}, indent=2, ensure_ascii=False) + "\n"
+    home = str(Path.home())
+    return _HOME.sub("~", text.replace(home, "~") if len(home) > 1 else text)
+
+
+def _no_bundle(file: Path, why: str) -> RunStoreError:
     cure = "`./fab bundle --run RUN` makes one"
-    return LabError(f"this is no packed run: {why}", where=str(file), cure=cure)
+    return RunStoreError(f"this is no packed run: {why}", where=str(file), cure=cure)

@@ -81,7 +81,8 @@ def compare_machines(root: Path, run: str | None) -> ExitCode:
     """Print the machines of a run beside each other; without one, those of the last call's runs."""
     for path in [runs.find(root, run)] if run else runs.last_call(root):
         stored = runs.load(path)
-        print(f"{path}: {stored.description.get('summary', stored.description['experiment'])}")
+        summary = str(stored.description.get("summary", stored.description["experiment"]))
+        print(f"{path}: {harmless(summary, _LONGEST_LINE)}")
         print_side_by_side(side_by_side(stored, catalogue.reader(stored)), file=sys.stdout)
     return ExitCode.EXPECTED
 
@@ -114,7 +115,7 @@ def experiments() -> None:
 
 def new_experiment(path: Path) -> None:
     """Make a first experiment in a new folder, and say how to run it."""
-    own.create(path)
+    own.create(path, catalogue.names())
     print(f"made:  {path / own.MODULE}, and the program that it starts")
     print(f"run:   {shlex.join(['./fab', 'run-experiment', '--experiment', str(path)])}")
     print("learn: docs/own-experiment.md, and docs/chapters")

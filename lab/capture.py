@@ -1,14 +1,14 @@
 """Output becomes records becomes files: bytes that a process prints, cut into lines and kept."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lab.clock import now
 from lab.jsonl import explained
 from lab.records import Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 
 LONGEST_TEXT = 64 * 1024  # bytes; of a longer line only its place is kept
 _TAIL = 8 * 1024  # bytes; what an error message shows of a stream is no more
@@ -86,7 +86,7 @@ class Capture:
         self,
         run: RunDirectory,
         on_records: Callable[[Sequence[Record]], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
     ) -> None:
         self._run = run
         self._on_records = on_records

@@ -1,19 +1,22 @@
 """The processes of a run: each started on its machine and waited for until ready, all ended."""
 
 import contextlib
+import os
+import posixpath
 import signal
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import clock
 from lab.capture import Capture
 from lab.errors import LabError
+from lab.ledger import Look
 from lab.processes import Process
 from lab.program import Program
-from lab.records import LOST, Event, Record
-from lab.remote import Remote
+from lab.records import LOST, Event
+from lab.remote import AGENT, FILES, Remote
 from lab.vocabulary import PORT
 from lab.watch import Watch
 
@@ -27,8 +30,8 @@ class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `folder` the place on each machine where it is deployed, with
-    the user's own `files` beside it.
+    program finds in its environment, `folder` the place on each machine to which the programs and
+    the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
@@ -86,21 +89,18 @@ class Cast:
 
     def wait_ready(self, started: Sequence[Process], ready: Callable[[str], bool] | None) -> None:
         """Wait until each is ready, as its trace or a line on stdout says; else LabError."""
-        said: set[tuple[str, str]] = set()
-
-        def look(record: Record) -> None:
-            if ready and record.stream == "stdout" and record.text and ready(record.text):
-                said.add((record.machine, record.process))
+        looks = {p.place: Look({p.place}, ready) for p in started} if ready else {}
 
         def is_ready(process: Process) -> bool:
-            if ready:
-                return (process.machine, process.name) in said
+            if looks:
+                return looks[process.place].found is not None
             return process.is_ready or not process.program.ours
 
-        self.watch.look_at_each(look)
-        in_time = self.watch.all_within(
-            READY_TIMEOUT_S, lambda: any(p.ended for p in started) or all(map(is_ready, started))
-        )
+        with self.watch.looking(*looks.values()):
+            in_time = self.watch.all_within(
+                READY_TIMEOUT_S,
+                lambda: any(p.ended for p in started) or all(map(is_ready, started)),
+            )
         # One that ended is the cause, another that is late only suffers from it.
         for process in sorted(started, key=lambda process: not process.ended):
             if not is_ready(process):
@@ -144,12 +144,20 @@ class Cast:
         self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
-        """Put one of the lab's programs on a machine when it's first needed: there are many."""
-        place = (process.machine, process.program.name)
-        if process.program.ours and place not in self._deployed:
-            path = process.program.path
-            process.remote.put(self.folder, {path.name: path})
-            self._deployed.add(place)
+        """Make a program ready on a machine when it's first needed: the lab's own are many.
+
+        One of the user's is there, with the rights that it has here; they may be those of a file
+        system that knows none for execution.
+        """
+        path = process.program.path
+        place = (process.machine, str(path))
+        if place in self._deployed:
+            return
+        if process.program.ours:
+            process.remote.put(posixpath.join(self.folder, AGENT), {path.name: path})
+        elif not process.program.is_python and not os.access(path, os.X_OK):
+            process.remote.make_executable(self.folder, FILES, path.name)
+        self._deployed.add(place)
 
     def _begin(
         self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
@@ -162,7 +170,7 @@ class Cast:
         self.processes.append(process)
         self.watch.event(
             Event(
-                t=time.time(),
+                t=clock.now(),
                 event="start",
                 machine=machine,
                 process=name,

@@ -6,11 +6,13 @@ Everything here is a pure function of a run directory's content.
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from lab import packets
+from lab import cut, packets
 from lab.records import Event, Message, Reader, Record
-from lab.runs import StoredRun, packets_of
+from lab.run_directory import packets_of
+from lab.runs import StoredRun
 from lab.verdict import Verdict
 
 # Two things that are less than this apart, on two clocks or threads, have no order.
@@ -34,16 +36,33 @@ class Run:
     """One run: who sent and received what, who connected when, what was done to whom.
 
     All times are UNIX seconds on the harness's clock.
+
+    Attributes:
+        cut: why what is missing may not be missing by the programs' doing, in a sentence; empty
+            where the run came to its own end.
+        disturbed: why times in it mean nothing, likewise; empty where they were measured in time.
     """
 
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
-        self._clocks: Mapping[str, Mapping[str, float]] = stored.description.get("clocks", {})
+        self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
         self._of_kind: dict[str, list[Message]] = defaultdict(list)
         for record in stored.records:
             message = reads(record)
             if message is not None:
-                self._of_kind[message.kind].append(message)
+                self._of_kind[message.kind].append(self._steady(message))
+        self.disturbed = cut.disturbed_reason(stored)
+        self.cut = cut.reason(stored)
+        if not self.cut and _numbers(self.sent) != _numbers(self.received):
+            self.cut = cut.unreadable_reason(stored.records)
+
+    def _steady(self, message: Message) -> Message:
+        """Return a traced message with the time of a clock of its machine that was never set."""
+        clock = self._clocks.get(message.machine, {})
+        ahead = clock.get("monotonic_ahead_s")
+        if message.m is None or ahead is None:
+            return message
+        return replace(message, t=message.m - ahead + clock["offset_s"])
 
     @property
     def records(self) -> Sequence[Record]:
@@ -174,6 +193,8 @@ class Run:
     @functools.cached_property
     def sent_all(self) -> bool:
         """Whether every sender ended by itself and well: then all is said that it has to say."""
+        if self.cut:
+            return False
         exits = self.events("exit", by=self.senders)
         return bool(exits) and all(
             e.details["by"] == "itself" and e.details["status"] == 0 for e in exits
@@ -185,6 +206,8 @@ class Run:
 
         Else what came after the last receipt may have been on its way, or was never to be sent.
         """
+        if self.cut:
+            return -1
         return float("inf") if self.sent_all else max(self.takers, default=-1)
 
     def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
@@ -211,13 +234,15 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
         "sent twice": [n for n in sent if sent[n] > 1],
         "received by nobody": [n for n in sent if n <= run.last_known and not run.takers.get(n)],
         "received twice": [n for n, takers in run.takers.items() if len(takers) > 1],
-        "received but never sent": run.takers.keys() - sent.keys(),
+        "received but never sent": set() if run.cut else run.takers.keys() - sent.keys(),
     }
     found = {name: sorted(wrong) for name, wrong in problems.items() if wrong}
     if found:
         why = "; ".join(f"{listed(wrong)} {_was(wrong)} {name}" for name, wrong in found.items())
         return Verdict.refuted(
-            _sentence(why), messages=sorted({n for w in found.values() for n in w})
+            _sentence(why),
+            messages=sorted({n for w in found.values() for n in w}),
+            final=found.keys() <= {"sent twice", "received twice"},
         )
     if unsent:
         return Verdict.not_observed(f"The sender did not come to send {listed(unsent)}.")
@@ -232,7 +257,9 @@ def never_twice(run: Run) -> Verdict:
     twice = sorted(n for n, takers in run.takers.items() if len(takers) > 1)
     if twice:
         return Verdict.refuted(
-            _sentence(f"{listed(twice)} {_was(twice)} received more than once"), messages=twice
+            _sentence(f"{listed(twice)} {_was(twice)} received more than once"),
+            messages=twice,
+            final=True,
         )
     if not run.received:
         return Verdict.not_observed("No message was received.")
@@ -311,6 +338,10 @@ def listed(numbers: Sequence[int]) -> str:
 def joined(words: Sequence[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _numbers(messages: Iterable[Message]) -> Counter[int]:
+    return Counter(message.number for message in messages)
 
 
 def _count(number: int) -> str:

@@ -158,8 +158,43 @@ def differences(one: StoredRun, other: StoredRun) -> Differences:
 
 
 _Logs = dict[tuple[str, str], list[str]]  # by machine and process: the lines without times
-# A UNIX time with its fraction, of the years 2001 to 2286.
-_TIME = re.compile(r"(?<![\w.])\d{10}\.\d+(?![\w.])")
+_ZONE = r"(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+# Times as ISO 8601, loggers, ctime, syslog and web servers write them; and any time of the day.
+_WRITTEN = re.compile(
+    r"(?<![\w.:/-])(?:"
+    rf"\d{{4}}[-/]\d\d[-/]\d\d[T ](?:{_CLOCK}|\d\d:\d\d(?!:))"
+    rf"|\d{{8}}T\d{{6}}(?:[.,]\d+)?"
+    rf"|\d\d/{_MONTH}/\d{{4}}:{_CLOCK}"
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?{_MONTH} [ \d]?\d {_CLOCK}(?: \d{{4}})?"
+    rf"|{_CLOCK}"
+    rf"){_ZONE}(?![\w:/]|[.,-]\d)"
+)
+# A number that may be a UNIX time: one with its fraction is, of the years 2001 to 2286.
+_NUMBER = re.compile(r"(?<![\w.])(\d{10}|\d{13}|\d{16}|\d{19})(\.\d+)?(?![\w]|\.\d)")
+_DAY_S = 86_400
+# What is recognised, for a reader of the differences.
+TIMES = (
+    "UNIX times, ISO 8601 (2026-11-24 08:18:20,123 as well), ctime's, syslog's and web servers'"
+    " times, and times of the day (08:18:20)"
+)
+
+
+def without_times(text: str, t: float) -> str:
+    """Return a line with `<time>` in the place of each time in it.
+
+    Whole numbers may be anything: seconds, milli-, micro- and nanoseconds are taken for times if
+    they are within a day of `t`, the UNIX time in seconds at which the line was captured.
+    """
+
+    def unix(found: re.Match[str]) -> str:
+        digits, fraction = found.groups()
+        seconds = int(digits) / 10 ** (len(digits) - 10)
+        sure = len(digits) == 10 and fraction
+        return "<time>" if sure or abs(seconds - t) < _DAY_S else found[0]
+
+    return _WRITTEN.sub("<time>", _NUMBER.sub(unix, text))
 
 
 def _logs(run: StoredRun) -> _Logs:
@@ -167,7 +202,7 @@ def _logs(run: StoredRun) -> _Logs:
     for record in run.records:
         if record.stream == "stdout":
             text = f"<{record.length} bytes>" if record.text is None else record.text
-            logs[record.machine, record.process].append(_TIME.sub("<time>", text))
+            logs[record.machine, record.process].append(without_times(text, record.t))
     return dict(logs)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 
-from lab import unreached
+from lab import limits, unreached
 from lab.errors import LabError, NotFit
 from lab.providers import Access
 from lab.ssh_config import UsersConfig
@@ -58,6 +58,8 @@ def explained(access: Access, doing: str, place: Place | None = None) -> Iterato
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            raise too_many from error
         raise unreached.explained(error, access, doing, place or Place.of(access)) from error
 
 

@@ -10,7 +10,7 @@ class ExitCode(enum.IntEnum):
     EXPECTED = 0  # every verdict is the expected one
     UNEXPECTED = 1  # a verdict is not
     MISTAKE = 2  # the user's mistake, or a machine that isn't fit
-    NOT_OBSERVED = 3  # something was not observed, and not by chance
+    NOT_OBSERVED = 3  # something was not observed, and not by chance, or the run was cut
     INTERRUPTED = 4  # Ctrl-C; what was captured is kept
     BUG = 70  # our own bug, with its traceback in the run directory
 

@@ -31,11 +31,16 @@ class Claim:
     by_chance: bool
     rests_on: str
     disputed_by: str
+    timed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A scenario with its claims, as a module tells it; `interval` and `takes` in seconds."""
+    """A scenario with its claims, as a module tells it; `interval` and `takes` in seconds.
+
+    `is_own` says that it is a user's; `folder` is what lies beside its module and is deployed, None
+    of one in a single file.
+    """
 
     name: str
     summary: str
@@ -49,8 +54,10 @@ class Experiment:
     needs: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
+    machines: Mapping[str, int]
     file: Path
     folder: Path | None
+    is_own: bool
 
     def planned_s(self, count: int | None = None, interval: float | None = None) -> float:
         """Return how many seconds a run is planned to take, with the user's wishes if any."""
@@ -71,6 +78,7 @@ class Told:
     needs: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
+    machines: Mapping[str, int]
 
 
 def experiment(
@@ -83,6 +91,7 @@ def experiment(
     needs: Sequence[str] = (),
     faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
     variants: tuple[str, ...] = ("",),
+    machines: Mapping[str, int] | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -92,13 +101,15 @@ def experiment(
             it has been quiet for a while.
         count: how many messages there are, unless the user says otherwise.
         interval: seconds between two of them, likewise.
-        takes: seconds that a run takes beyond count times interval, roughly: what takes three
-            times as long as planned, and ten seconds more, is given up as stuck.
+        takes: seconds that a run takes beyond count times interval, roughly: so long a silent
+            program may be at work. What takes three times as long as planned, and ten seconds more,
+            is given up as stuck, unless messages still come (docs/when-a-run-ends.md).
         needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
             Python, as `python:numpy`.
         faults: those of machines and of the network that it does, or those of each variant; where
             they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
+        machines: how many machines of a role it needs at least, as `{"worker": 2}`.
     """
 
     def mark(scenario: Scenario) -> Scenario:
@@ -111,6 +122,7 @@ def experiment(
             needs=tuple(needs),
             faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
             variants=variants,
+            machines=machines or {},
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
@@ -127,6 +139,7 @@ def claim(
     by_chance: bool = False,
     rests_on: str = "",
     disputed_by: str = "",
+    timed: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Mark a function over a run as the judge of a statement; its name is the claim's.
 
@@ -138,6 +151,8 @@ def claim(
             that isn't counted against it.
         rests_on: the line of a library's source, or the page of its manual, that says why.
         disputed_by: who says otherwise, and where.
+        timed: whether it speaks of how long something took, or of what was done in the meantime: it
+            isn't observed in a run that was disturbed, see `disturbance`.
     """
 
     def mark(judge: Judge) -> Judge:
@@ -151,6 +166,7 @@ def claim(
             by_chance=by_chance,
             rests_on=rests_on,
             disputed_by=disputed_by,
+            timed=timed,
         )
         return judge
 

@@ -48,7 +48,8 @@ def show_error(error: LabError) -> None:
     """Print the user's message for an error, and what the machine said, made harmless."""
     from lab.report.text import harmless
 
-    print(error, file=sys.stderr)
+    for line in str(error).split("\n"):
+        print(harmless(line, 2000), file=sys.stderr)
     for line in error.output.splitlines():
         print(f"  | {harmless(line, 200)}", file=sys.stderr)
 

@@ -2,9 +2,9 @@
 
 Deployed to every machine; standard library only. Standard input first brings one line, JSON: `do`
 and `undo`, commands as lists of words, and `input` for the first of them. When all of `do` has
-been done it prints `done` and the UNIX time. The end of standard input, or LEASE_S seconds without
-a word, ends the change: a cut network must not outlive the harness that cut it. Who isn't root here
-needs sudo without a password.
+been done it prints `done`, the UNIX time and CLOCK_MONOTONIC. The end of standard input, or LEASE_S
+seconds without a word, ends the change: a cut network must not outlive the harness that cut it. Who
+isn't root here needs sudo without a password.
 """
 
 import json
@@ -25,7 +25,7 @@ def main() -> None:
     order = json.loads(read_line())
     try:
         failed = do_all(order["do"], order["input"])
-        print(failed or f"done {time.time()!r}", flush=True)
+        print(failed or f"done {time.time()!r} {time.monotonic()!r}", flush=True)
         if failed:
             order["undo"] = []  # it would undo another's: a queueing discipline that was there
         else:

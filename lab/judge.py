@@ -1,44 +1,45 @@
 """From a run directory to verdicts, and from verdicts to an exit code. Pure: no lab is needed."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lab import user_code
-from lab.claims import Run, joined
+from lab.claims import Run
 from lab.errors import ExitCode
 from lab.experiment import Claim, Experiment
 from lab.reading import nothing
-from lab.records import LOST
 from lab.runs import StoredRun
-from lab.verdict import Outcome, Verdict
+from lab.verdict import Outcome, Verdict, is_sound
 
 
 def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
-    """Return what verdicts.json is to hold: one object for each claim of the experiment.
+    """Return what verdicts.json is to hold, see `judged`; with `partial` all are marked so."""
+    verdicts, _ = judged(stored, experiment)
+    return [verdict | ({"partial": True} if partial else {}) for verdict in verdicts]
 
-    Those of a run that did not come to its end are marked `partial`. None is observed in a run
-    that lost a machine: nobody knows what that one received. Raises LabError where a user's own
-    claim raises.
+
+def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, Any]], str]:
+    """Return what verdicts.json is to hold, and why the run is cut; empty if it isn't.
+
+    It is one object for each claim; those of a cut run (see `cut`) are marked `partial`. Of such a
+    run nothing is observed but what more could not change: a refutation that is `final`. Raises
+    LabError where a user's own claim raises.
     """
     with _mistakes_of(experiment, experiment.reads):
         run = Run(stored, experiment.reads or nothing)
-    lost = lost_machines(stored)
-    return [
-        _stored(claim, _judged(claim, run, experiment, lost), _title(run, experiment), experiment)
-        | ({"partial": True} if partial else {})
+    verdicts = [
+        _stored(claim, _judged(claim, run, experiment), _title(run, experiment), experiment)
+        | ({"partial": True} if run.cut else {})
         for claim in experiment.claims
     ]
+    return verdicts, run.cut
 
 
-def lost_machines(stored: StoredRun) -> list[str]:
-    """Return the machines to which the way broke while a program ran there."""
-    lost = [e.machine for e in stored.events if e.event == "exit" and e.details.get("by") == LOST]
-    return list(dict.fromkeys(lost))
-
-
-def exit_code(verdicts: Iterable[Mapping[str, Any]]) -> ExitCode:
-    """Return the exit code that a run's verdicts stand for."""
+def exit_code(verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False) -> ExitCode:
+    """Return the exit code that a run's verdicts stand for; one that was cut says NOT_OBSERVED."""
+    if cut:
+        return ExitCode.NOT_OBSERVED
     code = ExitCode.EXPECTED
     for verdict in verdicts:
         if verdict["verdict"] == verdict["expected"]:
@@ -50,15 +51,17 @@ def exit_code(verdicts: Iterable[Mapping[str, Any]]) -> ExitCode:
     return code
 
 
-def _judged(claim: Claim, run: Run, experiment: Experiment, lost: Sequence[str]) -> Verdict:
-    if lost:
-        return Verdict.not_observed(
-            f"The connection to {joined(lost)} broke: what was received there then isn't known."
-        )
+def _judged(claim: Claim, run: Run, experiment: Experiment) -> Verdict:
     with _mistakes_of(experiment, claim.judge):
         verdict = claim.judge(run)
         if not isinstance(verdict, Verdict):
             raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
+        if not is_sound(verdict):
+            raise TypeError(f"{claim.id}: a verdict has a text, whole numbers and events")
+    if run.cut and not verdict.final:
+        return Verdict.not_observed(run.cut)
+    if claim.timed and run.disturbed:
+        return Verdict.not_observed(run.disturbed)
     return verdict
 
 
@@ -89,7 +92,7 @@ def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
     """Tell what a user's own function raises as a mistake in it."""
     try:
         yield
-    except Exception as error:
-        if experiment.folder is None:
+    except (Exception, SystemExit) as error:
+        if not experiment.is_own:
             raise
         raise user_code.mistake(error, experiment.file, what) from error

@@ -3,39 +3,53 @@
 Rules name lab addresses alone, so a control connection, which comes from elsewhere, is never cut.
 """
 
-import itertools
 import json
 import re
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.remote import Hold, Remote
+from lab.remotes import at_once
 
-_numbers = itertools.count(1)
-
-# Prints a port, then `came` or `silence`; and sends a datagram to each of a list of places.
+# Prints a port; then, told how many senders there are, the addresses from which datagrams came
+# until there were that many, or none for 0.3 s.
 _LISTEN = """
 import socket, sys
 listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 listener.bind((sys.argv[1], 0))
 print(listener.getsockname()[1], flush=True)
-sys.stdin.readline()
+most, came = int(sys.stdin.readline()), set()
 listener.settimeout(0.3)
 try:
-    listener.recv(16)
-    print("came", flush=True)
+    while len(came) < most:
+        came.add(listener.recvfrom(16)[1][0])
 except OSError:
-    print("silence", flush=True)
+    pass
+print(*came, flush=True)
 """
+# Sends datagrams from an address to places, each an address and a port.
 _SEND = """
 import socket, sys
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.bind((sys.argv[1], 0))
+for address, port in 3 * list(zip(sys.argv[2::2], sys.argv[3::2])):
+    try:
+        sender.sendto(b"probe", (address, int(port)))
+    except OSError:
+        pass  # refused at once, which is no arrival either
+"""
+# Prints whether a machine is there: one that is accepts a connection or refuses it at once.
+_KNOCK = """
+import socket, sys
 try:
-    for _ in range(3):
-        sender.sendto(b"probe", (sys.argv[1], int(sys.argv[2])))
+    socket.create_connection((sys.argv[1], 9), timeout=0.5)
+except ConnectionRefusedError:
+    pass
 except OSError:
-    pass  # refused at once, which is no arrival either
+    sys.exit(print("silence", flush=True))
+print("there", flush=True)
 """
 
 
@@ -62,7 +76,7 @@ def separation(others: Sequence[str], *, incoming: bool, reject: bool) -> Change
     What it sends to them is lost, and with `incoming` what they send to it too. With `reject` TCP
     is answered by RST and the rest by ICMP, where otherwise there is silence.
     """
-    table = f"lab_{next(_numbers)}"
+    table = _new_table()
     addresses = "{ " + ", ".join(others) + " }"
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     chains = [("output", f"ip daddr {addresses}")]
@@ -113,15 +127,25 @@ def _queue(link: str, discipline: list[str]) -> Change:
     )
 
 
-# What shows on a machine that a fault can be done there: the same tool and kernel part, harmless.
-TRIALS = {
-    "partition": Change(
+def _new_table() -> str:
+    """Return a name that no other lab gives a table; two labs may use one host at once."""
+    return f"lab_{secrets.token_hex(8)}"
+
+
+def _harmless_table() -> Change:
+    table = _new_table()
+    return Change(
         do=[["nft", "-f", "-"]],
-        undo=[["nft", "delete", "table", "inet", "lab_trial"]],
-        input="table inet lab_trial { chain output { type filter hook output priority 0; }; }\n",
-    ),
-    "slow": _queue("lo", ["netem", "delay", "0ms"]),
-    "rate": _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
+        undo=[["nft", "delete", "table", "inet", table]],
+        input=f"table inet {table} {{ chain output {{ type filter hook output priority 0; }}; }}\n",
+    )
+
+
+# What shows on a machine that a fault can be done there: the same tool and kernel part, harmless.
+TRIALS: Mapping[str, Callable[[], Change]] = {
+    "partition": _harmless_table,
+    "slow": lambda: _queue("lo", ["netem", "delay", "0ms"]),
+    "rate": lambda: _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
 }
 
 
@@ -148,22 +172,75 @@ def _require_default_queue(remote: Remote, link: str) -> None:
 
 def try_out(remote: Remote, folder: str, fault: str) -> None:
     """Do and undo the trial of a fault from a deployed folder; LabError where it's refused."""
-    hold(remote, folder, TRIALS[fault]).release()
+    hold(remote, folder, TRIALS[fault]()).release()
 
 
 def reaches(sender: Remote, receiver: Remote) -> bool:
     """Tell whether a datagram gets from one machine to another on the lab network."""
-    channel = receiver.talk([receiver.access.python, "-ISc", _LISTEN, receiver.access.address])
-    answers = channel.makefile("r")
-    port = answers.readline().strip()
-    if not port:
-        raise LabError(
-            f"no address {receiver.access.address} on it to try the lab network with",
-            where=f"machine {receiver.name}",
-            cure="`fab check` tells more",
+    return bool(reached([sender], [receiver]))
+
+
+def reached(senders: Sequence[Remote], receivers: Sequence[Remote]) -> set[tuple[str, str]]:
+    """Return the pairs of a sender's and a receiver's name between which a datagram gets through.
+
+    All pairs are tried, at once. Raises LabError where a machine can't take part.
+    """
+    listeners = at_once({remote.name: remote for remote in receivers}, _Listener)
+    try:
+        places = [word for one in listeners.values() for word in (one.address, one.port)]
+        at_once(
+            {remote.name: remote for remote in senders},
+            lambda s: s.run([s.access.python, "-ISc", _SEND, s.access.address, *places]),
         )
-    sender.run([sender.access.python, "-ISc", _SEND, receiver.access.address, port])
-    channel.sendall(b"\n")
-    came: bool = answers.readline().strip() == "came"
-    channel.close()
-    return came
+        came = at_once(listeners, lambda listener: listener.heard(len(senders)))
+    finally:
+        for listener in listeners.values():
+            listener.close()
+    names = {remote.access.address: remote.name for remote in senders}
+    return {
+        (names[address], receiver)
+        for receiver, addresses in came.items()
+        for address in addresses
+        if address in names
+    }
+
+
+def is_there(asker: Remote, machine: Remote) -> bool:
+    """Tell whether a machine answers another on the lab network, be it by a refusal."""
+    argv = [asker.access.python, "-ISc", _KNOCK, machine.access.address]
+    return asker.run(argv).strip() == b"there"
+
+
+def is_queued(remote: Remote, change: Change) -> bool:
+    """Tell whether the kernel lists the queueing discipline of a change."""
+    kind = change.do[0][change.do[0].index("root") + 1]
+    told = remote.run(["tc", "qdisc", "show", "dev", change.link]).decode()
+    return re.search(rf"^qdisc {re.escape(kind)} (?!0:)\w+: root", told, re.M) is not None
+
+
+class _Listener:
+    """A machine that listens for the datagrams of others."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.address = remote.access.address
+        self._channel = remote.talk([remote.access.python, "-ISc", _LISTEN, self.address])
+        self._answers = self._channel.makefile("r")
+        self.port = self._answers.readline().strip()
+        if not self.port:
+            raise LabError(
+                f"no address {self.address} on it to try the lab network with",
+                where=f"machine {remote.name}",
+                cure="`fab check` tells more",
+            )
+
+    def heard(self, most: int) -> list[str]:
+        """Return the addresses of those that came through, at most so many."""
+        try:
+            self._channel.sendall(b"%d\n" % most)
+            words: list[str] = self._answers.readline().split()
+        except (OSError, EOFError) as error:
+            raise LabError("the lab network can't be tried", where=self.address) from error
+        return words
+
+    def close(self) -> None:
+        self._channel.close()

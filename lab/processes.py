@@ -1,20 +1,39 @@
 """A program that runs on a machine: started under the launcher, captured, signalled, ended."""
 
 import contextlib
-import time
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from lab import clock
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
-from lab.launcher import NOT_STARTED
 from lab.program import Program
-from lab.records import LOST, Event
-from lab.remote import Remote, RemoteProcess
+from lab.records import LEASE, LOST, Event
+from lab.remote import AGENT, Remote, RemoteProcess
 from lab.watch import Watch
 
 _TAIL_LINES = 12
-_NOT_EXECUTABLE = 126  # the exit status of a shell for a file that can't be executed
+_KILLED = 128 + signal.SIGKILL
+
+
+# Prints the states of all processes below the launcher whose notes these are, as /proc has them.
+_STATES = """
+import os, sys
+below, found = {open(sys.argv[1]).readline().split()[1]}, {}
+for name in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        stat = open(f"/proc/{name}/stat").read()
+    except OSError:
+        continue
+    found[name] = stat.rpartition(")")[2].split()[:2]
+for _ in found:
+    more = {name for name, (_, parent) in found.items() if parent in below} - below
+    if not more:
+        break
+    print(*[found[name][0] for name in more], flush=True)
+    below |= more
+"""
 
 
 class Process:
@@ -42,6 +61,7 @@ class Process:
         self._watch = watch
         self._remote_process: RemoteProcess | None = None
         self._folder = ""
+        self._killed = False
         self._streams: dict[str, CaptureStream] = {}
 
     def start(self, capture: Capture, folder: str) -> None:
@@ -54,14 +74,17 @@ class Process:
             self._remote_process = self.remote.start(
                 folder,
                 self.name,
-                self.program.argv(self.remote.access.python, self.flags),
+                self.program.argv(
+                    self.remote.access.python, self.remote.path(folder, AGENT), self.flags
+                ),
                 self.environment,
                 stdout=self._kept(stdout.feed, stdout.close),
                 stderr=self._kept(stderr.feed, stderr.close),
                 ended=self._on_end,
+                by_line=not self.program.is_python,
             )
         except LabError:
-            self.ended_at = time.time()  # nobody needs to wait for it
+            self.ended_at = clock.now()  # nobody needs to wait for it
             raise
 
     def signal(self, number: int) -> None:
@@ -71,6 +94,7 @@ class Process:
 
     def end(self) -> None:
         """Kill all of its processes, as when the harness vanishes."""
+        self._killed = True
         if self._remote_process is not None:
             self._remote_process.end()
 
@@ -85,6 +109,14 @@ class Process:
             at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
             return None if at is None else self._watch.our_time(self.machine, at)
         return None
+
+    def is_held_up(self) -> bool:
+        """Tell whether somebody else has stopped one of its processes, as its machine sees them."""
+        notes = self.remote.path(self._folder, AGENT, f"{self.name}.notes")
+        with contextlib.suppress(LabError):  # a machine that can't say has shown nothing
+            states = self.remote.run([self.remote.access.python, "-ISc", _STATES, notes])
+            return bool({"T", "t"} & set(states.decode().split()))
+        return False
 
     @property
     def place(self) -> tuple[str, str]:
@@ -126,8 +158,8 @@ class Process:
     def _on_end(self, status: int | None, gone: float) -> None:
         if status is None and self.blame != "fault":
             self.blame = LOST
-        elif self.blame == "itself" and status in (_NOT_EXECUTABLE, NOT_STARTED):
-            self._watch.trouble = self._watch.trouble or self._not_started()
+        elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
+            self._explain(status)
         self.status, self.ended_at = status, gone
         self._watch.event(
             Event(
@@ -140,13 +172,37 @@ class Process:
         )
         self._watch.tell()
 
-    def _not_started(self) -> LabError:
-        return LabError(
-            f"{self.program.path.name} could not be started",
-            where=f"machine {self.machine}",
-            cure="is it executable there, and what its first line names?",
-            output=self.tail(),
-        )
+    def _was_killed_by_nobody(self, status: int) -> bool:
+        """Whether SIGKILL ended it, which neither a fault nor we had sent."""
+        return status == _KILLED and self.blame == "harness" and not self._killed
+
+    def _explain(self, status: int) -> None:
+        """Ask the launcher whether a bad exit status is the program's own: any may be."""
+        try:
+            notes = self.remote.notes(self._folder, self.name)
+        except LabError:
+            if status == _KILLED and self._watch.may_have_lost_lease():
+                self.blame = LEASE
+            return
+        if "lease" in notes:
+            self._watch.leases_lost = True
+            self.blame = LEASE
+        elif "not-started" in notes:
+            self._spoil(
+                f"{self.program.path.name} could not be started: {notes['not-started']}",
+                cure="does its first line name a program that is there; is it built for this"
+                " machine?",
+            )
+        elif "misunderstood" in notes or "pid" not in notes:
+            self._spoil(
+                f"the lab's own launcher failed, and {self.program.path.name} did not run",
+                cure="this is no fault of the program's: please report it",
+            )
+
+    def _spoil(self, what: str, *, cure: str) -> None:
+        where = f"machine {self.machine}"
+        error = LabError(what, where=where, cure=cure, output=self.tail())
+        self._watch.trouble = self._watch.trouble or error
 
 
 @dataclass(frozen=True, slots=True)

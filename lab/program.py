@@ -6,8 +6,6 @@ from pathlib import Path
 
 from lab.errors import LabError
 
-# C's standard library holds a pipe's lines back until there are 4 KiB: stdbuf tells it not to.
-_BY_LINES = 'command -v stdbuf >/dev/null && exec stdbuf -oL "$0" "$@"; exec "$0" "$@"'
 _ELF = b"\x7fELF"
 
 
@@ -19,16 +17,25 @@ class Program:
     path: Path
     ours: bool
 
-    def argv(self, python: str, flags: list[str]) -> list[str]:
-        """Return how it is called in its folder: Python files by the machine's lab Python."""
-        if self.path.suffix == ".py":
-            return [python, self.path.name, *flags]
-        return ["sh", "-c", _BY_LINES, posixpath.join(".", self.path.name), *flags]
+    @property
+    def is_python(self) -> bool:
+        """Whether a Python runs it; any other file is executed."""
+        return self.path.suffix == ".py"
+
+    def argv(self, python: str, agent: str, flags: list[str]) -> list[str]:
+        """Return how it is called in the folder of the user's files; the lab's own lie in `agent`.
+
+        Python files are run by the machine's lab Python, any other file by itself.
+        """
+        if self.is_python:
+            folder = agent if self.ours else ""
+            return [python, posixpath.join(folder, self.path.name), *flags]
+        return [posixpath.join(".", self.path.name), *flags]
 
     def require_runnable(self) -> None:
         """Raise LabError for a program of the user's that no system could start, with the cure."""
         path = self.path
-        if self.ours or path.suffix == ".py":
+        if self.ours or self.is_python:
             return
         with path.open("rb") as file:
             first = file.readline(256)

@@ -1,6 +1,5 @@
 """How lines become messages, and how a claim reads lines that are none."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.records import Message, Reader, Record
+from lab.trace import trace_of
 
 if TYPE_CHECKING:
     from lab.claims import Run
@@ -33,12 +33,13 @@ def lines(
             patterns[program].append((kind, _with_a_group(pattern)))
 
     def read(record: Record) -> Message | None:
-        if record.text is None:
+        text = record.shown
+        if text is None:
             return None
         if record.stream == "stderr":
-            return _traced(record, record.text)
+            return _traced(record, text)
         for kind, pattern in patterns.get(record.process.partition(".")[0], ()):
-            if match := pattern.fullmatch(record.text):
+            if match := pattern.fullmatch(text):
                 return _message(record, kind, _number(match), record.t)
         return None
 
@@ -62,14 +63,13 @@ def _number(match: re.Match[str]) -> int:
 def _traced(record: Record, text: str) -> Message | None:
     if '"number"' not in text:  # most lines, and cheaper than to parse them
         return None
-    try:
-        trace = json.loads(text)
-        return _message(record, _TRACES[trace["event"]], int(trace["number"]), float(trace["t"]))
-    except (ValueError, TypeError, KeyError):
-        return None  # not a trace: a program may print what it likes
+    trace = trace_of(record)
+    if trace is None or trace.number is None or trace.event not in _TRACES:
+        return None
+    return _message(record, _TRACES[trace.event], trace.number, *trace.at)
 
 
-def _message(record: Record, kind: str, number: int, t: float) -> Message:
+def _message(record: Record, kind: str, number: int, t: float, m: float | None = None) -> Message:
     return Message(
         kind=kind,
         number=number,
@@ -77,6 +77,7 @@ def _message(record: Record, kind: str, number: int, t: float) -> Message:
         process=record.process,
         n=record.n,
         t=t,
+        m=m,
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 # What ended a process, as its event `exit` tells, when the way to its machine broke.
 LOST = "lost"
+# The same, where the lab itself had said nothing for so long that the program's lease ran out.
+LEASE = "lease"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,17 @@ class Record:
     text: str | None
     offset: int
     length: int
+
+    @property
+    def shown(self) -> str | None:
+        """What a terminal shows of the line in the end, which is what it is read by.
+
+        A carriage return goes back to the start of the line, so that a progress bar is drawn over:
+        the last piece that isn't empty stays. A line that ends with CR LF is shown without the CR.
+        """
+        if self.text is None or "\r" not in self.text:
+            return self.text
+        return self.text.rstrip("\r").rpartition("\r")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +60,8 @@ class Message:
 
     `kind` is `sent` or `received` (a line of the program's own output), `dealt` or `taken` (a
     trace: the send returned, the message was received). `n` is the record's number in its stream,
-    `t` the UNIX time in seconds that the record stands for, on the clock of `machine` for a trace.
+    `t` the UNIX time in seconds that the record stands for, on the clock of `machine` for a trace;
+    `m` is then the machine's CLOCK_MONOTONIC, where the trace has it.
     """
 
     kind: str
@@ -56,6 +70,7 @@ class Message:
     process: str
     n: int
     t: float
+    m: float | None = None
 
 
 # Which message a captured line speaks of, if any.

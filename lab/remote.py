@@ -1,26 +1,35 @@
 """A machine of the lab, reached: files are deployed to it, processes started on it and signalled.
 
+A run's folder on a machine has two folders. `files` is the user's, and where programs run; `agent`
+is the lab's: its scripts, its own programs, and what the launchers note. So no file of the user's
+can take the place of one of the lab's, by its name or as a module that is imported.
+
 Output is taken from the channels as bytes: Fabric's own `run` decodes it chunk by chunk, and looks
 for the end of a command every 10 ms only.
 """
 
 import contextlib
+import os
 import posixpath
 import queue
 import shlex
 import signal
+import stat
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import paramiko
 
-from lab import guard, launcher, refusals, sniffer
+from lab import clock, guard, launcher, refusals, sniffer
+from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
 
+FILES, AGENT = "files", "agent"
+_AGENTS = (launcher, guard, sniffer)
 _CHUNK = 1 << 16
 _LOST = (
     OSError,
@@ -45,22 +54,36 @@ class Remote:
         threading.Thread(target=self._pulse, daemon=True).start()
 
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Make a folder below `work`, and put the launcher and `files` into it, see `put`."""
-        self.put(folder, {"launcher.py": Path(launcher.__file__), **files})
+        """Make a run's folder below `work`, with the lab's scripts and the user's `files`."""
+        scripts = [Path(str(script.__file__)) for script in _AGENTS]
+        self.put(posixpath.join(folder, AGENT), {script.name: script for script in scripts})
+        self.put(posixpath.join(folder, FILES), files)
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Put files (their names there, and their paths here) into a folder below `work`."""
-        target = posixpath.join(self.access.work, folder)
+        """Put files (their names there, and their paths here) into a folder below `work`.
+
+        One that its owner may execute here may be executed there.
+        """
+        target = self.path(folder)
         with explained(self.access, "deploy the programs"):
             sftp = self._connection.sftp()
             sftp.get_channel().settimeout(ANSWER_TIMEOUT_S)
-            for folder_there in {posixpath.dirname(posixpath.join(target, name)) for name in files}:
-                _make_folders(sftp, folder_there)
+            for name in sorted({posixpath.dirname(name) for name in files} | {""}):
+                _make_folders(sftp, posixpath.join(target, name).rstrip("/"))
             for name, path in files.items():
                 with path.open("rb") as file:
                     sftp.putfo(file, posixpath.join(target, name), confirm=False)
-                if path.suffix != ".py":  # it is executed by itself
-                    sftp.chmod(posixpath.join(target, name), 0o700)
+                    if os.fstat(file.fileno()).st_mode & stat.S_IXUSR:
+                        sftp.chmod(posixpath.join(target, name), 0o700)
+
+    def make_executable(self, *place: str) -> None:
+        """Let a deployed file be executed."""
+        with explained(self.access, "deploy the programs"):
+            self._connection.sftp().chmod(self.path(*place), 0o700)
+
+    def path(self, *names: str) -> str:
+        """Return the path on the machine of what is called so below `work`."""
+        return posixpath.join(self.access.work, *names)
 
     def read(self, path: str) -> str:
         """Return the text of a file of the machine, such as one of /proc."""
@@ -74,7 +97,7 @@ class Remote:
             with contextlib.suppress(*_LOST):
                 spare.close()
         with contextlib.suppress(LabError):  # the machine may be gone, and its files with it
-            self.run(["rm", "-rf", "--", posixpath.join(self.access.work, folder)])
+            self.run(["rm", "-rf", "--", self.path(folder)])
 
     def run(self, argv: Sequence[str]) -> bytes:
         """Run a short command, and return what it prints; LabError when it can't be run."""
@@ -99,37 +122,41 @@ class Remote:
         stdout: Output,
         stderr: Output,
         ended: Callable[[int | None, float], None],
+        by_line: bool = False,
     ) -> "RemoteProcess":
-        """Start a program under the launcher, as `name` in the deployed `folder`.
+        """Start a program under the launcher, as `name`, in the `files` of a deployed `folder`.
 
         `stdout` and `stderr` get each chunk of bytes as it comes, from threads of their own, and
         an empty one at the end; then `ended` gets the exit status, None where the machine or the
-        way to it was lost, and the UNIX time when that was known.
+        way to it was lost, and the UNIX time when that was known. `by_line`: see the launcher.
         """
-        place = posixpath.join(self.access.work, folder)
-        order = launcher.order(list(argv), dict(environment), place, f"{place}/{name}.notes")
-        with explained(self.access, f"start {' '.join(argv[:2])}"):
-            self.warm_up(folder)
-            channel = self._spares.pop(folder)
+        notes = self._notes(folder, name)
+        order = launcher.order(
+            list(argv), dict(environment), self.path(folder, FILES), notes, by_line=by_line
+        )
+        channel = self._take_launcher(folder)
         with contextlib.suppress(*_LOST):  # it ended at once: what it printed will tell
             _send(channel, order)
-        process = RemoteProcess(channel, stdout, stderr, ended)
-        with self._mutex:
-            self._running.append(process)
-        return process
+        return self._follow(channel, stdout, stderr, ended)
+
+    def notes(self, folder: str, name: str) -> dict[str, str]:
+        """Return what a program's launcher has noted, see `launcher`; LabError if none can be read.
+
+        It is empty where the launcher ran nothing.
+        """
+        said = self.run(["cat", self._notes(folder, name)]).decode(errors="backslashreplace")
+        return dict(line.partition(" ")[::2] for line in said.splitlines())
 
     def warm_up(self, folder: str) -> None:
         """Have a launcher ready in a deployed `folder`, so that the next start is a quick one."""
         if folder not in self._spares:
             with explained(self.access, "start a launcher"):
-                self._spares[folder] = self._channel(self._launcher(folder))
+                self._spares[folder] = self._channel(self._agent(folder, launcher))
 
     def hold(self, folder: str, order: bytes) -> "Hold":
         """Let a guard make a change of the machine's network, see `guard`; LabError if it can't."""
-        script = posixpath.join(self.access.work, folder, "guard.py")
-        with explained(self.access, "change its network"), Path(guard.__file__).open("rb") as file:
-            self._connection.sftp().putfo(file, script, confirm=False)
-            channel = self.talk([self.access.python, "-IS", script])
+        with explained(self.access, "change its network"):
+            channel = self.talk(self._agent(folder, guard))
             _send(channel, order)
             answer = channel.makefile("r").readline().strip()
         word, _, at = answer.partition(" ")
@@ -138,28 +165,27 @@ class Remote:
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
             )
-        hold = Hold(channel, float(at))
+        hold = Hold(channel, _moment(at))
         with self._mutex:
             self._running.append(hold)
         return hold
 
     def sniff(self, folder: str, output: Output) -> "RemoteProcess":
-        """Give `output` the packets of the lab link, see `sniffer`; LabError where it can't."""
-        script = posixpath.join(self.access.work, folder, "sniffer.py")
-        with explained(self.access, "capture packets"), Path(sniffer.__file__).open("rb") as file:
-            self._connection.sftp().putfo(file, script, confirm=False)
-        command = self.as_root([self.access.python, "-IS", script, self.access.address])
+        """Give `output` the packets of the lab link, see `sniffer`; LabError where it can't.
+
+        The sniffer may run as root under sudo, which no launcher of ours could end: it ends by
+        itself when its standard input does.
+        """
+        command = self.as_root(self._agent(folder, sniffer, self.access.address))
         said = queue.SimpleQueue[bytes]()
-        process = self.start(
-            folder,
-            "sniffer",
-            command,
-            {},
-            stdout=output,
-            stderr=said.put,
-            ended=lambda *_: said.put(b""),
-        )
-        if (answer := said.get(timeout=ANSWER_TIMEOUT_S)) != b"listening\n":
+        with explained(self.access, "capture packets"):
+            channel = self._channel(command)
+        process = self._follow(channel, output, said.put, lambda *_: said.put(b""))
+        answer = b"nothing is heard from it"
+        with contextlib.suppress(queue.Empty):
+            answer = said.get(timeout=ANSWER_TIMEOUT_S)
+        if answer != b"listening\n":
+            process.end()
             raise LabError(
                 f"can't capture packets: {answer.decode(errors='backslashreplace').strip()}",
                 where=f"machine {self.name}",
@@ -167,16 +193,15 @@ class Remote:
             )
         return process
 
-    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> float | None:
+    def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> Moment | None:
         """Return when all processes of a started program were stopped, or none, by its machine.
 
-        In UNIX seconds on the machine's clock; None when it didn't come to it in `timeout` seconds.
+        None when it didn't come to it in `timeout` seconds.
         """
-        place = posixpath.join(self.access.work, folder)
         number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
-        notes = f"{place}/{name}.notes"
-        answer = self.run(self._launcher(folder, str(number), notes, str(timeout)))
-        return float(answer) if answer.strip() else None
+        notes = self._notes(folder, name)
+        answer = self.run(self._agent(folder, launcher, str(number), notes, str(timeout)))
+        return _moment(answer.decode()) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command to exchange lines with; the caller closes the channel."""
@@ -209,9 +234,33 @@ class Remote:
             for process in running:
                 process.signal(0)
 
-    def _launcher(self, folder: str, *arguments: str) -> list[str]:
-        script = posixpath.join(self.access.work, folder, "launcher.py")
-        return [self.access.python, "-IS", script, *arguments]
+    def _take_launcher(self, folder: str) -> paramiko.Channel:
+        """Return a launcher that waits for its order: the spare one, unless that has ended."""
+        while True:
+            self.warm_up(folder)
+            spare = self._spares.pop(folder)
+            if not spare.status_event.is_set():
+                return spare
+
+    def _follow(
+        self,
+        channel: paramiko.Channel,
+        stdout: Output,
+        stderr: Output,
+        ended: Callable[[int | None, float], None],
+    ) -> "RemoteProcess":
+        """Take what a command prints, and speak to it, so that it knows that we're there."""
+        process = RemoteProcess(channel, stdout, stderr, ended)
+        with self._mutex:
+            self._running.append(process)
+        return process
+
+    def _agent(self, folder: str, script: ModuleType, *arguments: str) -> list[str]:
+        path = self.path(folder, AGENT, Path(str(script.__file__)).name)
+        return [self.access.python, "-IS", path, *arguments]
+
+    def _notes(self, folder: str, name: str) -> str:
+        return self.path(folder, AGENT, f"{name}.notes")
 
     def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport
@@ -223,10 +272,10 @@ class Remote:
 class Hold:
     """A change of a machine's network that lasts until it's released, or we vanish.
 
-    `at` is when it was in effect, in UNIX seconds on the machine's clock.
+    `at` is when it was in effect, by the machine's clocks.
     """
 
-    def __init__(self, channel: paramiko.Channel, at: float) -> None:
+    def __init__(self, channel: paramiko.Channel, at: Moment) -> None:
         self.at = at
         self.ended = False
         self._channel = channel
@@ -283,7 +332,7 @@ class RemoteProcess:
 
     def _wait(self) -> None:
         self._channel.status_event.wait()  # also set when the connection is lost
-        gone = time.time()
+        gone = clock.now()
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status
@@ -291,6 +340,11 @@ class RemoteProcess:
             self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
+
+
+def _moment(words: str) -> Moment:
+    t, m = words.split()
+    return Moment(float(t), float(m))
 
 
 def _send(channel: paramiko.Channel, data: bytes) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from lab import limits
 from lab.providers import Machines
 from lab.remote import Remote
 
@@ -20,6 +21,8 @@ def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
 
     Who replaces a connection in the dictionary, as one to a machine that was off, leaves it to us.
     """
+    limits.require(len(machines.access))
+    limits.allow(len(machines.access))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         attempts = [pool.submit(Remote, access) for access in machines.access.values()]
     made = [attempt.result() for attempt in attempts if attempt.exception() is None]

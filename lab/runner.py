@@ -4,30 +4,31 @@ import contextlib
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, needs, own, runs, user_code
+from lab import catalogue, clock, disturbance, limits, needs, own, runs, user_code
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
+from lab.cut import clock_step, disturbed_reason, lost_machines
+from lab.disturbance import Lateness, MachineLateness
+from lab.ending import Plan
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.faults import Faults
-from lab.judge import exit_code, judge, lost_machines
+from lab.judge import exit_code, judged
 from lab.providers import Machines
 from lab.remote import Remote, RemoteProcess
 from lab.remotes import at_once
 from lab.report.terminal import View
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 from lab.scenario import Lab, TriggerMissed
 from lab.watch import LimitReached, Watch
 from lab.wires import Wires
 from lab.wish import Wish, description
 
-_LIMIT_FACTOR = 3
-_LIMIT_EXTRA_S = 10
 _KERNEL = "/proc/sys/kernel/osrelease"
 
 
@@ -40,6 +41,15 @@ class Result:
     verdicts: Sequence[Mapping[str, Any]] = ()
     note: str = ""
     error: LabError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """How a scenario went: what the user is to know, and why the run is cut, in sentences."""
+
+    note: str = ""
+    cut: str = ""
+    interrupted: bool = False
 
 
 def run(
@@ -56,39 +66,57 @@ def run(
     `meanwhile` is called in a thread of its own once the scenario waits for nothing but the end of
     its programs, so that it delays no fault.
 
-    A run that Ctrl-C ended is judged too, with the exit code INTERRUPTED. One that lost a machine
-    on its way has verdicts, and an error that names it; one that was spoiled has an error alone.
+    A run that was cut (see `cut`) is judged as far as it can be, with the exit code NOT_OBSERVED;
+    after Ctrl-C with INTERRUPTED. One that lost a machine on its way has an error too, which names
+    it; one that was spoiled has an error alone.
     Raises LabError where no run directory can be made. Any other exception is a bug of ours: its
     traceback is in the run directory, and further experiments still run.
     """
+    _need_machines(wish, machines)
     _need_faults(wish, machines)
     directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
     try:
-        note, interrupted = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
+        directory.carry(catalogue.own_files(wish.experiment))
+        played = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
         stored = runs.load(directory.path)
-        if lost := _lost(lost_machines(stored)):
+        if lost := _lost(lost_machines(stored.events)):
             directory.update(error=str(lost))
-        partial = interrupted or lost is not None
-        verdicts = judge(stored, wish.experiment, partial=partial)
+        verdicts, why_cut = judged(stored, wish.experiment)
+        if why_cut:
+            directory.update(cut=why_cut)
         directory.write_verdicts(verdicts)
-        state = "interrupted" if partial else "finished"
+        state = "interrupted" if why_cut else "finished"
     except LabError as error:
-        directory.update(error=str(error))
+        directory.update(error=str(error), cut="An error ended the run.")
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
-    except Exception:
+    except Exception as error:
+        if too_many := limits.explained(getattr(error, "errno", None)):
+            directory.update(error=str(too_many))
+            return Result(path=directory.path, error=too_many, code=ExitCode.MISTAKE)
         directory.attach("traceback.txt", traceback.format_exc())
         return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
         directory.finish(state)
-    code = ExitCode.MISTAKE if lost else exit_code(verdicts)
+    code = ExitCode.MISTAKE if lost else exit_code(verdicts, cut=bool(why_cut))
     return Result(
         path=directory.path,
         verdicts=verdicts,
-        note=note,
+        note=" ".join(filter(None, [played.note, disturbed_reason(stored), clock_step(stored)])),
         error=lost,
-        code=ExitCode.INTERRUPTED if interrupted else code,
+        code=ExitCode.INTERRUPTED if played.interrupted else code,
     )
+
+
+def _need_machines(wish: Wish, machines: Machines) -> None:
+    for role, least in wish.experiment.machines.items():
+        found = sum(access.role == role for access in machines.access.values())
+        if found < least:
+            raise LabError(
+                f"{wish.title} needs {least} machines with the role {role}, there "
+                + ("is 1" if found == 1 else f"are {found}"),
+                cure="add them to the inventory: a machine's `count` makes several of it",
+            )
 
 
 def _need_faults(wish: Wish, machines: Machines) -> None:
@@ -126,17 +154,61 @@ def _deploy_and_play(
     view: View,
     directory: RunDirectory,
     meanwhile: Callable[[], None],
-) -> tuple[str, bool]:
-    """Return a note on what went otherwise than the scenario wanted, and whether it was Ctrl-C."""
-    programs = catalogue.programs(wish.experiment)
+) -> Played:
     files = own.files(wish.experiment.folder) if wish.experiment.folder else {}
     clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
-    limit_s = _LIMIT_FACTOR * wish.planned_s + _LIMIT_EXTRA_S
-    watch = Watch(directory, view, wish.experiment.reads, clocks, limit_s, meanwhile)
-    cast = Cast(
+    wall_ahead_s = clock.wall_ahead_s()
+    with Lateness() as lateness:
+        plan = Plan(count=wish.messages, interval=wish.pause, takes=wish.experiment.takes)
+        watch = Watch(
+            directory, view, wish.experiment.reads, clocks, plan, meanwhile, lateness.stopped_s
+        )
+        lab = _build(wish, machines, remotes, files, directory, watch)
+        others = [name for name in remotes if clocks[name].monotonic_ahead_s is None]
+        theirs = MachineLateness.measure(remotes, others)
+        view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
+        sniffers: list[RemoteProcess] = []
+        try:
+            lab.wires.try_out(wish.faults)
+            sniffers += _sniff(remotes, directory) if wish.packets else []
+            watch.begin()
+            played = _play(wish.experiment, lab)
+        except KeyboardInterrupt:
+            note = "interrupted: these verdicts are of a part of the run"
+            played = Played(note=note, cut="The run was interrupted.", interrupted=True)
+        finally:
+            with _uninterrupted():
+                lab.stop()
+                for sniffer in sniffers:
+                    sniffer.end()
+                found = disturbance.description(lateness, theirs.end())
+                step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
+                if abs(step_s) > clock.SET_S:
+                    directory.update(clock_step_s=step_s)
+                directory.update(machines=_facts(remotes, watch), disturbance=found)
+                _remove(remotes, directory.path.name)
+    if watch.leases_lost:
+        suspended = f"The lab was suspended for {lateness.stopped_s():.0f} s; its programs"
+        played = replace(played, cut=f"{suspended} were ended by their lease.")
+        played = replace(played, note=played.cut)
+    if played.cut:
+        directory.update(cut=played.cut)
+    return played
+
+
+def _build(
+    wish: Wish,
+    machines: Machines,
+    remotes: dict[str, Remote],
+    files: Mapping[str, Path],
+    directory: RunDirectory,
+    watch: Watch,
+) -> Lab:
+    """Return the lab as the scenario is to see it."""
+    processes = Cast(
         remotes=remotes,
-        programs=programs,
+        programs=catalogue.programs(wish.experiment),
         files=files,
         folder=directory.path.name,
         options=wish.options,
@@ -144,30 +216,15 @@ def _deploy_and_play(
         capture=Capture(directory, watch.records),
         watch=watch,
     )
-    lab = Lab(
+    return Lab(
         variant=wish.variant,
         count=wish.messages,
         interval=wish.pause,
-        cast=cast,
+        cast=processes,
         faults=Faults(machines, watch),
-        wires=Wires(cast, watch),
+        wires=Wires(processes, watch),
         watch=watch,
     )
-    sniffers: list[RemoteProcess] = []
-    view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
-    try:
-        lab.wires.try_out(wish.faults)
-        sniffers += _sniff(remotes, directory) if wish.packets else []
-        return _play(wish.experiment, lab), False
-    except KeyboardInterrupt:
-        return "interrupted: these verdicts are of a part of the run", True
-    finally:
-        with _uninterrupted():
-            lab.stop()
-            for sniffer in sniffers:
-                sniffer.end()
-            directory.update(machines=_facts(remotes, watch))
-            _remove(remotes, directory.path.name)
 
 
 def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
@@ -184,21 +241,22 @@ def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[Remot
     return list(at_once(remotes, sniff).values())
 
 
-def _play(experiment: Experiment, lab: Lab) -> str:
+def _play(experiment: Experiment, lab: Lab) -> Played:
     note = ""
     try:
         try:
             experiment.scenario(lab)
         except TriggerMissed as missed:
             note = str(missed)
-        lab.finish()
+        still_open = lab.finish()
     except LimitReached as stuck:
         note = f"the run took too long: it waited for {stuck}"
+        return Played(note=note, cut=f"The run took too long, and waited for {stuck}.")
     except Exception as error:
-        if experiment.folder is None or (isinstance(error, LabError) and error.where):
+        if not experiment.is_own or (isinstance(error, LabError) and error.where):
             raise
         raise user_code.mistake(error, experiment.file, experiment.scenario) from error
-    return note
+    return Played(note=" ".join(filter(None, [note, still_open])), cut=still_open)
 
 
 def _prepare(

@@ -1,229 +1,34 @@
-"""The run directory: the only file that knows its layout."""
+"""The one door through which every stored run is read; what passes it, all later code relies on.
+
+A run directory may come from anywhere: each file is a plain one of a bearable size, each value is
+what a run leaves there (`lab.run_schema`), each line lies within its log.
+"""
 
 import contextlib
 import difflib
 import fcntl
-import io
 import json
 import os
 import re
-import shutil
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from lab.errors import LabError
-from lab.jsonl import (
-    LineFile,
-    event_line,
-    explained,
-    malformed,
-    read_json,
-    read_lines,
-    record_lines,
-    to_event,
-    to_record,
-)
+from lab.errors import LabError, RunStoreError
+from lab.jsonl import explained, to_event, to_record
 from lab.records import Event, Record
+from lab.regular_files import read_regular, require_plain_files, whole_lines
+from lab.run_directory import log_of
+from lab.run_schema import require_description, require_event, require_verdicts
 
-_SUFFIX = {"stdout": "log", "stderr": "err"}
-
-
-class RunDirectory:
-    """A run directory that is being written; `create` makes it. Its methods are thread-safe.
-
-    Attributes:
-        path: the folder.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._mutex = threading.RLock()
-        self._description: dict[str, Any] = {}
-        # The lock says that the writer lives: the kernel drops it, however the process ends (once
-        # the last child is gone that was forked from it and has not called exec).
-        self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
-        self._records = LineFile(path / "records.jsonl")
-        self._events = LineFile(path / "events.jsonl")
-
-    @classmethod
-    def create(cls, root: Path, experiment: str, description: Mapping[str, Any]) -> "RunDirectory":
-        """Make the folder of a new run, in the state `running`, and let `latest` point to it.
-
-        Arguments:
-            root: the folder of all runs; made when it is missing.
-            experiment: the experiment's name, `[a-z0-9_]{1,40}`: the folder's name ends with it.
-            description: what run.json is to tell of the run, as JSON values; `call` is an id that
-                the runs of one `fab run-experiment` share.
-
-        Raises:
-            LabError: the name is not one, or the folder can't be written.
-        """
-        _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
-        path = _make_folder(root, experiment)
-        head = {"state": "running", "experiment": experiment, "started": time.time()}
-        try:
-            with explained(path):
-                run = cls(path)
-                run.update(**head, **description)
-                # After run.json, so that `latest` always leads to a whole run directory.
-                link = path / ".latest"
-                link.symlink_to(path.name)
-                link.replace(root / "latest")
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)  # nothing has run yet
-            raise
-        return run
-
-    def log(self, machine: str, process: str, stream: str) -> io.FileIO:
-        """Open the file that gets one stream of a process byte for byte, unbuffered.
-
-        Arguments:
-            machine, process: their names; a further life of `echo` is `echo.2`.
-            stream: `stdout` or `stderr`.
-
-        Raises:
-            LabError: a name can't be a file's, or the file can't be made.
-            FileExistsError: that stream was opened before.
-        """
-        _check_name("a machine", machine, r"[a-z][a-z0-9-]{0,62}")
-        _check_name("a program", process, r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-        path = self.path / machine / f"{process}.{_SUFFIX[stream]}"
-        if path.exists():
-            raise FileExistsError(f"{path} was opened before")
-        with explained(path):
-            path.parent.mkdir(exist_ok=True)
-            return io.FileIO(path, "a")
-
-    def packets(self, machine: str) -> io.FileIO:
-        """Open the file that gets the packets of a machine's lab link, unbuffered."""
-        path = packets_of(self.path, machine)
-        with explained(path):
-            path.parent.mkdir(exist_ok=True)
-            return io.FileIO(path, "a")
-
-    def record(self, records: Sequence[Record]) -> None:
-        """Append captured lines to records.jsonl, in one write.
-
-        Raises:
-            LabError: the disk is full, or the like; earlier records are untouched.
-        """
-        self._records.append(record_lines(records))
-
-    def recorded(self) -> list[Record]:
-        """Return the captured lines so far."""
-        return read_lines(self.path / "records.jsonl", to_record)
-
-    def event(self, event: Event) -> None:
-        """Append one event to events.jsonl; its details become keys of their own.
-
-        Raises:
-            LabError: the disk is full, or the like; earlier events are untouched.
-            ValueError: a detail has the name of a field of Event, or is no JSON value.
-        """
-        self._events.append(event_line(event))
-
-    def update(self, **fields: Any) -> None:
-        """Merge fields into run.json."""
-        with self._mutex:
-            merged = self._description | fields
-            self._replace("run.json", _pretty(merged))
-            self._description = merged
-
-    def write_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
-        """Write verdicts.json: a list, one object per claim."""
-        self._replace("verdicts.json", _pretty(list(verdicts)))
-
-    def attach(self, name: str, text: str) -> None:
-        """Add a file to the run, or replace it: `traceback.txt`."""
-        with self._mutex:
-            attach(self.path, name, text)
-
-    def finish(self, state: str) -> None:
-        """Write the last word, `finished` or `interrupted`, and close the run."""
-        if state not in ("finished", "interrupted"):
-            raise ValueError(f"a run does not end as {state!r}")
-        try:
-            self.update(state=state)
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Let go of the files and the lock. A run that is closed without `finish` has died."""
-        with self._mutex:
-            self._records.close()
-            self._events.close()
-            if self._lock >= 0:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)  # also where a forked child has a copy
-                os.close(self._lock)
-                self._lock = -1
-
-    def _replace(self, name: str, text: str) -> None:
-        """Rename a whole new file into place: a reader sees the old one or the new one."""
-        with self._mutex:
-            _replace(self.path / name, text.encode("utf-8", "backslashreplace"))
-
-
-def attach(path: Path, name: str, content: str | bytes) -> Path:
-    """Add a file to a run, or replace it: `report.html`, `timeline.svg`; return its path.
-
-    Raises:
-        LabError: it can't be written.
-    """
-    _check_name("an attached file", name, r"[a-z][a-z0-9_-]{0,60}\.(txt|html|svg|png)")
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    return _replace(path / name, data)
-
-
-def amend(path: Path, **fields: Any) -> None:
-    """Merge fields into the run.json of a run that has ended.
-
-    Raises:
-        LabError: it can't be read or written.
-    """
-    merged = _read_description(path) | fields
-    _replace(path / "run.json", _pretty(merged).encode("utf-8", "backslashreplace"))
-
-
-def _replace(file: Path, data: bytes) -> Path:
-    new = file.with_name(f".{file.name}")
-    with explained(file):
-        new.write_bytes(data)
-        new.replace(file)
-    return file
-
-
-def packets_of(run: Path, machine: str) -> Path:
-    """Return the place of a machine's packets in a run; there is none if they weren't captured."""
-    return run / machine / "lab.pcap"
-
-
-def _check_name(kind: str, name: str, pattern: str) -> None:
-    if not re.fullmatch(pattern, name):
-        what = f"This can't be the name of {kind}: {name[:80]!r}."
-        raise LabError(what, cure=f"It becomes part of a file's name: {pattern}")
-
-
-def _pretty(value: object) -> str:
-    return json.dumps(value, indent=2, allow_nan=False) + "\n"
-
-
-def _make_folder(root: Path, experiment: str) -> Path:
-    """Make a folder that is nobody else's: two runs may start in the same second."""
-    stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{experiment}"
-    path, k = root / stem, 1
-    with explained(root):
-        root.mkdir(parents=True, exist_ok=True)
-        while True:
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                return path
-            k += 1
-            path = root / f"{stem}-{k}"
+# A run's folder: when it began, its experiment, and a number where two began in one second.
+NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?")
+MOST_FILES = 100_000
+_LARGEST_DESCRIPTION = 16 * 1024**2  # bytes; of 1,000 machines it is half a megabyte
+_LARGEST_VERDICTS = 64 * 1024**2
+_LARGEST_LINES = 4 * 1024**3
+_LONGEST_LINE = 1024**2  # of 64 KiB each byte may be an escape of six
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,20 +55,76 @@ def load(path: Path) -> StoredRun:
     """Read a run, also one that is being written or whose writer died in the midst of a line.
 
     Raises:
-        LabError: it can't be read or is malformed; names the file and the line.
+        RunStoreError: it can't be read, or is not what a run leaves; names the file and the line.
     """
     # The lock comes first: of a writer that ends in between, the last word then counts.
     alive = _is_locked(path)
+    require_plain_files(path, most=MOST_FILES)
     description = _read_description(path)
-    died = description["state"] == "running" and not alive
+    machines = set(description["inventory"]) if "inventory" in description else None
+    records = tuple(_records(path, machines))
     return StoredRun(
         path=path,
-        state="died" if died else description["state"],
+        state="died" if description["state"] == "running" and not alive else description["state"],
         description=description,
-        records=tuple(read_lines(path / "records.jsonl", to_record)),
-        events=tuple(read_lines(path / "events.jsonl", to_event)),
+        records=records,
+        events=tuple(_events(path, machines)),
         verdicts=_read_verdicts(path),
     )
+
+
+def _records(path: Path, machines: set[str] | None) -> Iterator[Record]:
+    """Give the records; those of a stream count on and follow each other in its log."""
+    file = path / "records.jsonl"
+    ends: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            record = to_record(json.loads(line))
+            stream = (record.machine, record.process, record.stream)
+            n, end = ends.get(stream, (0, 0))
+            if record.n < n or record.offset < end:  # more: a full disk may have cost records
+                raise ValueError("it doesn't follow the line before it")
+            if stream not in ends:
+                _require_known(record.machine, machines)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise malformed(file, number, error) from error
+        ends[stream] = (record.n + 1, record.offset + record.length + 1)
+        yield record
+    for (machine, process, of), (n, end) in ends.items():  # the logs only grow
+        _require_in_log(log_of(path, machine, process, of), n, end - 1)
+
+
+def _events(path: Path, machines: set[str] | None) -> Iterator[Event]:
+    file = path / "events.jsonl"
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            value = json.loads(line)
+            require_event(value)
+            event = to_event(value)
+            _require_known(event.machine, machines)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise malformed(file, number, error) from error
+        yield event
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    """Give the whole lines; what follows the last newline is being written, or its writer died."""
+    return whole_lines(file, largest=_LARGEST_LINES, longest=_LONGEST_LINE)
+
+
+def _require_known(machine: str, machines: set[str] | None) -> None:
+    if machine and machines is not None and machine not in machines:
+        raise ValueError(f"the run has no machine {machine!r}")
+
+
+def _require_in_log(log: Path, lines: int, end: int) -> None:
+    """Raise RunStoreError where a log is shorter than the lines that it is said to have."""
+    if log.exists() and log.stat().st_size < end:
+        raise RunStoreError(
+            f"This log has {log.stat().st_size:,} bytes, its {lines:,} lines have {end:,}.",
+            where=str(log),
+            cure="It was changed or cut after the run; without it the run can be read.",
+        )
 
 
 def find(root: Path, name: str | None) -> Path:
@@ -281,7 +142,7 @@ def find(root: Path, name: str | None) -> Path:
         for path in (root / latest.readlink(),) if name is None else (root / name, Path(name)):
             if (path / "run.json").is_file():
                 return path
-    names = [path.name for path in _folders(root)]
+    names = [path.name for path in _folders(root) if NAME.fullmatch(path.name)]
     if not names:
         cure = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
         raise LabError("There are no runs here yet.", where=str(root), cure=cure)
@@ -324,7 +185,7 @@ def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, lis
     for path in reversed(_folders(root)):
         if len(found) == most:
             break
-        if re.fullmatch(rf"\w+Z-{experiment}(-\d+)?", path.name):
+        if (name := NAME.fullmatch(path.name)) and name["experiment"] == experiment:
             with contextlib.suppress(LabError):  # another run's trouble is not this one's
                 if verdicts := [v for v in _read_verdicts(path) or [] if not v.get("partial")]:
                     found.append((path.name, verdicts))
@@ -349,16 +210,36 @@ def _is_locked(path: Path) -> bool:
 
 def _read_description(path: Path) -> dict[str, Any]:
     file = path / "run.json"
-    description = read_json(file)
-    match description:
-        case {"state": "running" | "finished" | "interrupted", "started": float()}:
-            return cast(dict[str, Any], description)
-    raise malformed(file, 1)
+    value = _read_json(file, _LARGEST_DESCRIPTION)
+    try:
+        return require_description(value)
+    except ValueError as error:
+        raise malformed(file, 1, error) from error
 
 
 def _read_verdicts(path: Path) -> list[dict[str, Any]] | None:
     file = path / "verdicts.json"
-    verdicts = read_json(file) if file.exists() else None
-    if verdicts is None or isinstance(verdicts, list):
-        return verdicts
-    raise malformed(file, 1)
+    if not os.path.lexists(file):
+        return None
+    value = _read_json(file, _LARGEST_VERDICTS)
+    try:
+        return require_verdicts(value)
+    except ValueError as error:
+        raise malformed(file, 1, error) from error
+
+
+def _read_json(file: Path, largest: int) -> Any:
+    try:
+        return json.loads(read_regular(file, largest=largest))
+    except (ValueError, RecursionError) as error:
+        raise malformed(file, getattr(error, "lineno", 1), error) from error
+
+
+def malformed(file: Path, line: int, why: Exception) -> RunStoreError:
+    """Return the error that says so."""
+    reason = "it is no JSON" if isinstance(why, json.JSONDecodeError) else str(why)[:300]
+    return RunStoreError(
+        f"This is not what a run leaves there: {reason}.",
+        where=f"{file}:{line}",
+        cure="Was it edited by hand? Nothing of the lab writes it like that.",
+    )

@@ -2,22 +2,22 @@
 
 import contextlib
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from lab import network
+from lab import clock, network
 from lab.cast import Cast
 from lab.errors import LabError
-from lab.faults import Faults
+from lab.faults import Faults, checked
+from lab.finish import Finish
+from lab.ledger import Look
 from lab.processes import Process, Processes
 from lab.records import LOST, Event, Record
+from lab.remote import Remote
 from lab.vocabulary import PORT
 from lab.watch import Watch
 from lab.wires import Wires
-
-QUIET_AT_LEAST_S = 0.5
 
 
 class TriggerMissed(Exception):
@@ -87,10 +87,10 @@ class Lab:
 
         It is repaired when it is ready.
         """
-        ordered = time.time()
+        ordered = clock.now()
         again = self.cast.start_again(process)
         self.cast.wait_ready([again], None)
-        ready = time.time()
+        ready = clock.now()
         took_s = ready - ordered
         self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
         return again
@@ -100,33 +100,18 @@ class Lab:
     ) -> Process:
         """Return the first of these processes to print such a line; one that came already counts.
 
-        Raises TriggerMissed when all have ended, or all has been quiet since another ended.
+        It looks back over the last 50,000 lines of each. Raises TriggerMissed when all have ended,
+        or when another has ended and all has been silent for as long as would end the run.
         """
-        candidates = {process.place: process for process in processes}
-        found: list[Record] = []
-
-        def look(record: Record) -> None:
-            if found or record.stream != "stdout" or record.text is None:
-                return
-            if (record.machine, record.process) in candidates and prints(record.text):
-                found.append(record)
-
-        self.cast.warm_up()
-        self.watch.look_at_each(look)
-        self._wait_for(lambda: bool(found), list(candidates.values()), "printed the line")
-        record = self.faults.trigger = found[0]
-        process = candidates[record.machine, record.process]
-        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.text)
-        return process
+        return self._first(processes, prints, back=True)
 
     def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
         """Wait until these have printed so many more lines; return the one that printed the last.
 
         Raises TriggerMissed as `first` does.
         """
-        goal = self.watch.printed({process.place for process in processes}) + lines
         count = itertools.count(1)
-        return self.first(processes, prints=lambda _: next(count) >= goal)
+        return self._first(processes, lambda _: next(count) >= lines, back=False)
 
     def when(self, condition: Callable[[Watch], bool]) -> None:
         """Wait until a condition holds over what has been observed so far, by its counts.
@@ -184,23 +169,23 @@ class Lab:
 
     def power_on(self, where: Process | str) -> None:
         """Switch a machine on again, and deploy to it again."""
-        self.faults.strike("power_on", _machine(where))
-        self.cast.readmit(_machine(where))
+        machine = _machine(where)
+
+        def answers() -> bool:
+            self.cast.readmit(machine)  # LabError where it doesn't
+            return True
+
+        self.faults.strike("power_on", machine, answers)
 
     def cut_cable(self, where: Process | str) -> None:
         """Unplug a machine's cable on the lab network; its programs go on."""
         machine = _machine(where)
-        receiver = self.cast.remotes[machine]
-        others = [remote for name, remote in self.cast.remotes.items() if name != machine]
-
-        def nothing_passes() -> bool:
-            return not any(network.reaches(sender, receiver) for sender in others[:1])
-
-        self.faults.strike("cut_cable", machine, nothing_passes)
+        self.faults.strike("cut_cable", machine, lambda: _opposite(self._is_reached(machine)))
 
     def mend_cable(self, where: Process | str) -> None:
         """Plug a machine's cable in again."""
-        self.faults.strike("mend_cable", _machine(where))
+        machine = _machine(where)
+        self.faults.strike("mend_cable", machine, lambda: self._is_reached(machine))
 
     def partition(
         self,
@@ -241,24 +226,27 @@ class Lab:
     def settle(self, quiet: float = 0.0) -> None:
         """Wait until every message that was sent has come, or all has been quiet for a while.
 
+        What a receiver has traced as received, and not printed yet, is waited for longer.
+
         Arguments:
             quiet: seconds; if not longer, 2 x interval and at least half a second.
         """
-        quiet_s = max(quiet, self._quiet_s)
-        self.watch.wait(self.watch.all_accounted_for, "the last messages", quiet_s)
+        self._finish.wait_settled(quiet)
 
     def end(self, target: Process | Processes) -> None:
         """End a program as its work is done: no fault, SIGTERM first."""
         self.cast.end(target if isinstance(target, Processes) else (target,))
 
-    def finish(self) -> None:
-        """Wait for the end of the run, then end what still runs, gently first.
+    def finish(self) -> str:
+        """Wait for the end of the run, then end what still runs; return what was open then.
 
-        The end is when every message is accounted for, or when all has been quiet for long enough
-        that none can be on its way.
+        See docs/when-a-run-ends.md. What is returned is a sentence for a reader; it is empty where
+        nothing that the programs could still have printed was cut off.
         """
-        self.settle()
+        self._finish.wait_over()
+        still_open = self._finish.end_all()
         self.stop()
+        return still_open
 
     def stop(self) -> None:
         """End every process, then repair what is broken.
@@ -267,12 +255,27 @@ class Lab:
         """
         self.cast.stop()
         with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
-            self.wires.heal()
+            self.wires.heal(check=False)
         self.faults.repair(self._repair)
 
     @property
-    def _quiet_s(self) -> float:
-        return max(QUIET_AT_LEAST_S, 2 * self.interval)
+    def _finish(self) -> Finish:
+        return Finish(self.cast, self.watch)
+
+    def _first(
+        self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
+    ) -> Process:
+        candidates = {process.place: process for process in processes}
+        look = Look(candidates.keys(), prints)
+        with self.watch.looking(look, back=back):
+            self.cast.warm_up()
+            self._wait_for(
+                lambda: look.found is not None, list(candidates.values()), "printed the line"
+            )
+        record = self.faults.trigger = cast(Record, look.found)
+        process = candidates[record.machine, record.process]
+        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.shown)
+        return process
 
     def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:
         """Wait for what these have to do; give up when it can't come any more."""
@@ -285,7 +288,7 @@ class Lab:
             return any(p.ended and p.blame in ("itself", LOST) for p in self.cast.processes)
 
         self.watch.wait(lambda: over() or another_ended(), whom)
-        self.watch.wait(over, whom, self._quiet_s)
+        self.watch.wait(over, whom, self._finish.silent_until)
         if not found():
             raise TriggerMissed(f"{whom} never {what} that was waited for")
 
@@ -297,8 +300,31 @@ class Lab:
         for process in self.cast.processes:
             if process.machine == machine and not process.ended:
                 process.blame = "fault"
-        self.faults.strike(fault, machine)
-        self.cast.remotes[machine].close()  # nobody answers there any more: don't wait for them
+        gone = self.cast.remotes[machine]
+        self.faults.strike(fault, machine, lambda: _opposite(self._is_there(machine)))
+        gone.close()  # nobody answers there any more: don't wait for them
+
+    def _is_reached(self, machine: str) -> bool | None:
+        """Whether another machine's datagrams get to it; None where there is no other one."""
+        remotes = self.cast.remotes
+        other = self._other(machine)
+        if other is None:
+            return None
+        return checked(lambda: network.reaches(other, remotes[machine]))
+
+    def _is_there(self, machine: str) -> bool | None:
+        """Whether a machine answers another on the lab network; None where there is no other."""
+        remotes = self.cast.remotes
+        other = self._other(machine)
+        if other is None:
+            return None
+        return checked(lambda: network.is_there(other, remotes[machine]))
+
+    def _other(self, machine: str) -> Remote | None:
+        """Return a machine that can look at another from outside."""
+        broken = {name for name, _ in self.faults.broken}
+        others = (r for r in self.cast.remotes.values() if r.name not in {machine, *broken})
+        return next(others, None)
 
     def _repair(self, repair: str, target: Process | str) -> None:
         if isinstance(target, Process) and target.ended:
@@ -311,6 +337,10 @@ class Lab:
         self.watch.event(
             Event(t=t, event=name, machine=machine, process=process_name, details=details)
         )
+
+
+def _opposite(known: bool | None) -> bool | None:
+    return None if known is None else not known
 
 
 def _machine(where: Process | str) -> str:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lab import fitness, front, runner
+from lab import catalogue, fitness, front, runner
 from lab.errors import ExitCode
 from lab.experiment import Experiment
 from lab.providers import Machines
@@ -67,7 +67,7 @@ def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, s
     """Give each run's full name, its experiment and its variant."""
     for name, experiment in found.items():
         for variant in experiment.variants:
-            full = f"{name.partition(':')[0]}:{variant}" if variant else name
+            full = f"{catalogue.split(name)[0]}:{variant}" if variant else name
             yield full, experiment, variant
 
 

@@ -69,10 +69,18 @@ def roles(experiment: str) -> Sequence[str]:
 
 
 def run(call: Call) -> ExitCode:
-    """Run the experiments, all of them whatever one comes to; return the worst exit code."""
+    """Run the experiments, show what they came to, and return the worst exit code."""
+    never_ran = not call.runs.exists()
+    results = run_all(call)
+    _show(call, results, never_ran)
+    make_pages(results)
+    return worst(result.code for result in results)
+
+
+def run_all(call: Call) -> "list[Result]":
+    """Run the experiments, all of them whatever one comes to."""
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
-    never_ran = not call.runs.exists()
     sys.setswitchinterval(_SWITCH_S)
     provider = choose(call.provider, call.inventory, say)
     # To import it takes as long as the machines take to come up.
@@ -80,10 +88,7 @@ def run(call: Call) -> ExitCode:
     with provider.lab(keep=call.keep) as machines:
         from lab import series
 
-        results = series.run(call, found, machines)
-    _show(call, results, never_ran)
-    _make_pages(results)
-    return worst(result.code for result in results)
+        return series.run(call, found, machines)
 
 
 def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:
@@ -102,7 +107,7 @@ def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:
     print(f"again: {call.command(call.experiment)}")
 
 
-def _make_pages(results: "Sequence[Result]") -> None:
+def make_pages(results: "Sequence[Result]") -> None:
     """Make the runs' pages, when all that the user waits for is on the screen.
 
     A page takes a tenth of a second; the first one of all, which fills the cache, 4 s more.

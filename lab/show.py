@@ -5,7 +5,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from lab import bundle, catalogue, runs
+from lab import bundle, catalogue, fingerprint, runs
 from lab.errors import ExitCode, LabError
 from lab.experiment import Experiment
 from lab.judge import exit_code, judge
@@ -13,6 +13,7 @@ from lab.reading import nothing
 from lab.report import page, plots
 from lab.report.kit import kit
 from lab.report.verdicts import show_verdicts
+from lab.run_directory import attach
 from lab.runs import StoredRun
 
 
@@ -30,15 +31,17 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
     if not again:
         print(f"page:  {page.make(path, catalogue.reader)}")
         return ExitCode.EXPECTED
-    experiment = _experiment_of(stored)
+    experiment = catalogue.of_run(stored)
     verdicts = judge(stored, experiment, partial=stored.state != "finished")
     show_verdicts(verdicts, file=sys.stdout)
     before = {v["id"]: v["verdict"] for v in stored.verdicts or ()}
     now = {v["id"]: v["verdict"] for v in verdicts}
-    print("as judged before" if now == before else "NOT as judged before: the claims have changed")
+    changed = _note_on_code(stored, experiment)
+    same = "as judged before" if now == before else "NOT as judged before"
+    print(f"{same} ({changed})" if changed else same)
     fresh = dataclasses.replace(stored, verdicts=verdicts)
     html = page.page(fresh, experiment.reads or nothing, kit())
-    print(f"page:  {runs.attach(path, 'report.html', html)}")
+    print(f"page:  {attach(path, 'report.html', html)}")
     return exit_code(verdicts)
 
 
@@ -46,6 +49,7 @@ def open_page(root: Path, run: str | None) -> None:
     """Open a run's page in the browser, made first where there is none."""
     path = _found(root, run)
     file = path / "report.html"
+    runs.load(path)  # of a run that isn't one, no page is shown
     file = file if file.exists() else page.make(path, catalogue.reader)
     print(f"page:  {file}")
     if not webbrowser.open(file.resolve().as_uri()):
@@ -75,7 +79,12 @@ def _found(root: Path, run: str | None) -> Path:
     return path
 
 
-def _experiment_of(stored: StoredRun) -> Experiment:
-    name = stored.description["experiment"]
-    packed = None if name in catalogue.names() else bundle.own_experiment(stored.path)
-    return catalogue.load(str(packed or stored.description.get("module") or name))
+def _note_on_code(stored: StoredRun, experiment: Experiment) -> str:
+    """Return what to say where the code that judges isn't the code of the run."""
+    then, now = stored.description.get("code"), fingerprint.code(experiment)
+    if then is None:
+        return "the run doesn't say by what code it was judged"
+    changed = "the experiment" if then["experiment"] != now["experiment"] else ""
+    if then["lab"] != now["lab"]:
+        changed += " and the lab's own judging code" if changed else "the lab's own judging code"
+    return f"changed since the run: {changed}" if changed else ""

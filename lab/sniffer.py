@@ -1,32 +1,64 @@
-"""Writes the packets of one link to standard output, as a pcap file, until killed.
+"""Writes the packets of one link to standard output, as a pcap file, for as long as it is asked.
 
 Deployed to a machine; standard library only, and root's right (or CAP_NET_RAW). The format is that
 of libpcap (pcap-savefile(5)), link type Ethernet; of each packet its first 256 bytes are kept.
+
+Whoever started it may not be allowed to signal it, as it runs under sudo: it ends when its standard
+input does, or has brought nothing for LEASE_S seconds.
 """
 
 import os
+import select
+import signal
 import socket
 import struct
 import sys
 import time
 
+LEASE_S = 30
 _KEPT = 256  # bytes
+_MOST_WAITING = 10_000  # more than a socket's buffer holds
 _ETHERNET = 1
 _ALL_PROTOCOLS = 0x0003
+_WALL_AHEAD_S = time.time() - time.monotonic()  # a clock that is set must disorder no packets
 
 
 def main() -> None:
     address = sys.argv[1]
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a server's good-bye must not end it too early
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(_ALL_PROTOCOLS))
     sniffer.bind((link_with(address), 0))
     os.write(1, struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _KEPT, _ETHERNET))
     os.write(2, b"listening\n")
-    while True:
-        packet = sniffer.recv(65536)
-        seconds, fraction = divmod(time.time(), 1)
-        kept = packet[:_KEPT]
-        head = struct.pack("=IIII", int(seconds), int(fraction * 1e6), len(kept), len(packet))
-        os.write(1, head + kept)
+    heard = time.monotonic()
+    while time.monotonic() < heard + LEASE_S:
+        readable = select.select([0, sniffer.fileno()], [], [], LEASE_S)[0]
+        if 0 in readable:
+            heard = time.monotonic()
+            if not os.read(0, 4096):
+                write_waiting(sniffer)
+                return
+        if sniffer.fileno() in readable:
+            write(sniffer.recv(65536))
+
+
+def write(packet: bytes) -> None:
+    """Write one packet, with the time of now."""
+    seconds, fraction = divmod(_WALL_AHEAD_S + time.monotonic(), 1)
+    kept = packet[:_KEPT]
+    head = struct.pack("=IIII", int(seconds), int(fraction * 1e6), len(kept), len(packet))
+    os.write(1, head + kept)
+
+
+def write_waiting(sniffer: socket.socket) -> None:
+    """Write the packets that have come already; not those that go on coming."""
+    sniffer.setblocking(False)
+    for _ in range(_MOST_WAITING):
+        try:
+            packet = sniffer.recv(65536)
+        except BlockingIOError:
+            return
+        write(packet)
 
 
 def link_with(address: str) -> str:

@@ -6,6 +6,7 @@ starts: this module imports little, and nothing of ours.
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,31 +15,43 @@ from typing import IO, Any
 
 import lab
 
-_PROJECT = f"{lab.__path__[0]}/.."
+# Guests and their programs can read the supervisor's environment, so the user's keys and tokens
+# stay out of it: it gets what finds programs and libraries, and how text is written.
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
 
 _prepared: "list[Supervisor]" = []
 
 
 class Supervisor:
-    """A supervisor whose lab ends with this process; it waits to be told what the lab is.
+    """A supervisor that waits for the description of its lab.
 
-    `connection` is our end of its control connection.
+    `connection` is our end of its control connection. When that closes the lab ends, unless it was
+    told to `keep` it for those who connect to `listener`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listener: socket.socket | None = None, log: IO[str] | None = None) -> None:
         self.connection, theirs = socket.socketpair()
         with theirs:
-            self._process = _spawn(theirs, None)
+            self._process = _spawn([theirs, *([listener] if listener else [])], log)
 
     def begin(self, spec: dict[str, Any]) -> None:
         """Let it make the lab."""
-        _tell(self._process, spec)
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which its silence will show
+            self._process.stdin.write(json.dumps(spec).encode())
+            self._process.stdin.close()
 
     def end(self) -> None:
         """End the lab, whose control connection is closed; return when nothing of it is left."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
+
+    def kill(self) -> None:
+        """End the lab whether it was to be kept or not."""
+        self._process.kill()
+        self.end()
 
 
 def is_wanted(arguments: Sequence[str]) -> bool:
@@ -71,26 +84,16 @@ def take_prepared() -> Supervisor:
     return _prepared.pop() if _prepared else Supervisor()
 
 
-def start(control: socket.socket, log: IO[str], spec: dict[str, Any]) -> None:
-    """Start a supervisor that lives on by itself and listens on `control`."""
-    _tell(_spawn(control, log), spec)
-
-
-def _spawn(control: socket.socket, log: IO[str] | None) -> "subprocess.Popen[bytes]":
-    descriptor = control.fileno()
+def _spawn(sockets: list[socket.socket], log: IO[str] | None) -> "subprocess.Popen[bytes]":
+    descriptors = [each.fileno() for each in sockets]
+    boot = os.path.join(os.path.abspath(lab.__path__[0]), "boot.py")  # noqa: PTH100, PTH118  # no pathlib yet
     return subprocess.Popen(
-        [sys.executable, "-m", "lab.providers.supervisor", str(descriptor)],
+        [sys.executable, "-I", boot, "lab.providers.supervisor", *map(str, descriptors)],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        cwd=_PROJECT,
+        cwd="/",
+        env={name: os.environ[name] for name in _KEPT if name in os.environ},
         start_new_session=True,
-        pass_fds=[descriptor],
+        pass_fds=descriptors,
     )
-
-
-def _tell(process: "subprocess.Popen[bytes]", spec: dict[str, Any]) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it is gone, as its silence will tell
-        process.stdin.write(json.dumps(spec).encode())
-        process.stdin.close()

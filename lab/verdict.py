@@ -26,6 +26,7 @@ class Verdict:
     why: str
     messages: tuple[int, ...] = ()
     events: tuple[Event, ...] = ()
+    final: bool = False
 
     @classmethod
     def holds(
@@ -36,10 +37,25 @@ class Verdict:
 
     @classmethod
     def refuted(
-        cls, why: str, *, messages: Iterable[int] = (), events: Iterable[Event] = ()
+        cls,
+        why: str,
+        *,
+        messages: Iterable[int] = (),
+        events: Iterable[Event] = (),
+        final: bool = False,
     ) -> "Verdict":
-        """The run shows what the claim excludes."""
-        return cls(outcome=Outcome.REFUTED, why=why, messages=tuple(messages), events=tuple(events))
+        """The run shows what the claim excludes.
+
+        With `final` nothing that might still have come could change that, as where a message came
+        twice. Such a verdict stands in a run that was cut, too, where others are not observed.
+        """
+        return cls(
+            outcome=Outcome.REFUTED,
+            why=why,
+            messages=tuple(messages),
+            events=tuple(events),
+            final=final,
+        )
 
     @classmethod
     def not_observed(cls, why: str, *, events: Iterable[Event] = ()) -> "Verdict":
@@ -64,3 +80,13 @@ class Verdict:
         if len(self.messages) > _MOST_EVIDENCE:
             evidence["messages_in_all"] = len(self.messages)
         return evidence
+
+
+def is_sound(verdict: Verdict) -> bool:
+    """Tell whether it holds what it should: a user's claim may have put anything into it."""
+    return (
+        isinstance(verdict.outcome, Outcome)
+        and isinstance(verdict.why, str)
+        and all(type(number) is int for number in verdict.messages)
+        and all(isinstance(event, Event) for event in verdict.events)
+    )

@@ -1,18 +1,25 @@
 """What has been observed so far in a run that goes on: kept, shown, and told to whoever waits."""
 
-import json
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from lab.clock import Clock
+from lab import launcher
+from lab.clock import Clock, Moment
+from lab.ending import Plan
+from lab.ledger import Ledger, Look
 from lab.records import Event, Reader, Record
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
+from lab.run_schema import LATEST
+from lab.trace import trace_of
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
-_OWN_KEYS = frozenset({"t", "event", "machine", "process"})
+
+_NAP_S = 0.25  # a wait looks at the clock so often, to notice that we were stopped,
+_STOPPED_S = 0.25  # which is so much later than it asked for
 
 
 class View(Protocol):
@@ -28,7 +35,14 @@ class LimitReached(Exception):
 
 
 class Watch:
-    """The meeting point of the threads that capture and the one that plays the scenario."""
+    """The meeting point of the threads that capture and the one that plays the scenario.
+
+    Attributes:
+        news: the one lock under which all that is known of the run is read and written.
+        ledger: the lines and messages that came so far; read it under `news`.
+        plan: how long the run is to take.
+        connected, faults: how many of these events there were.
+    """
 
     def __init__(
         self,
@@ -36,86 +50,116 @@ class Watch:
         view: View,
         reads: Reader | None,
         clocks: Mapping[str, Clock],
-        limit_s: float,
-        meanwhile: Callable[[], None],
+        plan: Plan,
+        meanwhile: Callable[[], None] | None = None,
+        stopped_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._run = run
-        self._view = view
-        self._reads = reads
-        self._clocks = clocks
-        self._end = time.monotonic() + limit_s
-        self._meanwhile = [meanwhile]
-        self._news = threading.Condition()
-        self._looks: list[Callable[[Record], None]] = []
-        self._missing: set[int] = set()
-        self._early: set[int] = set()
-        self._last_news = time.monotonic()
+        self.news = threading.Condition()
+        self.ledger = Ledger()
         self.trouble: BaseException | None = None
-        self.sent = self.received = self.connected = 0
+        self.connected = self.faults = 0
         self.ready: set[tuple[str, str]] = set()
         self.dying: dict[tuple[str, str], float] = {}
         self.versions: dict[str, dict[str, Any]] = {}
+        self._run = run
+        self._view = view
+        self.reads_messages = reads is not None
+        self._reads = reads
+        self._clocks = clocks
+        self._stopped_s = stopped_s
+        self.leases_lost = False
+        self.plan = plan
+        self._meanwhile = [] if meanwhile is None else [meanwhile]
+        self._started = self._last_news = self._progress = time.monotonic()
+
+    @property
+    def sent(self) -> int:
+        """How many messages the programs' lines say were sent."""
+        return self.ledger.sent
+
+    @property
+    def received(self) -> int:
+        """How many messages the programs' lines say were received."""
+        return self.ledger.received
+
+    def begin(self) -> None:
+        """Count the run's limit from now on: what was set up before is no part of it."""
+        with self.news:
+            self._started = self._last_news = self._progress = time.monotonic()
+
+    @property
+    def planned_end(self) -> float:
+        """When the run was to end as planned, on the monotonic clock."""
+        return self._started + self.plan.seconds
 
     def records(self, records: Sequence[Record]) -> None:
         """Take in what was captured; called by the capturing threads."""
         self._view.records(records)
-        with self._news:
+        with self.news:
             self._last_news = time.monotonic()
+            before = self.sent + self.received
             try:
                 for record in records:
                     self._take_in(record)
             except Exception as error:
                 # A reader or trigger of an experiment that fails must not end the capture.
                 self.trouble = self.trouble or error
-            self._news.notify_all()
+            if self._reads is None or self.sent + self.received > before:
+                self._progress = self._last_news
+            self.news.notify_all()
 
     def event(self, event: Event) -> None:
         """Keep, show and tell an event."""
         self._run.event(event)
         self._view.event(event)
-        with self._news:
+        with self.news:
             if event.event == "ready":
                 self.ready.add((event.machine, event.process))
                 self.versions[event.machine] = event.details
             if event.event == "dies":
                 self.dying[event.machine, event.process] = event.t
             self.connected += event.event == "connected"
-            self._news.notify_all()
+            self.faults += event.event == "fault"
+            self.news.notify_all()
 
-    def look_at_each(self, look: Callable[[Record], None]) -> None:
-        """Call `look` with each record: those that came already, then each as it comes."""
-        with self._news:
-            for record in self._run.recorded():
-                look(record)
-            self._looks.append(look)
+    @contextlib.contextmanager
+    def looking(self, *looks: Look, back: bool = True) -> Iterator[None]:
+        """Let triggers look at each line as it comes, and with `back` at those that came before."""
+        try:
+            with self.news:
+                for look in looks:
+                    self.ledger.look(look, back=back)
+            yield
+        finally:
+            with self.news:
+                for look in looks:
+                    self.ledger.forget(look)
 
-    def printed(self, processes: Set[tuple[str, str]]) -> int:
-        """Return how many lines these (machine, process) have printed on stdout so far."""
-        with self._news:
-            return sum(
-                (record.machine, record.process) in processes
-                for record in self._run.recorded()
-                if record.stream == "stdout" and record.text is not None
-            )
+    def wait(
+        self,
+        done: Callable[[], bool],
+        whom: str,
+        silent_until: Callable[[float], float] = lambda _: float("inf"),
+    ) -> bool:
+        """Wait until `done`; or return False when nothing has been captured for long enough.
 
-    def wait(self, done: Callable[[], bool], whom: str, quiet_s: float = float("inf")) -> bool:
-        """Wait until `done`; or return False when nothing has been captured for `quiet_s` seconds.
-
-        `whom` names who is waited for, in LimitReached, which a run that takes too long raises.
+        `silent_until` returns when that is, by when the last line came (monotonic seconds). `whom`
+        names who is waited for, in LimitReached, which a run that takes too long raises.
         """
-        with self._news:
+        with self.news:
             while True:
                 if self.trouble is not None:
                     raise self.trouble
                 if done():
                     return True
                 now = time.monotonic()
-                quiet = self._last_news + quiet_s
-                if now >= self._end:
+                quiet = silent_until(self._last_news)
+                end = self.plan.limit(self._started, self._progress)
+                if now >= end:
                     raise LimitReached(whom)
                 if now >= quiet:
                     return False
-                self._news.wait(min(self._end, quiet) - now)
+                self._nap(min(end, quiet))
 
     def wait_for_end(self, done: Callable[[], bool], whom: str) -> None:
         """Wait as `wait` does, for the end of programs: there is time for something else."""
@@ -125,78 +169,80 @@ class Watch:
 
     def all_within(self, timeout: float, done: Callable[[], bool]) -> bool:
         """Wait until `done`, at most `timeout` seconds; return whether it is."""
-        with self._news:
-            result = self._news.wait_for(lambda: done() or self.trouble is not None, timeout)
+        with self.news:
+            result = self._within(timeout, lambda: done() or self.trouble is not None)
             if self.trouble is not None:
                 raise self.trouble
             return result
 
     def settled_within(self, timeout: float, done: Callable[[], bool]) -> bool:
         """Wait as `all_within` does, whatever trouble there is: what runs must be ended."""
-        with self._news:
-            return self._news.wait_for(done, timeout)
+        with self.news:
+            return self._within(timeout, done)
 
     def tell(self) -> None:
         """Wake whoever waits, after something changed that they look at."""
-        with self._news:
+        with self.news:
             self._last_news = time.monotonic()
-            self._news.notify_all()
+            self.news.notify_all()
 
-    def our_time(self, machine: str, t: float) -> float:
-        """Return what a machine's clock says as a time on ours."""
-        return t - self._clocks.get(machine, Clock()).offset_s
+    def _within(self, timeout: float, done: Callable[[], bool]) -> bool:
+        end = time.monotonic() + timeout
+        while not (result := done()) and time.monotonic() < end:
+            end += self._nap(end)
+        return result
 
-    def all_accounted_for(self) -> bool:
-        """Tell whether every message that was sent has been received."""
-        return self.sent > 0 and not self._missing
+    def _nap(self, end: float) -> float:
+        """Wait for news, or until `end`; return for how long we ourselves were stopped meanwhile.
+
+        A harness that was stopped (SIGSTOP, a starved computer) has heard nothing in that time: it
+        is no silence of the programs, and the run's limit doesn't count it.
+        """
+        before = time.monotonic()
+        asked = max(0.0, min(end - before, _NAP_S))
+        self.news.wait(asked)
+        now = time.monotonic()
+        stopped = now - before - asked
+        if stopped < _STOPPED_S:
+            return 0.0
+        self._started += stopped
+        self._last_news = self._progress = now
+        return stopped
+
+    def may_have_lost_lease(self) -> bool:
+        """Tell whether we were silent for so long that programs take us as gone; and note it."""
+        if self._stopped_s() < launcher.LEASE_S - launcher.PULSE_S:
+            return False
+        self.leases_lost = True
+        return True
+
+    def our_time(self, machine: str, theirs: Moment) -> float:
+        """Return a moment on a machine as a time on our clock."""
+        return self._clocks.get(machine, Clock()).ours(theirs)
 
     def _take_in(self, record: Record) -> None:
-        if record.stream == "stderr" and record.text is not None:
-            self._trace(record, record.text)
-        elif self._reads is not None and (message := self._reads(record)) is not None:
-            self._account(message.kind, message.number)
-        for look in self._looks:
-            look(record)
-
-    def _account(self, kind: str, number: int) -> None:
-        if kind == "sent":
-            self.sent += 1
-            if number in self._early:
-                self._early.discard(number)
-            else:
-                self._missing.add(number)
-        elif kind == "received":
-            self.received += 1
-            if number in self._missing:
-                self._missing.discard(number)
-            else:
-                self._early.add(number)  # two streams: the receiver's line may be here first
-
-    def _trace(self, record: Record, text: str) -> None:
-        if not text.startswith("{"):
+        if record.stream == "stderr":
+            self._trace(record)
             return
-        told = _parsed(text)
-        if told.get("event") not in _TRACED or not isinstance(told.get("t"), float):
+        self.ledger.line(record)
+        if self._reads is not None and (message := self._reads(record)) is not None:
+            self.ledger.message(message)
+
+    def _trace(self, record: Record) -> None:
+        trace = trace_of(record)
+        if trace is None:
             return
-        details = {key: value for key, value in told.items() if key not in _OWN_KEYS}
+        if trace.event == "received" and trace.number is not None:
+            self.ledger.taken((record.machine, record.process), trace.number)
+        t = self.our_time(record.machine, trace.at)
+        if trace.event not in _TRACED or not 0 <= t < LATEST:
+            return
         self.event(
             Event(
-                t=self.our_time(record.machine, told["t"]),
-                event=told["event"],
+                t=t,
+                event=trace.event,
                 machine=record.machine,
                 process=record.process,
-                details=details,
+                details=trace.details,
             )
         )
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        told = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return {}  # a program may print on stderr what it likes
-    return told if isinstance(told, dict) else {}
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

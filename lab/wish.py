@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab import fingerprint
 from lab.experiment import Experiment
 from lab.providers.state import PROJECT
 from lab.remote import Remote
@@ -52,7 +53,8 @@ def description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
     return {
         "call": wish.call,
         "command": wish.command,
-        "module": str(wish.experiment.file) if wish.experiment.folder else None,
+        "module": str(wish.experiment.file.resolve()) if wish.experiment.is_own else None,
+        "code": fingerprint.code(wish.experiment),
         "summary": wish.experiment.summary,
         "source": wish.experiment.source,
         "parameters": {

@@ -33,7 +33,9 @@ def pytest_configure() -> None:
     system = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     if not all(shutil.which(tool, path=system) for tool in ("nft", "tc", "ip")):
         with contextlib.suppress(debian.UnavailableError):
-            os.environ["PATH"] += f":{_debian_tools()}/bin"
+            tools = _debian_tools()
+            os.environ["PATH"] += f":{tools}/bin"
+            os.environ["LAB_VISIBLE"] = str(tools)
 
 
 def _debian_tools() -> Path:

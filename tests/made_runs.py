@@ -9,8 +9,10 @@ from lab import catalogue, runs
 from lab.capture import Capture
 from lab.judge import judge
 from lab.records import Event
-from lab.runs import RunDirectory
+from lab.run_directory import RunDirectory
 
+# What the least of a run.json has besides what every run writes of itself.
+LEAST = {"parameters": {"count": 20, "interval": 1.0}}
 START = 1_795_508_000.0  # UNIX seconds
 MACHINES = {"push": "pusher", "pull-1": "puller", "pull-2": "puller"}
 

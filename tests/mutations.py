@@ -72,6 +72,42 @@ def puller_dies(run: StoredRun) -> StoredRun:
                         for d in told])  # fmt: skip
 
 
+def swapped_on_the_way(run: StoredRun) -> StoredRun:
+    """Whoever gets LATE gets the next message that is dealt to it first."""
+    told = retold(run, deals(run))
+    texts = _texts_of_who_gets(LATE, told)
+    k = next(k for k, text in enumerate(texts) if text.startswith(f"{LATE} "))
+    return _lines_are(told, {texts[k]: [texts[k + 1]], texts[k + 1]: [texts[k]]})
+
+
+def prints_text(*texts: str) -> Mutation:
+    """Whoever gets LATE prints other lines in the place of it; `{}` is what was sent."""
+
+    def mutate(run: StoredRun) -> StoredRun:
+        told = retold(run, deals(run))
+        sent = next(t for t in _texts_of_who_gets(LATE, told) if t.startswith(f"{LATE} "))
+        return _lines_are(told, {sent: [text.format(sent) for text in texts]})
+
+    return mutate
+
+
+def _texts_of_who_gets(number: int, run: StoredRun) -> list[str]:
+    who = next(d.by for d in deals(run) if d.sent == number)
+    return [r.text for r in run.records
+            if r.text and r.stream == "stdout" and (r.machine, r.process) == who]  # fmt: skip
+
+
+def _lines_are(run: StoredRun, changed: dict[str, list[str]]) -> StoredRun:
+    """The run with other lines on stdout in the place of some."""
+    records = [
+        replace(record, text=text)
+        for record in run.records
+        for text in (changed.get(record.text or "", [record.text or ""])
+                     if record.stream == "stdout" else [record.text or ""])
+    ]  # fmt: skip
+    return replace(run, records=tuple(replace(r, n=n) for n, r in enumerate(records)))
+
+
 # -- the fault and the return ----------------------------------------------------------------
 
 
@@ -170,6 +206,10 @@ RECORDED: dict[str, Mutation] = {
     "puller prints twice": prints(LATE, 2),
     "puller is mute": puller_is_mute,
     "puller dies": puller_dies,
+    "two swapped on the way": swapped_on_the_way,
+    "puller prints other text": prints_text(f"{LATE} , 0.5"),
+    "puller prints other form": prints_text("{}", f"{LATE} garbled"),
+    "puller prints text again": prints_text("{}", f"{LATE} , 0.5"),
     "fault never happens": fault_never_happens,
     "fault isn't verified": fault_is_not_verified,
     "fault comes too late": fault_is_late,
@@ -198,6 +238,10 @@ class Edit:
 _LOOP = "range(options.first, options.first + options.count)"
 _PRINT = "print(message, flush=True)"
 _PUSH, _PULL = "programs/push.py", "programs/pull.py"
+_HOLD_12 = """held.append(message)
+    if number != "12":
+        print(*reversed(held), sep="\\n", flush=True)
+        held.clear()"""
 
 # Each is done to a copy of the lab, which then really runs.
 PROGRAMS: dict[str, list[Edit]] = {
@@ -213,6 +257,13 @@ PROGRAMS: dict[str, list[Edit]] = {
         Edit(_PULL, _PRINT, f'{_PRINT}\n    message.startswith("12 ") and {_PRINT}')
     ],
     "puller dies": [Edit(_PULL, _PRINT, f'{_PRINT}\n    message.startswith("6 ") and os._exit(1)')],
+    "two swapped on the way": [
+        Edit(_PULL, "while True:\n    message", "held = []\nwhile True:\n    message"),
+        Edit(_PULL, _PRINT, _HOLD_12),
+    ],
+    "puller prints other text": [
+        Edit(_PULL, _PRINT, 'print(message[:-1] if number == "12" else message, flush=True)')
+    ],
     "fault never happens": [
         Edit("faults.py", '"kill": signal.SIGKILL', '"kill": signal.SIGCONT'),
         Edit("faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),

@@ -56,11 +56,12 @@ def retold(run: StoredRun, told: Iterable[Deal]) -> StoredRun:
                       t=t, text=text, offset=0, length=len(text))  # fmt: skip
 
     def lines(deal: Deal) -> Iterator[Record]:
-        trace = {"t": deal.at, "event": "sent", "number": deal.printed}
+        text = f"{deal.sent} , {deal.at}"
+        trace = {"t": deal.at, "event": "sent", "number": deal.printed, "text": text}
         yield record(PUSH, "stdout", deal.at, str(deal.printed))
         yield record(PUSH, "stderr", deal.at, json.dumps(trace))
         for _ in range(deal.times):
-            yield record(deal.by, "stdout", deal.at + 0.001, f"{deal.sent} , {deal.at}")
+            yield record(deal.by, "stdout", deal.at + 0.001, text)
 
     return replace(run, records=tuple(line for deal in told for line in lines(deal)))
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_runs import LEAST
 
 from lab.capture import LONGEST_TEXT, Capture, CaptureStream, Line, LineSplitter
 from lab.errors import LabError
 from lab.records import Record
-from lab.runs import RunDirectory, StoredRun, load
+from lab.run_directory import RunDirectory
+from lab.runs import StoredRun, load
 
 # Mostly what lines are made of, so that hypothesis does not have to stumble upon newlines.
 outputs = st.lists(
@@ -92,7 +94,7 @@ class Captured:
     """A run directory with a capture whose clock counts its readings."""
 
     def __init__(self, root: Path) -> None:
-        self.run = RunDirectory.create(root, "capture", {})
+        self.run = RunDirectory.create(root, "capture", LEAST)
         self.batches: list[Sequence[Record]] = []
         self.now = 0.0
         self.capture = Capture(self.run, self.batches.append, self._tick)
@@ -155,7 +157,7 @@ def test_a_line_has_the_time_of_the_chunk_that_completes_it(captured: Captured) 
 
 
 def test_triggers_see_what_is_on_the_disk_already(tmp_path: Path) -> None:
-    run = RunDirectory.create(tmp_path, "capture", {})
+    run = RunDirectory.create(tmp_path, "capture", LEAST)
     seen = []
 
     def look(records: Sequence[Record]) -> None:
@@ -254,7 +256,7 @@ class FullDisk(io.FileIO):
 def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     captured: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.runs.io.FileIO", FullDisk)
+    monkeypatch.setattr("lab.run_directory.io.FileIO", FullDisk)
     stream = captured.capture.open("pull-1", "pull", "stdout")
     monkeypatch.undo()
     with pytest.raises(LabError, match="No space left") as caught:

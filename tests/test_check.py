@@ -102,7 +102,7 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
     needed = ":".join((sys.prefix, sys.base_prefix, str(PROJECT)))
     answer = subprocess.run(
         [*as_user, needed, sys.executable, "-IS", guard.__file__],
-        input=network.TRIALS["partition"].order().decode(),
+        input=network.TRIALS["partition"]().order().decode(),
         capture_output=True,
         text=True,
         check=False,

@@ -214,7 +214,26 @@ def test_times_make_no_difference() -> None:
         ("7 , 1353761234.5", "7 , 1753761234.123456", True),
         ("at 1353761234.5, 1353761235.5", "at 1353761236.5, 1353761237.5", True),
         ("7 , 1353761234.5", "8 , 1353761234.5", False),
-        ("1353761234", "1353761235", False),  # a number without a point may be anything
+        ("1253761234", "1253761235", False),  # a number without a point may be anything
+        ("1353761234", "1353761235", True),  # unless it is about the time of the line
+        ("1353761234500 got 1", "1353761299123 got 1", True),
+        ("1253761234500 got 1", "1253761299123 got 1", False),
+        ("1353761234500123 x", "1353761234500999 x", True),
+        ("1353761234500123456", "1353761234500123457", True),
+        ("135376123450012345", "135376123450012346", False),
+        ("2026-11-24T08:18:20Z got 1", "2027-01-02T18:08:21Z got 1", True),
+        ("2026-11-24T08:18:20.123456+01:00 a", "2026-11-24T08:18:21+0100 a", True),
+        ("2026-11-24 08:18:20,123 INFO 1", "2026-11-24 09:19:20,456 INFO 1", True),
+        ("2026-11-24 08:18:20,123 INFO 1", "2026-11-24 08:18:20,123 INFO 2", False),
+        ("2026/11/24 08:18:20 1", "2026/11/25 08:18:20 1", True),
+        ("[24/Nov/2026:08:18:20 +0000] a", "[25/Nov/2026:08:18:21 +0000] a", True),
+        ("Tue Nov 24 08:18:20 2026: a", "Wed Nov 25 08:18:21 2026: a", True),
+        ("Nov  4 08:18:20 host a", "Nov 14 08:18:21 host a", True),
+        ("20261124T081820Z a", "20261124T081821Z a", True),
+        ("at 08:18:20.", "at 08:18:21.", True),
+        ("2026-11-24 a", "2026-11-25 a", False),  # a day is no time
+        ("00:11:22:33:44:55", "00:11:22:33:44:56", False),  # a network card's address
+        ("1:2:3", "1:2:4", False),
         ("0.5", "0.6", False),
         ("91353761234.5", "91353761235.5", False),
         ("1353761234.5.1", "1353761234.5.2", False),  # an address, a version
@@ -224,6 +243,13 @@ def test_times_make_no_difference() -> None:
 def test_what_counts_as_a_time(one: str, other: str, same: bool) -> None:
     found = differences(run([("push", 0.0, one)]), run([("push", 0.0, other)]))
     assert (found.logs[0].first is None) == same
+
+
+def test_where_lines_differ_it_is_said_which_times_are_known() -> None:
+    one, other = run([("push", 0.0, "half past 8")]), run([("push", 0.0, "half past 9")])
+    said = " ".join(printed(print_differences, differences(one, other)))
+    assert "Times of other forms aren't known as such." in said
+    assert "Times of other" not in " ".join(printed(print_differences, differences(one, one)))
 
 
 def test_swapped_machines_are_told_and_are_no_failure() -> None:

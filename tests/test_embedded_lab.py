@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import termios
@@ -105,6 +106,17 @@ def test_a_program_gets_at_nothing_outside_of_its_machine(
     targets = [str(tmp_path / "clone/inventory.yaml"), sys.executable, "/etc/hostname"]
     port = next(iter(_listening_ports()), 1)
     (experiment / "targets").write_text("\n".join([*targets, str(port)]))
+    fifo, path = tmp_path / "clone/fifo", tmp_path / "clone/socket"
+    os.mkfifo(fifo, 0o666)
+    fifo.chmod(0o666)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))  # from outside it can be written to
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    path.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))  # and the socket answers
     before = [Path(target).read_bytes() for target in targets]
     (tmp_path / "clone").chmod(0o777)
 
@@ -121,9 +133,12 @@ def test_a_program_gets_at_nothing_outside_of_its_machine(
         "home": "/tmp/home",
         "dev": [*DEVICES, "urandom", "zero"],
         "user": 0,
+        "names": {"push": "192.168.0.161", "pull-2": "192.168.0.163", "localhost": "127.0.0.1"},
     }
     assert set(about["tmp"]) >= {"home", "lab"}
     assert [Path(target).read_bytes() for target in targets] == before
+    os.close(reader)
+    listener.close()
     assert not list(tmp_path.rglob("intruder/intruder"))
 
 

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +133,28 @@ def test_a_partition_stops_both_ways_and_leaves_no_rule(
     held.release()
     assert reaches(push, pull)
     assert pull.run(["nft", "list", "ruleset"]) == before
+
+
+def test_two_labs_on_one_host_leave_each_others_rules_alone(
+    lab: tuple[Machines, dict[str, Remote]],
+) -> None:
+    """Each is a process of its own, as two clones are, and makes its first partition or trial."""
+    push, pull = lab[1]["push"], lab[1]["pull-1"]
+    make = (
+        "from lab.network import TRIALS, separation; import sys;"
+        f" change = separation(['{push.access.address}'], incoming=True, reject=False);"
+        " sys.stdout.buffer.write(change.order() + TRIALS['partition']().order())"
+    )
+    orders = [
+        subprocess.check_output([sys.executable, "-c", make], cwd=PROJECT).splitlines(keepends=True)
+        for _ in range(2)
+    ]
+    assert len({str(json.loads(order)["undo"]) for lab in orders for order in lab}) == 4
+    held = [pull.hold(_FOLDER, lab[0]) for lab in orders]
+    held[0].release()
+    assert not reaches(push, pull)
+    held[1].release()
+    assert reaches(push, pull)
 
 
 def test_one_way_stops_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:

@@ -10,6 +10,7 @@ from lab.claims import Run
 from lab.compare import side_by_side
 from lab.flow import Flow, flow
 from lab.report import drawn
+from lab.run_directory import describe
 
 
 def _flow(path: Path) -> Flow:
@@ -74,7 +75,8 @@ def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
     path = with_a_loss(tmp_path)
     before = _flow(path).passages[0]
     clocks = runs.load(path).description["clocks"]
-    runs.amend(path, clocks=clocks | {"pull-2": {"offset_s": -5.0, "uncertainty_s": 0.001}})
+    changed = clocks | {"pull-2": {"offset_s": -5.0, "uncertainty_s": 0.001}}
+    describe(path, runs.load(path).description | {"clocks": changed})
     after = _flow(path).passages[0]
     assert before.to == "pull-2"
     assert before.got is not None
@@ -85,7 +87,14 @@ def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
 def test_machines_that_are_kept_apart_have_a_fault_each(tmp_path: Path) -> None:
     run = MadeRun(tmp_path)
     run.begin()
-    run.happened(0.5, "fault", "pull-1", **{"fault": "partition", "from": ["push"]})
+    run.happened(
+        0.5,
+        "fault",
+        "pull-1",
+        verified=True,
+        took_s=0.0,
+        **{"fault": "partition", "from": ["push"]},
+    )
     run.happened(0.9, "repair", "pull-1", repair="heal")
     found = _flow(run.end(1.0))
     faults = [s for s in found.spans if s.kind == "fault"]

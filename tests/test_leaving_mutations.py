@@ -14,7 +14,8 @@ from lab import catalogue, packets
 from lab.claims import Run
 from lab.experiments.messages import read
 from lab.records import Event, Message, Record
-from lab.runs import StoredRun, load, packets_of
+from lab.run_directory import packets_of
+from lab.runs import StoredRun, load
 
 
 def _fault(run: StoredRun) -> Event:

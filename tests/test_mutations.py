@@ -15,26 +15,30 @@ from lab import catalogue
 # + holds, X refuted, ? not observed, . as in the recorded run, which stands in the first row
 TABLES = {
     "round_robin": """
-                                divided  once  turns  pair  law  why
-        none                       +      +      +     +     +    X
-        pusher skips               .      X      X     .     .    .
-        pusher skips the last      .      X      X     .     .    .
-        pusher repeats             .      X      X     .     .    .
-        pusher misnumbers          .      X      X     .     .    .
-        pusher invents a number    .      X      X     .     .    .
-        pusher swaps two           .      .      X     .     .    .
-        pusher deals out of turn   .      .      X     .     .    .
-        pusher dies                .      ?      .     .     .    .
-        puller drops               .      X      X     .     .    .
-        puller drops message 1     .      X      X     X     X    ?
-        puller prints twice        .      X      .     .     .    .
-        puller is mute             X      X      X     ?     ?    ?
-        puller dies                .      .      X     .     .    .
-        both connect before 0      .      .      X     ?     X    .
-        2nd connects beside 0      .      .      .     .     ?    .
-        2nd connects beside 1      .      .      .     .     ?    ?
-        2nd connects after 1       .      .      .     ?     X    +
-        2nd never connects         .      .      ?     ?     ?    ?
+                                   divided  once  order  text  turns  pair  law  why
+        none                          +       +     +      +     +      +    +    X
+        pusher skips                  .       X     .      .     X      .    .    .
+        pusher skips the last         .       X     .      .     X      .    .    .
+        pusher repeats                .       X     .      .     X      .    .    .
+        pusher misnumbers             .       X     .      .     X      .    .    .
+        pusher invents a number       .       X     .      .     X      .    .    .
+        pusher swaps two              .       .     .      .     X      .    .    .
+        pusher deals out of turn      .       .     .      .     X      .    .    .
+        pusher dies                   .       ?     .      .     .      .    .    .
+        puller drops                  .       X     .      .     X      .    .    .
+        puller drops message 1        .       X     .      .     X      X    X    ?
+        puller prints twice           .       X     .      .     .      .    .    .
+        puller is mute                X       X     .      .     X      ?    ?    ?
+        two swapped on the way        .       .     X      .     .      .    .    .
+        puller prints other text      .       .     .      X     .      .    .    .
+        puller prints other form      .       .     .      X     .      .    .    .
+        puller prints text again      .       X     .      X     .      .    .    .
+        puller dies                   .       .     .      .     X      .    .    .
+        both connect before 0         .       .     .      .     X      ?    X    .
+        2nd connects beside 0         .       .     .      .     .      .    ?    .
+        2nd connects beside 1         .       .     .      .     .      .    ?    ?
+        2nd connects after 1          .       .     .      .     .      ?    X    +
+        2nd never connects            .       .     .      .     ?      ?    ?    ?
         """,
     "kill_worker": """
                                 survivor  lost  twice
@@ -74,26 +78,30 @@ TABLES = {
         late one never comes       ?      ?      .      ?
         """,
     "return_worker": """
-                                survivor  shared  lost  twice  no code
-        none                       +        +      +      +      +
-        pusher skips               .        X      X      .      .
-        pusher skips the last      .        X      X      .      .
-        pusher repeats             .        X      .      X      .
-        pusher misnumbers          .        X      X      X      .
-        pusher invents a number    .        X      X      .      .
-        pusher swaps two           .        X      .      .      .
-        pusher deals out of turn   .        X      .      .      .
-        pusher dies                .        .      .      .      .
-        pusher binds again         .        .      .      .      X
-        puller drops               .        X      X      .      .
-        puller drops message 10    X        .      X      .      .
-        puller prints twice        .        .      .      X      .
-        puller is mute             .        X      X      .      .
-        puller dies                .        X      .      .      .
-        fault never happens        ?        ?      ?      ?      ?
-        fault isn't verified       ?        ?      ?      ?      ?
-        fault comes too late       ?        .      ?      .      .
-        late one never comes       .        ?      .      .      ?
+                                   survivor  shared  lost  twice  order  text  no code
+        none                           +        +      +     +      +      +      +
+        pusher skips                   .        X      X     .      .      .      .
+        pusher skips the last          .        X      X     .      .      .      .
+        pusher repeats                 .        X      .     X      .      .      .
+        pusher misnumbers              .        X      X     X      .      .      .
+        pusher invents a number        .        X      X     .      .      .      .
+        pusher swaps two               .        X      .     .      .      .      .
+        pusher deals out of turn       .        X      .     .      .      .      .
+        pusher dies                    .        .      .     .      .      .      .
+        pusher binds again             .        .      .     .      .      .      X
+        puller drops                   .        X      X     .      .      .      .
+        puller drops message 10        X        .      X     .      .      .      .
+        puller prints twice            .        .      .     X      .      .      .
+        puller is mute                 .        X      X     .      .      .      .
+        two swapped on the way         .        .      .     .      X      .      .
+        puller prints other text       .        .      .     .      .      X      .
+        puller prints other form       .        .      .     .      .      X      .
+        puller prints text again       .        .      .     X      .      X      .
+        puller dies                    .        X      .     .      .      .      .
+        fault never happens            ?        ?      ?     ?      .      .      ?
+        fault isn't verified           ?        ?      ?     ?      .      .      ?
+        fault comes too late           ?        .      ?     .      .      .      .
+        late one never comes           .        ?      .     .      .      .      ?
         """,
 }
 
@@ -102,11 +110,13 @@ REAL = {
     "pusher skips": ("kill_worker", "X X +"),
     "pusher repeats": ("kill_worker", "+ + X"),
     "pusher misnumbers": ("kill_worker", "X X X"),
-    "pusher swaps two": ("round_robin", "+ + X"),
-    "pusher dies": ("round_robin", "+ ? +"),
+    "pusher swaps two": ("round_robin", "+ + + + X"),
+    "pusher dies": ("round_robin", "+ ? + + +"),
     "puller drops": ("kill_worker", "X X +"),
     "puller prints twice": ("kill_worker", "+ + X"),
-    "puller dies": ("round_robin", "+ . X"),
+    "puller dies": ("round_robin", "+ . + + X"),
+    "two swapped on the way": ("round_robin", "+ + X + +"),
+    "puller prints other text": ("round_robin", "+ + + X +"),
     "fault never happens": ("kill_worker", "? ? ?"),
 }
 

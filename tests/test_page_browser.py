@@ -10,8 +10,9 @@ import pytest
 from made_runs import MadeRun, of_many, with_a_loss
 from playwright.sync_api import BrowserContext, Page, expect
 
-from lab import runs
+from lab import catalogue, runs
 from lab.report import page as pages
+from lab.run_directory import describe
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ class Seen:
     complaints: list[str] = field(default_factory=list)
 
     def open(self, run: Path, anchor: str = "") -> Page:
-        self.page.goto(pages.make(run).as_uri() + anchor)
+        self.page.goto(pages.make(run, catalogue.reader).as_uri() + anchor)
         expect(self.page.locator(DRAWN)).to_be_attached()
         return self.page
 
@@ -201,9 +202,34 @@ def test_the_keyboard_is_enough(seen: Seen, lossy: Path) -> None:
     expect(page.locator("#story")).to_contain_text("Message 6: ")
 
 
+def test_a_number_that_comes_twice_is_stepped_over_one_by_one(seen: Seen, tmp_path: Path) -> None:
+    run = MadeRun(tmp_path, count=2)
+    run.begin()
+    for k, number in enumerate([0, 0, 1, 1]):
+        run.sent(0.2 + k / 10, number)
+        run.got(0.21 + k / 10, number, f"pull-{1 + k % 2}")
+    page = seen.open(run.end(1.0), "#message-0")
+    rows = page.locator("#log tr.message")
+    chosen = page.locator("#log tr.chosen")
+    for k in range(4):
+        expect(chosen).to_have_count(1)
+        expect(rows.nth(k)).to_have_class(re.compile("chosen"))
+        if k < 3:
+            page.locator("#next").click()
+    expect(page.locator("#next")).to_be_disabled()
+    page.locator("#previous").click()
+    expect(rows.nth(2)).to_have_class(re.compile("chosen"))
+    rows.nth(1).click()
+    expect(rows.nth(1)).to_have_class(re.compile("chosen"))
+    assert page.url.endswith("#message-0-2")
+    page.go_back()
+    expect(rows.nth(2)).to_have_class(re.compile("chosen"))
+
+
 def test_how_wrong_the_times_may_be_is_said(seen: Seen, tmp_path: Path) -> None:
     run = with_a_loss(tmp_path)
-    runs.amend(run, clocks={"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}})
+    clocks = {"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}}
+    describe(run, runs.load(run).description | {"clocks": clocks})
     page = seen.open(run)
     expect(page.locator("main")).to_contain_text(
         "between two machines they may still be wrong by 4 ms"

@@ -6,32 +6,39 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_runs import LEAST
 
 from lab.errors import LabError
 from lab.jsonl import record_lines
 from lab.records import Event, Record
-from lab.runs import RunDirectory, load
+from lab.run_directory import RunDirectory
+from lab.runs import load
 
+VERDICT = {
+    "id": "round_robin.shared", "statement": "s", "source": "", "verdict": "holds",
+    "expected": "holds", "because": "", "by_chance": False, "why": "w",
+    "evidence": {"messages": [0, 1], "events": []},
+}  # fmt: skip
 HOME = Path(__file__).parent.parent
 
 
 def record(n: int, text: str | None = "7 , 1.5") -> Record:
     return Record(
         machine="pull-1", process="pull", stream="stdout",
-        n=n, t=n / 3, text=text, offset=0, length=9,
+        n=n, t=n / 3, text=text, offset=10 * n, length=9,
     )  # fmt: skip
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
-    run = RunDirectory.create(tmp_path / "runs", "round_robin", {"call": "c1", "count": 20})
+    run = RunDirectory.create(tmp_path / "runs", "round_robin", LEAST | {"call": "c1", "count": 20})
     yield run
     run.close()
 
@@ -45,7 +52,7 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
         Event(t=1.5, event="start"),
         Event(t=2, event="kill", machine="pull-1", process="pull", details={"took_s": 0.002}),
     )
-    verdicts = [{"id": "shared", "verdict": "holds", "evidence": [0, 1]}]
+    verdicts = [VERDICT]
     run.record(records)
     for event in events:
         run.event(event)
@@ -68,6 +75,7 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
         "started": stored.description["started"],
         "call": "c1",
         "count": 20,
+        **LEAST,
         "environment": {"libzmq": "4.3.5"},
     }
     assert (run.path / "traceback.txt").read_text() == "Traceback: \\udcff"
@@ -118,7 +126,8 @@ def test_details_can_not_hide_who_it_was(run: RunDirectory) -> None:
 def test_threads_write_whole_lines(run: RunDirectory) -> None:
     def write(k: int) -> None:
         for n in range(200):
-            run.record([record(n, str(k)), record(n, str(k))])
+            of_thread = replace(record(n, str(k)), process=f"pull.{k + 2}")
+            run.record([of_thread, replace(of_thread, stream="stderr")])
             run.event(Event(t=1.0, event="e", details={"n": n, "k": k}))
             run.update(**{f"k{k}": n})
 
@@ -189,7 +198,7 @@ def test_runs_of_one_second_have_folders_of_their_own(
 def test_a_torn_last_line_is_no_mistake(run: RunDirectory, name: str) -> None:
     run.record([record(0), record(1)])
     run.event(Event(t=1.0, event="start"))
-    run.event(Event(t=2.0, event="exit"))
+    run.event(Event(t=2.0, event="ready"))
     run.finish("finished")
     whole = (run.path / name).read_bytes()
     first = whole.index(b"\n") + 1

@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from made_runs import LEAST
 
-from lab.runs import RunDirectory, load
+from lab.run_directory import RunDirectory
+from lab.runs import load
 
 HOME = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
-    run = RunDirectory.create(tmp_path / "runs", "round_robin", {"call": "c1", "count": 20})
+    run = RunDirectory.create(tmp_path / "runs", "round_robin", LEAST | {"call": "c1"})
     yield run
     run.close()
 
@@ -34,8 +36,9 @@ def python(script: str, *arguments: object, under: tuple[str, ...] = ()) -> subp
 def test_a_run_is_running_while_its_writer_lives(tmp_path: Path) -> None:
     script = """
 import sys, pathlib
-from lab.runs import RunDirectory
-run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", {})
+from lab.run_directory import RunDirectory
+least = {"parameters": {"count": 1, "interval": 1}}
+run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
 input()
 run.finish("interrupted")
@@ -55,8 +58,9 @@ def test_what_a_killed_writer_wrote_is_kept(tmp_path: Path, life: int) -> None:
 import sys, pathlib
 from lab.capture import Capture
 from lab.records import Event
-from lab.runs import RunDirectory
-run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", {})
+from lab.run_directory import RunDirectory
+least = {"parameters": {"count": 1, "interval": 1}}
+run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
 told = lambda records: print(records[-1].n, flush=True)
 stream = Capture(run, told).open("pull-1", "pull", "stdout")
@@ -119,11 +123,12 @@ def test_finished_is_not_said_before_it_is_true(run: RunDirectory) -> None:
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     script = """
-import sys, pathlib, time, lab.runs
+import sys, pathlib, time, lab.run_directory
 time.strftime = lambda *_: "20261124T061026Z"
 print("ready", flush=True)
 input()
-run = lab.runs.RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", {})
+least = {"parameters": {"count": 1, "interval": 1}}
+run = lab.run_directory.RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path.name, flush=True)
 """
     processes = [python(script, tmp_path) for _ in range(2)]
@@ -144,12 +149,14 @@ import errno, pathlib, sys
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.records import Event
-from lab.runs import RunDirectory, load
+from lab.run_directory import RunDirectory
+from lab.runs import load
 
 root = pathlib.Path(sys.argv[1])
 ballast = root / "ballast"
 ballast.write_bytes(b"x" * 100_000)
-run = RunDirectory.create(root, "full", {})
+least = {"parameters": {"count": 1, "interval": 1}}
+run = RunDirectory.create(root, "full", least)
 capture = Capture(run, lambda records: None)
 stream = capture.open("pull-1", "pull", "stdout")
 chunk = (b"y" * 700 + b"\\n") * 7
@@ -203,11 +210,13 @@ def test_a_line_that_was_cut_in_two_is_not_glued_to_the_next(run: RunDirectory) 
 import pathlib, resource, sys
 from lab.errors import LabError
 from lab.records import Record
-from lab.runs import RunDirectory, load
-run = RunDirectory.create(pathlib.Path(sys.argv[1]), "limit", {})
+from lab.run_directory import RunDirectory
+from lab.runs import load
+least = {"parameters": {"count": 1, "interval": 1}}
+run = RunDirectory.create(pathlib.Path(sys.argv[1]), "limit", least)
 def batch(text, first):
     run.record([Record(machine="m", process="p", stream="stdout", n=first + k, t=1.0, text=text,
-                       offset=0, length=0) for k in range(3)])
+                       offset=first + k, length=0) for k in range(3)])
 batch("a", 0)
 size = (run.path / "records.jsonl").stat().st_size
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

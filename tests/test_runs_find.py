@@ -4,16 +4,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+from made_runs import LEAST
 
 from lab.errors import LabError
-from lab.runs import RunDirectory, find, last_call, load
+from lab.run_directory import RunDirectory
+from lab.runs import find, last_call, load
 
 
 @pytest.fixture
 def three(tmp_path: Path) -> list[Path]:
     """Make three runs, the last two of one call."""
     made = [
-        RunDirectory.create(tmp_path / "runs", experiment, {"call": call})
+        RunDirectory.create(tmp_path / "runs", experiment, LEAST | {"call": call})
         for experiment, call in (("zebra", "1"), ("round_robin", "2"), ("kill_worker", "2"))
     ]
     for run in made:
@@ -63,6 +65,6 @@ def test_the_runs_of_the_last_call(three: list[Path]) -> None:
     (three[0] / "run.json").write_text("broken")
     (root / "notes.txt").write_text("the user's own")
     assert last_call(root) == three[1:]
-    alone = RunDirectory.create(root, "alone", {})
+    alone = RunDirectory.create(root, "alone", LEAST)
     assert last_call(root) == [alone.path]
     alone.close()

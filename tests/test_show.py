@@ -10,10 +10,12 @@ import webbrowser
 from pathlib import Path
 
 import pytest
-from made_runs import MadeRun, with_a_loss
+from made_runs import LEAST, MadeRun, with_a_loss
 
-from lab import bundle, by_hand, runs, show
-from lab.errors import ExitCode, LabError
+from lab import bundle, by_hand, catalogue, fingerprint, runs, show
+from lab.errors import ExitCode, LabError, RunStoreError
+from lab.judge import judge
+from lab.run_directory import describe
 
 PROJECT = Path(__file__).parents[1]
 
@@ -100,7 +102,7 @@ OWN = '''
 """Mine."""
 from pathlib import Path
 from lab.experiment import Verdict, claim, experiment
-Path(__file__).with_name("was-run").touch()
+Path(__file__).with_name(".was-run").touch()
 
 @experiment(source="mine")
 def mine(lab): ...
@@ -111,22 +113,76 @@ def it_is(run):
 '''
 
 
-def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = with_a_loss(tmp_path / "runs")
+@pytest.fixture
+def own_run(tmp_path: Path) -> Path:
+    """A run by an experiment of the user's own, that has since been changed."""
     folder = tmp_path / "mine"
-    folder.mkdir()
+    (folder / "data").mkdir(parents=True)
     (folder / "experiment.py").write_text(OWN)
-    runs.amend(run, experiment="mine", module=str(folder / "experiment.py"))
-    file = bundle.pack(run, tmp_path)
+    (folder / ".env").write_text("TOKEN=1")
+    (folder / "data/words.txt").write_text("7")
+    (folder / "link").symlink_to("data/words.txt")
+    made = with_a_loss(tmp_path / "runs")
+    run = made.rename(made.with_name("20261127T120000Z-mine"))
+    experiment = catalogue.load(str(folder))
+    home = {"module": str(Path.home() / "x.py"), "command": f"./fab --runs {Path.home()}/runs"}
+    describe(run, runs.load(run).description | home | {"experiment": "mine"})
+    (folder / ".was-run").unlink()
+    kept = catalogue.own_files(experiment)
+    for name, file in kept.items():
+        (run / "_experiment" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, run / "_experiment" / name)
+    verdicts = judge(runs.load(run), experiment, partial=False)
+    code = {"code": fingerprint.code(experiment)}
+    describe(run, runs.load(run).description | code)
+    (run / "verdicts.json").write_text(json.dumps(verdicts))
+    (run / ".left").write_text("hidden")
     shutil.rmtree(folder)
-    packed = tmp_path / "elsewhere" / run.name
+    return run
+
+
+def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
+    own_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = bundle.pack(own_run, tmp_path)
+    packed = tmp_path / "elsewhere" / own_run.name
     assert show.report(tmp_path / "elsewhere", str(file), again=False) == ExitCode.EXPECTED
-    assert not (packed / "_experiment/was-run").exists()
-    assert show.report(tmp_path / "elsewhere", run.name, again=True) == ExitCode.EXPECTED
-    assert (packed / "_experiment/was-run").exists()
-    assert "It is mine." in capsys.readouterr().out
+    assert not (packed / "_experiment/.was-run").exists()
+    assert show.report(tmp_path / "elsewhere", own_run.name, again=True) == ExitCode.EXPECTED
+    assert (packed / "_experiment/.was-run").exists()
+    out = capsys.readouterr().out
+    assert "It is mine." in out
+    assert "\nas judged before\n" in out
+
+
+def test_what_goes_along_is_the_runs_own_and_names_nobody(own_run: Path, tmp_path: Path) -> None:
+    file = bundle.pack(own_run, tmp_path)
+    with tarfile.open(file) as archive:
+        members = {m.name.partition("/")[2]: m for m in archive}
+        described = archive.extractfile(members["run.json"])
+        assert described is not None
+        said = described.read().decode()
+    assert {name for name in members if name.startswith("_")} == {
+        "_experiment/experiment.py", "_experiment/data/words.txt", "_experiment/link",
+    }  # fmt: skip
+    assert all(m.isreg() and not (m.uname or m.gname or m.uid) for m in members.values())
+    assert not any("/." in f"/{name}" for name in members)
+    assert str(Path.home()) not in said
+    assert json.loads(said)["module"] is None
+    assert json.loads(said)["command"] == "./fab --runs ~/runs"
+
+
+def test_code_that_was_changed_after_the_run_is_told(
+    own_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = own_run / "_experiment/experiment.py"
+    module.write_text(module.read_text().replace('holds("It is.")', 'refuted("No.")'))
+    description = runs.load(own_run).description
+    describe(own_run, description | {"code": description["code"] | {"lab": "another"}})
+    assert show.report(own_run.parent, own_run.name, again=True) == ExitCode.UNEXPECTED
+    out = capsys.readouterr().out
+    assert "NOT as judged before" in out
+    assert "the experiment and the lab's own judging code" in out
 
 
 def _archive(file: Path, members: dict[str, bytes], link: str = "") -> Path:
@@ -142,20 +198,37 @@ def _archive(file: Path, members: dict[str, bytes], link: str = "") -> Path:
     return file
 
 
-GOOD = json.dumps({"state": "finished", "started": 1.0, "experiment": "kill_worker"}).encode()
+RUN = "20261127T120000Z-kill_worker"
+DESCRIPTION = json.dumps(
+    {"state": "finished", "started": 1.0, "experiment": "kill_worker", **LEAST}
+).encode()
+GOOD = {f"{RUN}/run.json": DESCRIPTION, f"{RUN}/records.jsonl": b"", f"{RUN}/events.jsonl": b""}
+
+
+def test_the_least_that_is_a_packed_run(tmp_path: Path) -> None:
+    """Or all that are refused below may be refused for another reason."""
+    members = GOOD | {f"{RUN}/.env": b"", f"{RUN}/report.html": b"<script>"}
+    path = bundle.unpack(_archive(tmp_path / "x.run.tar.gz", members), tmp_path / "runs")
+    assert {p.name for p in path.iterdir()} == {"run.json", "records.jsonl", "events.jsonl"}
+    assert {p.name for p in path.parent.iterdir()} == {RUN}
 
 
 @pytest.mark.parametrize(
     ("members", "link"),
     [
-        ({"a/run.json": GOOD, "b/x": b""}, ""),
-        ({"a/run.json": b"[]"}, ""),
-        ({"a/x": b""}, ""),
-        ({"../run.json": GOOD}, ""),
-        ({"/a/run.json": GOOD}, ""),
-        ({"a/run.json": GOOD, "a/../../x": b""}, ""),
-        ({"a/run.json": GOOD.replace(b"kill_worker", b"../evil")}, ""),
-        ({"a/run.json": GOOD}, "a/link"),
+        (GOOD | {"b/x": b""}, ""),
+        (GOOD | {f"{RUN}/run.json": b"[]"}, ""),
+        ({f"{RUN}/x": b""}, ""),
+        (GOOD | {"../run.json": b""}, ""),
+        (GOOD | {f"/{RUN}/x": b""}, ""),
+        (GOOD | {f"{RUN}/../../x": b""}, ""),
+        (GOOD | {f"{RUN}/run.json": DESCRIPTION.replace(b"kill_worker", b"../evil")}, ""),
+        (GOOD | {f"{RUN}/run.json": DESCRIPTION.replace(b"kill_worker", b"round_robin")}, ""),
+        ({name.replace(RUN, "latest"): content for name, content in GOOD.items()}, ""),
+        ({name.replace(RUN, f"{RUN}\x1b[2J"): content for name, content in GOOD.items()}, ""),
+        (GOOD | {f"{RUN}/x": b"\0" * 20_000_000}, ""),
+        (GOOD | {f"{RUN}/" + "d/" * 20 + "x": b""}, ""),
+        (GOOD, f"{RUN}/link"),
     ],
 )
 def test_what_is_no_packed_run_is_refused(
@@ -163,10 +236,10 @@ def test_what_is_no_packed_run_is_refused(
 ) -> None:
     file = _archive(tmp_path / "x.run.tar.gz", members, link)
     root = tmp_path / "inside/runs"
-    with pytest.raises(LabError, match="no packed run"):
+    with pytest.raises(RunStoreError, match="no packed run") as caught:
         bundle.unpack(file, root)
-    assert not (tmp_path / "inside/x").exists()
-    assert not (tmp_path / "inside/run.json").exists()
+    assert "\x1b" not in str(caught.value)
+    assert {p.name for p in tmp_path.iterdir()} == {file.name}
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x1f\x8b\x08\x00cut"])

@@ -12,6 +12,7 @@ from lab.scenario import Lab
     reads=messages.read,
     interval=0.05,
     takes=3,
+    machines={"puller": 2},
 )
 def absent_worker(lab: Lab) -> None:
     present, absent = lab.machines("puller")[:2]

@@ -42,6 +42,7 @@ def busy_one_gets_less(run: Run) -> Verdict:
     "Asked for, the same work is done sooner than dealt in turn.",
     rests_on="the ZeroMQ guide, chapter 3, 'The Load Balancing Pattern'",
     disputed_by="adhdecode: PUSH balances by availability (then there would be no difference)",
+    timed=True,
 )
 def done_sooner(run: Run) -> Verdict:
     return queueing.sooner_when_asked_for(run)

@@ -37,6 +37,7 @@ def busy_one_gets_as_many(run: Run) -> Verdict:
 @claim(
     "The messages wait at the busy worker; there they stay, though others are idle.",
     rests_on="libzmq 4.3.5, src/lb.cpp, line 72 (sendpipe: a message is written to one pipe)",
+    timed=True,
 )
 def messages_wait_at_the_busy_one(run: Run) -> Verdict:
     return queueing.waits_at_the_busy_one(run)
@@ -45,6 +46,7 @@ def messages_wait_at_the_busy_one(run: Run) -> Verdict:
 @claim(
     "All is done only when the busy worker has done its share.",
     source="zeromq/netmq#946, hove-io/navitia#348: 'long tasks pile up behind one worker'",
+    timed=True,
 )
 def done_when_the_busy_one_is(run: Run) -> Verdict:
     return queueing.done_when_the_busy_one_is(run)

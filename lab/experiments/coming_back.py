@@ -26,6 +26,7 @@ def coming_back(lab: Lab) -> None:
     rests_on="libzmq 4.3.5, src/session_base.cpp, lines 457-470 and 541-569 (engine_error: who"
     " connected connects again, as soon as its own connection has ended)",
     disputed_by="zeromq/netmq#890, zeromq/zeromq.js#383: 'never receives again'",
+    timed=True,
 )
 def is_served_soon(run: Run) -> Verdict:
     within_s = RETURNS[run.variant].within_s

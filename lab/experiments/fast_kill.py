@@ -34,6 +34,7 @@ def fast_kill(lab: Lab) -> None:
     " prints some more after the line that the kill hangs on.",
     by_chance=True,
     rests_on="signal(7): SIGKILL can't be caught; from outside it comes a round trip later",
+    timed=True,
 )
 def ends_there_or_later(run: Run) -> Verdict:
     return losing.ends_there_or_later(run)
@@ -42,6 +43,7 @@ def ends_there_or_later(run: Run) -> Verdict:
 @claim(
     "Either way what is lost was on its way to it: nothing that it had printed, nothing later.",
     rests_on=leaving.DISCARDED,
+    timed=True,
 )
 def backlog_is_lost(run: Run) -> Verdict:
     return losing.backlog_is_lost(run, behind=False)

@@ -11,6 +11,7 @@ from lab.scenario import Lab
     reads=messages.read,
     interval=0.05,
     takes=2,
+    machines={"puller": 2},
 )
 def immediate(lab: Lab) -> None:
     present, absent = lab.machines("puller")[:2]

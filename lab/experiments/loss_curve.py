@@ -39,6 +39,7 @@ def loss_curve(lab: Lab) -> None:
     source="RFC 30 (PIPELINE): a disconnected peer's queue is discarded; zeromq/libzmq#160",
     rests_on=leaving.DISCARDED,
     disputed_by=silence.HEAVY_LIFTING,
+    timed=True,
 )
 def backlog_is_lost(run: Run) -> Verdict:
     gap, work = LOADS[run.variant]

@@ -28,6 +28,7 @@ def power_cut_heartbeat(lab: Lab) -> None:
     "The pusher notices within the two times together, and not before the time-out.",
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_TIMEOUT; zeromq/pyzmq#990; zeromq/libzmq#2306",
     rests_on=silence.PING,
+    timed=True,
 )
 def pusher_notices_in_time(run: Run) -> Verdict:
     return silence.is_noticed_within(run, _TIMEOUT_MS / 1000, (_INTERVAL_MS + _TIMEOUT_MS) / 1000)

@@ -2,7 +2,7 @@
 
 from lab.claims import Run
 from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages
+from lab.experiments import arriving, leaving, messages
 from lab.scenario import Lab
 
 
@@ -35,6 +35,16 @@ def nothing_sent_later_is_lost(run: Run) -> Verdict:
 @claim("No message is received twice.")
 def nothing_comes_twice(run: Run) -> Verdict:
     return leaving.none_comes_twice(run)
+
+
+@claim("Each machine gets its messages in the order in which they were sent.")
+def each_gets_them_in_order(run: Run) -> Verdict:
+    return arriving.in_order(run)
+
+
+@claim("Every message arrives as it was sent.", by_chance=True)
+def each_arrives_as_sent(run: Run) -> Verdict:
+    return arriving.as_sent(run)
 
 
 @claim("Reconnecting takes no code: the pusher binds once and does nothing more.")

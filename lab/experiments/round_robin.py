@@ -3,7 +3,7 @@
 from lab import claims
 from lab.claims import Run
 from lab.experiment import Outcome, Verdict, claim, experiment
-from lab.experiments import connecting, messages
+from lab.experiments import arriving, connecting, messages
 from lab.scenario import Lab
 
 
@@ -22,6 +22,16 @@ def work_is_divided(run: Run) -> Verdict:
 @claim("Each message goes to exactly one machine.")
 def each_to_exactly_one(run: Run) -> Verdict:
     return claims.exactly_once(run, run.planned)
+
+
+@claim("Each machine gets its messages in the order in which they were sent.")
+def each_gets_them_in_order(run: Run) -> Verdict:
+    return arriving.in_order(run)
+
+
+@claim("Every message arrives as it was sent.", by_chance=True)
+def each_arrives_as_sent(run: Run) -> Verdict:
+    return arriving.as_sent(run)
 
 
 @claim("After the beginning the machines take strict turns.")

@@ -125,6 +125,11 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     )
 
 
+def its_turns_are(run: Run, *, late: bool) -> Verdict:
+    """What was sent to the silent one came late, or never: as it ended its silence, or didn't."""
+    return its_turns_are_late(run) if late else its_turns_are_lost(run, sent_unnoticed(run))
+
+
 def its_turns_are_late(run: Run) -> Verdict:
     """All came, and those of the victim's turn between fault and repair came after the repair."""
     repair = next(iter(run.events("repair")), None)

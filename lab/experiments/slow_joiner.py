@@ -12,6 +12,7 @@ from lab.scenario import Lab
     count=40,
     interval=0.1,
     takes=2,
+    machines={"puller": 2},
 )
 def slow_joiner(lab: Lab) -> None:
     early, late = lab.machines("puller")[:2]

@@ -25,6 +25,7 @@ def ways_to_leave(lab: Lab) -> None:
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL, ZMQ_TCP_MAXRT; zeromq/libzmq#3392, #2306",
     rests_on=f"{leaving.GOODBYE}; {silence.UNHEARD}; {silence.PING}",
     disputed_by=silence.HEAVY_LIFTING,
+    timed=True,
 )
 def notice_is_as_told(run: Run) -> Verdict:
     within_s = WAYS[run.variant].noticed_s
@@ -36,6 +37,7 @@ def notice_is_as_told(run: Run) -> Verdict:
     source="zeromq/zyre#529",
     by_chance=True,
     rests_on="RFC 9293, sections 3.6 (who closes sends FIN) and 3.5.2 (who knows of none, RST)",
+    timed=True,
 )
 def wire_tells_the_same(run: Run) -> Verdict:
     return silence.wire_tells(run, goodbye=WAYS[run.variant].fate == "spared")
@@ -47,14 +49,12 @@ def wire_tells_the_same(run: Run) -> Verdict:
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
     rests_on=f"{silence.BLIND}; {leaving.DISCARDED}",
     disputed_by=silence.BY_AVAILABILITY,
+    timed=True,
 )
 def messages_fare_as_told(run: Run) -> Verdict:
     way = WAYS[run.variant]
-    once = claims.never_twice(run)
-    if once.outcome != "holds":
+    if (once := claims.never_twice(run)).outcome != "holds":
         return once
     if way.fate == "spared":
         return leaving.none_is_lost(run, leaving.after_the_fault(run))
-    if way.fate == "late":
-        return silence.its_turns_are_late(run)
-    return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))
+    return silence.its_turns_are(run, late=way.fate == "late")

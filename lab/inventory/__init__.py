@@ -59,12 +59,14 @@ class Inventory:
     """The machines of one lab, in the file's order.
 
     `path` is the file as the user named it; `digest` (SHA-256, in hexadecimal) changes with its
-    content, so that a lab that was made from another version of the file is noticed.
+    content, so that a lab that was made from another version of the file is noticed. `visible`
+    are folders of this computer that machines in namespaces see, beside those of the system.
     """
 
     path: Path
     network: str
     machines: tuple[Machine, ...]
+    visible: tuple[Path, ...]
     vagrant: VagrantSettings
     digest: str
 
@@ -119,9 +121,15 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
             )
             for name, role, address, own_ssh in checked.machines
         ),
+        visible=folders(checked.namespaces.get("visible", "")),
         vagrant=_vagrant(checked.vagrant),
         digest=hashlib.sha256(content).hexdigest(),
     )
+
+
+def folders(text: str) -> tuple[Path, ...]:
+    """Return the folders that a text names as PATH does, with : between them."""
+    return tuple(Path(part).expanduser() for part in text.split(":") if part)
 
 
 def _ssh(settings: Mapping[str, Any], inventory: Path) -> SshSettings:

@@ -44,6 +44,7 @@ class Checked:
 
     network: str
     machines: Sequence[CheckedMachine]
+    namespaces: Mapping[str, Any]
     vagrant: Mapping[str, Any]
     ssh: Mapping[str, Any]
 
@@ -73,6 +74,7 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     return Checked(
         network=tree.data["network"],
         machines=[machine for stanza in stanzas for machine in stanza.machines()],
+        namespaces=providers.get("namespaces", {}),
         vagrant=providers.get("vagrant", {}),
         ssh=providers.get("ssh", {}),
     )

@@ -44,6 +44,18 @@ def _is_local_path(key: str, text: str, complain: _Complain) -> None:
         complain(key, "there is no such user here; write the whole path")
 
 
+def _are_folders(key: str, text: str, complain: _Complain) -> None:
+    for part in text.split(":"):
+        try:
+            whole = Path(part).expanduser().is_absolute()
+        except RuntimeError:
+            complain(key, "there is no such user here; write the whole path")
+            return
+        if not whole:
+            complain(key, "write whole paths with : between them, such as /opt/tools:~/data")
+            return
+
+
 def _text(cure: str, pattern: str = r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*") -> dict[str, Any]:
     # Python's $ takes a line's end for the text's; \Z doesn't.
     return {"type": "string", "regex": rf"{pattern}\Z", "maxlength": 1024, "meta": cure}
@@ -88,7 +100,12 @@ _VAGRANT = {
     "memory": _number(256, 1 << 20, "a number of MiB from 256 to 1048576, such as 512"),
     "cpus": _number(1, 256, "a number from 1 to 256"),
 }
+_NAMESPACES = {
+    "visible": _text("folders of this computer, such as /opt/tools:~/data")
+    | {"check_with": _are_folders},
+}
 _PROVIDERS = {
+    "namespaces": _settings(_NAMESPACES, "settings, such as {visible: /opt/tools}"),
     "vagrant": _settings(_VAGRANT, "settings, such as {memory: 512}"),
     "ssh": _settings(_SSH, "settings, such as {user: lab}"),
 }
@@ -113,6 +130,7 @@ _RULES: dict[Keys, Rules] = {
     ("machines", "*"): _MACHINE,
     ("machines", "*", "ssh"): _MACHINE_SSH,
     ("providers",): _PROVIDERS,
+    ("providers", "namespaces"): _NAMESPACES,
     ("providers", "vagrant"): _VAGRANT,
     ("providers", "ssh"): _SSH,
 }

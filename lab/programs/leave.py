@@ -24,11 +24,12 @@ option("--way", choices=WAYS, default="exit", help="how to leave (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
+ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 
 
 def trace(event: str, **details: object) -> None:
-    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-    os.write(2, line.encode()) if options.trace else None
+    line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
+    os.write(2, f"{line}\n".encode()) if options.trace else None
 
 
 context = zmq.Context()
@@ -37,7 +38,6 @@ for name, _, value in (setting.partition("=") for setting in options.set):
     push_socket.setsockopt(getattr(zmq, name), int(value))
 push_socket.bind(options.address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
-
 for x in range(options.first, options.first + options.count):
     print(x, flush=True)
     push_socket.send_string(f"{x} , {time.time()}".ljust(options.size))

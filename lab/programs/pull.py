@@ -21,12 +21,13 @@ option("--die-at", metavar="N", help="kill itself when it has printed message N"
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
+ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 
 
 def trace(event: str, **details: object) -> None:
     if options.trace:
-        line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-        os.write(2, line.encode())  # one write a line: two threads trace
+        line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
+        os.write(2, f"{line}\n".encode())  # one write a line: two threads trace
 
 
 def watch(monitor: "zmq.Socket[bytes]") -> None:

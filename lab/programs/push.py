@@ -24,11 +24,12 @@ option("--linger", type=int, help="milliseconds to wait for those not out (just 
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
+ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 
 
 def trace(event: str, **details: object) -> None:
-    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-    os.write(2, line.encode()) if options.trace else None  # one write: two threads trace
+    line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
+    os.write(2, f"{line}\n".encode()) if options.trace else None  # one write: two threads trace
 
 
 def watch(monitor: "zmq.Socket[bytes]") -> None:
@@ -52,7 +53,7 @@ for x in range(options.first, options.first + options.count):
     message = f"{x} , {time.time()}"
     print(x, flush=True)
     push_socket.send_string(message.ljust(options.size))
-    trace("sent", number=x)
+    trace("sent", number=x, text=message)
     time.sleep(options.interval)
 push_socket.disable_monitor()
 watcher.join()

@@ -17,11 +17,12 @@ option("--timeout", type=float, default=1.0, help="seconds to wait for a reply (
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as LINGER=0")
 option("--trace", action="store_true", help="tell on stderr that it is ready, as JSON")
 options = from_user.parse_args()
+ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 
 
 def trace(event: str, **details: object) -> None:
-    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-    os.write(2, line.encode()) if options.trace else None
+    line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
+    os.write(2, f"{line}\n".encode()) if options.trace else None
 
 
 context = zmq.Context()

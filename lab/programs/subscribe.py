@@ -17,11 +17,12 @@ option("--address", default="tcp://192.168.0.161:1234", help="where the publishe
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
+ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 
 
 def trace(event: str, **details: object) -> None:
-    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-    os.write(2, line.encode()) if options.trace else None  # one write: two threads trace
+    line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
+    os.write(2, f"{line}\n".encode()) if options.trace else None  # one write: two threads trace
 
 
 def watch(monitor: "zmq.Socket[bytes]") -> None:

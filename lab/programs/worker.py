@@ -16,11 +16,12 @@ option("--work", type=float, default=0.0, help="seconds of work on a message (%(
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
+ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 
 
 def trace(event: str, **details: object) -> None:
-    line = json.dumps({"t": time.time(), "event": event, **details}) + "\n"
-    os.write(2, line.encode()) if options.trace else None
+    line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
+    os.write(2, f"{line}\n".encode()) if options.trace else None
 
 
 context = zmq.Context()

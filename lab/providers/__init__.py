@@ -79,5 +79,8 @@ class Provider(Protocol):
     def status(self) -> Mapping[str, str]:
         """Return each machine's state in a word."""
 
+    def is_shared(self) -> bool:
+        """Tell whether each run gets the same machines, so that only one can go on at a time."""
+
     def own_shell(self, machine: str) -> bool:
         """Give the user a shell by a tool of the provider's own; return False if it has none."""

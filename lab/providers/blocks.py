@@ -1,24 +1,35 @@
-"""Blocks of 127.0.0.0/8 for labs of plain processes: each lab takes one that nobody else has."""
+"""Blocks of 127.0.0.0/8 for labs of plain processes: each lab takes one that nobody else has.
+
+A block is a /24, or a /16 for a wider network. Bound UDP sockets hold it, of which the kernel lets
+go with the lab: the first address of a /16 is bound by all who have a part of it, or by the one who
+has it whole; the first address of a /24, on another port, by its holder.
+"""
 
 import contextlib
+import errno
 import ipaddress
 import random
 import socket
+from collections.abc import Iterator
 
-from lab.errors import LabError
-
-_SMALLEST = 24  # bits of a block's mask
+_SMALL, _LARGE = 24, 16  # bits of a block's mask
 _FIRST, _LAST = ipaddress.IPv4Address("127.1.0.0"), ipaddress.IPv4Address("127.255.0.0")
-_GUARD_PORT = 57005
-_TRIES = 100
+_LARGE_PORT, _SMALL_PORT = 57004, 57005
+_TRIES = 1000
 
 
 class Block:
-    """A free block, as large as `network`; ours as long as this object lives."""
+    """A free block with room for `network`; ours as long as this object lives.
+
+    Raises OSError where none is free, or `network` is wider than a /16.
+    """
 
     def __init__(self, network: str) -> None:
         self._network = ipaddress.IPv4Network(network)
-        self._block, self._guard = _take_one(min(self._network.prefixlen, _SMALLEST))
+        if self._network.prefixlen < _LARGE:
+            raise OSError(errno.EINVAL, f"find room for {network}")
+        prefix = _SMALL if self._network.prefixlen >= _SMALL else _LARGE
+        self._block, self._guards = _take_one(prefix)
 
     def address(self, lab_address: str) -> str:
         """Return the address in the block that stands for one of the network."""
@@ -26,14 +37,32 @@ class Block:
         return str(self._block[place])
 
 
-def _take_one(prefix: int) -> tuple[ipaddress.IPv4Network, socket.socket]:
-    """Return a block and the socket that holds it: a lab listens at its block's first address."""
+def _take_one(prefix: int) -> tuple[ipaddress.IPv4Network, list[socket.socket]]:
+    """Return a block and the sockets that hold it."""
     for _ in range(_TRIES):
         start = random.randrange(int(_FIRST), int(_LAST))
         block = ipaddress.IPv4Network((start, prefix), strict=False)
-        guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with contextlib.suppress(OSError):
-            guard.bind((str(block[0]), _GUARD_PORT))
-            return block, guard
+            return block, list(_guards(block))
+    raise OSError(errno.EADDRINUSE, "find a free block of 127.0.0.0/8")
+
+
+def _guards(block: ipaddress.IPv4Network) -> Iterator[socket.socket]:
+    """Bind what holds a block; OSError if somebody else holds it, a part of it, or more."""
+    whole = block.prefixlen == _LARGE
+    large = block if whole else block.supernet(new_prefix=_LARGE)
+    yield _bound(large, _LARGE_PORT, shared=not whole)
+    if not whole:
+        yield _bound(block, _SMALL_PORT, shared=False)
+
+
+def _bound(block: ipaddress.IPv4Network, port: int, *, shared: bool) -> socket.socket:
+    guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        # The kernel shares a UDP port among sockets that have all said so before they were bound.
+        guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shared))
+        guard.bind((str(block[0]), port))
+    except OSError:
         guard.close()
-    raise LabError("no block of 127.0.0.0/8 is free", cure="take down labs: `fab down`")
+        raise
+    return guard

@@ -66,6 +66,9 @@ class _Best:
         states = self.second.status()
         return states if "running" in states.values() else self.first.status()
 
+    def is_shared(self) -> bool:
+        return self.first.is_shared() or self.second.is_shared()
+
     def own_shell(self, machine: str) -> bool:
         return False
 

@@ -1,6 +1,7 @@
 """The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
 
 import contextlib
+import ipaddress
 import os
 import select
 import socket
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab import limits
 from lab.errors import LabError
-from lab.inventory import Inventory
+from lab.inventory import Inventory, folders
 from lab.providers import NETWORK, Access, Machines, state
 from lab.providers.control import Client
-from lab.starting import start, take_prepared
+from lab.providers.own_folders import hides_own
+from lab.starting import Supervisor, take_prepared
 
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
@@ -50,145 +53,207 @@ class PlainMachines(Machines):
 class Embedded:
     """A provider whose machines are processes of this computer, see `supervisor`.
 
-    `explain` turns a step that the kernel refused, and its errno, into the user's message.
+    `explain` turns a step that the kernel refused, and its errno, into the user's message;
+    `widest` is the shortest network mask, in bits, that it has room for.
     """
 
     name: str
     inventory: Inventory
     isolated: bool
     explain: Callable[[str, int], Refused]
+    widest: int = 0
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
         if keep:
             self.up()
-        client = self._find()
-        if client is None:
-            with self._own_lab() as machines:
-                yield machines
-            return
-        with contextlib.closing(client), state.reserved(self._folder()):
-            yield self._given(client)
+        with self._found() as found:
+            if found is not None:
+                with state.reserved(self._folder()):
+                    yield self._given(found.client, found.description, self._client_key())
+                return
+        with self._own_lab() as machines:
+            yield machines
 
     def up(self) -> None:
-        if (client := self._find()) is not None:
-            client.close()
-            return
         folder = self._folder()
-        state.make(folder)
-        with _at(folder) as here, socket.socket(socket.AF_UNIX) as listener:
-            Path(f"{here}/control").unlink(missing_ok=True)
-            listener.bind(f"{here}/control")
-            Path(f"{here}/control").chmod(0o600)
-            listener.listen()
-            (folder / "inventory").write_text(self.inventory.digest)
-            with (folder / "log").open("w") as log:
-                start(listener, log, self._spec())
-        client = self._find()
-        if client is None:
-            raise LabError(
-                "the lab's supervisor ended at once", cure=f"see what it says in {folder / 'log'}"
-            )
-        with contextlib.closing(client):
-            self._machines(client)
+        with state.changing(folder), self._found() as found:
+            if found is None:
+                self._bring_up(folder)
 
     def down(self) -> bool:
-        client = self._find()
-        if client is None:
+        if not self._folder().exists():
             return False
-        with contextlib.closing(client):
-            ended = os.pidfd_open(client.hear()["supervisor"])
-            client.ask("down")
+        with state.changing(self._folder()), self._found() as found:
+            if found is None:
+                return False
+            ended = os.pidfd_open(found.description["supervisor"])
+            found.client.ask("down")
             select.select([ended], [], [])
             os.close(ended)
-        (self._folder() / "control").unlink(missing_ok=True)
+            for name in ("control", "key"):
+                (self._folder() / name).unlink(missing_ok=True)
         return True
 
     def status(self) -> Mapping[str, str]:
-        client = self._find()
-        if client is None:
-            return {machine.name: "not up" for machine in self.inventory.machines}
-        with contextlib.closing(client):
-            client.hear()
-            states: dict[str, str] = client.ask("status")["machines"]
-            return states
+        with self._found() as found:
+            answer = {} if found is None else found.client.ask("status")
+        states: dict[str, str] = answer.get("machines", {})
+        return states or {machine.name: "not up" for machine in self.inventory.machines}
+
+    def is_shared(self) -> bool:
+        with self._found() as found:
+            return found is not None
 
     def own_shell(self, machine: str) -> bool:
         return False
 
+    def _bring_up(self, folder: Path) -> None:
+        """Start a supervisor that outlives us; it ends if we end before its lab is complete."""
+        spec = self._spec()
+        (folder / "control").unlink(missing_ok=True)
+        (folder / "inventory").write_text(self.inventory.digest)
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            with _at(folder) as here:
+                listener.bind(f"{here}/control")
+            (folder / "control").chmod(0o600)
+            listener.listen()
+            supervisor = Supervisor(listener, stack.enter_context((folder / "log").open("w")))
+            client = stack.enter_context(contextlib.closing(Client(supervisor.connection)))
+            try:
+                supervisor.begin(spec)
+                description = self._described(client.hear(), log=folder / "log")
+                state.write_secret(folder / "key", description["client_key"])
+                client.ask("keep")
+            except BaseException:
+                supervisor.kill()
+                raise
+
     @contextlib.contextmanager
     def _own_lab(self) -> Iterator[Machines]:
+        spec = self._spec()
         supervisor = take_prepared()
         client = Client(supervisor.connection)
         try:
-            supervisor.begin(self._spec())
-            yield self._given(client)
+            supervisor.begin(spec)
+            description = self._described(client.hear())
+            yield self._given(client, description, description["client_key"])
         finally:
             client.close()
             supervisor.end()
 
-    def _given(self, client: Client) -> Machines:
-        access = self._machines(client)
+    def _given(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
+        access = {
+            machine.name: _access(machine.name, machine.role, description, client_key)
+            for machine in self.inventory.machines
+        }
         return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
 
     def _spec(self) -> dict[str, Any]:
+        limits.require(len(self.inventory.machines))
         if len(self.inventory.machines) > _MOST_MACHINES:
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",
                 where=str(self.inventory.path),
                 cure=f"it names {len(self.inventory.machines)}: take some away",
             )
+        network = ipaddress.IPv4Network(self.inventory.network)
+        if network.prefixlen < self.widest:
+            raise LabError(
+                f"the provider '{self.name}' has room for a /{self.widest} network,"
+                f" not for {network}",
+                where=str(self.inventory.path),
+                cure=f"make `network` a /{self.widest} or smaller",
+            )
         return {
             "provider": self.name,
             "isolated": self.isolated,
             "network": self.inventory.network,
-            "keep": [str(state.PROJECT), sys.prefix, sys.base_prefix],
+            "visible": [sys.prefix, sys.base_prefix, *self._visible()],
             "machines": {machine.name: machine.address for machine in self.inventory.machines},
         }
 
-    def _find(self) -> Client | None:
-        """Return a connection to the lab that is up, if one is."""
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            with _at(self._folder()) as here:
-                connection.connect(f"{here}/control")
-        except (FileNotFoundError, ConnectionRefusedError):
-            connection.close()
-            return None
-        if (self._folder() / "inventory").read_text() != self.inventory.digest:
-            raise LabError(
-                "the lab that is up was made from another version of this file",
-                where=str(self.inventory.path),
-                cure="`fab down` with the old version, or change it back",
-            )
-        return Client(connection)
+    def _visible(self) -> list[str]:
+        """Return the folders that are to be seen on machines beside those of the system."""
+        local = folders(os.environ.get("LAB_VISIBLE", ""))
+        named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
+        for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
+            if not folder.is_dir() or hides_own(str(folder)):
+                raise LabError(
+                    f"machines can't be shown {folder}",
+                    where=where,
+                    cure="name folders that exist, and that hold none of the machine's own"
+                    " (/tmp, /run, /dev, /proc, /sys)",
+                )
+        return [str(folder) for folder in (*self.inventory.visible, *local)]
 
-    def _machines(self, client: Client) -> dict[str, Access]:
-        said = client.hear()
+    @contextlib.contextmanager
+    def _found(self) -> Iterator["_Found | None"]:
+        """Give a connection to the lab that is up, None if there is none.
+
+        Raises LabError if that lab isn't ours to use.
+        """
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                with _at(self._folder()) as here:
+                    connection.connect(f"{here}/control")
+            except (FileNotFoundError, ConnectionRefusedError):
+                yield None
+                return
+            if (self._folder() / "inventory").read_text() != self.inventory.digest:
+                raise LabError(
+                    "the lab that is up was made from another version of this file",
+                    where=str(self.inventory.path),
+                    cure="`fab down` with the old version, or change it back",
+                )
+            with contextlib.closing(Client(connection)) as client:
+                description = client.greet()
+                if "refused" in description:
+                    raise LabError(
+                        f"the lab that is up refuses us: {description['refused']}",
+                        where=str(self._folder()),
+                        cure="use it as the user, and in the container, that brought it up",
+                    )
+                yield _Found(client, description) if description else None
+
+    def _described(self, said: dict[str, Any], log: Path | None = None) -> dict[str, Any]:
+        """Return a lab's description; LabError if that is a refusal, or nothing."""
         if "refused" in said:
-            raise self.explain(said["refused"], said["errno"])
+            raise limits.explained(said["errno"]) or self.explain(said["refused"], said["errno"])
         if not said:
-            raise LabError("the lab's supervisor ended before its machines were up")
-        return {
-            machine.name: _access(machine.name, machine.role, said)
-            for machine in self.inventory.machines
-        }
+            raise LabError(
+                "the lab's supervisor ended before its machines were up",
+                cure=f"see its last words in {log}" if log else "",
+            )
+        return said
+
+    def _client_key(self) -> str:
+        return (self._folder() / "key").read_text()
 
     def _folder(self) -> Path:
         return state.folder(self.name, self.inventory)
 
 
-def _access(machine: str, role: str, said: dict[str, Any]) -> Access:
-    there = said["machines"][machine]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A lab that is up: our connection to it, and what it is."""
+
+    client: Client
+    description: dict[str, Any]
+
+
+def _access(machine: str, role: str, described: dict[str, Any], client_key: str) -> Access:
+    there = described["machines"][machine]
     return Access(
-        provider=said["provider"],
+        provider=described["provider"],
         machine=machine,
         role=role,
         address=there["address"],
         host="127.0.0.1",
         port=there["port"],
         user="root",
-        key=said["client_key"],
+        key=client_key,
         host_key=there["host_key"],
         work=there["work"],
         python=sys.executable,

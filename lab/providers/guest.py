@@ -1,9 +1,10 @@
 """One machine of an embedded lab, seen from inside: from its fork to its SSH server.
 
 What an isolated guest has of its own: network (one link, its lab address), process table, host
-name, IPC, /proc, /sys, /dev, /tmp, /run and a home. All other files are those of the user's
-computer, read-only; and as the capability to mount is given up before the first program runs, no
-program can undo that. A plain guest (`loopback`) has a home and a work folder, nothing else.
+name, IPC, /proc, /sys, /dev, /tmp, /run and a home. Of the user's computer it sees the system's
+programs and settings and the lab's Python, read-only; and as the capability to mount is given up
+before the first program runs, no program can undo that. A plain guest
+(`loopback`) has a home and a work folder, nothing else.
 """
 
 import contextlib
@@ -20,19 +21,26 @@ from typing import Any, NoReturn
 import asyncssh
 from pyroute2 import IPRoute
 
+from lab import limits
 from lab.providers import kernel
+from lab.providers.own_folders import OWN
 from lab.providers.sshserver import Server
 
 WORK = "/tmp/lab"
 _HOME = "/tmp/home"
 LINK = "eth0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# With their modes. In a /dev that is everybody's the kernel lets nobody but a device's owner open
-# it to write as a shell does (may_create_in_sticky in fs/namei.c), and that is the computer's root.
-_OWN = {"/tmp": "1777", "/run": "1777", "/dev": "755"}
+_ROOT = "/tmp"  # where the new root is put together
+_READONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
+# What holds programs and their settings on the known systems; as a link where it is one.
+_SYSTEM = (
+    *("/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32"),
+    *("/nix", "/opt", "/sbin", "/snap", "/usr"),
+)
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _GIVEN_UP = (
     kernel.CAP_SYS_ADMIN,
+    kernel.CAP_SYS_PTRACE,  # else no program could be kept from the server's descriptors
     kernel.CAP_SYS_MODULE,
     kernel.CAP_SYS_RAWIO,
     kernel.CAP_SYS_BOOT,
@@ -50,23 +58,29 @@ _NEW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A machine's place in the lab; `prefix` is the length in bits of the network's mask."""
+    """A machine's place in the lab.
+
+    `prefix` is the length in bits of the network's mask, `open_files` how many files each of its
+    programs may have open at first (ulimit -Sn).
+    """
 
     name: str
     address: str
     prefix: int
     listener: socket.socket
+    line: socket.socket
+    far_line: socket.socket
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
+    open_files: int
 
 
-def fork_isolated(seat: Seat, keep: list[str]) -> socket.socket:
+def fork_isolated(seat: Seat, visible: list[str]) -> socket.socket:
     """Fork a guest with namespaces of its own; return a line to it, at once.
 
     On it `pid_of` hears the guest's pid. It says that it's ready when the other side has put its
-    link into its network and said go; or it says what the kernel refused (see `heard`). `keep`
-    names folders that must stay in sight though they may lie below a folder that the guest has of
-    its own.
+    link into its network and said go; or it says what the kernel refused (see `heard`). `visible`
+    names the folders that it sees beside the system's.
     """
     line, far_line = socket.socketpair()
     # Pid 1 of a process table can't be the process that asked for it: one more stands between.
@@ -78,7 +92,7 @@ def fork_isolated(seat: Seat, keep: list[str]) -> socket.socket:
             if pid:
                 _say(far_line, {"pid": pid, "between": os.getpid()})
                 os._exit(0)
-            _be_isolated(seat, keep, far_line)
+            _be_isolated(seat, visible, far_line)
     far_line.close()
     return line
 
@@ -101,7 +115,7 @@ def fork_plain(seat: Seat, folder: Path) -> int:  # noqa: RET503  # the child ne
     home.mkdir()
     work.mkdir()
     os.chdir(home)
-    _keep_only([seat.listener.fileno()])
+    _keep_only([seat.far_line.fileno()])
     _serve(seat, str(home))
 
 
@@ -124,13 +138,15 @@ def heard(line: socket.socket) -> dict[str, Any]:
     return answer
 
 
-def _be_isolated(seat: Seat, keep: list[str], line: socket.socket) -> NoReturn:
-    _keep_only([seat.listener.fileno(), line.fileno()])
+def _be_isolated(seat: Seat, visible: list[str], line: socket.socket) -> NoReturn:
+    _keep_only([seat.far_line.fileno(), line.fileno()])
     line.recv(1)
     _connect_link(seat)
     socket.sethostname(seat.name)
-    _make_own_files(keep)
+    _make_own_files(visible, seat.name)
     kernel.drop_capabilities(*_GIVEN_UP)
+    kernel.forbid_inspection()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores it then, its programs don't
     for folder in (_HOME, WORK):
         Path(folder).mkdir(mode=0o700)
     os.chdir(_HOME)
@@ -141,8 +157,9 @@ def _be_isolated(seat: Seat, keep: list[str], line: socket.socket) -> NoReturn:
 
 
 def _serve(seat: Seat, home: str) -> NoReturn:
+    limits.set_open_files(seat.open_files)
     Server(
-        listener=seat.listener,
+        line=seat.far_line,
         host_key=seat.host_key,
         client_key=seat.client_key,
         environment=_environment(seat, home),
@@ -201,36 +218,76 @@ def _connect_link(seat: Seat) -> None:
         netlink.addr("add", index=link, address=seat.address, prefixlen=seat.prefix)
 
 
-def _make_own_files(keep: list[str]) -> None:
-    no_programs = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+def _make_own_files(visible: list[str], name: str) -> None:
+    """Change to a root that holds what is to be seen, and nothing else of the computer's files."""
     kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    # A tmpfs will hide these; a descriptor from before still leads to them.
-    held = {path: os.open(path, os.O_PATH) for path in keep if _lies_in_own(path)}
-    devices = {name: os.open(f"/dev/{name}", os.O_PATH) for name in _DEVICES}
-    kernel.mount("proc", "/proc", "proc", no_programs)
-    # Some containers allow no new /sys; theirs names other links, and harms nothing.
-    with contextlib.suppress(PermissionError):
-        kernel.mount("sysfs", "/sys", "sysfs", no_programs)
-    kernel.make_tree_readonly("/")
-    for folder, mode in _OWN.items():
-        kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID, f"mode={mode}")
-    for path, descriptor in held.items():
-        Path(path).mkdir(parents=True, exist_ok=True)
-        _bind(descriptor, path)
+    # As descriptors: the new root is about to hide what lies in /tmp.
+    devices = {device: os.open(f"/dev/{device}", os.O_PATH) for device in _DEVICES}
+    shown = [path for path in (*_SYSTEM, *visible) if Path(path).exists()]
+    links = {path: str(Path(path).readlink()) for path in _SYSTEM if Path(path).is_symlink()}
+    held = {path: os.open(path, os.O_PATH) for path in shown if path not in links}
+    sysfs = os.open("/sys", os.O_PATH)
+    kernel.mount("tmpfs", _ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+    _make_own_folders()
+    _mount_kernels_own(sysfs)
+    for path, target in links.items():
+        Path(_ROOT + path).symlink_to(target)
+    for path in sorted(held):  # a folder comes before what lies in it
+        _show(held[path], _ROOT + path)
+    _write_host_name(name)
     _fill_dev(devices)
+    kernel.change_root(_ROOT)
+    kernel.mount("", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | _READONLY)
 
 
-def _lies_in_own(path: str) -> bool:
-    return any(Path(path).is_relative_to(folder) for folder in _OWN)
+def _make_own_folders() -> None:
+    for folder, mode in OWN.items():
+        Path(_ROOT + folder).mkdir()
+        kernel.mount("tmpfs", _ROOT + folder, "tmpfs", kernel.MS_NOSUID, f"mode={mode}")
+    Path(f"{_ROOT}/var").mkdir()
+    for folder in ("tmp", "run"):
+        Path(f"{_ROOT}/var/{folder}").symlink_to(f"/{folder}")
+
+
+def _mount_kernels_own(sysfs: int) -> None:
+    no_programs = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    for folder in ("proc", "sys"):
+        Path(f"{_ROOT}/{folder}").mkdir()
+    kernel.mount("proc", f"{_ROOT}/proc", "proc", no_programs)
+    try:
+        kernel.mount("sysfs", f"{_ROOT}/sys", "sysfs", no_programs)
+        os.close(sysfs)
+    except PermissionError:
+        # Some containers allow no new /sys; theirs names other links, and harms nothing.
+        _bind(sysfs, f"{_ROOT}/sys")
+    for folder in ("proc", "sys"):
+        kernel.make_tree_readonly(f"{_ROOT}/{folder}")
+
+
+def _show(descriptor: int, target: str) -> None:
+    Path(target).mkdir(parents=True, exist_ok=True)
+    _bind(descriptor, target)
+    kernel.make_tree_readonly(target)
+
+
+def _write_host_name(name: str) -> None:
+    """Mount a file of its own in an /etc that all guests share otherwise."""
+    own, place = Path(f"{_ROOT}/own"), f"{_ROOT}/etc/hostname"
+    own.write_text(f"{name}\n")
+    kernel.mount(str(own), place, flags=kernel.MS_BIND)
+    kernel.make_tree_readonly(place)
+    own.unlink()
 
 
 def _fill_dev(devices: dict[str, int]) -> None:
     for name, descriptor in devices.items():
-        Path(f"/dev/{name}").touch()
-        _bind(descriptor, f"/dev/{name}")
+        Path(f"{_ROOT}/dev/{name}").touch()
+        _bind(descriptor, f"{_ROOT}/dev/{name}")
     for folder in ("pts", "shm"):
-        Path(f"/dev/{folder}").mkdir()
-    kernel.mount("devpts", "/dev/pts", "devpts", kernel.MS_NOSUID, "newinstance,ptmxmode=0666")
+        Path(f"{_ROOT}/dev/{folder}").mkdir()
+    kernel.mount(
+        "devpts", f"{_ROOT}/dev/pts", "devpts", kernel.MS_NOSUID, "newinstance,ptmxmode=0666"
+    )
     for name, target in (
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
@@ -238,7 +295,7 @@ def _fill_dev(devices: dict[str, int]) -> None:
         ("stdout", "/proc/self/fd/1"),
         ("stderr", "/proc/self/fd/2"),
     ):
-        Path(f"/dev/{name}").symlink_to(target)
+        Path(f"{_ROOT}/dev/{name}").symlink_to(target)
 
 
 def _bind(descriptor: int, target: str) -> None:

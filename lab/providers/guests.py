@@ -10,7 +10,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
-from lab.providers import guest
+from lab.providers import etc, guest
 
 _BRIDGE = "lab"
 _OFF = 0  # the pid of a guest that is off
@@ -38,10 +38,11 @@ class IsolatedGuests:
     when it is done.
     """
 
-    def __init__(self, seats: list[guest.Seat], keep: list[str]) -> None:
+    def __init__(self, seats: list[guest.Seat], visible: list[str]) -> None:
         self._seats = {seat.name: seat for seat in seats}
         self._numbers = {seat.name: number for number, seat in enumerate(seats)}
-        self._keep = keep
+        self._visible = visible
+        etc.replace(_hosts_file(seats))
         self._pids: dict[str, int] = {}
         self._netlink = IPRoute()
         self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
@@ -88,7 +89,7 @@ class IsolatedGuests:
         """Fork guests, all at once as each takes its time, and return when they are ready."""
         with contextlib.ExitStack() as stack:
             lines = {
-                seat.name: stack.enter_context(guest.fork_isolated(seat, self._keep))
+                seat.name: stack.enter_context(guest.fork_isolated(seat, self._visible))
                 for seat in seats
             }
             for name, line in lines.items():
@@ -133,6 +134,12 @@ def _as_os_errors() -> Iterator[None]:
         yield
     except NetlinkError as error:
         raise OSError(error.code, str(error)) from error
+
+
+def _hosts_file(seats: list[guest.Seat]) -> str:
+    """Return the /etc/hosts by which every machine finds every other by its name."""
+    lines = ["127.0.0.1 localhost", *(f"{seat.address} {seat.name}" for seat in seats)]
+    return "\n".join(lines) + "\n"
 
 
 def _states(pids: dict[str, int]) -> dict[str, str]:

@@ -15,15 +15,18 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 
 CAP_SYS_MODULE = 16
 CAP_SYS_RAWIO = 17
+CAP_SYS_PTRACE = 19
 CAP_SYS_ADMIN = 21
 CAP_SYS_BOOT = 22
 CAP_SYS_TIME = 25
@@ -32,8 +35,12 @@ CAP_MKNOD = 27
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 0x1
+_MOUNT_ATTR_NOSUID = 0x2
+_MOUNT_ATTR_NODEV = 0x4
 _SYS_MOUNT_SETATTR = 442
+_MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
@@ -75,13 +82,25 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 
 
 def make_tree_readonly(path: str) -> None:
-    """Make every mount at and below `path` read-only, in one call (mount_setattr, Linux 5.12)."""
-    attr = _MountAttr(set=_MOUNT_ATTR_RDONLY)
+    """Make every mount at and below `path` read-only, with no setuid program and no device.
+
+    It takes one call (mount_setattr, Linux 5.12).
+    """
+    attr = _MountAttr(set=_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV)
     size = ctypes.c_size_t(ctypes.sizeof(attr))
     result = _libc.syscall(
         _SYS_MOUNT_SETATTR, _AT_FDCWD, path.encode(), _AT_RECURSIVE, ctypes.byref(attr), size
     )
     _check(result, f"mount_setattr {path}")
+
+
+def change_root(path: str) -> None:
+    """Make the mount at `path` the root of the caller's mount namespace; the old one is gone."""
+    os.chdir(path)
+    # The old root comes to lie over the new one (pivot_root(2), "pivot_root(".", ".")").
+    _check(_libc.pivot_root(b".", b"."), "pivot_root")
+    _check(_libc.umount2(b".", _MNT_DETACH), "umount2")
+    os.chdir("/")
 
 
 def drop_capabilities(*capabilities: int) -> None:
@@ -103,6 +122,14 @@ def drop_capabilities(*capabilities: int) -> None:
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send the caller `signal` when the thread that forked it ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
+
+
+def forbid_inspection() -> None:
+    """Keep the caller's memory, descriptors and environment from all without CAP_SYS_PTRACE.
+
+    It lasts until the caller executes a program; so the programs that it starts aren't affected.
+    """
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE")
 
 
 def become_subreaper() -> None:

@@ -30,6 +30,9 @@ class Hosts:
     def status(self) -> Mapping[str, str]:
         return {machine.name: "runs by itself" for machine in self.inventory.machines}
 
+    def is_shared(self) -> bool:
+        return True
+
     def own_shell(self, machine: str) -> bool:
         return False
 

@@ -1,12 +1,13 @@
 """The SSH server of an embedded machine: it answers Fabric as a machine's own sshd would.
 
-It listens on a socket that was opened for it on 127.0.0.1, knows one client key, runs each command
-under `/bin/sh -c`, serves files by SFTP and gives a terminal where one is asked for. What a client
+Its connections come from `relay`. It knows one client key, runs each command under `/bin/sh -c`,
+serves files by SFTP and gives a terminal where one is asked for. What a client
 does to one channel costs no other: each command has pumps of its own, and a channel that breaks
 ends its command's pipes, as with OpenSSH.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -19,6 +20,8 @@ from typing import Any
 
 import asyncssh
 
+from lab.providers import relay
+
 _CHUNK = 65536
 _BROKEN = (OSError, EOFError, asyncssh.Error)
 _Process = asyncssh.SSHServerProcess[bytes]
@@ -26,9 +29,9 @@ _Process = asyncssh.SSHServerProcess[bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What a machine's SSH server is made of; `listener` is bound and listening already."""
+    """What a machine's SSH server is made of; `line` is where its connections come from."""
 
-    listener: socket.socket
+    line: socket.socket
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
     environment: Mapping[str, str]
@@ -45,8 +48,7 @@ class Server:
             await _Command(process, children, dict(self.environment)).run()
 
         client = self.client_key.export_public_key().decode()
-        await asyncssh.listen(
-            sock=self.listener,
+        options = asyncssh.SSHServerConnectionOptions(
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(client),
             process_factory=handle,
@@ -57,7 +59,22 @@ class Server:
             kex_algs=["curve25519-sha256", "curve25519-sha256@libssh.org"],
             compression_algs=["none"],
         )
+        tasks: set[asyncio.Task[None]] = set()
+
+        def take() -> None:
+            while (connection := relay.received(self.line)) is not None:
+                task = asyncio.create_task(_answer(connection, options))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+        self.line.setblocking(False)
+        asyncio.get_running_loop().add_reader(self.line, take)
         await asyncio.Event().wait()
+
+
+async def _answer(connection: socket.socket, options: asyncssh.SSHServerConnectionOptions) -> None:
+    with contextlib.suppress(*_BROKEN):  # a client that goes before it has logged in
+        await (await asyncssh.run_server(connection, options=options)).wait_closed()
 
 
 class _Children:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,23 @@ def make(place: Path) -> None:
             where=str(place),
             cure="work in a clone of your own, or with a lab that isn't kept: run-experiment",
         ) from error
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, in the place of one that may be there."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def changing(place: Path) -> Iterator[None]:
+    """Let one process at a time bring the lab up or take it down; wait for the one that does."""
+    make(place)
+    with (place / "changing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

@@ -3,29 +3,33 @@
 Who holds what, and what dies with whom:
 
 - This process opens one listening socket per machine on 127.0.0.1, in the network namespace of the
-  user's computer. A socket stays where it was made: so a machine is reached for control.
+  user's computer, and carries their connections to the machines (see `relay`). A socket stays where
+  it was made: so a machine is reached for control.
 - For `namespaces` it then enters a user namespace (as root too: one path, not two) with network,
   mounts and processes of its own, and forks the *first* process of that process table. That one
   makes a bridge and forks one guest per machine, each in namespaces of its own; a guest's link into
   the bridge is the only wire it has. No private address exists outside of these namespaces.
 - For `loopback` the first process forks its guests as plain processes.
 - When the first process dies, the kernel kills every process below it, and then namespaces, links
-  and mounts are gone. It dies with this process, and this process ends when its control connection
-  does. There is nothing to clean up, and no command for it.
+  and mounts are gone. It dies with this process, and this process ends when the starter's control
+  connection does, unless the lab was to be kept. There is nothing to clean up, and no command.
+- For `loopback` the kernel does less: the first process notices that this one has died, kills all
+  that is below it and removes the machines' files; this one does that if the first one was killed.
 
-The control connection (see `control`) is the descriptor that `sys.argv[1]` names.
+The arguments are the descriptors of the starter's control connection and, for a lab that others may
+use, of its listening socket (see `control`). `starting` gives it an environment of its own.
 """
 
-import contextlib
 import ipaddress
 import json
 import os
-import resource
+import secrets
+import select
+import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,87 +37,104 @@ from typing import Any, NoReturn
 import asyncssh
 from pyroute2 import NetlinkError
 
-from lab import launcher
-from lab.providers import guest, kernel
+from lab import launcher, limits
+from lab.providers import guest, kernel, relay
 from lab.providers.blocks import Block
 from lab.providers.control import Control
 from lab.providers.guests import IsolatedGuests, PlainGuests
 
 
 def main() -> None:
-    """Own one lab until its control connection ends. What it is comes as JSON on standard input."""
-    control = Control(socket.socket(fileno=int(sys.argv[1])))
+    """Own one lab until its end; its description comes as JSON on standard input."""
+    starter, *others = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
+    control = Control(starter, others[0] if others else None)
     client_key = asyncssh.generate_private_key("ssh-ed25519")
-    text = sys.stdin.read()
-    if not text:  # prepared, and not needed
-        return
-    spec = json.loads(text)
-    _allow_many_files()
-    block = None if spec["isolated"] else Block(spec["network"])
-    seats = _seats(spec, block, client_key)
-    with _scratch_folder(needed=not spec["isolated"]) as scratch:
+    if text := sys.stdin.read():  # else it was prepared, and not needed
+        _own_lab(json.loads(text), control, client_key)
+    os._exit(0)  # nothing is left to tidy, and an interpreter takes 50 ms for that
+
+
+def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey) -> None:
+    isolated = spec["isolated"]
+    open_files = limits.allow(len(spec["machines"]))
+    try:
         lab = Lab(
             provider=spec["provider"],
-            seats=seats,
-            keep=spec["keep"],
-            scratch=scratch,
+            seats=_seats(spec, client_key, open_files),
+            visible=spec["visible"],
+            scratch=None if isolated else _scratch_folder(),
             owner=os.getpid(),
+            owner_ends=os.pidfd_open(os.getpid()),
         )
-        try:
-            if scratch is None:
-                _enter_namespaces()
-        except OSError as error:
-            control.refuse(error)
-            return
-        first = os.fork()
-        if first == 0:
-            lab.own(control)
-        control.forget()
-        os.waitpid(first, 0)
+        if isolated:
+            _enter_namespaces()
+    except OSError as error:
+        control.refuse(error)
+        return
+    kernel.become_subreaper()
+    first = os.fork()
+    if first == 0:
+        lab.own(control)
+    control.forget()
+    carried = {seat.listener: seat.line for seat in lab.seats}
+    relay.carry(carried, until=os.pidfd_open(first))
+    os.waitpid(first, 0)
+    lab.clean_up()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
     """The lab before its first guest is there.
 
-    `scratch` has the files of plain guests, `owner` is the supervisor's pid.
+    `scratch` is the folder for the files of plain guests, `owner` the supervisor's pid; the
+    descriptor `owner_ends` turns readable when the supervisor has ended.
     """
 
     provider: str
     seats: list[guest.Seat]
-    keep: list[str]
+    visible: list[str]
     scratch: Path | None
     owner: int
+    owner_ends: int
 
     def own(self, control: Control) -> NoReturn:
-        """Be the first process: seat the guests, answer the control connection, end them all."""
+        """Be the first process: seat the guests, answer control connections, end them all."""
         status = 1
         try:
-            kernel.die_with_parent(signal.SIGKILL)
-            kernel.become_subreaper()
-            guests = (
-                PlainGuests(self.seats, self.scratch)
-                if self.scratch
-                else IsolatedGuests(self.seats, self.keep)
-            )
+            guests = self._seat()
         except OSError as error:
             control.refuse(error)
         except NetlinkError as error:
             control.refuse(OSError(error.code, f"make the lab's links: {error}"))
         else:
-            control.serve(self._description(), guests.obey)
+            key = self.seats[0].client_key.export_private_key("openssh").decode()
+            ends = self.owner_ends if self.scratch else None
+            control.serve(self._description(), key, guests.obey, ends)
             status = 0
         finally:
-            if self.scratch:
-                launcher.end_descendants()
+            self.clean_up()
             os._exit(status)
 
+    def clean_up(self) -> None:
+        """Leave nothing of plain guests; of isolated ones the kernel leaves nothing."""
+        if self.scratch:
+            launcher.end_descendants()
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _seat(self) -> PlainGuests | IsolatedGuests:
+        kernel.become_subreaper()
+        if self.scratch:
+            self.scratch.mkdir(mode=0o700)
+            return PlainGuests(self.seats, self.scratch)
+        kernel.die_with_parent(signal.SIGKILL)
+        if select.select([self.owner_ends], [], [], 0)[0]:  # it has died before that
+            os._exit(1)
+        return IsolatedGuests(self.seats, self.visible)
+
     def _description(self) -> dict[str, Any]:
-        client_key = self.seats[0].client_key.export_private_key("openssh").decode()
         return {
             "provider": self.provider,
             "supervisor": self.owner,
-            "client_key": client_key,
             "machines": {seat.name: self._access(seat) for seat in self.seats},
         }
 
@@ -126,34 +147,28 @@ class Lab:
         }
 
 
-def _seats(
-    spec: dict[str, Any], block: Block | None, client_key: asyncssh.SSHKey
-) -> list[guest.Seat]:
+def _seats(spec: dict[str, Any], client_key: asyncssh.SSHKey, open_files: int) -> list[guest.Seat]:
+    block = None if spec["isolated"] else Block(spec["network"])
+    lines = {name: socket.socketpair(type=socket.SOCK_DGRAM) for name in spec["machines"]}
     return [
         guest.Seat(
             name=name,
+            line=lines[name][0],
+            far_line=lines[name][1],
             address=block.address(address) if block else address,
             prefix=ipaddress.IPv4Network(spec["network"]).prefixlen,
             listener=socket.create_server(("127.0.0.1", 0), backlog=128),
             host_key=asyncssh.generate_private_key("ssh-ed25519"),
             client_key=client_key,
+            open_files=open_files,
         )
         for name, address in spec["machines"].items()
     ]
 
 
-def _allow_many_files() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-@contextlib.contextmanager
-def _scratch_folder(*, needed: bool) -> Iterator[Path | None]:
-    if not needed:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="push-pull-lab-", ignore_cleanup_errors=True) as path:
-        yield Path(path)
+def _scratch_folder() -> Path:
+    """Return where the first process makes a folder: both processes must know it to remove it."""
+    return Path(tempfile.gettempdir()) / f"push-pull-lab-{secrets.token_hex(8)}"
 
 
 def _enter_namespaces() -> None:
@@ -165,8 +180,3 @@ def _enter_namespaces() -> None:
     # A program that could make a user namespace would have every capability in it.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
     guest.switch_off_ipv6()
-
-
-if __name__ == "__main__":
-    main()
-    os._exit(0)  # nothing is left to tidy, and an interpreter takes 50 ms for that

@@ -74,6 +74,9 @@ class Vms:
         self.say("$ vagrant status")
         return self._states()
 
+    def is_shared(self) -> bool:
+        return True
+
     def own_shell(self, machine: str) -> bool:
         """Leave it to `vagrant ssh`, which also says when the machine isn't running."""
         self._require_vagrants()

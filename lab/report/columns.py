@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from lab import clock
 from lab.records import Event, Record
 from lab.report.console import ALARM
 from lab.report.telling import state
@@ -36,7 +37,7 @@ class Columns:
         self._links: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys(colours, 0)
         self._broken: set[str] = set()
-        self._start = time.time() if start is None else start
+        self._start = clock.now() if start is None else start
 
     @property
     def width(self) -> int:

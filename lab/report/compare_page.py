@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import runs
-from lab.compare import differences
+from lab.compare import TIMES, differences
 from lab.flow import Flow
 from lab.records import Reader
 from lab.report import drawn, pictures, plots
 from lab.report.page import in_words, plain, rendered, setup
+from lab.run_directory import attach
 from lab.runs import StoredRun
 
 _MOST_NAMED = 60  # lines
@@ -26,7 +26,7 @@ def make(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Read
         LabError: it can't be written.
     """
     name = f"compared-with-{other.path.resolve().name.lower()}"[:61]
-    return runs.attach(one.path, f"{name}.html", page(one, other, reader_of))
+    return attach(one.path, f"{name}.html", page(one, other, reader_of))
 
 
 def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> str:
@@ -53,6 +53,7 @@ def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Read
         "shares": _pairs(*map(_shares, flows)),
         "settings": _pairs(_settings(one), _settings(other)),
         "lists": list(_lines(one, other)),
+        "times": TIMES,
     }
     return rendered("compare.html", context)
 

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from lab.compare import Differences, LogDifference, Row, SideBySide
+from lab.compare import TIMES, Differences, LogDifference, Row, SideBySide
 from lab.report.console import ALARM, colours, console_on, print_hanging, print_rule
 from lab.report.telling import Teller
 from lab.report.text import duration, fitted, harmless, line_of
@@ -156,6 +156,9 @@ def _print_lines_that_differ(console: Console, found: Differences) -> None:
         if lines:
             console.print()
             _print_list(console, f"{_lines_in_words(len(lines))} only in {letter}: ", lines)
+    if found.missing and found.added:
+        told = f"\nLeft out as times: {TIMES}. Times of other forms aren't known as such."
+        print_hanging(console, Text(""), Text(told))
 
 
 def _print_list(console: Console, label: str, lines: Sequence[str]) -> None:

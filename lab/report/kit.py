@@ -15,8 +15,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lab.jsonl import read_json
-
 _MADE_OF = [Path(__file__).with_name(name) for name in ("kit.py", "charts.py", "theme.py")]
 _LIBRARIES = ("altair", "vl-convert-python")
 
@@ -40,7 +38,7 @@ def kit() -> Kit:
     """Return the kit: from the cache, or made now, which takes about 4 s, and put there."""
     file = _file()
     with contextlib.suppress(Exception):  # there is none, or it is broken: another is made
-        return Kit(**read_json(file))
+        return Kit(**json.loads(file.read_bytes()))
     made = _make()
     new = file.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a home that can't be written to costs time, no more

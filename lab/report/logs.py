@@ -1,4 +1,4 @@
-"""The machines' logs side by side, as the page shows them: exactly as printed, and harmless."""
+"""The machines' logs side by side, as the page shows them: as a terminal would, and harmless."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -19,9 +19,11 @@ from lab.flow import FATES, Flow, flow
 from lab.records import Reader
 from lab.report import drawn, logs
 from lab.report.kit import Kit, is_kept, kit
-from lab.report.text import duration, harmless, is_trace
+from lab.report.text import duration, harmless
 from lab.report.verdicts import KINDS, events_in_words, kind_of
+from lab.run_directory import attach
 from lab.runs import StoredRun
+from lab.trace import trace_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
 CHARTS = ("timeline", "strip", "shares", "latency")
@@ -45,7 +47,7 @@ def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
         html = page(stored, reader_of(stored), kit())
     finally:
         gc.enable()
-    return runs.attach(path, "report.html", html)
+    return attach(path, "report.html", html)
 
 
 def get_ready() -> None:
@@ -66,7 +68,11 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
     read = {id(record): reader(record) for record in stored.records}  # once, for all who ask
     compared = side_by_side(stored, lambda record: read[id(record)])
     found = flow(stored, Run(stored, lambda record: read[id(record)]), compared)
-    said = [r for r in stored.records if r.stream == "stderr" and not (read[id(r)] or is_trace(r))]
+    said = [
+        r
+        for r in stored.records
+        if r.stream == "stderr" and not read[id(r)] and trace_of(r) is None
+    ]
     data = picture_data(found) | {
         "rows": logs.columns(compared.rows, said, found),
         "claims": [

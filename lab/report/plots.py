@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import runs
 from lab.claims import Run
 from lab.compare import side_by_side
 from lab.flow import Flow, flow
@@ -12,6 +11,7 @@ from lab.records import Reader
 from lab.report import drawn
 from lab.report.kit import filled, kit
 from lab.report.page import CHARTS
+from lab.run_directory import attach
 from lab.runs import StoredRun
 
 FORMATS = ("svg", "png")
@@ -34,7 +34,7 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
     """
     found = flow(stored, Run(stored, reader), side_by_side(stored, reader))
     return [
-        runs.attach(stored.path, f"{name}.{form}", picture(spec, form))
+        attach(stored.path, f"{name}.{form}", picture(spec, form))
         for name, spec in specs(found, drawn.window(found)).items()
     ]
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from lab.records import LOST, Event
+from lab.records import LEASE, LOST, Event
 from lab.report.text import duration, harmless
 
 _QUOTED = 24  # characters of a line that an event quotes
@@ -48,9 +48,11 @@ class Teller:
                 trigger, self._trigger = self._trigger, None
                 return _fault(event, trigger)
             case "repair":
-                return f"{_who(event)} {_done(event)}"
+                return f"{_who(event)} {_done(event)}{_doubt(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
+            case "exit" if event.details.get("by") == LEASE:
+                return f"{_who(event)} was ended by its lease: the lab had been silent too long"
             case "exit" if event.details.get("by") == LOST:
                 return f"{_who(event)} is lost: the connection to its machine broke"
         return ""
@@ -68,9 +70,17 @@ def _fault(event: Event, trigger: Event | None) -> str:
         same = trigger.machine == event.machine and event.process in ("", trigger.process)
         who = "it" if same else trigger.machine or "it"
         told += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
-    if event.details.get("verified") is False:
-        told += " (not verified: it may not have happened)"
-    return told
+    return told + _doubt(event)
+
+
+def _doubt(event: Event) -> str:
+    """Return what is to be said of a fault or a repair that no check has confirmed."""
+    match event.details.get("verified", True):
+        case None:
+            return " (not verified)"
+        case False:
+            return " (not verified: it may not have happened)"
+    return ""
 
 
 def _done(event: Event) -> str:

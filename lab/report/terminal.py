@@ -15,8 +15,9 @@ from lab.records import Event, Record
 from lab.report.columns import Bar, Columns
 from lab.report.console import colours, console_on, print_rule
 from lab.report.telling import Teller
-from lab.report.text import fitted, is_trace, line_of, wrapped
+from lab.report.text import fitted, line_of, wrapped
 from lab.report.verdicts import show_verdicts
+from lab.trace import trace_of
 
 __all__ = ["View", "show_verdicts"]
 
@@ -73,7 +74,7 @@ class View:
 
     def records(self, records: Sequence[Record]) -> None:
         """Show captured lines; what programs trace on stderr is for the harness, and left out."""
-        lines = [record for record in records if not is_trace(record)]
+        lines = [record for record in records if trace_of(record) is None]
         with self._mutex:
             shown = lines[: self._room]
             if shown:

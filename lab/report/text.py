@@ -1,7 +1,5 @@
 """Text for a screen: untrusted lines made harmless, times made short."""
 
-import contextlib
-import json
 import textwrap
 
 from lab.output import visible
@@ -34,21 +32,10 @@ def harmless(text: str, limit: int) -> str:
 
 
 def line_of(record: Record, limit: int) -> str:
-    """Return the record's line for a screen, `limit` characters at most."""
-    if record.text is None:
+    """Return what a terminal shows of the record's line, `limit` characters at most."""
+    if record.shown is None:
         return f"(a line of {record.length:,} bytes: the log has it)"
-    return harmless(record.text, limit)
-
-
-def is_trace(record: Record) -> bool:
-    """Tell whether a line is one that a program wrote for the harness."""
-    text = record.text
-    if record.stream != "stderr" or text is None or not text.startswith("{"):
-        return False
-    with contextlib.suppress(ValueError, RecursionError):
-        told = json.loads(text)
-        return isinstance(told, dict) and "event" in told
-    return False
+    return harmless(record.shown, limit)
 
 
 def wrapped(text: str, width: int) -> str:

@@ -3,6 +3,7 @@
 The files that it tries to change are named in the file `targets` beside it.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 NEW = {"mounts": 0x20000, "user": 0x10000000, "network": 0x40000000, "processes": 0x20000000}
 AT_FDCWD, AT_RECURSIVE, MOUNT_SETATTR, OPEN_TREE, PIVOT_ROOT = -100, 0x8000, 442, 428, 155
-PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+PTRACE_ATTACH, PTRACE_DETACH, PIDFD_GETFD = 16, 17, 438
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -85,6 +86,34 @@ def reach_host(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
+def list_servers_descriptors() -> None:
+    for number in os.listdir("/proc/1/fd"):
+        os.readlink(f"/proc/1/fd/{number}")
+
+
+def take_servers_descriptors() -> None:
+    server = os.pidfd_open(1)
+    for number in range(3, 64):
+        with contextlib.suppress(FileNotFoundError):
+            call("syscall", PIDFD_GETFD, server, number, 0)
+
+
+def trace_server() -> None:
+    call("ptrace", PTRACE_ATTACH, 1, None, None)
+    call("ptrace", PTRACE_DETACH, 1, None, None)
+
+
+def read_servers_memory() -> None:
+    here = ctypes.create_string_buffer(8)
+    iov = (ctypes.c_void_p * 2)(ctypes.addressof(here), 8)
+    call("process_vm_readv", 1, iov, ctypes.c_ulong(1), iov, ctypes.c_ulong(1), ctypes.c_ulong(0))
+
+
+def talk_to(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+
+
 def ways(targets: list[str], port: int) -> dict[str, Callable[[], None]]:
     found: dict[str, Callable[[], None]] = {
         "remount /": lambda: mount(b"/", MS_REMOUNT | MS_BIND),
@@ -105,6 +134,16 @@ def ways(targets: list[str], port: int) -> dict[str, Callable[[], None]]:
         "its own setting": lambda: write("/proc/sys/user/max_user_namespaces", os.O_WRONLY),
         "the first process": mount_through_server,
         "what it has open": write_through_server,
+        "the list of what it has open": list_servers_descriptors,
+        "its descriptors": take_servers_descriptors,
+        "its execution": trace_server,
+        "its memory": read_servers_memory,
+        "its environment": lambda: Path("/proc/1/environ").read_bytes() and None,
+        "a socket of the user's": lambda: talk_to(f"{os.path.dirname(targets[0])}/socket"),
+        "a FIFO of the user's": lambda: write(
+            f"{os.path.dirname(targets[0])}/fifo", os.O_WRONLY | os.O_NONBLOCK
+        ),
+        "a file of the user's": lambda: Path(targets[0]).read_bytes() and None,
         "this computer's loopback": lambda: reach_host(port),
     }
     for name, flag in NEW.items():
@@ -140,6 +179,7 @@ def main() -> None:
         "home": os.environ["HOME"],
         "dev": sorted(os.listdir("/dev")),
         "user": os.geteuid(),
+        "names": {n: socket.gethostbyname(n) for n in ("push", "pull-2", "localhost")},
     }
     print(json.dumps(about))
 

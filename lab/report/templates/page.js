@@ -13,6 +13,16 @@ const views = {};
 let shown = [0, data.end]; // seconds
 let chosen = null; // a place in P
 
+// A number may come more than once: which time it is, from 1, in the order of the logs.
+function times(numbers) {
+  const seen = new Map();
+  return numbers.map((number) => seen.set(number, (seen.get(number) ?? 0) + 1).get(number));
+}
+const timeInP = times(P.number);
+const timeInR = times(data.rows.number);
+const anchor = (number, time) => `#message-${number}${time > 1 ? `-${time}` : ""}`;
+const placeOf = (number, time) => P.number.findIndex((n, i) => n === number && timeInP[i] === time);
+
 // ---- the charts
 
 const seconds = (t) => `${t.toFixed(3)} s`;
@@ -30,7 +40,7 @@ function told(i) {
 function row(i, labels) {
   const lane = P.by[i] ?? P.to[i];
   return {
-    number: P.number[i], sent: P.sent[i] ?? P.got[i], got: P.got[i] ?? P.sent[i], arrived: P.got[i],
+    place: i, number: P.number[i], sent: P.sent[i] ?? P.got[i], got: P.got[i] ?? P.sent[i], arrived: P.got[i],
     lane, to_lane: P.to[i] ?? lane + 0.45, machine: data.lanes[P.to[i]] ?? "", fate: FATE[P.fate[i]],
     label: labels ? String(P.number[i]) : "", told: told(i),
   };
@@ -115,7 +125,7 @@ async function drawTimeline() {
     redraw();
   });
   view.addEventListener("click", (_, item) => {
-    if (item?.datum?.number !== undefined) location.hash = `#message-${item.datum.number}`;
+    if (item?.datum?.place !== undefined) goTo(item.datum.place);
   });
   if (shown[0] !== 0 || shown[1] !== data.end) zoomTo(shown);
 }
@@ -179,27 +189,33 @@ function choose(i) {
     views.timeline.signal("chosen", P.number[i]);
     redraw();
   }
-  showRow(i);
+  showRow();
 }
 
-function goTo(number) {
-  const i = P.number.indexOf(number);
-  if (i >= 0) return location.hash === `#message-${number}` ? choose(i) : (location.hash = `#message-${number}`);
-  byId("story").textContent = `There is no message ${number} ${data.stride > 1 ? "on this page" : "in this run"}.`;
+function goTo(i) {
+  const wanted = anchor(P.number[i], timeInP[i]);
+  if (location.hash === wanted) choose(i);
+  else location.hash = wanted;
+}
+
+function find(number, time = 1) {
+  const i = placeOf(number, time);
+  if (i >= 0) goTo(i);
+  else byId("story").textContent = `There is no message ${number} ${data.stride > 1 ? "on this page" : "in this run"}.`;
 }
 
 function followHash() {
-  const match = /^#message-(\d+)$/.exec(location.hash);
-  const i = match ? P.number.indexOf(Number(match[1])) : -1;
+  const match = /^#message-(\d+)(?:-(\d+))?$/.exec(location.hash);
+  const i = match ? placeOf(Number(match[1]), Number(match[2] ?? 1)) : -1;
   if (i < 0) return;
   choose(i);
   byId("h-timeline").scrollIntoView();
 }
 
 byId("ask").addEventListener("submit", (event) => event.preventDefault());
-byId("number").addEventListener("change", (event) => goTo(Number(event.target.value)));
-byId("previous").addEventListener("click", () => goTo(P.number[chosen - 1]));
-byId("next").addEventListener("click", () => goTo(P.number[chosen + 1]));
+byId("number").addEventListener("change", (event) => find(Number(event.target.value)));
+byId("previous").addEventListener("click", () => goTo(chosen - 1));
+byId("next").addEventListener("click", () => goTo(chosen + 1));
 
 // ---- the logs
 
@@ -214,6 +230,9 @@ function cell(line, text, note) {
   if (note) td.appendChild(Object.assign(document.createElement("span"), { className: "note", textContent: ` (${note})` }));
   return td;
 }
+
+const isChosen = (k) =>
+  chosen !== null && R.number[k] === P.number[chosen] && timeInR[k] === timeInP[chosen];
 
 function logRow(k) {
   const line = document.createElement("tr");
@@ -230,8 +249,8 @@ function logRow(k) {
   });
   if (R.number[k] !== null) {
     line.classList.add("message");
-    line.dataset.number = R.number[k];
-    if (chosen !== null && P.number[chosen] === R.number[k]) line.classList.add("chosen");
+    line.dataset.row = k;
+    if (isChosen(k)) line.classList.add("chosen");
   }
   return line;
 }
@@ -249,8 +268,8 @@ function showLog() {
   byId("later").disabled = page === pages - 1;
 }
 
-function showRow(i) {
-  const at = matching.findIndex((k) => R.number[k] === P.number[i]);
+function showRow() {
+  const at = matching.findIndex(isChosen);
   if (at < 0) return;
   if (page !== Math.floor(at / PAGE) || body.rows.length === 0) {
     page = Math.floor(at / PAGE);
@@ -276,7 +295,7 @@ byId("earlier").addEventListener("click", () => { page--; showLog(); });
 byId("later").addEventListener("click", () => { page++; showLog(); });
 body.addEventListener("click", (event) => {
   const line = event.target.closest("tr.message");
-  if (line && !String(getSelection())) goTo(Number(line.dataset.number));
+  if (line && !String(getSelection())) find(R.number[line.dataset.row], timeInR[line.dataset.row]);
 });
 
 // ---- begin

@@ -1,0 +1,128 @@
+"""Importing a user's experiment as a package of its own, that nothing else sees.
+
+A folder with an experiment holds programs as well, and a program may be called `statistics.py`. So
+the folder is never on `sys.path`. Its modules are found for its own modules alone, and after
+Python's library and the lab: there, as in the lab, `import statistics` is Python's. Then come the
+folder's, and last what is installed.
+"""
+
+import builtins
+import importlib
+import importlib.util
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+_PREFIX = "own_experiment_"
+_numbers = itertools.count(1)
+
+
+def load(file: Path, *, beside: bool) -> ModuleType:
+    """Import the module in a file, whatever it raises.
+
+    Arguments:
+        file: the module.
+        beside: whether it may import what lies beside it.
+    """
+    package = f"{_PREFIX}{next(_numbers)}"
+    folder = str(file.resolve().parent)
+    spec = ModuleSpec(package, None, is_package=True)
+    spec.submodule_search_locations = [folder] if beside else []
+    # In sys.modules under names that nobody else has: dataclasses look their module up there.
+    sys.modules[package] = importlib.util.module_from_spec(spec)
+    name = f"{package}.{file.stem}"
+    loader = _Loader(name, str(file))
+    of_file = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert of_file is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(of_file)
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)  # before the one that takes any folder
+    loader.exec_module(module)
+    return module
+
+
+def hint(error: BaseException, file: Path) -> str:
+    """Return what to say of an import that found another module than the user may have meant.
+
+    Arguments:
+        error: what an experiment raised.
+        file: its module.
+    """
+    name = getattr(error, "name", None)
+    if not isinstance(error, ImportError | AttributeError) or not isinstance(name, str):
+        return ""
+    if isinstance(error, AttributeError):
+        name = getattr(error.obj, "__name__", "") if isinstance(error.obj, ModuleType) else ""
+    top = name.partition(".")[0]
+    if not top or not any((file.parent / there).exists() for there in (f"{top}.py", top)):
+        return ""
+    if top in sys.stdlib_module_names or top == "lab":
+        return f"`import {top}` isn't yours here: rename {top}.py, or say `from . import {top}`"
+    if file.name == "experiment.py":
+        return ""
+    return (
+        f"an experiment in a single file has nothing beside it: put both into a folder, and call"
+        f" this file experiment.py, to import {top}"
+    )
+
+
+class _Loader(SourceFileLoader):
+    """Runs a module of the user's, whose `import` looks into its own folder too.
+
+    No bytecode is read, as it may belong to another source, or written into the folder.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        importing = {"__import__": _importer(module.__name__.partition(".")[0])}
+        module.__dict__["__builtins__"] = vars(builtins) | importing
+        super().exec_module(module)
+
+
+class _Finder:
+    """Finds the modules of such a package, and no other."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(_PREFIX):
+            return None
+        for folder in path or ():
+            if spec := FileFinder(folder, (_Loader, [".py"])).find_spec(fullname):
+                return spec
+        return None
+
+
+_finder = _Finder()
+
+
+def _importer(package: str) -> Any:
+    """Return the `__import__` of the modules of a package."""
+
+    def own_import(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        top = name.partition(".")[0]
+        if level or top in sys.stdlib_module_names or top == "lab" or not _is_there(package, top):
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        if fromlist:
+            return builtins.__import__(f"{package}.{name}", globals, locals, fromlist, 0)
+        importlib.import_module(f"{package}.{name}")
+        return sys.modules[f"{package}.{top}"]
+
+    return own_import
+
+
+def _is_there(package: str, top: str) -> bool:
+    return importlib.util.find_spec(f"{package}.{top}") is not None

@@ -1,0 +1,84 @@
+"""Carries SSH connections from 127.0.0.1 to the machines, as bytes: no socket crosses over.
+
+A socket belongs for ever to the network that it was made in. So a machine's server gets none of
+this computer's network, neither listening nor accepted: whoever took over the server would reach
+the computer's network by it. It gets one end of a socket pair for each connection instead.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Mapping
+
+_CHUNK = 1 << 18
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE_S = 0.1
+
+
+def carry(lines: Mapping[socket.socket, socket.socket], *, until: int) -> None:
+    """Accept on each listening socket, and hand pair ends out on the line beside it.
+
+    Returns when the process ends that the descriptor `until` stands for.
+    """
+    asyncio.run(_carry(lines, until))
+
+
+def received(line: socket.socket) -> socket.socket | None:
+    """Return the next connection handed out on `line`, which doesn't block; None: none yet."""
+    try:
+        _, descriptors, _, _ = socket.recv_fds(line, 1, 1)
+    except BlockingIOError:
+        return None
+    return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+
+async def _carry(lines: Mapping[socket.socket, socket.socket], until: int) -> None:
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(until, ended.set)
+    accepting = [asyncio.create_task(_accept(listener, line)) for listener, line in lines.items()]
+    await ended.wait()
+    for task in accepting:
+        task.cancel()
+
+
+async def _accept(listener: socket.socket, line: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    listener.setblocking(False)
+    line.setblocking(False)
+    connections = set()
+    while True:
+        try:
+            client, _ = await loop.sock_accept(listener)
+        except OSError as error:
+            if error.errno in _FULL:  # some connection will end, and then there is room
+                await asyncio.sleep(_PAUSE_S)
+            continue
+        connection = asyncio.create_task(_connect(client, line))
+        connections.add(connection)
+        connection.add_done_callback(connections.discard)
+
+
+async def _connect(client: socket.socket, line: socket.socket) -> None:
+    with client, contextlib.suppress(OSError):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        near, far = socket.socketpair()
+        with near:
+            with far:
+                # A machine that is off takes nothing: more than its queue holds is turned away.
+                socket.send_fds(line, [b"!"], [far.fileno()])
+            near.setblocking(False)
+            await asyncio.gather(_pass_on(client, near), _pass_on(near, client))
+
+
+async def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        while data := await loop.sock_recv(source, _CHUNK):
+            await loop.sock_sendall(sink, data)
+    except OSError:
+        # Broken, not ended: the other direction has nothing to wait for either.
+        with contextlib.suppress(OSError):
+            source.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

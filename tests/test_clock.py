@@ -1,0 +1,97 @@
+"""A wall clock that is set in the midst of a run: no time of the run and no verdict changes."""
+
+import time
+from pathlib import Path
+
+import pytest
+from command import PROJECT, fab, only_run
+
+from lab import clock, runs
+from lab.clock import Clock, Moment
+from lab.errors import ExitCode
+
+STEPPING = """\
+import time
+
+_true = time.time
+_calls = 0
+
+
+def _stepped():
+    global _calls
+    _calls += 1
+    return _true() - (5.0 if _calls > {calls} else 0.0)
+
+
+time.time = _stepped
+"""
+EXPERIMENT = '''"""Of the test's own."""
+from lab.claims import exactly_once
+from lab.experiment import Verdict, claim, experiment
+from lab.reading import lines
+
+READS = lines(sent={"push": r"(\\d+)"}, received={"pull": r"(\\d+) .*"})
+
+
+@experiment(source="s", reads=READS, count=8, interval=0.02)
+def stepping(lab):
+    plan = {"trace": True, "count": lab.count, "interval": lab.interval, "delay": 0.3}
+    lab.start("pull", on="pull-1", address=lab.address("push"), trace=True)
+    lab.start("push", on="push", address="tcp://*:1234", **plan).wait()
+
+
+@claim("Each comes once.")
+def once(run):
+    return exactly_once(run, run.planned)
+
+
+@claim("None comes before it was sent.")
+def in_order(run):
+    taken = {m.number: m.t - run.offsets.get(m.machine, 0.0) for m in run.taken}
+    early = [n for n, t in taken.items() if not run.dealt[n] <= t]
+    return Verdict.refuted(str(early)) if early or len(taken) < 8 else Verdict.holds("all")
+
+
+@claim("The traces' times are those at which their lines came.")
+def when(run):
+    came = {m.number: m.t for m in run.sent}
+    far = [n for n, t in run.dealt.items() if abs(t - came[n]) > 2]
+    return Verdict.refuted(str(far)) if far or len(came) < 8 else Verdict.holds("all")
+'''
+
+
+def test_now_goes_on_while_the_wall_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, ahead = clock.now(), clock.wall_ahead_s()
+    assert abs(before - time.time()) < 3600
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() - 5.0)
+    assert clock.now() >= before
+    assert clock.wall_ahead_s() - ahead == pytest.approx(-5.0, abs=0.01)
+
+
+def test_a_moment_of_another_machine() -> None:
+    far = Clock(offset_s=2.0)
+    assert far.ours(Moment(10.0)) == far.ours(Moment(10.0, 99.0)) == 8.0
+    shared = Clock(monotonic_ahead_s=-1000.0)
+    assert shared.ours(Moment(10.0, 99.0)) == 1099.0
+    assert shared.ours(Moment(10.0)) == 10.0
+
+
+@pytest.mark.parametrize("calls", [0, 1, 4])
+@pytest.mark.parametrize("program", ["push", "pull"])
+def test_a_program_whose_wall_clock_steps_back(tmp_path: Path, program: str, calls: int) -> None:
+    """By five seconds: before it starts, right after, or in the midst of its work."""
+    folder = tmp_path / "stepping"
+    folder.mkdir()
+    for name in ("push", "pull"):
+        text = (PROJECT / "lab" / "programs" / f"{name}.py").read_text()
+        stepping = STEPPING.format(calls=calls) if name == program else ""
+        (folder / f"{name}.py").write_text(stepping + text)
+    (folder / "experiment.py").write_text(EXPERIMENT)
+    flags = ("run-experiment", "--experiment", folder, "--provider", "namespaces")
+    done = fab(*flags, "--runs", tmp_path / "runs")
+    assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
+    stored = runs.load(only_run(tmp_path / "runs"))
+    assert "clock_step_s" not in stored.description
+    first = min(record.t for record in stored.records)
+    assert all(event.t > first - 2 for event in stored.events if event.event == "connected")

@@ -1,0 +1,210 @@
+"""A fault counts as verified only where a check said so; and how late the lab itself was."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_machine import FakeMachines, FakeRemote
+
+from lab import network
+from lab.clock import Moment, now
+from lab.disturbance import Clocks, Lateness, description
+from lab.errors import LabError
+from lab.faults import Faults
+from lab.network import Change
+from lab.records import Event
+from lab.scenario import Lab
+from lab.wires import Wires
+
+
+class Broken:
+    """A lab of machines in memory, whose network is what `passes` says; it notes its events."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+        roles = {name: "pusher" if name == "push" else "puller" for name in names}
+        remotes = [FakeRemote(name, roles[name], {}, 161 + k) for k, name in enumerate(names)]
+        self.machines = FakeMachines(*remotes)
+        self.events: list[Event] = []
+        watch: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
+        self.cast: Any = SimpleNamespace(
+            remotes=self.machines.remotes,
+            folder="folder",
+            processes=[],
+            machines=lambda where: [where] if isinstance(where, str) else list(where),
+        )
+        self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
+        self.silent: set[str] = set()
+        self.lab = Lab(
+            variant="",
+            count=1,
+            interval=0.0,
+            cast=self.cast,
+            faults=Faults(self.machines, watch),
+            wires=Wires(self.cast, watch),
+            watch=watch,
+        )
+        monkeypatch.setattr(network, "reached", self._reached)
+        monkeypatch.setattr(network, "is_there", lambda asker, one: one.name not in self.silent)
+        monkeypatch.setattr(
+            network, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
+        )
+
+    def verified(self) -> list[object]:
+        return [event.details["verified"] for event in self.events]
+
+    def _reached(self, senders: list[Any], receivers: list[Any]) -> set[tuple[str, str]]:
+        return {(s.name, r.name) for s in senders for r in receivers if self.passes(s.name, r.name)}
+
+
+@pytest.mark.parametrize(("passes", "verified"), [(False, True), (True, False)])
+def test_a_cut_cable_is_verified_by_another_machine(
+    monkeypatch: pytest.MonkeyPatch, passes: bool, verified: bool
+) -> None:
+    lab = Broken(monkeypatch, "push", "pull-1")
+    lab.passes = lambda sender, receiver: passes
+    lab.lab.cut_cable("pull-1")
+    lab.lab.mend_cable("pull-1")
+    assert lab.machines.done == [("cut_cable", "pull-1"), ("mend_cable", "pull-1")]
+    assert lab.verified() == [verified, not verified]
+
+
+def test_in_a_lab_of_one_machine_nothing_verifies_a_cut_cable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = Broken(monkeypatch, "pull-1")
+    lab.lab.cut_cable("pull-1")
+    assert lab.verified() == [None]
+
+
+def test_a_machine_that_is_off_itself_verifies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Broken(monkeypatch, "pull-1", "pull-2")
+    lab.silent = {"pull-1", "pull-2"}
+    lab.lab.cut_power("pull-1")
+    lab.lab.cut_power("pull-2")
+    assert lab.verified() == [True, None]
+
+
+@pytest.mark.parametrize("hole", [("pull-2", "push"), ("push", "pull-1"), ("pull-3", "push")])
+def test_each_pair_of_a_partition_is_tried_both_ways(
+    monkeypatch: pytest.MonkeyPatch, hole: tuple[str, str]
+) -> None:
+    lab = Broken(monkeypatch, "push", "pull-1", "pull-2", "pull-3")
+    lab.passes = lambda sender, receiver: (sender, receiver) == hole
+    with pytest.raises(LabError, match="isn't as it was to be"):
+        lab.lab.partition(["pull-1", "pull-2", "pull-3"], "push")
+    lab.passes = lambda sender, receiver: False
+    lab.lab.partition(["pull-1", "pull-2", "pull-3"], "push")
+    assert lab.verified() == [True, True, True]
+
+
+def test_a_partition_one_way_lets_all_through_the_other_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = Broken(monkeypatch, "push", "pull-1", "pull-2")
+    lab.passes = lambda sender, receiver: receiver == "push"
+    lab.lab.partition("push", ["pull-1", "pull-2"], one_way=True)
+    lab.passes = lambda sender, receiver: (sender, receiver) == ("pull-1", "push")
+    with pytest.raises(LabError, match="isn't as it was to be"):
+        lab.lab.partition("push", ["pull-1", "pull-2"], one_way=True)
+
+
+def test_a_heal_is_verified_when_all_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Broken(monkeypatch, "push", "pull-1", "pull-2")
+    lab.passes = lambda sender, receiver: False
+    lab.lab.partition(["pull-1", "pull-2"], "push")
+    lab.events.clear()
+    lab.passes = lambda sender, receiver: "pull-2" not in (sender, receiver)
+    lab.lab.heal()
+    assert [(e.machine, e.details["verified"]) for e in lab.events] == [
+        ("pull-2", False),
+        ("pull-1", True),
+    ]
+
+
+def test_what_is_undone_in_the_end_is_not_said_to_be_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = Broken(monkeypatch, "push", "pull-1")
+    lab.passes = lambda sender, receiver: False
+    lab.lab.partition(["pull-1"], "push")
+    lab.events.clear()
+    lab.lab.wires.heal(check=False)
+    assert lab.verified() == [None]
+
+
+@pytest.mark.parametrize(
+    ("listed", "verified"),
+    [
+        ("qdisc netem 8001: root refcnt 2 limit 1000 delay 20ms\n", True),
+        ("qdisc noqueue 0: root refcnt 2\n", False),
+        ("qdisc netem 8001: parent 1:1 limit 1000 delay 20ms\n", False),
+        ("qdisc tbf 8001: root refcnt 2 rate 1Mbit\n", False),
+        (None, None),
+    ],
+)
+def test_a_slow_link_is_verified_by_the_kernels_list(
+    monkeypatch: pytest.MonkeyPatch, listed: str | None, verified: bool | None
+) -> None:
+    lab = Broken(monkeypatch, "push", "pull-1")
+
+    def run(argv: list[str]) -> bytes:
+        if "addr" in argv:
+            return b"2: eth0 inet 192.168.0.162/24"
+        if listed is None:
+            raise LabError("gone")
+        return listed.encode()
+
+    lab.machines.remotes["pull-1"].run = run
+    lab.lab.slow("pull-1", delay_ms=20)
+    assert lab.verified() == [verified]
+
+
+def test_a_queue_is_found_for_its_own_kind_only() -> None:
+    change: Change = network.rate("eth0", kbit=50)
+    remote: Any = SimpleNamespace(run=lambda argv: b"qdisc tbf 8001: root refcnt 2 rate 50Kbit\n")
+    assert network.is_queued(remote, change)
+    slow = network.slowness("eth0", delay_ms=1, jitter_ms=0, loss_percent=0)
+    assert not network.is_queued(remote, slow)
+
+
+# --- How late we were. ----------------------------------------------------------------------------
+
+
+class Clock:
+    """Clocks that stand until they are moved; `asleep` moves the one that counts a suspension."""
+
+    def __init__(self) -> None:
+        self.awake = self.asleep = 100.0
+        self.clocks = Clocks(awake=lambda: self.awake, boot=lambda: self.asleep)
+
+    def run(self, seconds: float) -> None:
+        self.awake += seconds
+        self.asleep += seconds
+
+
+def test_the_worst_lateness_is_kept_this_moment_included() -> None:
+    clock = Clock()
+    lateness = Lateness(clock.clocks)
+    clock.run(0.05)
+    assert lateness.worst_s() == pytest.approx(0.0)
+    clock.run(36.0)
+    assert lateness.worst_s() == pytest.approx(36.0)  # whoever asks first after a stop sees it
+    assert lateness.stopped_s() == pytest.approx(36.0)
+    assert description(lateness, {})["disturbed"]
+
+
+def test_a_suspended_computer_is_no_lateness_and_noticed_all_the_same() -> None:
+    clock = Clock()
+    lateness = Lateness(clock.clocks)
+    clock.asleep += 3600
+    assert lateness.worst_s() == pytest.approx(0.0)
+    assert lateness.suspended_s() == pytest.approx(3600)
+    assert description(lateness, {})["disturbed"]
+
+
+@pytest.mark.parametrize(("late", "disturbed"), [(0.4, False), (0.6, True)])
+def test_a_late_machine_disturbs_a_run(late: float, disturbed: bool) -> None:
+    found = description(Lateness(Clock().clocks), {"pull-1": 0.01, "pull-2": late})
+    assert found["disturbed"] is disturbed
+    assert found["machines_late_s"] == {"pull-1": 0.01, "pull-2": late}

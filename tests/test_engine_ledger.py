@@ -1,0 +1,183 @@
+"""What is known of a run's messages while it goes on, and when it ends: pure, so in no time."""
+
+import pytest
+
+from lab.ending import AT_WORK_S, PATIENCE_S, Living, Plan, may_take_its_time, silence_s, still_open
+from lab.ledger import KEPT_LINES, Ledger, Look
+from lab.records import Message, Record
+
+PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
+PLAN = Plan(count=20, interval=0.05, takes=0)
+OURS, FOREIGN = Living(place=PULL, ours=True), Living(place=PULL, ours=False)
+
+
+def line(place: tuple[str, str], n: int, text: str | None, t: float = 0.0) -> Record:
+    machine, process = place
+    return Record(
+        machine=machine, process=process, stream="stdout", n=n, t=t, text=text, offset=0, length=1
+    )
+
+
+def accounted(*told: str) -> Ledger:
+    """Return a ledger of what was told: `+7` was sent, `-7` received, `!7` traced as received."""
+    ledger = Ledger()
+    for word in told:
+        number = int(word[1:])
+        if word[0] == "!":
+            ledger.taken(PULL, number)
+            continue
+        kind, place = ("sent", PUSH) if word[0] == "+" else ("received", PULL)
+        ledger.message(
+            Message(kind=kind, number=number, machine=place[0], process=place[1], n=0, t=0.0)
+        )
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("told", "outstanding", "all_came"),
+    [
+        ("", 0, False),
+        ("+0", 1, False),
+        ("+0 -0", 0, True),
+        ("-0 +0", 0, True),  # two streams: the receiver's line may be here first
+        ("+0 +0 -0", 1, False),  # two senders with one number each, or one that sends it again
+        ("+0 -0 +0", 1, False),
+        ("+0 +0 -0 -0", 0, True),
+        ("+0 +1 -0 -0", 1, False),  # a copy too many of one stands for none of another
+        ("+0 -0 -0", 0, False),
+        ("+0 !0", 1, False),
+        ("+0 !0 -0", 0, True),
+        ("+0 -0 !0", 0, True),  # the trace of a receipt came after its line
+        ("+0 !0 !1 -0", 0, False),  # it holds one of which the sender's line isn't here yet
+    ],
+)
+def test_messages_are_accounted_for_by_number_and_copy(
+    told: str, outstanding: int, all_came: bool
+) -> None:
+    ledger = accounted(*told.split())
+    assert (ledger.outstanding, ledger.all_came) == (outstanding, all_came)
+
+
+@pytest.mark.parametrize(
+    ("told", "holds"),
+    [
+        ("!0", True),
+        ("!0 !1 -0", True),
+        ("!0 !1 -1", False),  # it prints in order: it has passed over 0
+        ("-0 -1 !0 !1", False),
+    ],
+)
+def test_what_a_receiver_holds(told: str, holds: bool) -> None:
+    assert list(accounted(*told.split()).in_hand()) == ([PULL] if holds else [])
+
+
+def test_a_trigger_finds_what_came_first_by_time_and_sees_each_line_once() -> None:
+    ledger = Ledger()
+    ledger.line(line(PULL, 0, "b", t=2.0))
+    ledger.line(line(PUSH, 0, "a", t=1.0))
+    first, seen = Look([PUSH, PULL], lambda _: True), []
+    ledger.look(first)
+    assert first.found is not None
+    assert first.found.text == "a"
+    later = Look([PULL], lambda text: seen.append(text) is not None)
+    ledger.look(later)
+    ledger.line(line(PULL, 1, "c", t=3.0))
+    assert seen == ["b", "c"]
+    ledger.forget(later)
+    ledger.line(line(PULL, 2, "d", t=4.0))
+    assert seen == ["b", "c"]
+
+
+def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
+    ledger = Ledger()
+    for n in range(KEPT_LINES + 10):
+        ledger.line(line(PULL, n, "x"))
+    seen: list[str] = []
+    ledger.look(Look([PULL], lambda text: bool(seen.append(text))))
+    assert len(seen) == KEPT_LINES
+    assert ledger.printed([PULL]) == KEPT_LINES + 10
+
+
+# --- How much silence ends a run. -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "living", "silence"),
+    [
+        ("+0 -0", [OURS], PLAN.quiet_s),
+        ("+0", [], PLAN.quiet_s),  # nobody is left to print it
+        ("+0", [OURS], PATIENCE_S),
+        ("+0", [FOREIGN], PATIENCE_S),
+        ("+0 !0", [OURS], AT_WORK_S),
+        ("+0 !0", [], PLAN.quiet_s),  # it died with it
+        ("+0 -0 -0", [OURS], PATIENCE_S),  # to several: another may be still to come
+        ("+0 -0", [Living(place=PUSH, ours=True)], PATIENCE_S),  # the sender may send more
+    ],
+)
+def test_silence_that_ends_a_run(told: str, living: list[Living], silence: float) -> None:
+    ledger = accounted(*told.split())
+    assert silence_s(PLAN, ledger, living, reads=True) == silence
+
+
+def test_one_that_was_slow_before_may_be_so_again() -> None:
+    ledger = accounted("+0", "+1", "+2")
+    ledger.line(line(PULL, 0, "x", t=10.0))
+    ledger.line(line(PULL, 1, "x", t=12.5))
+    assert silence_s(PLAN, ledger, [FOREIGN], reads=True) == pytest.approx(7.5)
+
+
+def test_without_a_reader_each_program_that_runs_may_have_more_to_say() -> None:
+    assert silence_s(PLAN, Ledger(), [FOREIGN], reads=False) == PATIENCE_S
+    assert silence_s(PLAN, Ledger(), [], reads=False) == PLAN.quiet_s
+
+
+def test_a_run_has_its_planned_length_while_only_the_plan_says_how_long_one_needs() -> None:
+    plan = Plan(count=20, interval=0.05, takes=10)
+    assert may_take_its_time(plan, accounted("+0"), [FOREIGN], reads=True)
+    assert may_take_its_time(plan, accounted("+0", "!0"), [OURS], reads=True)
+    assert not may_take_its_time(plan, accounted("+0"), [OURS], reads=True)  # it would have told
+    assert not may_take_its_time(plan, accounted("+0", "-0"), [FOREIGN], reads=True)
+    assert not may_take_its_time(PLAN, accounted("+0"), [FOREIGN], reads=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "one", "takes", "broken", "is_open"),
+    [
+        ("+0", OURS, 0, False, False),  # it traces its receipts, and has told of none
+        ("+0 !0", OURS, 0, False, True),
+        ("+0 !0", OURS, 0, True, True),  # whatever was done to others
+        ("+0 +1 !0 !1 -1", OURS, 0, False, False),  # it has passed over 0
+        ("+0", FOREIGN, 0, False, True),
+        ("+0", FOREIGN, 10, False, False),  # it had the time that it says it takes
+        ("+0", FOREIGN, 0, True, False),  # a fault explains what is missing
+        ("+0 -0", FOREIGN, 0, False, False),
+    ],
+)
+def test_what_is_open_when_all_had_been_silent(
+    told: str, one: Living, takes: float, broken: bool, is_open: bool
+) -> None:
+    plan = Plan(count=20, interval=0.05, takes=takes)
+    ledger = accounted(*told.split())
+    assert still_open(plan, ledger, [one], broken=broken) == ([PULL] if is_open else [])
+
+
+# --- The limit. -----------------------------------------------------------------------------------
+
+
+def test_the_limit_grows_while_messages_come_and_with_their_number() -> None:
+    plan = Plan(count=100_000, interval=0, takes=0)
+    assert plan.limit(0.0, progress=0.0) == 10.0
+    assert plan.limit(0.0, progress=9.0) == 19.0
+    assert plan.limit(0.0, progress=1000.0) == 1010.0
+    assert plan.limit(0.0, progress=1e6) == 10.0 + 0.02 * 100_000
+    assert Plan(count=10, interval=1, takes=5).limit(100.0, progress=100.0) == 155.0
+
+
+@pytest.mark.parametrize("text", ["up", "up\r", "[#  ]\r[###]\rup", "\rup\r\r"])
+def test_a_trigger_sees_what_a_terminal_shows(text: str) -> None:
+    look = Look({PULL}, "up".__eq__)
+    ledger = Ledger()
+    ledger.look(look)
+    ledger.line(line(PULL, 0, text))
+    assert look.found is not None
+    assert look.found.text == text

@@ -1,0 +1,174 @@
+"""Triggers and counts while output comes from several threads at once, without a lab."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab.capture import Capture
+from lab.ending import Plan
+from lab.records import Event, Record
+from lab.run_directory import RunDirectory
+from lab.scenario import Lab
+from lab.watch import LimitReached, Watch
+
+PLACE = ("pull-1", "pull")
+
+
+class GatedView:
+    """A view that holds the thread that captures, between the disk and what waits for the line."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def records(self, records: Sequence[Record]) -> None:
+        self.entered.set()
+        assert self.gate.wait(30)
+
+    def event(self, event: Event) -> None: ...
+
+
+class Watched:
+    """A watch over one stream of one process, and the lab that waits on it."""
+
+    def __init__(self, root: Path, reads: Any = None, plan: Plan | None = None) -> None:
+        self.view = GatedView()
+        self.run = RunDirectory.create(root, "watched", {})
+        self.plan = plan or Plan(count=20, interval=0.0, takes=0.0)
+        self.watch = Watch(self.run, self.view, reads, {}, self.plan)
+        self.stream = Capture(self.run, self.watch.records).open(*PLACE, "stdout")
+        self.process: Any = SimpleNamespace(
+            place=PLACE,
+            ended=False,
+            paused=False,
+            blame="itself",
+            program=SimpleNamespace(ours=False),
+        )
+        self.cast = SimpleNamespace(processes=[self.process], warm_up=lambda: None)
+        self.lab = Lab(
+            variant="",
+            count=20,
+            interval=0.0,
+            cast=self.cast,  # type: ignore[arg-type]
+            faults=SimpleNamespace(trigger=None),  # type: ignore[arg-type]
+            wires=None,  # type: ignore[arg-type]
+            watch=self.watch,
+        )
+
+    def prints(self, *lines: int) -> None:
+        self.stream.feed(b"".join(b"%d\n" % line for line in lines))
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    return Watched(tmp_path)
+
+
+def in_a_thread(do: Any) -> threading.Thread:
+    thread = threading.Thread(target=do, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_chunk_that_is_on_the_disk_and_not_taken_in_yet_counts_once(watched: Watched) -> None:
+    watched.prints(0, 1)
+    watched.view.gate.clear()
+    watched.view.entered.clear()
+    feeding = in_a_thread(lambda: watched.prints(2, 3, 4))
+    assert watched.view.entered.wait(30)  # on the disk, on its way to who waits
+    fired = threading.Event()
+    waiting = in_a_thread(lambda: (watched.lab.more([watched.process], lines=5), fired.set()))
+    while not watched.watch.ledger._looks:
+        threading.Event().wait(0.001)
+    watched.view.gate.set()
+    feeding.join(30)
+    watched.prints(5)
+    assert not fired.is_set()  # four more came so far
+    watched.prints(6)
+    waiting.join(30)
+    trigger = watched.lab.faults.trigger
+    assert trigger is not None
+    assert trigger.text == "6"
+
+
+def test_first_finds_what_came_before_and_is_taken_off(watched: Watched) -> None:
+    watched.prints(*range(10))
+    watched.lab.first([watched.process], prints=lambda line: line == "7")
+    assert watched.lab.faults.trigger.text == "7"  # type: ignore[union-attr]
+    assert not watched.watch.ledger._looks
+
+
+def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) -> None:
+    def broken(line: str) -> bool:
+        raise ZeroDivisionError
+
+    def wait() -> None:
+        with pytest.raises(ZeroDivisionError):
+            watched.lab.first([watched.process], prints=broken)
+
+    waiting = in_a_thread(wait)
+    while not watched.watch.ledger._looks:
+        threading.Event().wait(0.001)
+    watched.prints(0, 1)
+    waiting.join(30)
+    assert watched.stream.bytes == 4
+    assert not watched.watch.ledger._looks
+
+
+def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watched) -> None:
+    """Of 4 x 500 lines each of 20 triggers fires at its own line, whenever it was set."""
+    capture = Capture(watched.run, watched.watch.records)
+    streams = [capture.open(f"machine-{k}", "pull", "stdout") for k in range(4)]
+
+    def print_all(k: int) -> None:
+        for n in range(500):
+            streams[k].feed(b"%d\n" % n)
+
+    feeding = [in_a_thread(lambda k=k: print_all(k)) for k in range(4)]
+    for n in range(0, 500, 25):
+        found = watched.lab.first(
+            [SimpleNamespace(**vars(watched.process) | {"place": (f"machine-{n % 4}", "pull")})],  # type: ignore[list-item]
+            prints=lambda line, n=n: line == str(n),  # type: ignore[misc]
+        )
+        assert found.place == (f"machine-{n % 4}", "pull")
+    for thread in feeding:
+        thread.join(30)
+    places = [(f"machine-{k}", "pull") for k in range(4)]
+    assert watched.watch.ledger.printed(places) == 2000
+
+
+def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.ending._LIMIT_EXTRA_S", 0.1)
+    monkeypatch.setattr("lab.ending._STALLED_S", 0.1)
+    watched = Watched(tmp_path)
+    threading.Event().wait(0.15)  # a long set-up
+    watched.watch.begin()
+    assert watched.watch.wait(lambda: True, "nobody")
+    with pytest.raises(LimitReached, match="somebody"):
+        watched.watch.wait(lambda: False, "somebody")
+
+
+def test_time_in_which_we_were_stopped_is_no_silence_and_counts_for_no_limit(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait wakes an hour late; what came meanwhile is only then delivered."""
+    late, naps = [3600.0], []
+
+    def nap(timeout: float) -> None:
+        naps.append(timeout)
+        now[0] += timeout + (late.pop() if late else 0.0)
+
+    now = [0.0]
+    monkeypatch.setattr("lab.watch.time.monotonic", lambda: now[0])
+    watched.watch.begin()
+    monkeypatch.setattr(watched.watch.news, "wait", nap)
+    assert not watched.watch.wait(lambda: False, "nobody", lambda last: last + 0.5)
+    assert len(naps) > 2  # it waited for half a second of its own after it was stopped
+    assert 3600.5 < now[0] < 3602
