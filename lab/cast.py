@@ -9,36 +9,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import clock
+from lab import clock, fetch
 from lab.capture import Capture
 from lab.errors import LabError
 from lab.ledger import Look
 from lab.processes import Process
 from lab.program import Program
 from lab.records import LOST, Event
-from lab.remote import AGENT, FILES, Remote
-from lab.vocabulary import PORT
+from lab.remote import Remote
+from lab.remotes import at_once
+from lab.vocabulary import AGENT, FILES, PORT
 from lab.watch import Watch
 
 READY_TIMEOUT_S = 30
-_GRACE_S = 2.0
 _SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
+_CLOSED_S = 2.0  # what is known of a machine's programs when its connection was closed
 
 
 @dataclass(slots=True, kw_only=True)
 class Cast:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
+    `run` is the run directory.
     `options` are socket options as `NAME=VALUE` for the lab's own programs, `load` is what every
-    program finds in its environment, `folder` the place on each machine to which the programs and
-    the user's own `files` are deployed.
+    program finds in its environment, `grace_s` the seconds that it has to end itself, `folder` the
+    place on each machine to which the programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
+    run: Path
     programs: Mapping[str, Program]
     files: Mapping[str, Path]
     folder: str
     options: Sequence[str]
+    grace_s: float
     load: Mapping[str, str]
     capture: Capture
     watch: Watch
@@ -118,8 +122,30 @@ class Cast:
         self.remotes[machine].deploy(self.folder, self.files)
         self._deployed = {place for place in self._deployed if place[0] != machine}
 
+    def fetch(self, machine: str, path: str) -> Path:
+        """Fetch a file from where programs run, see `fetch.one`."""
+        into = fetch.files_of(self.run, machine)
+        return fetch.one(self.remotes[machine], self.folder, path, into)
+
+    def fetch_all(self) -> None:
+        """Fetch what the user's programs left on each machine; what was left out is an event."""
+        places = {p.machine for p in self.processes if not p.program.ours}
+        at_once({name: self.remotes[name] for name in places}, self._fetch_from)
+
+    def _fetch_from(self, remote: Remote) -> None:
+        try:
+            into = fetch.files_of(self.run, remote.name)
+            fetched = fetch.left(remote, self.folder, self.files, into)
+        except LabError as error:
+            details: dict[str, Any] = {"lost": error.what}
+        else:
+            details = {"files": len(fetched.names), "left_out": dict(fetched.left_out)}
+        if any(details.values()):
+            event = Event(t=clock.now(), event="fetched", machine=remote.name, details=details)
+            self.watch.event(event)
+
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after two seconds.
+        """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.
 
         A machine that does not say by then that it's done is taken as lost.
         """
@@ -134,14 +160,16 @@ class Cast:
                 process.end()
             else:
                 process.signal(signal.SIGTERM)
-        if not self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running)):
+        if not self.watch.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
+                if not (process.ended or process.paused):
+                    process.killed_after_s = self.grace_s
                 process.end()
             self.watch.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
         for process in running:
             if not process.ended:
                 process.remote.close()
-        self.watch.settled_within(_GRACE_S, lambda: all(p.ended for p in running))
+        self.watch.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
         """Make a program ready on a machine when it's first needed: the lab's own are many.

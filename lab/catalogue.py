@@ -201,6 +201,7 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         count=told.count,
         interval=told.interval,
         takes=told.takes,
+        grace=told.grace,
         needs=told.needs,
         faults=told.faults,
         variants=told.variants,

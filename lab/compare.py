@@ -31,10 +31,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideBySide:
-    """The machines of a run, senders first, and its rows in the order of time."""
+    """The machines of a run, senders first, and its rows in the order of time.
+
+    `sends` says whether any program told what it sent: else that none did is nothing odd.
+    """
 
     machines: tuple[str, ...]
     rows: tuple[Row, ...]
+    sends: bool
 
 
 def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
@@ -52,7 +56,7 @@ def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
     rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
     senders = {message.machine for message in messages if message and message.kind == "sent"}
     machines = sorted(_machines(run), key=lambda name: (name not in senders, _natural(name)))
-    return SideBySide(machines=tuple(machines), rows=tuple(rows))
+    return SideBySide(machines=tuple(machines), rows=tuple(rows), sends=bool(senders))
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A scenario with its claims, as a module tells it; `interval` and `takes` in seconds.
+    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
 
     `is_own` says that it is a user's; `folder` is what lies beside its module and is deployed, None
     of one in a single file.
@@ -51,6 +51,7 @@ class Experiment:
     count: int
     interval: float
     takes: float
+    grace: float
     needs: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
@@ -66,6 +67,9 @@ class Experiment:
         return messages * pause + self.takes
 
 
+_LONGEST_GRACE_S = 3600
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What `@experiment` says of a scenario."""
@@ -75,6 +79,7 @@ class Told:
     count: int
     interval: float
     takes: float
+    grace: float
     needs: tuple[str, ...]
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
@@ -88,6 +93,7 @@ def experiment(
     count: int = 20,
     interval: float = 1.0,
     takes: float = 0.0,
+    grace: float = 2.0,
     needs: Sequence[str] = (),
     faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
     variants: tuple[str, ...] = ("",),
@@ -104,6 +110,7 @@ def experiment(
         takes: seconds that a run takes beyond count times interval, roughly: so long a silent
             program may be at work. What takes three times as long as planned, and ten seconds more,
             is given up as stuck, unless messages still come (docs/when-a-run-ends.md).
+        grace: seconds that a program has to end itself after SIGTERM, before it is killed.
         needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
             Python, as `python:numpy`.
         faults: those of machines and of the network that it does, or those of each variant; where
@@ -112,6 +119,9 @@ def experiment(
         machines: how many machines of a role it needs at least, as `{"worker": 2}`.
     """
 
+    if not 0 <= grace <= _LONGEST_GRACE_S:
+        raise ValueError(f"grace={grace!r} is no number of seconds up to {_LONGEST_GRACE_S}")
+
     def mark(scenario: Scenario) -> Scenario:
         told = Told(
             source=source,
@@ -119,6 +129,7 @@ def experiment(
             count=count,
             interval=interval,
             takes=takes,
+            grace=grace,
             needs=tuple(needs),
             faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
             variants=variants,

@@ -134,6 +134,7 @@ def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]
         taken[message.number, message.machine].append(t)
     traced = bool(run.dealt) and any(m.t != run.dealt.get(m.number) for m in run.sent)
     last_known = run.last_known
+    sends = bool(run.sent)
     for row in rows:
         if row.number is None:
             continue
@@ -144,13 +145,15 @@ def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]
         told = taken[row.number, last.machine] if arrived else None
         got = (told.popleft() if told else last.t) - origin if arrived else None
         stuck = traced and row.number not in run.dealt
+        known = row.number <= last_known
         yield Passage(
             number=row.number,
             by=first.machine if departed else "",
             to=last.machine if arrived else "",
             sent=sent,
             got=got,
-            fate=_fate(row, sent, got, stuck=stuck, known=row.number <= last_known),
+            # Where no program tells what it sent, nothing is odd about that.
+            fate=_fate(row, sent, got, stuck=stuck, known=known) if sends else "came",
         )
 
 

@@ -37,6 +37,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl
 
+_asked_to_kill: "set[int]" = set()
+
 
 def order(
     argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, *, by_line: bool = False
@@ -285,14 +287,17 @@ def signal_descendants(number: int, group: int = 0) -> None:
     """Send signal `number` to every process below the caller, but those of the process `group`.
 
     What runs as another user, as under sudo or su, only root may signal: sudo does it where it asks
-    for no password.
+    for no password. To kill one it is asked once, as its own end brings the next round.
     """
     denied = [
         pid
         for pid, its_group, _ in descendants(os.getpid())
         if not send(pid, 0 if its_group == group else number)
     ]
-    if denied and number:
+    if number == signal.SIGKILL:
+        denied = [pid for pid in denied if pid not in _asked_to_kill]
+        _asked_to_kill.update(denied)
+    if denied:
         send_as_root(denied, number)
 
 

@@ -4,13 +4,15 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lab import clock
 from lab.capture import Capture, CaptureStream
 from lab.errors import LabError
 from lab.program import Program
 from lab.records import LEASE, LOST, Event
-from lab.remote import AGENT, Remote, RemoteProcess
+from lab.remote import Remote, RemoteProcess
+from lab.vocabulary import AGENT
 from lab.watch import Watch
 
 _TAIL_LINES = 12
@@ -56,6 +58,7 @@ class Process:
         self.status: int | None = None
         self.blame = "itself"
         self.paused = False
+        self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
         self.flags = flags
         self.environment = environment
         self._watch = watch
@@ -74,9 +77,7 @@ class Process:
             self._remote_process = self.remote.start(
                 folder,
                 self.name,
-                self.program.argv(
-                    self.remote.access.python, self.remote.path(folder, AGENT), self.flags
-                ),
+                self.program.argv(self.remote.access.python, self.flags),
                 self.environment,
                 stdout=self._kept(stdout.feed, stdout.close),
                 stderr=self._kept(stderr.feed, stderr.close),
@@ -161,13 +162,16 @@ class Process:
         elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
             self._explain(status)
         self.status, self.ended_at = status, gone
+        details: dict[str, Any] = {"status": status, "by": self.blame}
+        if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
+            details["killed_after_s"] = self.killed_after_s
         self._watch.event(
             Event(
                 t=gone,
                 event="exit",
                 machine=self.machine,
                 process=self.name,
-                details={"status": status, "by": self.blame},
+                details=details,
             )
         )
         self._watch.tell()

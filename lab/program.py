@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.vocabulary import AGENT
 
 _ELF = b"\x7fELF"
 
@@ -22,13 +23,13 @@ class Program:
         """Whether a Python runs it; any other file is executed."""
         return self.path.suffix == ".py"
 
-    def argv(self, python: str, agent: str, flags: list[str]) -> list[str]:
-        """Return how it is called in the folder of the user's files; the lab's own lie in `agent`.
+    def argv(self, python: str, flags: list[str]) -> list[str]:
+        """Return how it is called in the folder of the user's files; the lab's own lie beside it.
 
         Python files are run by the machine's lab Python, any other file by itself.
         """
         if self.is_python:
-            folder = agent if self.ours else ""
+            folder = posixpath.join("..", AGENT) if self.ours else ""
             return [python, posixpath.join(folder, self.path.name), *flags]
         return [posixpath.join(".", self.path.name), *flags]
 

@@ -16,20 +16,21 @@ import shlex
 import signal
 import stat
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import paramiko
 
-from lab import clock, guard, launcher, refusals, sniffer
+from lab import clock, collector, guard, launcher, refusals, sniffer
 from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError
 from lab.providers import Access
+from lab.vocabulary import AGENT, FILES
 
-FILES, AGENT = "files", "agent"
-_AGENTS = (launcher, guard, sniffer)
+DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
+_AGENTS = (launcher, guard, sniffer, collector)
 _CHUNK = 1 << 16
 _LOST = (
     OSError,
@@ -56,8 +57,8 @@ class Remote:
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
         """Make a run's folder below `work`, with the lab's scripts and the user's `files`."""
         scripts = [Path(str(script.__file__)) for script in _AGENTS]
-        self.put(posixpath.join(folder, AGENT), {script.name: script for script in scripts})
         self.put(posixpath.join(folder, FILES), files)
+        self.put(posixpath.join(folder, AGENT), {script.name: script for script in scripts})
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None:
         """Put files (their names there, and their paths here) into a folder below `work`.
@@ -209,6 +210,16 @@ class Remote:
             channel = self._channel(argv)
             channel.settimeout(ANSWER_TIMEOUT_S)
             return channel
+
+    @contextlib.contextmanager
+    def ask(self, folder: str, script: ModuleType, order: bytes) -> Iterator[paramiko.ChannelFile]:
+        """Give an order to one of the lab's scripts there; yield the stream of its answer."""
+        channel = self.talk(self._agent(folder, script))
+        with contextlib.closing(channel):
+            with explained(self.access, "ask it"):
+                _send(channel, order)
+                channel.shutdown_write()
+            yield channel.makefile("rb")
 
     def shell(self) -> None:
         """Give the user a shell on the machine, on their terminal."""

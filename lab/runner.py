@@ -183,11 +183,14 @@ def _deploy_and_play(
                 for sniffer in sniffers:
                     sniffer.end()
                 found = disturbance.description(lateness, theirs.end())
-                step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
-                if abs(step_s) > clock.SET_S:
-                    directory.update(clock_step_s=step_s)
-                directory.update(machines=_facts(remotes, watch), disturbance=found)
-                _remove(remotes, directory.path.name)
+                try:
+                    step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
+                    if abs(step_s) > clock.SET_S:
+                        directory.update(clock_step_s=step_s)
+                    directory.update(machines=_facts(remotes, watch), disturbance=found)
+                    lab.cast.fetch_all()
+                finally:
+                    _remove(remotes, directory.path.name)
     if watch.leases_lost:
         suspended = f"The lab was suspended for {lateness.stopped_s():.0f} s; its programs"
         played = replace(played, cut=f"{suspended} were ended by their lease.")
@@ -208,10 +211,12 @@ def _build(
     """Return the lab as the scenario is to see it."""
     processes = Cast(
         remotes=remotes,
+        run=directory.path,
         programs=catalogue.programs(wish.experiment),
         files=files,
         folder=directory.path.name,
         options=wish.options,
+        grace_s=wish.experiment.grace,
         load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
         capture=Capture(directory, watch.records),
         watch=watch,

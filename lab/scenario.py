@@ -4,6 +4,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from lab import clock, network
@@ -81,6 +82,14 @@ class Lab:
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return what to bind or connect to on a machine, or on the first one with a role."""
         return self.cast.address(self.cast.machines(where)[0], port)
+
+    def fetch(self, where: Process | str, path: str) -> Path:
+        """Fetch a file now from where programs run on a machine; return where it lies here.
+
+        What programs of one's own have made or changed there is fetched at the end of the run in
+        any case, into `<machine>/files` of the run directory. Raises LabError where it isn't there.
+        """
+        return self.cast.fetch(_machine(where), path)
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before.

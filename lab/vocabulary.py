@@ -2,6 +2,9 @@
 
 PORT = 1234  # that the lab's programs meet at
 
+# The folders of a run on a machine: the user's, in which programs run, and the lab's beside it.
+FILES, AGENT = "files", "agent"
+
 REPAIRS = {
     "pause": "resume",
     "cut_power": "power_on",

@@ -76,3 +76,8 @@ def verdicts(run: Path) -> list[dict[str, Any]]:
     """Return the content of a run's verdicts.json."""
     found: list[dict[str, Any]] = json.loads((run / "verdicts.json").read_text())
     return found
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    """Return what a run's events.jsonl holds."""
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]

@@ -165,7 +165,7 @@ def test_a_message_to_oneself_and_a_run_without_output() -> None:
     lines = printed(print_side_by_side, side_by_side(both, reads))
     assert "   0.000  out / in (500 ms later)" in lines
     empty = side_by_side(run([]), read)
-    assert empty == SideBySide(machines=(), rows=())
+    assert empty == SideBySide(machines=(), rows=(), sends=False)
     assert printed(print_side_by_side, empty) == ["Nothing was printed on stdout in this run.", ""]
 
 

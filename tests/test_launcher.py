@@ -1,9 +1,11 @@
 """The launcher: whatever a program starts is signalled with it, and ends with it."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +20,9 @@ HERE = str(Path(__file__).parent)
 class Launched:
     """A launcher with its program, and a line to it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", notes: Path) -> None:
         self.process = process
+        self._notes = notes
 
     def line(self) -> str:
         """Return the next line that the program, or one of its descendants, prints."""
@@ -43,14 +46,29 @@ class Launched:
         rest = self.process.stdout.read().decode()
         return self.process.wait(), rest
 
+    def notes(self) -> dict[str, str]:
+        """Return what the launcher noted, by the word that a line begins with."""
+        if not self._notes.exists():
+            return {}
+        return dict(line.partition(" ")[::2] for line in self._notes.read_text().splitlines())
+
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator:
     """Starts a program under a launcher; it prints to one pipe."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*argv: str, cwd: str = HERE, lease: float = 30, **env: str) -> Launched:
-        code = f"from lab import launcher; launcher.LEASE_S = {lease}; launcher.main()"
+    def start(
+        *argv: str,
+        cwd: str = HERE,
+        lease: float = 30,
+        before: bytes = b"",
+        order: bytes | None = None,
+        by_line: bool = False,
+        setup: str = "",
+        **env: str,
+    ) -> Launched:
+        code = f"from lab import launcher; launcher.LEASE_S = {lease}\n{setup}\nlauncher.main()"
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -60,10 +78,12 @@ def launch(tmp_path: Path) -> Iterator:
         )
         started.append(process)
         assert process.stdin is not None
-        notes = str(tmp_path / f"{len(started)}.notes")
-        process.stdin.write(launcher.order(list(argv), env, cwd, notes))
+        notes = tmp_path / f"{len(started)}.notes"
+        if order is None:
+            order = launcher.order(list(argv), env, cwd, str(notes), by_line=by_line)
+        process.stdin.write(before + order)
         process.stdin.flush()
-        return Launched(process)
+        return Launched(process, notes)
 
     yield start
     for process in started:
@@ -105,6 +125,87 @@ def test_a_program_that_may_not_be_executed(launch, tmp_path: Path) -> None:
 def test_the_status_is_the_programs_though_others_end_later(launch) -> None:
     run = launch(*shell("(sleep 0.1; echo late; exit 9) & exit 4"))
     assert run.end() == (4, "late\n")
+
+
+# --- What the launcher reports of itself is in its notes: a program may exit with any status. -----
+
+
+@pytest.mark.parametrize("status", [125, 126, 127])
+def test_a_program_that_ran_has_its_own_status(launch, status: int) -> None:
+    run = launch(*shell(f"echo ran; exit {status}"))
+    assert run.end() == (status, "ran\n")
+    assert list(run.notes()) == ["pid"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "why"),
+    [
+        (None, 0, "No such file or directory"),
+        ("#!/no/such/interpreter\n", 0o755, "No such file or directory"),
+        ("#!/bin/sh\n", 0o644, "Permission denied"),
+        ("\x7fELF of no machine", 0o755, "Exec format error"),
+    ],
+)
+@pytest.mark.parametrize("by_line", [False, True])
+def test_a_program_that_the_system_refused_is_noted(
+    launch, tmp_path: Path, text: str | None, mode: int, why: str, by_line: bool
+) -> None:
+    if text is not None:
+        (tmp_path / "program").write_text(text)
+        (tmp_path / "program").chmod(mode)
+    run = launch("./program", cwd=str(tmp_path), by_line=by_line)
+    assert run.end()[0] == launcher.NOT_STARTED
+    assert run.notes()["not-started"] == why
+
+
+def test_pulses_before_the_order_are_leases(launch) -> None:
+    assert launch(*shell("echo ran"), before=b"0\n" * 3).end() == (0, "ran\n")
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (b"", "standard input has ended"),
+        (b"0\n0\n", "standard input has ended"),
+        (b"12\nshort", "standard input has ended"),
+        (b"5\nhello", "what came is no order"),
+        (b"12\na\0b\0c\0d\0e\0f", "standard input has ended"),
+        (b"11\na\0b\0\0no\0e\0f", "what came is no order"),
+        (b"-1\n", "is no number"),
+        (b"Welcome to this machine\n", "is no number"),
+        (b"9" * 4000, "is no number"),
+        (b"11\n\0/no/such/folder/notes\0\x000\0true", "is no order"),
+    ],
+)
+def test_an_order_that_never_comes_is_an_error(launch, order: bytes, said: str) -> None:
+    run = launch(order=order)
+    run.vanish()
+    status, printed = run.end()
+    assert status == launcher.FAILED
+    assert printed.startswith("launcher: no program was run: ")
+    assert said in printed
+    assert run.notes() == {}
+
+
+def test_silence_instead_of_an_order_is_an_error(launch) -> None:
+    status, said = launch(order=b"0\n7\n", lease=0.3).end()
+    assert (status, "no order came within" in said) == (launcher.FAILED, True)
+
+
+@pytest.mark.parametrize("words", [b"hello\n", b"999\n", b"\n", b"1" * 100, b"-9\n"])
+def test_what_is_no_signal_ends_the_program(launch, words: bytes) -> None:
+    run = launch(*shell("echo on", "while :; do sleep 0.01; done"))
+    assert run.line() == "on"
+    run.process.stdin.write(words)
+    run.process.stdin.flush()
+    assert run.end() == (137, "")
+    assert "misunderstood" in run.notes()
+
+
+def test_a_lease_that_ran_out_is_noted(launch) -> None:
+    run = launch(*shell("while :; do sleep 0.01; done"), lease=0.3)
+    assert run.end()[0] == 137
+    assert float(run.notes()["lease"]) > 0
 
 
 # --- What the program gets. -----------------------------------------------------------------------
@@ -204,6 +305,48 @@ def test_who_is_stopped_ends_too(launch) -> None:
     assert run.line() == "on"
     run.vanish()
     assert run.end()[0] == 137
+
+
+# Starts the program, and then may signal it no more, as it is with what runs under sudo.
+DROP = """
+import os, warnings  # os.execvp imports it, which another user may not
+begin = launcher.start
+def start(*arguments):
+    program = begin(*arguments)
+    os.setresuid(65534, 65534, 65534)
+    return program
+launcher.start = start
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start what another may not signal")
+@pytest.mark.parametrize("how", ["kill", "vanish"])
+def test_a_process_that_it_may_not_signal_is_no_end_of_the_launcher(
+    launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It asks sudo, and waits for its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        asked, sudo = Path(folder, "asked"), Path(folder, "sudo")
+        os.mkfifo(asked, 0o666)
+        asked.chmod(0o666)
+        sudo.write_text(f'#!/bin/sh\necho "as root: $*" >> {asked}\n')
+        sudo.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        gate = tmp_path / "gate"
+        os.mkfifo(gate)
+        run = launch(*shell("echo $$", f"read word < {gate}", "exit 6"), setup=DROP)
+        pid = int(run.line())
+        if how == "kill":
+            run.send(signal.SIGKILL)
+        else:
+            run.vanish()
+        try:
+            assert asked.read_text() == f"as root: -n kill -9 {pid}\n"
+            assert is_alive(pid)
+        finally:
+            gate.write_text("go\n")
+        assert run.end() == (6, "")
 
 
 # Each of 8 families runs away from the killer: a process forks the next one, and is gone.

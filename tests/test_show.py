@@ -30,7 +30,8 @@ def test_report_makes_the_page(run: Path, capsys: pytest.CaptureFixture[str]) ->
     assert str(run / "report.html") in capsys.readouterr().out
     html = (run / "report.html").read_text()
     assert "After the kill the other machine gets every message." in html
-    assert "12 were sent, 11 came, 1 was lost, 1 came late" in html
+    assert "push sent 12 messages to pull-1 and pull-2, about one every 100 ms." in html
+    assert "11 came, 1 was lost, 1 came late" in html
     assert "default-src 'none'; script-src 'sha256-" in html
     assert "unsafe-eval" not in html.partition("</head>")[0]
 

@@ -1,10 +1,11 @@
 """Two pullers run, then the pusher starts: who gets which message? The article's first run."""
 
-from lab import claims
-from lab.claims import Run
+from lab.claims import Run, exactly_once
 from lab.experiment import Outcome, Verdict, claim, experiment
 from lab.experiments import arriving, connecting, messages
 from lab.scenario import Lab
+
+TURN = "libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated"
 
 
 @experiment(source="article, 'On the first machine'", reads=messages.read)
@@ -21,7 +22,7 @@ def work_is_divided(run: Run) -> Verdict:
 
 @claim("Each message goes to exactly one machine.")
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return exactly_once(run, run.planned)
 
 
 @claim("Each machine gets its messages in the order in which they were sent.")
@@ -44,11 +45,7 @@ def first_gets_two(run: Run) -> Verdict:
     return connecting.pair_at_the_start(run)
 
 
-@claim(
-    "A machine that was alone for k messages gets k + 1 in a row.",
-    source="libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated",
-    by_chance=True,
-)
+@claim("A machine that was alone for k messages gets k + 1 in a row.", source=TURN, by_chance=True)
 def alone_for_k_gets_one_more(run: Run) -> Verdict:
     return connecting.one_more_than_alone(run)
 

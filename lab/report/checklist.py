@@ -57,7 +57,8 @@ def print_checklist(items: Sequence[Item]) -> None:
         console.print()
     decided = sum(item.decided for item in items)
     good = sum(item.as_expected for item in items)
-    console.print(f"{len(items)} claims: {decided} decided, {good} of them as expected")
+    counted = "1 claim" if len(items) == 1 else f"{len(items)} claims"
+    console.print(f"{counted}: {decided} decided, {good} of them as expected")
     if decided < len(items):
         console.print("To decide more: ./fab run-experiment --experiment NAME")
 

@@ -10,7 +10,8 @@ from lab.compare import TIMES, differences
 from lab.flow import Flow
 from lab.records import Reader
 from lab.report import drawn, pictures, plots
-from lab.report.page import in_words, plain, rendered, setup
+from lab.report.page import in_words, plain, rendered
+from lab.report.setup import setup
 from lab.run_directory import attach
 from lab.runs import StoredRun
 
@@ -83,6 +84,8 @@ def _shares(found: Flow) -> dict[str, str]:
     got = Counter(p.to for p in found.passages if p.to)
     lost = sum(p.fate == "lost" for p in found.passages)
     late = sum(p.fate == "late" for p in found.passages)
+    if not found.passages:
+        return {}
     counted = {name: f"{got[name]:,}" for name in drawn.receivers(found)}
     return counted | {"lost": f"{lost:,}", "late": f"{late:,}"}
 

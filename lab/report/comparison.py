@@ -27,7 +27,7 @@ _Cell = tuple[str, str]  # a line, and a note to it
 def print_side_by_side(compared: SideBySide, *, file: TextIO) -> None:
     """Print a column per machine; where they don't fit, one line a row with the machine's name."""
     console = console_on(file)
-    rows = [_cells(row) for row in compared.rows]
+    rows = [_cells(row, sends=compared.sends) for row in compared.rows]
     widths = _widths(compared.machines, rows, console.width - _TIME_WIDTH)
     colour = colours(compared.machines)
     if widths:
@@ -47,12 +47,13 @@ def print_side_by_side(compared: SideBySide, *, file: TextIO) -> None:
             _print_lines(console, t, cells, compared.machines, colour)
 
 
-def _cells(row: Row) -> dict[str, _Cell]:
+def _cells(row: Row, *, sends: bool) -> dict[str, _Cell]:
     """Return what stands in a row, by machine."""
     cells: dict[str, _Cell] = {}
     for record in row.records:
         delay = record.t - row.records[0].t
-        note = row.note or (duration(delay) + " later" if delay >= _DELAY_S else "")
+        late = f"{duration(delay)} later" if delay >= _DELAY_S else ""
+        note = (row.note if sends else "") or late
         text = line_of(record, _LONGEST_LINE)
         if record.machine in cells:  # it sent the message to itself
             text = f"{cells[record.machine][0]} / {text}"

@@ -42,9 +42,10 @@ def _spread(i: int) -> float:
 
 def receivers(flow: Flow) -> list[str]:
     """Return the machines that got messages or were connected, in the order of their colours."""
-    there = {p.to for p in flow.passages} | {s.machine for s in flow.spans if s.kind != "life"}
-    senders = {p.by for p in flow.passages}
-    return [name for name in flow.machines if name in there and name not in senders]
+    got = {p.to for p in flow.passages}
+    connected = {s.machine for s in flow.spans if s.kind != "life"}
+    there = got | (connected - {p.by for p in flow.passages})
+    return [name for name in flow.machines if name in there]
 
 
 def columns(passages: Sequence[Passage], machines: Sequence[str]) -> dict[str, list[Any]]:
@@ -134,7 +135,7 @@ def shares(flow: Flow) -> Rows:
     return [
         {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
          "told": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
-        for name in receivers(flow)
+        for name in (receivers(flow) if flow.passages else ())
     ]  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[st
     longest = min(_LONGEST_LINE, max(_SHORTEST, _ROOM // (len(shown) + 1)))
     lane = {name: k for k, name in enumerate(found.machines)}
     teller = Teller()
+    sends = any(p.sent is not None for p in found.passages)
     filled: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     for row in shown:
         told = teller.tell(row.event) if row.event else ""
@@ -40,7 +41,8 @@ def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[st
             continue
         t = round(row.t + start - found.origin, 4)
         cells = [x for r in row.records for x in (lane[r.machine], _line(r, longest))]
-        values = (t, row.number, _note(row), told, *cells, *[None] * (4 - len(cells)))
+        note = _note(row) if sends else ""
+        values = (t, row.number, note, told, *cells, *[None] * (4 - len(cells)))
         for name, value in zip(_COLUMNS, values, strict=True):
             filled[name].append(value)
     return filled

@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab import runs
-from lab.claims import Run, joined
+from lab.claims import Run
 from lab.compare import side_by_side
 from lab.flow import FATES, Flow, flow
 from lab.records import Reader
 from lab.report import drawn, logs
 from lab.report.kit import Kit, is_kept, kit
+from lab.report.setup import setup
 from lab.report.text import duration, harmless
 from lab.report.verdicts import KINDS, events_in_words, kind_of
 from lab.run_directory import attach
@@ -27,6 +28,7 @@ from lab.trace import trace_of
 
 _TEMPLATES = Path(__file__).with_name("templates")
 CHARTS = ("timeline", "strip", "shares", "latency")
+_ROWS_OF = {"strip": "cells", "shares": "shares", "latency": "latencies"}
 _LONGEST_TEXT = 2_000  # characters
 _ORDER = ("failed", "not observed", "as known", "as expected")
 _SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
@@ -92,6 +94,7 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         "counted": _counted(stored),
         "clocks": _clocks(stored),
         "machines": found.machines,
+        "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
     }
     data |= {"charts": {name: ready.charts[name] for name in CHARTS}, "themes": ready.themes}
@@ -144,7 +147,7 @@ def picture_data(found: Flow) -> dict[str, Any]:
         "end": found.end,
         "heights": drawn.heights(found),
         "lanes": found.machines,
-        "receivers": drawn.receivers(found),
+        "receivers": drawn.receivers(found) or found.machines,  # a legend needs one
         "edge": drawn.edge(found),
         "stripRows": drawn.rows_of_strip(found),
         "passages": drawn.columns([found.passages[i] for i in places], found.machines),
@@ -207,25 +210,6 @@ def _counted(stored: StoredRun) -> list[tuple[str, str]]:
         (kind.replace(" ", "-"), f"{kinds.count(kind)} {KINDS[kind][0]}")
         for kind in _ORDER if kind in kinds
     ]  # fmt: skip
-
-
-def setup(stored: StoredRun, found: Flow) -> str:
-    """Return in a sentence what was sent from where to where."""
-    description = stored.description
-    given = description.get("parameters", {})
-    count, pause = given.get("count"), given.get("interval")
-    senders = list(dict.fromkeys(p.by for p in found.passages if p.by))
-    if not senders or not isinstance(count, int) or not isinstance(pause, int | float):
-        return f"Machines: {joined(found.machines)}." if found.machines else "Nothing was started."
-    words = f"{joined(senders)} was to send {count:,} messages to {joined(drawn.receivers(found))}"
-    words += f", one every {duration(pause)}" if pause else " without a pause"
-    sent = sum(p.sent is not None for p in found.passages)
-    came = len({p.number for p in found.passages if p.got is not None})
-    words += f". {sent:,} were sent, {came:,} came"
-    lost = sum(p.fate == "lost" for p in found.passages)
-    late = sum(p.fate == "late" for p in found.passages)
-    words += f", {f'{lost:,}' if lost else 'none'} {'were' if lost > 1 else 'was'} lost"
-    return words + (f", {late:,} came late." if late else ".")
 
 
 def _clocks(stored: StoredRun) -> str:

@@ -1,11 +1,14 @@
 """Events told in words, for all screens and pages: what was done to whom, and what came of it."""
 
+import itertools
 import signal
+from collections.abc import Mapping
 
 from lab.records import LEASE, LOST, Event
 from lab.report.text import duration, harmless
 
 _QUOTED = 24  # characters of a line that an event quotes
+_LEFT_OUT = 3  # files that are named
 
 # What is said of the one to whom a fault or a repair was done.
 _DONE = {
@@ -39,7 +42,7 @@ class Teller:
         """Return the event in words, or "" when a user need not hear of it.
 
         Those are told that a reader must know of to understand the lines: faults, repairs, and a
-        process that ended badly and by itself.
+        process that ended badly and by itself, or was killed as it did not end.
         """
         match event.event:
             case "trigger":
@@ -51,10 +54,14 @@ class Teller:
                 return f"{_who(event)} {_done(event)}{_doubt(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_who(event)} ended by itself, {_status(event.details.get('status'))}"
+            case "exit" if isinstance(after_s := event.details.get("killed_after_s"), int | float):
+                return f"{_who(event)} was killed: it had not ended {after_s:g} s after SIGTERM"
             case "exit" if event.details.get("by") == LEASE:
                 return f"{_who(event)} was ended by its lease: the lab had been silent too long"
             case "exit" if event.details.get("by") == LOST:
                 return f"{_who(event)} is lost: the connection to its machine broke"
+            case "fetched":
+                return _fetched(event)
         return ""
 
 
@@ -71,6 +78,22 @@ def _fault(event: Event, trigger: Event | None) -> str:
         who = "it" if same else trigger.machine or "it"
         told += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
     return told + _doubt(event)
+
+
+def _fetched(event: Event) -> str:
+    """Return what came of the files that programs left on a machine."""
+    machine, details = harmless(event.machine, 60), event.details
+    if "lost" in details:
+        return f"what programs left on {machine} is lost: {harmless(str(details['lost']), 120)}"
+    files = "1 file" if details.get("files") == 1 else f"{details.get('files')} files"
+    told = f"{files} that programs left on {machine} fetched"
+    left_out = details.get("left_out")
+    if not isinstance(left_out, Mapping) or not left_out:
+        return told
+    first = [f"{name} ({why})" for name, why in itertools.islice(left_out.items(), _LEFT_OUT)]
+    more = len(left_out) - len(first)
+    names = ", ".join(harmless(one, 120) for one in first) + (f", {more} more" if more else "")
+    return f"{told}, left out: {names}"
 
 
 def _doubt(event: Event) -> str:

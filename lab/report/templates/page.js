@@ -308,7 +308,7 @@ showLog();
 
 async function drawAll() {
   await drawTimeline();
-  for (const name of ["strip", "shares", "latency"]) await draw(name);
+  for (const name of ["strip", "shares", "latency"]) if (byId(name)) await draw(name);
 }
 
 shown = P.number.length ? messagesWindow() : shown;
