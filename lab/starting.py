@@ -18,6 +18,7 @@ import lab
 # Guests and their programs can read the supervisor's environment, so the user's keys and tokens
 # stay out of it: it gets what finds programs and libraries, and how text is written.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
+_NO_HOME = {"HOME": "/"}  # asyncssh fails without any, where the user isn't in /etc/passwd
 
 _prepared: "list[Supervisor]" = []
 
@@ -93,7 +94,7 @@ def _spawn(sockets: list[socket.socket], log: IO[str] | None) -> "subprocess.Pop
         stdout=log,
         stderr=log,
         cwd="/",
-        env={name: os.environ[name] for name in _KEPT if name in os.environ},
+        env=_NO_HOME | {name: os.environ[name] for name in _KEPT if name in os.environ},
         start_new_session=True,
         pass_fds=descriptors,
     )

@@ -57,7 +57,7 @@ def _as_user(uid: int, *paths: Path) -> list[str]:
 
 # --- What its processes are given. ----------------------------------------------------------------
 
-# Brings a lab up, prints the pids of its processes, and waits.
+# Brings a lab up whose machines answer, prints the pids of its processes, and waits.
 _BROUGHT_UP = """
 import importlib, os, sys
 from pathlib import Path
@@ -65,9 +65,12 @@ sys.path.append(sys.argv[1])
 from leftovers import descendants
 from lab.inventory import load
 from lab.providers import loopback, namespaces
+from lab.remotes import connected
 os.environ["PYTHONPATH"] = os.getcwd()  # has a json.py
 provider = {"loopback": loopback, "namespaces": namespaces}[sys.argv[2]]
-with provider.provider(load(Path(sys.argv[3]))).lab(keep=False):
+with provider.provider(load(Path(sys.argv[3]))).lab(keep=False) as machines:
+    with connected(machines) as remotes:
+        assert all(remote.run(["echo", "yes"]) == b"yes\\n" for remote in remotes.values())
     print(*descendants(os.getpid()), flush=True)
     sys.stdin.read()
 """
@@ -85,7 +88,9 @@ def test_a_lab_knows_nothing_of_the_users_environment(
             *_as_user(uid, tmp_path),
             *(sys.executable, "-P", "-c", _BROUGHT_UP, str(TESTS), provider, str(inventory)),
         ],
-        env=os.environ | {"LAB_TEST_TOKEN": "secret-of-the-user", "LC_ALL": "C.UTF-8"},
+        env=os.environ
+        | {"LAB_TEST_TOKEN": "secret-of-the-user", "LC_ALL": "C.UTF-8"}
+        | {"HOME": "/home/nobody-special", "LOGNAME": "nobody"},
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -99,6 +104,7 @@ def test_a_lab_knows_nothing_of_the_users_environment(
     assert len(environments) == 5  # the supervisor, the first process, three machines
     assert all("LC_ALL=C.UTF-8" in environment for environment in environments)
     assert not any("secret-of-the-user" in environment for environment in environments)
+    assert not any("nobody-special" in environment for environment in environments)
     assert not any("PYTHONPATH" in environment for environment in environments)
 
 

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -104,11 +105,20 @@ def pid_of(line: socket.socket) -> int:
     return int(said["pid"])
 
 
-def fork_plain(seat: Seat, folder: Path) -> int:  # noqa: RET503  # the child never returns
+def fork_plain(seat: Seat, folder: Path) -> int:
     """Fork a guest that is a plain process with its files in `folder`; return its pid."""
     pid = os.fork()
-    if pid:
-        return pid
+    if pid == 0:
+        try:
+            _be_plain(seat, folder)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)  # what follows in the caller is for its parent alone
+    return pid
+
+
+def _be_plain(seat: Seat, folder: Path) -> NoReturn:
     kernel.die_with_parent(signal.SIGKILL)
     kernel.become_subreaper()
     home, work = folder / "home", folder / "work"
