@@ -49,6 +49,7 @@ class Remote:
         self.access = access
         self.name = access.machine
         self._connection = connect(access)
+        self._work = access.work if access.work.startswith("/") else self._in_home(access.work)
         self._running: list[RemoteProcess | Hold] = []
         self._spares: dict[str, paramiko.Channel] = {}
         self._mutex = threading.Lock()
@@ -87,7 +88,12 @@ class Remote:
 
     def path(self, *names: str) -> str:
         """Return the path on the machine of what is called so below `work`."""
-        return posixpath.join(self.access.work, *names)
+        return posixpath.join(self._work, *names)
+
+    def _in_home(self, folder: str) -> str:
+        """Return the whole path: programs and the lab's scripts start in other folders."""
+        with explained(self.access, "find its user's home"):
+            return posixpath.join(self._connection.sftp().normalize("."), folder)
 
     def read(self, path: str) -> str:
         """Return the text of a file of the machine, such as one of /proc."""

@@ -32,6 +32,14 @@ def explained(error: BaseException) -> LabError | None:
 
 
 def _lacks_memory(error: BaseException) -> bool:
-    words = ("failed to map segment", "cannot allocate memory", "can't start new thread")
+    # The last is what the interpreter comes to when it lacks memory for the error itself.
+    words = (
+        "failed to map segment",
+        "cannot allocate memory",
+        "can't start new thread",
+        "error return without exception set",
+    )
     told = str(error).lower()
-    return isinstance(error, ImportError | RuntimeError) and any(word in told for word in words)
+    return isinstance(error, ImportError | RuntimeError | SystemError) and any(
+        word in told for word in words
+    )
