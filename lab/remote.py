@@ -22,7 +22,7 @@ from types import ModuleType
 
 import paramiko
 
-from lab import clock, collector, guard, launcher, refusals, sniffer
+from lab import clock, guard, launcher, refusals, sniffer
 from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError, MachineLost
@@ -31,7 +31,6 @@ from lab.providers import Access
 from lab.vocabulary import AGENT, FILES
 
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
-_AGENTS = (launcher, guard, sniffer, collector)
 _CHUNK = 1 << 16
 _LOST = (
     OSError,
@@ -52,15 +51,16 @@ class Remote:
         self._work = access.work if access.work.startswith("/") else self._in_home(access.work)
         self._running: list[RemoteProcess | Hold] = []
         self._spares: dict[str, paramiko.Channel] = {}
+        self._agents: set[tuple[str, str]] = set()
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._pulse, daemon=True).start()
 
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Make a run's folder below `work`, with the lab's scripts and the user's `files`."""
-        scripts = [Path(str(script.__file__)) for script in _AGENTS]
+        """Make a run's folder below `work`, with the user's `files` and the launcher."""
+        self._agents = {place for place in self._agents if place[0] != folder}
         self.put(posixpath.join(folder, FILES), files)
-        self.put(posixpath.join(folder, AGENT), {script.name: script for script in scripts})
+        self._agent(folder, launcher)
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None:
         """Put files (their names there, and their paths here) into a folder below `work`.
@@ -282,8 +282,13 @@ class Remote:
         return process
 
     def _agent(self, folder: str, script: ModuleType, *arguments: str) -> list[str]:
-        path = self.path(folder, AGENT, Path(str(script.__file__)).name)
-        return [self.access.python, "-IS", path, *arguments]
+        """Return how to call one of the lab's scripts; it is put there when it's first needed."""
+        source = Path(str(script.__file__))
+        place = (folder, source.name)
+        if place not in self._agents:
+            self.put(posixpath.join(folder, AGENT), {source.name: source})
+            self._agents.add(place)
+        return [self.access.python, "-IS", self.path(folder, AGENT, source.name), *arguments]
 
     def _notes(self, folder: str, name: str) -> str:
         return self.path(folder, AGENT, f"{name}.notes")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from leftovers import descendants, ended_within, is_alive
 
-from lab import launcher
+from lab import launcher, sniffer
 
 HERE = str(Path(__file__).parent)
 
@@ -427,3 +427,28 @@ def test_the_program_ends_with_a_launcher_that_is_killed(launch) -> None:
     run.process.kill()
     assert run.process.wait() == -signal.SIGKILL
     assert ended_within(5, lambda: [pid] if is_alive(pid) else [])
+
+
+# --- The sniffer, which may run as root: no launcher could end it. --------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen on a link")
+def test_the_sniffer_ends_with_its_input() -> None:
+    argv = [sys.executable, "-IS", sniffer.__file__, "127.0.0.1"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, **pipes) as process:
+        assert process.stderr.readline() == b"listening\n"
+        process.stdin.write(b"0\n")
+        process.stdin.close()
+        assert process.stdout.read(4) == b"\xd4\xc3\xb2\xa1"  # a pcap file, little-endian
+        process.stdout.read()
+        assert process.wait() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen on a link")
+def test_the_sniffer_ends_when_it_hears_nothing() -> None:
+    code = "from lab import sniffer; sniffer.LEASE_S = 0.3; sniffer.main()"
+    argv = [sys.executable, "-c", code, "127.0.0.1"]
+    output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, cwd=Path(HERE).parent, **output) as process:
+        assert process.wait() == 0
