@@ -8,7 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, clock, disturbance, launcher, limits, needs, own, runs, user_code
+from lab import (
+    catalogue,
+    clock,
+    disturbance,
+    launcher,
+    limits,
+    needs,
+    own,
+    runs,
+    surroundings,
+    user_code,
+)
 from lab.capture import Capture
 from lab.cast import Cast
 from lab.claims import joined
@@ -96,9 +107,10 @@ def run(
         directory.update(error=str(error), cut="An error ended the run.")
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
     except Exception as error:
-        if too_many := limits.explained(getattr(error, "errno", None)):
-            directory.update(error=str(too_many))
-            return Result(path=directory.path, error=too_many, code=ExitCode.MISTAKE)
+        refused = limits.explained(getattr(error, "errno", None)) or surroundings.explained(error)
+        if refused:
+            directory.update(error=str(refused), cut="An error ended the run.")
+            return Result(path=directory.path, error=refused, code=ExitCode.MISTAKE)
         directory.attach("traceback.txt", traceback.format_exc())
         return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
