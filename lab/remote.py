@@ -32,11 +32,8 @@ from lab.vocabulary import AGENT, FILES
 
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 _CHUNK = 1 << 16
-_LOST = (
-    OSError,
-    EOFError,
-    paramiko.SSHException,
-)  # what Paramiko raises on a connection that broke
+# What Paramiko raises on a connection that broke.
+_LOST = (OSError, EOFError, paramiko.SSHException)
 
 Output = Callable[[bytes], None]
 

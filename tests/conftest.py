@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import debian
 import pytest
+from engine_play import impatient, play  # noqa: F401
+from launched import launch  # noqa: F401
+from own_folder import folder  # noqa: F401
 
 # Who was started in the background, as by `nohup`, ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -87,16 +90,16 @@ def sshd_binary(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return _sshd_for_root(sshd_program, tmp_path_factory.mktemp("sshd"))
 
 
-def _sshd_for_root(sshd: Path, folder: Path) -> Path:
+def _sshd_for_root(sshd: Path, into: Path) -> Path:
     accounts = Path("/etc/passwd").read_text() + "sshd:x:65533:65534::/run/sshd:/bin/false\n"
     names = [line.split(":")[0] for line in accounts.splitlines()]
-    (folder / "passwd").write_text(accounts)
-    (folder / "shadow").write_text("".join(f"{name}:*:1::::::\n" for name in names))
-    here = shlex.quote(str(folder))
+    (into / "passwd").write_text(accounts)
+    (into / "shadow").write_text("".join(f"{name}:*:1::::::\n" for name in names))
+    here = shlex.quote(str(into))
     inside = f"""mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd &&
         mount --bind {here}/passwd /etc/passwd && mount --bind {here}/shadow /etc/shadow &&
         exec {shlex.quote(str(sshd))} "$@" """
-    script = folder / "sshd"
+    script = into / "sshd"
     script.write_text(f'#!/bin/sh\nexec unshare --mount sh -c {shlex.quote(inside)} sshd "$@"\n')
     script.chmod(0o755)
     return script

@@ -1,0 +1,142 @@
+"""Plays whole runs of an experiment on machines in memory."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script
+
+from lab import catalogue, ending, finish, runner
+from lab.reading import lines
+from lab.records import Event, Record
+from lab.runs import StoredRun, load
+from lab.wish import Wish
+
+COUNT = 6
+MESSAGES = lines(sent={"src": r"(\d+)"}, received={"work": r"(\d+) .*"})
+MINE = '''"""Of the test's own."""
+from lab.claims import exactly_once, never_twice
+from lab.experiment import Verdict, claim, experiment
+from lab.reading import lines
+
+
+MESSAGES = lines(sent={{"src": r"(\\d+)"}}, received={{"work": r"(\\d+) .*"}})
+
+
+@experiment(
+    source="s",
+    reads=MESSAGES,
+    count=6,
+    interval=0,
+    takes={takes},
+    machines={{"puller": {pullers}}},
+)
+def mine(lab):
+    worker = lab.start("work", on="puller", to="pusher")
+    source = lab.start("src", on="pusher")
+    {scenario}
+
+
+@claim("Each comes once.")
+def once(run):
+    return exactly_once(run, run.planned)
+
+
+@claim("None comes twice.")
+def twice(run):
+    return never_twice(run)
+
+
+@claim("Whatever it is about, it takes less than a day.", timed=True)
+def quick(run):
+    return Verdict.holds("It did.")
+'''
+
+
+class NoView:
+    """A view that shows nothing."""
+
+    def experiment(self, name: str, summary: str, seconds: float) -> None: ...
+
+    def records(self, records: Sequence[Record]) -> None: ...
+
+    def event(self, event: Event) -> None: ...
+
+
+class Done:
+    """A run that was done: its result, and what is stored of it."""
+
+    def __init__(self, result: runner.Result, stored: StoredRun) -> None:
+        self.code, self.note, self.error = result.code, result.note, result.error
+        self.stored = stored
+        self.verdicts = {
+            v["id"].partition(".")[2]: (v["verdict"], v["why"]) for v in result.verdicts
+        }
+
+    def exits(self) -> dict[str, tuple[int | None, str]]:
+        return {
+            event.process: (event.details["status"], event.details["by"])
+            for event in self.stored.events
+            if event.event == "exit"
+        }
+
+
+Play = Callable[..., Done]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    def run(
+        source: Script,
+        work: Script,
+        *,
+        scenario: str = "source.wait()",
+        takes: float = 0.0,
+        pullers: int = 1,
+    ) -> Done:
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        text = MINE.format(scenario=scenario, takes=takes, pullers=pullers)
+        (folder / "experiment.py").write_text(text)
+        for name in ("src.sh", "work.sh"):
+            (folder / name).write_text("#!/bin/sh\n")
+            (folder / name).chmod(0o755)
+        push = FakeRemote("push", "pusher", {"src": source}, 161)
+        pull = FakeRemote("pull-1", "puller", {"work": work}, 162)
+        machines = FakeMachines(push, pull)
+        wish = Wish(
+            experiment=catalogue.load(str(folder)),
+            variant="",
+            count=None,
+            interval=None,
+            options=(),
+            packets=False,
+            call="call",
+            command="./fab",
+        )
+        view: Any = NoView()
+        result = runner.run(
+            wish, machines, machines.remotes, view, tmp_path / "runs", meanwhile=lambda: None
+        )
+        return Done(result, load(result.path))
+
+    return run
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence ends a run at once: for tests in which there is nothing that could still come."""
+    for name in ("QUIET_S", "PATIENCE_S", "AT_WORK_S"):
+        monkeypatch.setattr(ending, name, 0.05)
+    monkeypatch.setattr(finish, "AT_WORK_S", 0.05)
+
+
+def untraced(script: Script) -> Script:
+    """Return the script of a program that knows nothing of traces."""
+
+    def quietly(process: FakeProcess) -> int | None:
+        process.traces = lambda event, **details: None  # type: ignore[method-assign]
+        return script(process)
+
+    return quietly

@@ -1,0 +1,185 @@
+"""The programs of a user's experiment on a machine, and what they leave there."""
+
+import os
+import signal
+import textwrap
+from pathlib import Path
+
+import command
+import pytest
+from own_folder import CLAIM, HEAD, SCENARIO, SHELL, run
+
+# --- The lab's files and the user's; what is the program's doing and what the lab's. --------------
+
+SAYS = """\
+@claim("It says what it should.")
+def says(run: Run) -> Verdict:
+    said = " ".join(sorted(r.text for r in printed(run, "count")))
+    return Verdict.holds(said) if said == {!r} else Verdict.refuted(said)
+"""
+
+
+def says(folder: Path, program: str, expected: str, *flags: str, scenario: str = SCENARIO) -> str:
+    """Run a shell program on one machine; its lines, sorted, are what was expected."""
+    (folder / "count.sh").write_text("#!/bin/sh\n" + program)
+    (folder / "count.sh").chmod(0o755)  # `count` is it, whatever else is called so
+    one = scenario.replace('reads=lines(received={"count": r"(\\d+)"}), ', "").replace(
+        'on="puller"', 'on="pull-1"'
+    )
+    (folder / "experiment.py").write_text(HEAD + one + SAYS.format(expected))
+    ran = run(folder, *flags)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -> None:
+    names = ["launcher.py", "guard.py", "sniffer.py", "count.notes", "push.py", "pull.py", "os.py"]
+    for name in names:
+        (folder / name).write_text(f"raise SystemExit('mine: {name}')\n")
+    says(folder, "cat " + " ".join(names) + " | cut -d' ' -f3", " ".join(
+        sorted(f"{name}')" for name in names)
+    ))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_program_of_the_users_comes_before_the_labs_of_that_name(folder: Path) -> None:
+    (folder / "push.py").write_text("print('mine')\n")
+    module = HEAD + SCENARIO.replace('"count", on=', '"push", on=') + SAYS.replace(
+        'printed(run, "count")', 'printed(run, "push")'
+    ).format("mine mine")  # fmt: skip
+    (folder / "experiment.py").write_text(module)
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_a_module_of_the_users_is_none_for_the_labs_programs(folder: Path) -> None:
+    """The lab's own programs import `json`, `zmq` and others: theirs, not those beside them."""
+    for name in ("json.py", "zmq.py", "argparse.py"):
+        (folder / name).write_text("raise SystemExit('mine')\n")
+    scenario = """\
+@experiment(source="mine", count=3, interval=0.05)
+def mine(lab: Lab) -> None:
+    pullers = lab.start("pull", on="puller", to="pusher")
+    lab.start("push", on="pusher", **lab.plan).wait()
+    lab.end(pullers)
+
+@claim("They are sent.")
+def sent(run: Run) -> Verdict:
+    said = [r.text for r in printed(run, "push")]
+    return Verdict.holds("so") if said == ["0", "1", "2"] else Verdict.refuted(str(said))
+"""
+    (folder / "experiment.py").write_text(HEAD + scenario)
+    ran = run(folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_what_can_be_executed_here_can_be_there(folder: Path) -> None:
+    (folder / "tools").mkdir()
+    for name, mode in (("helper.py", 0o755), ("tools/helper", 0o744), ("data.sh", 0o644)):
+        (folder / name).write_text("#!/bin/sh\necho ran\n")
+        (folder / name).chmod(mode)
+    program = "./helper.py; tools/helper; test -x data.sh || echo data; test -w data.sh && echo w\n"
+    says(folder, program, "data ran ran w")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [1, 125, 126, 127, 137])
+def test_a_bad_exit_status_is_the_programs_own(folder: Path, status: int) -> None:
+    said = says(folder, f"echo ran; exit {status}\n", "ran")
+    assert f"count on pull-1 ended by itself, exit status {status}" in said
+
+
+@pytest.mark.slow
+def test_socket_options_reach_a_program_of_ones_own(folder: Path) -> None:
+    flags = ("--set", "SNDHWM=1", "--set", "LINGER=0")
+    says(folder, 'echo "<$LAB_SET>"\n', "<SNDHWM=1 LINGER=0>", *flags)
+
+
+@pytest.mark.slow
+def test_messages_on_stderr_are_pointed_out(folder: Path) -> None:
+    (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))
+    ran = run(folder)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "Lines on stderr look like some, but stdout is read" in ran.stdout
+
+
+LEAVES = """\
+trap 'i=0; while [ $i -lt 30 ]; do i=$((i + 1)); sleep 0.1; done; echo total; exit 0' TERM
+echo up
+while :; do sleep 0.05; done
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("grace", "expected"), [(0.5, "up"), (20, "total up")])
+def test_a_program_has_its_grace_to_end(folder: Path, grace: float, expected: str) -> None:
+    scenario = SCENARIO.replace("count=3", f"count=3, grace={grace}").replace(
+        'lab.start("count", on="puller").wait()',
+        'lab.end(lab.start("count", on="puller", ready=lambda line: line == "up"))',
+    )
+    said = says(folder, LEAVES, expected, scenario=scenario)
+    killed = f"count on pull-1 was killed: it had not ended {grace} s after SIGTERM"
+    assert (killed in said) == (grace < 1)
+
+
+# --- Files that programs leave. -------------------------------------------------------------------
+
+WRITES = """\
+mkdir out; echo "$LAB_MACHINE" > out/results.csv; echo more >> data.txt
+ln -s /etc/hostname link; mkfifo fifo; echo "$(date)" > .hidden
+echo written
+"""
+
+
+def test_what_programs_left_is_in_the_run(folder: Path) -> None:
+    (folder / "data.txt").write_text("some\n")
+    (folder / "other.txt").write_text("not touched\n")
+    says(folder, WRITES, "written")
+    run_path = command.only_run(folder.parent / "runs")
+    files = run_path / "pull-1" / "files"
+    assert (files / "out" / "results.csv").read_text() == "pull-1\n"
+    assert (files / "data.txt").read_text() == "some\nmore\n"
+    assert sorted(p.name for p in files.rglob("*")) == ["data.txt", "out", "results.csv"]
+    (told,) = [e for e in command.events(run_path) if e["event"] == "fetched"]
+    assert told["files"] == 2
+    assert set(told["left_out"]) == {"link", "fifo"}
+
+
+@pytest.mark.slow
+def test_a_scenario_fetches_a_file(folder: Path) -> None:
+    (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo on; sleep 100\n")
+    (folder / "experiment.py").write_text(
+        HEAD
+        + textwrap.dedent(
+            """\
+            @experiment(source="mine", count=1, interval=0)
+            def mine(lab: Lab) -> None:
+                counts = lab.start("count", on="puller", ready=lambda line: line == "on")
+                words = [lab.fetch(process, "made").read_text().strip() for process in counts]
+                lab.end(counts)
+                assert words == ["7", "7"]
+                lab.fetch("pull-1", "none")
+            """
+        )
+        + CLAIM
+    )
+    ran = run(folder)
+    assert ran.returncode == 2
+    assert "machine pull-1: none can't be fetched: No such file or directory" in ran.stderr
+    events = command.events(command.only_run(folder.parent / "runs"))
+    assert [e["files"] for e in events if e["event"] == "fetched"] == [1, 1]
+
+
+@pytest.mark.slow
+def test_what_programs_left_is_in_a_run_that_was_interrupted(folder: Path) -> None:
+    (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo 0; sleep 100\n")
+    flags = ("--experiment", folder, "--runs", folder.parent / "runs")
+    with command.started("run-experiment", *flags) as lab:
+        command.read_until(lab, "pull-1 | 0")
+        os.killpg(lab.pid, signal.SIGINT)
+        said = lab.communicate()[0]
+    assert lab.returncode == 4, said
+    run_path = command.only_run(folder.parent / "runs")
+    assert (run_path / "pull-1" / "files" / "made").read_text() == "7\n"
