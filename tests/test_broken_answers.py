@@ -96,7 +96,9 @@ def test_a_sniffer_that_does_not_listen_is_ended(
     fake = Machine("")
     machine.access, machine.name = fake.access, fake.name
     monkeypatch.setattr(remote, "ANSWER_TIMEOUT_S", 0.01)
-    for name, value in {"as_root": list, "_channel": lambda _: None, "_follow": follow}.items():
+    stand_ins = {"as_root": list, "_channel": lambda _: None, "_follow": follow}
+    stand_ins["_agent"] = lambda *words: [str(word) for word in words]
+    for name, value in stand_ins.items():
         monkeypatch.setattr(machine, name, value)
     with pytest.raises(LabError, match="can't capture packets") as raised:
         machine.sniff("run", lambda _: None)
