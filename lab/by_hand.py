@@ -42,17 +42,18 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
     from lab.remote import Remote
 
     inventory.machine(name)
-    if not sys.stdin.isatty():
+    chosen = choose(provider, inventory, _say)
+    on_terminal = sys.stdin.isatty()
+    if on_terminal and chosen.own_shell(name):
+        return
+    if chosen.status()[name] == "not up":
+        raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
+    if not on_terminal:
         raise LabError(
             "there is no terminal to open a shell on",
             where="standard input",
             cure="call it on a terminal; programs are started by an experiment: fab new-experiment",
         )
-    chosen = choose(provider, inventory, _say)
-    if chosen.own_shell(name):
-        return
-    if chosen.status()[name] == "not up":
-        raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
     with chosen.lab(keep=True) as machines:
         remote = Remote(machines.access[name])
         # The shell draws on the terminal and gets each Ctrl-C; a kill or a closed terminal ends it.

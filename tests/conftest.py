@@ -20,8 +20,10 @@ from engine_play import impatient, play  # noqa: F401
 from launched import launch  # noqa: F401
 from own_folder import folder  # noqa: F401
 
-# Who was started in the background, as by `nohup`, ignores Ctrl-C, and so would all that it starts.
+# What is started in the background ignores Ctrl-C, and by `nohup` a closed terminal too; so would
+# all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext

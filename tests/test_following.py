@@ -7,10 +7,11 @@ import select
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import FAB, PROJECT, fab, only_run, read_until, started
+from command import FAB, fab, only_run, read_until, started
 
 from lab import following
 from lab.errors import ExitCode
@@ -74,35 +75,39 @@ def test_a_run_is_followed_to_its_end(tmp_path: Path) -> None:
     assert told.splitlines() == [str(k) for k in range(20)]
 
 
-def test_a_shell_needs_a_terminal() -> None:
-    done = fab("ssh", "--machine", "push", cwd=PROJECT)
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[tuple[object, ...]]:
+    """The flags of a lab of one machine that is up."""
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(
+        "network: 192.168.0.0/24\nmachines:\n  push: {role: pusher, address: 192.168.0.161}\n"
+    )
+    flags = ("--provider", "namespaces", "--inventory", inventory)
+    assert fab("up", *flags).returncode == 0
+    yield flags
+    assert fab("down", *flags).returncode == 0
+
+
+def test_a_shell_needs_a_terminal(lab: tuple[object, ...]) -> None:
+    done = fab("ssh", "--machine", "push", *lab)
     assert done.returncode == ExitCode.MISTAKE
     assert "no terminal" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_kill_ends_a_shell(tmp_path: Path, number: signal.Signals) -> None:
-    inventory = tmp_path / "inventory.yaml"
-    inventory.write_text(
-        "network: 192.168.0.0/24\nmachines:\n  push: {role: pusher, address: 192.168.0.161}\n"
-    )
-    lab = ("--provider", "namespaces", "--inventory", inventory)
-    assert fab("up", *lab).returncode == 0
-    try:
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execv(FAB[0], [*FAB, "ssh", "--machine", "push", *map(str, lab)])
-        said = b""
-        while b"shared" not in said:  # what is typed before the shell has the terminal is lost
-            os.write(terminal, b"echo sha''red\n")
-            if select.select([terminal], [], [], 1)[0]:
-                said += os.read(terminal, 4096)
-        os.kill(pid, number)
-        _read_to_the_end(terminal)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == ExitCode.INTERRUPTED
-        os.close(terminal)
-    finally:
-        assert fab("down", *lab).returncode == 0
+def test_a_kill_ends_a_shell(lab: tuple[object, ...], number: signal.Signals) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(FAB[0], [*FAB, "ssh", "--machine", "push", *map(str, lab)])
+    said = b""
+    while b"shared" not in said:  # what is typed before the shell has the terminal is lost
+        os.write(terminal, b"echo sha''red\n")
+        if select.select([terminal], [], [], 1)[0]:
+            said += os.read(terminal, 4096)
+    os.kill(pid, number)
+    _read_to_the_end(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == ExitCode.INTERRUPTED
+    os.close(terminal)
 
 
 def _read_to_the_end(terminal: int) -> None:

@@ -87,10 +87,12 @@ class Embedded:
         with state.changing(self._folder()), self._found() as found:
             if found is None:
                 return False
-            ended = os.pidfd_open(found.description["supervisor"])
+            supervisor = os.pidfd_open(found.description["supervisor"])
             found.client.ask("down")
-            select.select([ended], [], [])
-            os.close(ended)
+            ended = select.poll()  # select() takes no descriptor from 1,024 on
+            ended.register(supervisor, select.POLLIN)
+            ended.poll()
+            os.close(supervisor)
             for name in ("control", "key"):
                 (self._folder() / name).unlink(missing_ok=True)
         return True

@@ -23,6 +23,8 @@ import asyncssh
 from lab.providers import relay
 
 _CHUNK = 65536
+# As a real server would, whatever whoever started the lab ignores: `nohup` does so with SIGHUP.
+_DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
 _BROKEN = (OSError, EOFError, asyncssh.Error)
 _Process = asyncssh.SSHServerProcess[bytes]
 
@@ -95,7 +97,7 @@ class _Children:
             environment,
             file_actions=actions,
             setsid=True,
-            setsigdef=[signal.SIGPIPE],
+            setsigdef=_DEFAULT_SIGNALS,
             setsigmask=[],
         )
         self._ends[pid] = self._loop.create_future()

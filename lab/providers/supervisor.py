@@ -30,6 +30,7 @@ import signal
 import socket
 import sys
 import tempfile
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -106,6 +107,8 @@ class Lab:
             control.refuse(error)
         except NetlinkError as error:
             control.refuse(OSError(error.code, f"make the lab's links: {error}"))
+        except Exception:  # `finally` leaves at once, and would leave nothing to look at
+            traceback.print_exc()
         else:
             key = self.seats[0].client_key.export_private_key("openssh").decode()
             ends = self.owner_ends if self.scratch else None
@@ -127,7 +130,9 @@ class Lab:
             self.scratch.mkdir(mode=0o700)
             return PlainGuests(self.seats, self.scratch)
         kernel.die_with_parent(signal.SIGKILL)
-        if select.select([self.owner_ends], [], [], 0)[0]:  # it has died before that
+        ended = select.poll()  # select() takes no descriptor from 1,024 on
+        ended.register(self.owner_ends, select.POLLIN)
+        if ended.poll(0):  # it has died before that
             os._exit(1)
         return IsolatedGuests(self.seats, self.visible)
 
