@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import debian
 import pytest
 from engine_play import impatient, play  # noqa: F401
+from inventory_changes import inventory, mistakes  # noqa: F401
 from launched import launch  # noqa: F401
 from own_folder import folder  # noqa: F401
 

@@ -1,5 +1,13 @@
 """A good inventory, and each change that makes a mistake of it: old, new, and what is told."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import LabError
+from lab.inventory import Inventory, load
+
 GOOD = """\
 network: 192.168.0.0/24
 machines:
@@ -156,3 +164,28 @@ CHANGES = [
     ("role: pusher", 'role: "\\UFFFFFFFF"', "a number is too large to be an escape or a version"),
     ("role: pusher", "role: " + "[" * 5000, "3: this goes too deep, or on for too long - write an"),
 ]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Any:
+    def written(text: str | bytes, **options: Any) -> Inventory:
+        path = tmp_path / "inventory.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load(path, **options)
+
+    return written
+
+
+@pytest.fixture
+def mistakes(inventory: Any, tmp_path: Path) -> Any:
+    """Load a text that has mistakes; return them as "LINE: what - cure"."""
+
+    def found(text: str | bytes, **options: Any) -> list[str]:
+        with pytest.raises(LabError) as caught:
+            inventory(text, **options)
+        lines = str(caught.value).split("\n")
+        start = f"{tmp_path / 'inventory.yaml'}:"
+        assert all(line.startswith(start) and " - " in line for line in lines)
+        return [line.removeprefix(start) for line in lines]
+
+    return found

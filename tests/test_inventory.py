@@ -11,34 +11,9 @@ import pytest
 from inventory_changes import CHANGES, GOOD
 
 from lab.errors import LabError
-from lab.inventory import Inventory, SshSettings, VagrantSettings, load
+from lab.inventory import SshSettings, VagrantSettings, load
 
 REPOSITORY = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def inventory(tmp_path: Path) -> Any:
-    def written(text: str | bytes, **options: Any) -> Inventory:
-        path = tmp_path / "inventory.yaml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load(path, **options)
-
-    return written
-
-
-@pytest.fixture
-def mistakes(inventory: Any, tmp_path: Path) -> Any:
-    """Load a text that has mistakes; return them as "LINE: what - cure"."""
-
-    def found(text: str | bytes, **options: Any) -> list[str]:
-        with pytest.raises(LabError) as caught:
-            inventory(text, **options)
-        lines = str(caught.value).split("\n")
-        start = f"{tmp_path / 'inventory.yaml'}:"
-        assert all(line.startswith(start) and " - " in line for line in lines)
-        return [line.removeprefix(start) for line in lines]
-
-    return found
 
 
 # --- What a file gives. ---------------------------------------------------------------------------
