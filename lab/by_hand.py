@@ -43,12 +43,11 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
 
     inventory.machine(name)
     chosen = choose(provider, inventory, _say)
-    on_terminal = sys.stdin.isatty()
-    if on_terminal and chosen.own_shell(name):
+    if chosen.own_shell(name):
         return
     if chosen.status()[name] == "not up":
         raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
-    if not on_terminal:
+    if not sys.stdin.isatty():
         raise LabError(
             "there is no terminal to open a shell on",
             where="standard input",
