@@ -85,11 +85,19 @@ def test_ctrl_c_at_the_very_start(tmp_path: Path, delay_ms: int) -> None:
         [WRAPPER, *RUN, "--interval", "0.2", "--runs", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as run:  # fmt: skip
+        while not _catches(run.pid, signal.SIGINT):
+            assert run.poll() is None
         select.select([run.stdout], [], [], delay_ms / 1000)
         os.killpg(run.pid, signal.SIGINT)
         said = run.communicate(timeout=60)[0]
     assert "Traceback" not in said
     assert run.returncode == ExitCode.INTERRUPTED, said
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a process handles a signal: a shell that has only just begun does not."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
 def test_a_tasks_handlers_go_with_it() -> None:
