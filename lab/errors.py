@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class ExitCode(enum.IntEnum):
-    """What `fab` tells the shell. The README's table is this one."""
+    """The exit codes of `fab`, as docs/commands.md lists them."""
 
     EXPECTED = 0  # every verdict is the expected one
     UNEXPECTED = 1  # a verdict is not
