@@ -1,12 +1,14 @@
 #!/bin/sh
-# Makes a bare Ubuntu (22.04 or later) or Debian (12 or later) a machine of the lab; again, does nothing.
+# Turns a bare Ubuntu (22.04 or later) or Debian (12 or later) into a machine of the lab. Running it
+# again changes nothing.
 #
-# What a machine needs: Python, /opt/lab/venv with the pyzmq of requirements.lock, a time service.
-# `vagrant up` runs this on each VM. For a host of your own, from the lab's folder:
+# A machine needs Python, /opt/lab/venv with the pyzmq of requirements.lock, and a time service.
+# `vagrant up` runs this on each VM. For your own host, run in the lab's folder:
 #
 #   tar c provision requirements.lock | ssh HOST 'tar x && sudo sh provision/provision.sh'
 #
-# Without internet there, run `./fab wheels` first: the packages then travel in provision/wheels/.
+# If the host has no internet access, run `./fab wheels` first: it puts the packages into
+# provision/wheels/, and tar copies them too.
 
 set -eu
 umask 022
@@ -32,7 +34,7 @@ need_this_system() {
     [ -r "$lock" ] || give_up "there is no $lock." 'Copy it together with the folder provision/.'
 }
 
-# The packages' own servers are asked for; behind a proxy it is the proxy that resolves names.
+# Looks up the package servers' names. Behind a proxy the proxy resolves names.
 names_resolve() {
     [ -z "${http_proxy:-}$(apt-config dump | grep -i '^acquire::https\{0,1\}::proxy ')" ] || return 0
     server=$(apt-get --print-uris update |
@@ -62,8 +64,8 @@ need_python() {
         give_up "$("$python" --version) is too old." 'Use Ubuntu 22.04 or Debian 12, or later ones.'
 }
 
-# Pip runs from its wheel, as it does when Python itself installs it: so the one that was brought
-# along will do, and a machine without internet needs no python3-venv.
+# Pip runs from its wheel, as it does when Python itself installs it. So the wheel in provision/wheels/
+# is enough, and a machine without internet needs no python3-venv.
 find_pip() { # sets $pip
     for pip in "$wheels"/pip-*.whl /usr/share/python-wheels/pip-*.whl; do
         [ ! -e "$pip" ] || return 0
@@ -71,7 +73,7 @@ find_pip() { # sets $pip
     return 1
 }
 
-# The lock file's lines about pyzmq: one that ends in a backslash goes on.
+# The lock file's lines about pyzmq. A line that ends in a backslash continues on the next one.
 wanted() { sed -n '/^pyzmq==/,/[^\\]$/p' "$lock"; }
 
 fresh() {
@@ -87,7 +89,7 @@ make_venv() {
     "$venv/bin/python" "$pip/pip" install "$@" --require-hashes -r "$venv/wanted.lock" ||
         give_up 'pyzmq could not be installed: pip says above why.' \
             'Is the package index within reach? If not, or if provision/wheels/ is out of date: ./fab wheels'
-    mv "$venv/wanted.lock" "$venv/pyzmq.lock" # last: an interrupted install has none
+    mv "$venv/wanted.lock" "$venv/pyzmq.lock" # last: after an interrupted install it is missing
 }
 
 need_time_service() {
@@ -96,7 +98,7 @@ need_time_service() {
     [ ! -d /run/systemd/system ] || timedatectl set-ntp true || say 'the time service does not start'
 }
 
-has_time_service() { # chrony and others provide the same
+has_time_service() { # chrony and others provide time-daemon too
     dpkg-query -W -f '${db:Status-Status} ${Provides}\n' | grep -q '^installed .*time-daemon'
 }
 
