@@ -20,9 +20,9 @@ def main() -> NoReturn:
             starting.prepare()  # where it isn't used it ends with this process, unnoticed
         _leave(_run())
     except Exception as error:  # not even the imports came to their end
-        from lab import surroundings
+        from lab import os_errors
 
-        if (mistake := surroundings.explained(error)) is None:
+        if (mistake := os_errors.diagnose(error)) is None:
             raise
         print(mistake, file=sys.stderr)
         _leave(2)

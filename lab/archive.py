@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lab.jsonl import explained
+from lab.os_errors import file_errors
 from lab.regular_files import open_regular
 
 LARGEST = 2 * 1024**3  # bytes, unpacked and packed
@@ -79,7 +79,7 @@ def _inflate(file: Path, scratch: IO[bytes]) -> None:
                         raise NotPacked("a few bytes of it claim to be very many")
                     if time.monotonic() > end:
                         raise NotPacked(f"it took longer than {_LONGEST_S:.0f} s")
-                    with explained(file.parent):
+                    with file_errors(file.parent):
                         scratch.write(data)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise NotPacked("its compression is damaged") from error
@@ -160,7 +160,7 @@ def _require_a_tree(paths: list[PurePosixPath]) -> None:
 
 
 def _write(source: IO[bytes], target: Path, *, executable: bool) -> None:
-    with explained(target.parent):
+    with file_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as made:
             shutil.copyfileobj(source, made, _CHUNK)

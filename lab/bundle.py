@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from lab import archive, runs
 from lab.archive import NotPacked
 from lab.errors import RunStoreError
-from lab.jsonl import explained
+from lab.os_errors import file_errors
 from lab.run_directory import describe
 
 _ENDING = ".run.tar.gz"
@@ -44,10 +44,10 @@ def pack(path: Path, into: Path) -> Path:
     file = into / f"{folder.name}{_ENDING}"
     part = file.with_name(f".{file.name}")
     try:
-        with explained(file), tarfile.open(part, "w:gz") as packed:
+        with file_errors(file), tarfile.open(part, "w:gz") as packed:
             for source in _packed(folder):
                 _add(packed, source, PurePosixPath(folder.name, source.relative_to(folder)))
-        with explained(file):
+        with file_errors(file):
             part.replace(file)
     finally:
         part.unlink(missing_ok=True)
@@ -65,7 +65,7 @@ def unpack(file: Path, root: Path) -> Path:
     """
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
-        with explained(root):
+        with file_errors(root):
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as scratch:
                 return _checked(file, Path(scratch), root)

@@ -13,6 +13,7 @@ from lab.output import drawing
 from lab.providers.choice import choose
 from lab.report.comparison import print_differences, print_side_by_side
 from lab.report.text import harmless
+from lab.run_directory import MODULE
 
 _LONGEST_LINE = 300
 
@@ -116,7 +117,7 @@ def experiments() -> None:
 def new_experiment(path: Path) -> None:
     """Make a first experiment in a new folder, and say how to run it."""
     own.create(path, catalogue.names())
-    print(f"made:  {path / own.MODULE}, and the program that it starts")
+    print(f"made:  {path / MODULE}, and the program that it starts")
     print(f"run:   {shlex.join(['./fab', 'run-experiment', '--experiment', str(path)])}")
     print("learn: docs/own-experiment.md, and docs/chapters")
 

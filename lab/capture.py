@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.clock import now
-from lab.jsonl import explained
+from lab.os_errors import file_errors
 from lab.records import Record
 from lab.run_directory import RunDirectory
 
@@ -138,7 +138,7 @@ class CaptureStream:
         t = self._clock()
         before = self.bytes
         try:
-            with explained(self._path):
+            with file_errors(self._path):
                 while rest := data[self.bytes - before :]:
                     self.bytes += self._log.write(rest)
         finally:  # a full disk may have taken a part: count just that, so that offsets stay true
@@ -153,7 +153,7 @@ class CaptureStream:
 
     def tail(self, lines: int) -> str:
         """Return the last lines for an error message, also after `close`; 8 KiB at most."""
-        with explained(self._path, "read"), self._path.open("rb") as log:
+        with file_errors(self._path, "read"), self._path.open("rb") as log:
             log.seek(max(0, self.bytes - _TAIL))
             return "\n".join(_text(log.read()).removesuffix("\n").split("\n")[-lines:])
 

@@ -16,7 +16,7 @@ from lab.names import is_name
 from lab.program import Program
 from lab.reading import nothing
 from lab.records import Message, Reader, Record
-from lab.run_directory import EXPERIMENT
+from lab.run_directory import EXPERIMENT, MODULE
 from lab.runs import StoredRun
 from lab.verdict import Outcome
 
@@ -96,16 +96,18 @@ def reader(stored: StoredRun) -> Reader:
 
 def carried(run: Path) -> Path | None:
     """Return the module of the user's own experiment that a run holds, if it does."""
-    file = run / EXPERIMENT / own.MODULE
+    file = run / EXPERIMENT / MODULE
     return file if file.is_file() else None
 
 
 def own_files(experiment: Experiment) -> dict[str, Path]:
     """Return all files of a user's own experiment, its module among them; none of the lab's."""
-    if not experiment.is_own:
-        return {}
-    beside = own.files(experiment.folder) if experiment.folder else {}
-    return {own.MODULE: experiment.file, **beside}
+    return {MODULE: experiment.file, **files(experiment)} if experiment.is_own else {}
+
+
+def files(experiment: Experiment) -> dict[str, Path]:
+    """Return the files that the experiment needs on every machine beside the lab's programs."""
+    return own.files(experiment.folder) if experiment.folder else {}
 
 
 def programs(experiment: Experiment) -> dict[str, Program]:
@@ -116,8 +118,8 @@ def programs(experiment: Experiment) -> dict[str, Program]:
 
 def _load(wanted: str) -> Experiment:
     path = Path(wanted)
-    file = path / own.MODULE if path.is_dir() else path
-    if wanted in names() and not (path / own.MODULE).exists():
+    file = path / MODULE if path.is_dir() else path
+    if wanted in names() and not (path / MODULE).exists():
         return _of_the_lab(wanted)
     if not path.is_dir() and path.suffix != ".py":
         raise _no_experiment(wanted)
@@ -125,7 +127,7 @@ def _load(wanted: str) -> Experiment:
         raise LabError(
             "there is no experiment here", where=str(path), cure="name a folder with one"
         )
-    there = file.resolve().parent.name if file.name == own.MODULE else file.stem
+    there = file.resolve().parent.name if file.name == MODULE else file.stem
     name = there.lower().replace("-", "_")
     if not is_name(name) or name in names():
         why = "one that comes with the lab has it" if name in names() else "it has odd characters"
@@ -170,7 +172,7 @@ def _of_the_lab(name: str) -> Experiment:
 def _from_file(file: Path, name: str) -> Experiment:
     """Return the experiment in a file; one called `experiment.py` has its folder with it."""
     try:
-        module = own_modules.load(file, beside=file.name == own.MODULE)
+        module = own_modules.load(file, beside=file.name == MODULE)
     except (Exception, SystemExit) as error:
         raise user_code.mistake(error, file) from error
     return _described(module, name, own=True)

@@ -1,8 +1,8 @@
 """Every claim there is, beside the last verdict on it: an evaluator's checklist."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +12,13 @@ from lab.experiment import Claim, Experiment
 from lab.experiments import DEFAULT
 from lab.judge import exit_code
 from lab.providers.choice import choose
-from lab.report.checklist import print_checklist, write_json, write_junit
+from lab.report.checklist import ListedClaim, print_checklist, write_json, write_junit
 from lab.verdict import Outcome
 
 _LOOKED_AT = 20  # the newest runs of an experiment: no claim is hidden by chance more often
 _QUICK_INTERVAL_S = 0.1
 _QUICK_PLANNED_S = 85  # of the experiments; starting them and what chance makes run again add to it
 _QUICK_LAST_START_S = 95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One claim: what it takes to judge it, and what it last came to, in which run (if any)."""
-
-    experiment: Experiment
-    variant: str
-    claim: Claim
-    verdict: Mapping[str, Any] | None
-    run: str
-
-    @property
-    def title(self) -> str:
-        """The experiment's name, with its variant if it has some."""
-        return f"{self.experiment.name}:{self.variant}" if self.variant else self.experiment.name
-
-    @property
-    def outcome(self) -> str:
-        return "never run" if self.verdict is None else str(self.verdict["verdict"])
-
-    @property
-    def decided(self) -> bool:
-        return self.verdict is not None and self.outcome != Outcome.NOT_OBSERVED
-
-    @property
-    def as_expected(self) -> bool:
-        return self.outcome == self.claim.expected
-
-    def judged(self) -> dict[str, Any]:
-        """Return what counts for the exit code; what never ran wasn't observed."""
-        found = {"verdict": Outcome.NOT_OBSERVED.value} if self.verdict is None else self.verdict
-        told = {"expected": self.claim.expected.value, "by_chance": self.claim.by_chance}
-        return told | {"verdict": found["verdict"]}
 
 
 def show(
@@ -71,7 +37,13 @@ def show(
         write_json(items, json)
     if junit:
         write_junit(items, junit)
-    return exit_code(item.judged() for item in items)
+    return exit_code(_judged(item) for item in items)
+
+
+def _judged(item: ListedClaim) -> dict[str, Any]:
+    """Return what counts for the exit code; what never ran wasn't observed."""
+    found = Outcome.NOT_OBSERVED.value if item.verdict is None else item.verdict["verdict"]
+    return {"verdict": found, "expected": item.expected, "by_chance": item.by_chance}
 
 
 def listed(wanted: str) -> list[Experiment]:
@@ -114,11 +86,11 @@ def _quick_s(experiment: Experiment) -> float:
     return seconds * len(experiment.variants)
 
 
-def _items(experiment: Experiment, root: Path) -> Iterator[Item]:
+def _items(experiment: Experiment, root: Path) -> Iterator[ListedClaim]:
     found = runs.last_verdicts(root, experiment.name, _LOOKED_AT * len(experiment.variants))
     every = ((variant, claim) for variant in experiment.variants for claim in experiment.claims)
     for variant, claim in every:
-        item = Item(experiment=experiment, variant=variant, claim=claim, verdict=None, run="")
+        item = _never_run(experiment, variant, claim)
         name = f"{item.title}.{claim.id}"
         judged = [(run, v) for run, verdicts in found for v in verdicts if v["id"] == name]
         decided = [(run, v) for run, v in judged if v["verdict"] != Outcome.NOT_OBSERVED]
@@ -126,3 +98,19 @@ def _items(experiment: Experiment, root: Path) -> Iterator[Item]:
         for run, verdict in (decided if claim.by_chance and decided else judged)[:1]:
             item = replace(item, verdict=verdict, run=run)
         yield item
+
+
+def _never_run(experiment: Experiment, variant: str, claim: Claim) -> ListedClaim:
+    return ListedClaim(
+        title=f"{experiment.name}:{variant}" if variant else experiment.name,
+        experiment=experiment.name,
+        experiment_source=experiment.source,
+        planned_s=experiment.planned_s(),
+        id=claim.id,
+        statement=claim.statement,
+        source=claim.source,
+        expected=claim.expected.value,
+        by_chance=claim.by_chance,
+        rests_on=claim.rests_on,
+        disputed_by=claim.disputed_by,
+    )

@@ -1,30 +1,21 @@
-"""The clock of a run, which is never set; and how far a machine's clocks are from it.
+"""The clock of a run, which is never set.
 
 A wall clock can be set back in the midst of a run (NTP, a person), and then what came first seems
 to come last. So every time of a run is one of `now`: UNIX seconds by CLOCK_MONOTONIC from one
 reading of the wall clock on, when this process began.
 """
 
-import contextlib
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from lab.remote import Remote
+from typing import NamedTuple
 
 SET_S = 0.05  # a wall clock that moved by more, against one that can't be set, was set
-
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_ROUNDS = 8
-_ANSWER = "import sys, time\nfor line in sys.stdin: print(repr(time.time()), flush=True)"
-_WALL_AHEAD_S = time.time() - time.monotonic()  # when this process began
+WALL_AHEAD_S = time.time() - time.monotonic()  # when this process began
 
 
 def now() -> float:
     """Return the time in UNIX seconds, on a clock that is never set."""
-    return _WALL_AHEAD_S + time.monotonic()
+    return WALL_AHEAD_S + time.monotonic()
 
 
 def wall_ahead_s() -> float:
@@ -57,41 +48,3 @@ class Clock:
         if self.monotonic_ahead_s is not None and theirs.m is not None:
             return theirs.m - self.monotonic_ahead_s
         return theirs.t - self.offset_s
-
-
-def measure(remote: "Remote", our_boot_id: str) -> Clock:
-    """Ask the machine for its time; one that booted when we did shares our clock.
-
-    The answer with the shortest way there and back tells most: the offset is right to half of it
-    (RFC 5905, section 8). What the channel raises is passed on, EOFError for no answer.
-    """
-    if remote.read(_BOOT_ID) == our_boot_id:
-        return Clock(monotonic_ahead_s=-_WALL_AHEAD_S)
-    channel = remote.talk([remote.access.python, "-ISc", _ANSWER])
-    with contextlib.closing(channel):
-        answers = channel.makefile("r")
-        best = Clock(uncertainty_s=float("inf"))
-        for _ in range(_ROUNDS):
-            sent = now()
-            channel.sendall(b"\n")
-            theirs = _time(answers.readline())
-            received = now()
-            half = (received - sent) / 2
-            if half < best.uncertainty_s:
-                best = Clock(offset_s=theirs - (sent + half), uncertainty_s=half)
-    return best
-
-
-def _time(said: str) -> float:
-    try:
-        return float(said)
-    except ValueError:
-        raise EOFError(f"it says {said[:40]!r} for a time") from None
-
-
-def our_boot_id() -> str:
-    """Return what tells this computer's clock from others'; empty where the system has none."""
-    try:
-        return Path(_BOOT_ID).read_text()
-    except FileNotFoundError:
-        return ""

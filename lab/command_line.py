@@ -11,7 +11,7 @@ from fabric import __version__ as fabric_version
 from fabric.main import Fab
 from invoke.exceptions import ParseError
 
-from lab import surroundings
+from lab import os_errors
 from lab.errors import ExitCode
 
 
@@ -38,7 +38,7 @@ class LabProgram(Fab):  # type: ignore[misc]
         except SystemExit as stop:
             raise SystemExit(_exit_code(stop)) from None
         except Exception as error:
-            if mistake := surroundings.explained(error):
+            if mistake := os_errors.diagnose(error):
                 print(mistake, file=sys.stderr)
                 raise SystemExit(ExitCode.MISTAKE) from None
             traceback.print_exc()

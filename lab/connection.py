@@ -58,7 +58,7 @@ def explained(access: Access, doing: str, place: Place | None = None) -> Iterato
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as error:
-        if too_many := limits.explained(getattr(error, "errno", None)):
+        if too_many := limits.too_many_files(getattr(error, "errno", None)):
             raise too_many from error
         raise unreached.explained(error, access, doing, place or Place.of(access)) from error
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from lab import collector
 from lab.connection import explained
 from lab.errors import LabError
-from lab.jsonl import explained as explained_file
+from lab.os_errors import file_errors
 from lab.remote import DEPLOYED, Remote
 from lab.report.text import harmless
 from lab.vocabulary import FILES
@@ -164,7 +164,7 @@ def _refusal(name: str, only: str | None) -> str:
 def _make_room(into: Path, name: str) -> str:
     """Make the folder for a file; return why there can be none, empty if there is."""
     path = into / name
-    with explained_file(path):
+    with file_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -186,7 +186,7 @@ def _relative(name: str) -> PurePosixPath | None:
 def _keep(stream: Stream, size: int, path: Path, end: float) -> None:
     """Write the next bytes to a file, whole or not at all: it replaces what was fetched before."""
     part = path.with_name(f".{path.name}")
-    with explained_file(path):
+    with file_errors(path):
         try:
             with part.open("wb") as file:
                 for chunk in _chunks(stream, size, end):

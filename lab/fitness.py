@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab import clock
+from lab import clock_offset
 from lab.abilities import abilities
 from lab.connection import explained
 from lab.errors import ExitCode, LabError, NotFit
@@ -166,7 +166,7 @@ def _about(remote: Remote) -> Iterator[Finding]:
     if about["free"] < _LEAST_DISK:
         yield Finding(remote.name, f"{about['free']:,} bytes of disk are free", "make room")
     with explained(remote.access, "ask it for its time"):
-        measured = clock.measure(remote, clock.our_boot_id())
+        measured = clock_offset.measure(remote, clock_offset.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
     yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
 

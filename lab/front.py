@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import interrupts, output, surroundings
+from lab import interrupts, os_errors, output
 from lab.errors import ExitCode, LabError
 from lab.inventory import Inventory
 from lab.providers.state import PROJECT
@@ -33,7 +33,7 @@ def exits(task: Callable[..., int | None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             code = ExitCode.INTERRUPTED
         except Exception as error:
-            if (mistake := surroundings.explained(error)) is None:
+            if (mistake := os_errors.diagnose(error)) is None:
                 raise
             show_error(mistake)
             code = ExitCode.MISTAKE

@@ -5,48 +5,18 @@ the process that wrote it. Nothing is synced to the disk: if the whole computer 
 the last seconds may be gone.
 """
 
-import contextlib
-import errno
 import functools
 import io
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.errors import RunStoreError
+from lab.os_errors import file_errors
 from lab.records import Event, Record
 from lab.run_schema import LARGEST, LATEST, MACHINE, PROCESS
-
-_OTHER = "name another folder with --runs DIR."
-_CURES = {
-    f"Free some space, or {_OTHER} What was captured is kept.": {
-        errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
-    },
-    f"Get the permission for it, or {_OTHER}": {errno.EROFS, errno.EACCES, errno.EPERM},
-    f"Move away what has that name, or {_OTHER}": {
-        errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY,
-    },
-    f"No locks there (is it a network share?): {_OTHER}": {
-        errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF,
-    },
-    "Was the folder moved or removed meanwhile?": {errno.ENOENT},
-}  # fmt: skip
-
-
-@contextlib.contextmanager
-def explained(path: Path, verb: str = "write") -> Iterator[None]:
-    """Turn the operating system's refusals into a RunStoreError that names the path and a cure."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        cure = next((cure for cure, codes in _CURES.items() if error.errno in codes), "")
-        what = f"Cannot {verb} this: {error.strerror}."
-        raise RunStoreError(what, where=str(path), cure=cure) from error
 
 
 class LineFile:
@@ -65,7 +35,7 @@ class LineFile:
         Raises:
             RunStoreError: the disk is full, or the like; the lines before are untouched.
         """
-        with self._mutex, explained(self._path):
+        with self._mutex, file_errors(self._path):
             if self._torn:  # a full disk cut a line in two: the next is not to be glued to it
                 self._file.truncate(self._end)
             self._torn = True

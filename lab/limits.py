@@ -43,7 +43,7 @@ def set_open_files(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, _limits()[1]), hard))
 
 
-def explained(number: int | None) -> LabError | None:
+def too_many_files(number: int | None) -> LabError | None:
     """Return the user's message for an errno that says that too many files are open, else None."""
     if number == errno.EMFILE:
         return _too_few("this lab needs more")

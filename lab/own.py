@@ -10,9 +10,9 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.names import is_name
 from lab.program import Program
+from lab.run_directory import MODULE
 from lab.runs import NAME
 
-MODULE = "experiment.py"
 _NEVER = ("__pycache__", "node_modules")
 _NEVER_BESIDE = ("runs", "venv")
 _MOST_FILES = 2_000

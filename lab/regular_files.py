@@ -7,7 +7,7 @@ from io import FileIO
 from pathlib import Path
 
 from lab.errors import RunStoreError
-from lab.jsonl import explained
+from lab.os_errors import file_errors
 
 _CHUNK = 1024 * 1024
 
@@ -27,7 +27,7 @@ def open_regular(path: Path, *, largest: int, follow: bool = False) -> FileIO:
         RunStoreError: it is no plain file, too large, or can't be read.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    with explained(path, "read"):
+    with file_errors(path, "read"):
         kind = path.stat(follow_symlinks=follow).st_mode
         if not stat.S_ISREG(kind):
             raise _no_plain_file(path)
@@ -41,7 +41,7 @@ def open_regular(path: Path, *, largest: int, follow: bool = False) -> FileIO:
 
 def read_regular(path: Path, *, largest: int) -> bytes:
     """Return the content of a plain file; RunStoreError as for `open_regular`."""
-    with open_regular(path, largest=largest) as file, explained(path, "read"):
+    with open_regular(path, largest=largest) as file, file_errors(path, "read"):
         content = b"".join(iter(lambda: file.read(min(_CHUNK, largest + 1)), b""))
     if len(content) > largest:  # it grew meanwhile
         raise _too_large(path, largest)
@@ -60,7 +60,7 @@ def whole_lines(path: Path, *, largest: int, longest: int) -> Iterator[bytes]:
         RunStoreError: as for `open_regular`, or a line is too long.
     """
     rest, number = b"", 0
-    with open_regular(path, largest=largest) as file, explained(path, "read"):
+    with open_regular(path, largest=largest) as file, file_errors(path, "read"):
         while chunk := file.read(_CHUNK):
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
@@ -76,7 +76,7 @@ def require_plain_files(folder: Path, *, most: int) -> None:
     """Raise RunStoreError unless a folder holds plain files and folders alone, `most` at most."""
     waiting, count = [str(folder)], 0
     while waiting:
-        with explained(folder, "read"), os.scandir(waiting.pop()) as entries:
+        with file_errors(folder, "read"), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 count += 1
                 if count > most:

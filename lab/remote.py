@@ -26,7 +26,7 @@ from lab import clock, guard, launcher, refusals, sniffer
 from lab.clock import Moment
 from lab.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.errors import LabError, MachineLost
-from lab.jsonl import explained as explained_file
+from lab.os_errors import file_errors
 from lab.providers import Access
 from lab.vocabulary import AGENT, FILES
 
@@ -71,7 +71,7 @@ class Remote:
             for name in sorted({posixpath.dirname(name) for name in files} | {""}):
                 _make_folders(sftp, posixpath.join(target, name).rstrip("/"))
             for name, path in files.items():
-                with explained_file(path, "read"):
+                with file_errors(path, "read"):
                     file = path.open("rb")
                 with file:
                     sftp.putfo(file, posixpath.join(target, name), confirm=False)

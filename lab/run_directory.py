@@ -15,10 +15,12 @@ from typing import Any
 
 from lab import clock
 from lab.errors import LabError
-from lab.jsonl import LineFile, event_line, explained, record_lines, to_record
+from lab.jsonl import LineFile, event_line, record_lines, to_record
+from lab.os_errors import file_errors
 from lab.records import Event, Record
 from lab.run_schema import MACHINE, PROCESS
 
+MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
 _SUFFIX = {"stdout": "log", "stderr": "err"}
 
@@ -58,7 +60,7 @@ class RunDirectory:
         path = _make_folder(root, experiment)
         head = {"state": "running", "experiment": experiment, "started": clock.now()}
         try:
-            with explained(path):
+            with file_errors(path):
                 run = cls(path)
                 run.update(**head, **description)
                 # After run.json, so that `latest` always leads to a whole run directory.
@@ -86,7 +88,7 @@ class RunDirectory:
         path = log_of(self.path, machine, process, stream)
         if path.exists():
             raise FileExistsError(f"{path} was opened before")
-        with explained(path):
+        with file_errors(path):
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a")
 
@@ -101,14 +103,14 @@ class RunDirectory:
         """
         for name, file in files.items():
             kept = self.path / EXPERIMENT / name
-            with explained(file, "keep"):
+            with file_errors(file, "keep"):
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, kept)
 
     def packets(self, machine: str) -> io.FileIO:
         """Open the file that gets the packets of a machine's lab link, unbuffered."""
         path = packets_of(self.path, machine)
-        with explained(path):
+        with file_errors(path):
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a")
 
@@ -188,7 +190,7 @@ def attach(path: Path, name: str, content: str | bytes) -> Path:
 
 def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
-    with explained(file):
+    with file_errors(file):
         new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
         with new.open("xb") as made:
             made.write(data)
@@ -225,7 +227,7 @@ def _make_folder(root: Path, experiment: str) -> Path:
     """Make a folder that is nobody else's: two runs may start in the same second."""
     stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{experiment}"
     path, k = root / stem, 1
-    with explained(root):
+    with file_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         while True:
             with contextlib.suppress(FileExistsError):

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lab import (
-    catalogue,
     clock,
+    clock_offset,
     disturbance,
     launcher,
-    limits,
     needs,
-    own,
+    os_errors,
     runs,
-    surroundings,
     user_code,
 )
 from lab.capture import Capture
@@ -35,10 +33,9 @@ from lab.providers import Machines
 from lab.reading import unread
 from lab.remote import Remote, RemoteProcess
 from lab.remotes import at_once
-from lab.report.terminal import View
-from lab.run_directory import RunDirectory
+from lab.run_directory import MODULE, RunDirectory
 from lab.scenario import Lab, TriggerMissed
-from lab.watch import LimitReached, Watch
+from lab.watch import LimitReached, View, Watch
 from lab.wires import Wires
 from lab.wish import Wish, description
 
@@ -90,7 +87,8 @@ def run(
     directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
     state = "interrupted"
     try:
-        directory.carry(catalogue.own_files(wish.experiment))
+        if wish.experiment.is_own:
+            directory.carry({MODULE: wish.experiment.file, **wish.files})
         played = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
         stored = runs.load(directory.path)
         if lost := _lost(lost_machines(stored.events)):
@@ -107,7 +105,7 @@ def run(
         directory.update(error=str(error), cut="An error ended the run.")
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
     except Exception as error:
-        refused = limits.explained(getattr(error, "errno", None)) or surroundings.explained(error)
+        refused = os_errors.diagnose(error)
         if refused:
             directory.update(error=str(refused), cut="An error ended the run.")
             return Result(path=directory.path, error=refused, code=ExitCode.MISTAKE)
@@ -172,8 +170,7 @@ def _deploy_and_play(
     directory: RunDirectory,
     meanwhile: Callable[[], None],
 ) -> Played:
-    files = own.files(wish.experiment.folder) if wish.experiment.folder else {}
-    clocks = _prepare(remotes, directory.path.name, files, wish.experiment.needs)
+    clocks = _prepare(remotes, directory.path.name, wish.files, wish.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     wall_ahead_s = clock.wall_ahead_s()
     with Lateness() as lateness:
@@ -181,7 +178,7 @@ def _deploy_and_play(
         watch = Watch(
             directory, view, wish.experiment.reads, clocks, plan, meanwhile, lateness.stopped_s
         )
-        lab = _build(wish, machines, remotes, files, directory, watch)
+        lab = _build(wish, machines, remotes, directory, watch)
         others = [name for name in remotes if clocks[name].monotonic_ahead_s is None]
         theirs = MachineLateness.measure(remotes, others)
         view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
@@ -226,7 +223,6 @@ def _build(
     wish: Wish,
     machines: Machines,
     remotes: dict[str, Remote],
-    files: Mapping[str, Path],
     directory: RunDirectory,
     watch: Watch,
 ) -> Lab:
@@ -234,8 +230,8 @@ def _build(
     processes = Cast(
         remotes=remotes,
         run=directory.path,
-        programs=catalogue.programs(wish.experiment),
-        files=files,
+        programs=wish.programs,
+        files=wish.files,
         folder=directory.path.name,
         options=wish.options,
         grace_s=wish.experiment.grace,
@@ -307,14 +303,14 @@ def _prepare(
     remotes: Mapping[str, Remote], folder: str, files: Mapping[str, Path], wanted: Sequence[str]
 ) -> dict[str, clock.Clock]:
     """Put the user's files on all machines, and learn how far each one's clock is from ours."""
-    ours = clock.our_boot_id()
+    ours = clock_offset.our_boot_id()
 
     def prepare(remote: Remote) -> clock.Clock:
         needs.require(remote, wanted)
         remote.deploy(folder, files)
         remote.warm_up(folder)
         with explained(remote.access, "ask it for its time"):
-            return clock.measure(remote, ours)
+            return clock_offset.measure(remote, ours)
 
     try:
         return at_once(remotes, prepare)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError, RunStoreError
-from lab.jsonl import explained, to_event, to_record
+from lab.jsonl import to_event, to_record
+from lab.os_errors import file_errors
 from lab.records import Event, Record
 from lab.regular_files import read_regular, require_plain_files, whole_lines
 from lab.run_directory import log_of
@@ -197,7 +198,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _is_locked(path: Path) -> bool:
-    with explained(path, "read"):
+    with file_errors(path, "read"):
         probe = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: readers may be many

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lab import catalogue, fitness, front, runner
+from lab import catalogue, fingerprint, fitness, front, runner
 from lab.errors import ExitCode
 from lab.experiment import Experiment
 from lab.providers import Machines
@@ -47,6 +47,9 @@ def run_connected(
     for name, experiment, variant in _parts(found):
         wish = Wish(
             experiment=experiment,
+            programs=catalogue.programs(experiment),
+            files=catalogue.files(experiment),
+            code=fingerprint.code(experiment),
             variant=variant,
             count=call.count,
             interval=call.interval,

@@ -33,7 +33,7 @@ def mistake(error: BaseException, experiment_file: Path, what: object = None) ->
             place = f"{shown}:{frame.lineno}"
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}"
-    if too_many := limits.explained(getattr(error, "errno", None)):
+    if too_many := limits.too_many_files(getattr(error, "errno", None)):
         return too_many
     if isinstance(error, LabError):
         where = f"{place}: {error.where}" if error.where else place

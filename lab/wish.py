@@ -5,19 +5,27 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lab import fingerprint
 from lab.experiment import Experiment
+from lab.program import Program
 from lab.providers.state import PROJECT
 from lab.remote import Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the user wants of a run; None leaves it to the experiment. `interval` in seconds."""
+    """What the user wants of a run; None leaves it to the experiment. `interval` in seconds.
+
+    `programs` can be started, by their names; `files` are the user's beside the experiment, which
+    are deployed and kept with the run; `code` is the fingerprint of what judges it.
+    """
 
     experiment: Experiment
+    programs: Mapping[str, Program]
+    files: Mapping[str, Path]
+    code: Mapping[str, str]
     variant: str
     count: int | None
     interval: float | None
@@ -54,7 +62,7 @@ def description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
         "call": wish.call,
         "command": wish.command,
         "module": str(wish.experiment.file.resolve()) if wish.experiment.is_own else None,
-        "code": fingerprint.code(wish.experiment),
+        "code": dict(wish.code),
         "summary": wish.experiment.summary,
         "source": wish.experiment.source,
         "parameters": {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script
 
-from lab import catalogue, ending, finish, runner
+from lab import catalogue, ending, fingerprint, finish, runner
 from lab.reading import lines
 from lab.records import Event, Record
 from lab.runs import StoredRun, load
@@ -105,8 +105,12 @@ def play(tmp_path: Path) -> Play:
         push = FakeRemote("push", "pusher", {"src": source}, 161)
         pull = FakeRemote("pull-1", "puller", {"work": work}, 162)
         machines = FakeMachines(push, pull)
+        experiment = catalogue.load(str(folder))
         wish = Wish(
-            experiment=catalogue.load(str(folder)),
+            experiment=experiment,
+            programs=catalogue.programs(experiment),
+            files=catalogue.files(experiment),
+            code=fingerprint.code(experiment),
             variant="",
             count=None,
             interval=None,

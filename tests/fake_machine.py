@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import clock
+from lab import clock, clock_offset
 from lab.errors import LabError
 from lab.providers import Access, Machines
 
@@ -151,7 +151,7 @@ class FakeRemote:
         return clock.Moment(time.time(), time.monotonic())
 
     def read(self, path: str) -> str:
-        return clock.our_boot_id() if "boot_id" in path else "fake\n"
+        return clock_offset.our_boot_id() if "boot_id" in path else "fake\n"
 
     def run(self, argv: Sequence[str]) -> bytes:
         raise LabError("nothing can be run on a machine in memory", where=f"machine {self.name}")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fake_machine import FakeRemote
 
-from lab import clock, network, remote, runner
+from lab import clock_offset, network, remote, runner
 from lab.errors import LabError, MachineLost
 
 
@@ -57,7 +57,7 @@ def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path
         runner._prepare({"pull-1": machine}, "run", {}, [])
     assert raised.value.where == "machine pull-1"
     assert raised.value.cure
-    assert clock.our_boot_id() != "another boot"
+    assert clock_offset.our_boot_id() != "another boot"
 
 
 @pytest.mark.parametrize("answer", BROKEN, ids=repr)

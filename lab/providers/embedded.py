@@ -222,7 +222,9 @@ class Embedded:
     def _described(self, said: dict[str, Any], log: Path | None = None) -> dict[str, Any]:
         """Return a lab's description; LabError if that is a refusal, or nothing."""
         if "refused" in said:
-            raise limits.explained(said["errno"]) or self.explain(said["refused"], said["errno"])
+            raise limits.too_many_files(said["errno"]) or self.explain(
+                said["refused"], said["errno"]
+            )
         if not said:
             raise LabError(
                 "the lab's supervisor ended before its machines were up",

@@ -1,9 +1,27 @@
-"""What this computer refuses: no memory, no room, no right. Not a bug of the lab's."""
+"""What this computer refuses, in a user's words: no room, no right, no memory. Not bugs of ours."""
 
+import contextlib
 import errno
+from collections.abc import Iterator
+from pathlib import Path
 
-from lab.errors import LabError
+from lab import limits
+from lab.errors import LabError, RunStoreError
 
+_OTHER = "name another folder with --runs DIR."
+_FILE_CURES = {
+    f"Free some space, or {_OTHER} What was captured is kept.": {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+    },
+    f"Get the permission for it, or {_OTHER}": {errno.EROFS, errno.EACCES, errno.EPERM},
+    f"Move away what has that name, or {_OTHER}": {
+        errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY,
+    },
+    f"No locks there (is it a network share?): {_OTHER}": {
+        errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF,
+    },
+    "Was the folder moved or removed meanwhile?": {errno.ENOENT},
+}  # fmt: skip
 _REFUSALS = {
     errno.EACCES: "name a folder of your own, or correct the permissions",
     errno.EPERM: "name a folder of your own, or correct the permissions",
@@ -13,15 +31,28 @@ _REFUSALS = {
     errno.ENAMETOOLONG: "take a shorter name",
     errno.ENOSPC: "make room there",
     errno.EDQUOT: "make room there: your quota is used up",
-    errno.EMFILE: "raise the limit of open files: ulimit -n",
-    errno.ENFILE: "close other programs: the system has no file descriptors left",
     errno.ENOMEM: "raise the limit (ulimit -v), or close other programs",
     errno.EAGAIN: "raise the limit of processes (ulimit -u), or close other programs",
 }
 
 
-def explained(error: BaseException) -> LabError | None:
+@contextlib.contextmanager
+def file_errors(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turn the operating system's refusals into a RunStoreError that names the path and a cure."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        cure = next((cure for cure, codes in _FILE_CURES.items() if error.errno in codes), "")
+        what = f"Cannot {verb} this: {error.strerror}."
+        raise RunStoreError(what, where=str(path), cure=cure) from error
+
+
+def diagnose(error: BaseException) -> LabError | None:
     """Return the user's message for an error of their computer's, None for any other."""
+    if too_many := limits.too_many_files(getattr(error, "errno", None)):
+        return too_many
     if isinstance(error, MemoryError) or _lacks_memory(error):
         cure = _REFUSALS[errno.ENOMEM]
         return LabError("there is not enough memory", where="this computer", cure=cure)
