@@ -1,8 +1,8 @@
 """Machines that are only in memory: what they run are functions, so the engine is tested in ms.
 
-A stand-in for `lab.remote.Remote`, with as much of it as the engine uses. A program's script is a
-function of its process; it runs in a thread of its own, prints, traces, waits, and its return ends
-the process. A signal ends it as it would a program that handles none.
+A stand-in for `lab.machines.remote.Remote`, with as much of it as the engine uses. A program's
+script is a function of its process; it runs in a thread of its own, prints, traces, waits, and its
+return ends the process. A signal ends it as it would a program that handles none.
 """
 
 import contextlib
@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import clock, clock_offset
-from lab.errors import LabError
-from lab.providers import Access, Machines
+from lab.core import clock
+from lab.core.errors import LabError
+from lab.machines import clock_offset
+from lab.machines.providers.base import Access, Machines
 
 Script = Callable[["FakeProcess"], "int | None"]
 
