@@ -1,7 +1,7 @@
-"""The table of contents: hands the tasks of lab/tasks.py to `fab`."""
+"""The table of contents: hands the tasks of lab/cli/tasks.py to `fab`."""
 
 from invoke import Collection
 
-from lab import tasks
+from lab.cli import tasks
 
 namespace = Collection.from_module(tasks)

@@ -105,7 +105,7 @@ def _run(folder: str) -> None:
 
 
 def _by_hand() -> None:
-    programs = _PROJECT / "lab" / "programs"
+    programs = _PROJECT / "lab" / "experiments" / "programs" / "pyzmq"
     address = "tcp://127.0.0.1:51234"
     pull = [sys.executable, str(programs / "pull.py"), "--address", address]
     push = [sys.executable, str(programs / "push.py"), "--address", address]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from fabric import Connection
 
-from lab import clock
-from lab.connection import connect
-from lab.inventory import load
-from lab.providers.choice import choose
-from lab.remote import Remote
-from lab.remotes import connected
+from lab.core import clock
+from lab.machines.connection import connect
+from lab.machines.inventory import load
+from lab.machines.pool import connected
+from lab.machines.providers.registry import choose
+from lab.machines.remote import Remote
 
 _FOLDER = "benchmark"
 _INVENTORY = Path(__file__).parents[1] / "inventory.yaml"

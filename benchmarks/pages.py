@@ -11,8 +11,8 @@ from statistics import median
 
 from playwright.sync_api import Page
 
-from lab import runs
 from lab.report import page as pages
+from lab.runs import store
 from tests import browser, debian
 
 MESSAGES = 100_000
@@ -25,7 +25,7 @@ def run(root: Path) -> Path:
     command = [sys.executable, "-m", "lab", "run-experiment", "--experiment", "round_robin"]
     command += ["--count", str(MESSAGES), "--interval", _INTERVAL, "--runs", str(root)]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    return runs.find(root, None)
+    return store.find(root, None)
 
 
 def made(run: Path) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import runs
-from lab.runs import StoredRun
+from lab.runs import store
+from lab.runs.store import StoredRun
 from tests import screen
 
 _FLOOD = Path(__file__).with_name("flood")
@@ -42,7 +42,7 @@ def flood() -> Shown:
         printed = screen.printed([*command, "--runs", folder], columns=120, lines=40)
         seen = [(time.time(), chunk) for chunk in printed]
         cpu = _cpu() - before
-        stored = runs.load(runs.find(Path(folder), None))
+        stored = store.load(store.find(Path(folder), None))
         times = [record.t for record in stored.records if record.stream == "stdout"]
         took = max(times) - min(times)
         lags = list(_lags(stored, seen))

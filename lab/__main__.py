@@ -1,6 +1,6 @@
 """What `./fab` runs: first signals and streams are seen to, then come the long imports."""
 
-from lab import interrupts
+from lab.cli import interrupts
 
 if __name__ == "__main__":
     interrupts.leave_at_once()
@@ -9,20 +9,21 @@ import os
 import sys
 from typing import NoReturn
 
-from lab import output, starting
+from lab.core import output
+from lab.machines.providers.embedded import early_start
 
 
 def main() -> NoReturn:
     """Run the command line, and end with its exit code."""
     output.make_safe()
     try:
-        if starting.is_wanted(sys.argv[1:]):
-            starting.prepare()  # where it isn't used it ends with this process, unnoticed
+        if early_start.is_wanted(sys.argv[1:]):
+            early_start.prepare()  # where it isn't used it ends with this process, unnoticed
         _leave(_run())
     except Exception as error:  # not even the imports came to their end
-        from lab import surroundings
+        from lab.core import os_errors
 
-        if (mistake := surroundings.explained(error)) is None:
+        if (mistake := os_errors.diagnose(error)) is None:
             raise
         print(mistake, file=sys.stderr)
         _leave(2)
@@ -31,7 +32,7 @@ def main() -> NoReturn:
 def _run() -> int | str | None:
     if sys.flags.optimize > 1:
         return "Python runs without docstrings, which hold the tasks' help: unset PYTHONOPTIMIZE"
-    from lab.command_line import program
+    from lab.cli.command_line import program
 
     try:
         program().run()

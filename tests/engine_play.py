@@ -7,19 +7,17 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script
 
-from lab import catalogue, ending, finish, runner
-from lab.reading import lines
-from lab.records import Event, Record
-from lab.runs import StoredRun, load
-from lab.wish import Wish
+from lab.analysis.line_readers import lines
+from lab.core.records import Event, Record
+from lab.engine import ending, finish, runner
+from lab.engine.request import Wish
+from lab.experiments import catalogue, fingerprint
+from lab.runs.store import StoredRun, load
 
 COUNT = 6
 MESSAGES = lines(sent={"src": r"(\d+)"}, received={"work": r"(\d+) .*"})
 MINE = '''"""Of the test's own."""
-from lab.claims import exactly_once, never_twice
-from lab.experiment import Verdict, claim, experiment
-from lab.reading import lines
-
+from lab.api import Verdict, claim, exactly_once, experiment, lines, never_twice
 
 MESSAGES = lines(sent={{"src": r"(\\d+)"}}, received={{"work": r"(\\d+) .*"}})
 
@@ -105,8 +103,12 @@ def play(tmp_path: Path) -> Play:
         push = FakeRemote("push", "pusher", {"src": source}, 161)
         pull = FakeRemote("pull-1", "puller", {"work": work}, 162)
         machines = FakeMachines(push, pull)
+        experiment = catalogue.load(str(folder))
         wish = Wish(
-            experiment=catalogue.load(str(folder)),
+            experiment=experiment,
+            programs=catalogue.programs(experiment),
+            files=catalogue.files(experiment),
+            code=fingerprint.code(experiment),
             variant="",
             count=None,
             interval=None,

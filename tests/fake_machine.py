@@ -1,8 +1,8 @@
 """Machines that are only in memory: what they run are functions, so the engine is tested in ms.
 
-A stand-in for `lab.remote.Remote`, with as much of it as the engine uses. A program's script is a
-function of its process; it runs in a thread of its own, prints, traces, waits, and its return ends
-the process. A signal ends it as it would a program that handles none.
+A stand-in for `lab.machines.remote.Remote`, with as much of it as the engine uses. A program's
+script is a function of its process; it runs in a thread of its own, prints, traces, waits, and its
+return ends the process. A signal ends it as it would a program that handles none.
 """
 
 import contextlib
@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import clock
-from lab.errors import LabError
-from lab.providers import Access, Machines
+from lab.core import clock
+from lab.core.errors import LabError
+from lab.machines import clock_offset
+from lab.machines.providers.base import Access, Machines
 
 Script = Callable[["FakeProcess"], "int | None"]
 
@@ -151,7 +152,7 @@ class FakeRemote:
         return clock.Moment(time.time(), time.monotonic())
 
     def read(self, path: str) -> str:
-        return clock.our_boot_id() if "boot_id" in path else "fake\n"
+        return clock_offset.our_boot_id() if "boot_id" in path else "fake\n"
 
     def run(self, argv: Sequence[str]) -> bytes:
         raise LabError("nothing can be run on a machine in memory", where=f"machine {self.name}")

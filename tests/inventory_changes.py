@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lab.errors import LabError
-from lab.inventory import Inventory, load
+from lab.core.errors import LabError
+from lab.machines.inventory import Inventory, load
 
 GOOD = """\
 network: 192.168.0.0/24

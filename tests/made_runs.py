@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, runs
-from lab.capture import Capture
-from lab.judge import judge
-from lab.records import Event
-from lab.run_directory import RunDirectory
+from lab.core.records import Event
+from lab.engine.judge import judge
+from lab.experiments import catalogue
+from lab.runs import store
+from lab.runs.capture import Capture
+from lab.runs.directory import RunDirectory
 
 # What the least of a run.json has besides what every run writes of itself.
 LEAST = {"parameters": {"count": 20, "interval": 1.0}}
@@ -88,7 +89,7 @@ class MadeRun:
         self.happened(t, "exit", "push", status=0, by="itself")
         for stream in self._streams.values():
             stream.close()
-        verdicts = judge(runs.load(self.path), self._experiment, partial=False)
+        verdicts = judge(store.load(self.path), self._experiment, partial=False)
         self._run.write_verdicts(verdicts)
         self._run.finish("finished")
         return self.path

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from story import PUSH, deals, renumbered, retold
 
-from lab.records import Event
-from lab.runs import StoredRun
+from lab.core.records import Event
+from lab.runs.store import StoredRun
 
 PROJECT = Path(__file__).parents[1]
 

@@ -8,10 +8,7 @@ import pytest
 
 HEAD = """\
 '''Does it answer?'''
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.reading import lines, printed
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment, lines, printed
 
 """
 SCENARIO = """\

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue
-from lab.claims import Run
-from lab.experiments.messages import read
-from lab.judge import judge
-from lab.records import Event, Record
-from lab.runs import StoredRun, load
+from lab.analysis.history import Run
+from lab.core.records import Event, Record
+from lab.engine.judge import judge
+from lab.experiments import catalogue
+from lab.experiments.judges.line_formats import read
+from lab.runs.store import StoredRun, load
 
 RECORDED = Path(__file__).parent / "recorded"
 LEAVING = Path(__file__).parent / "recorded_leaving"

@@ -15,7 +15,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from lab import test_suite
+from lab.cli import test_suite
 
 PROJECT = Path(__file__).parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]

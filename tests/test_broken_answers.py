@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from fake_machine import FakeRemote
 
-from lab import clock, network, remote, runner
-from lab.errors import LabError, MachineLost
+from lab.core.errors import LabError, MachineLost
+from lab.engine import runner
+from lab.machines import clock_offset, remote, traffic_rules
 
 
 class Channel:
@@ -57,14 +58,14 @@ def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path
         runner._prepare({"pull-1": machine}, "run", {}, [])
     assert raised.value.where == "machine pull-1"
     assert raised.value.cure
-    assert clock.our_boot_id() != "another boot"
+    assert clock_offset.our_boot_id() != "another boot"
 
 
 @pytest.mark.parametrize("answer", BROKEN, ids=repr)
 def test_a_machine_that_breaks_while_the_network_is_tried(answer: Exception) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't try the lab network") as raised:
-        network.reaches(machine, machine)
+        traffic_rules.reaches(machine, machine)
     assert raised.value.where == "machine pull-1"
 
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import LEAST
 
-from lab.capture import LONGEST_TEXT, Capture, CaptureStream, Line, LineSplitter
-from lab.errors import LabError
-from lab.records import Record
-from lab.run_directory import RunDirectory
-from lab.runs import StoredRun, load
+from lab.core.errors import LabError
+from lab.core.records import Record
+from lab.runs.capture import LONGEST_TEXT, Capture, CaptureStream, Line, LineSplitter
+from lab.runs.directory import RunDirectory
+from lab.runs.store import StoredRun, load
 
 # Mostly what lines are made of, so that hypothesis does not have to stumble upon newlines.
 outputs = st.lists(
@@ -256,7 +256,7 @@ class FullDisk(io.FileIO):
 def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     captured: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.run_directory.io.FileIO", FullDisk)
+    monkeypatch.setattr("lab.runs.directory.io.FileIO", FullDisk)
     stream = captured.capture.open("pull-1", "pull", "stdout")
     monkeypatch.undo()
     with pytest.raises(LabError, match="No space left") as caught:

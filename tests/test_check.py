@@ -11,7 +11,8 @@ import pytest
 from command import PROJECT, fab
 from hosts import Hosts, hosts
 
-from lab import guard, network, refusals
+from lab.machines import tool_errors, traffic_rules
+from lab.machines.agent import rule_keeper
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 POWER = "cut_power, shut_down, cut_cable"
@@ -101,12 +102,12 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
     as_user = [sys.executable, str(PROJECT / "tests/unprivileged.py"), "12345"]
     needed = ":".join((sys.prefix, sys.base_prefix, str(PROJECT)))
     answer = subprocess.run(
-        [*as_user, needed, sys.executable, "-IS", guard.__file__],
-        input=network.TRIALS["partition"]().order().decode(),
+        [*as_user, needed, sys.executable, "-IS", rule_keeper.__file__],
+        input=traffic_rules.TRIALS["partition"]().order().decode(),
         capture_output=True,
         text=True,
         check=False,
     ).stdout.strip()
-    cause, cure = refusals.explained(answer)
+    cause, cure = tool_errors.explained(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
     assert "NOPASSWD" in cure

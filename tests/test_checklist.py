@@ -10,7 +10,7 @@ import command
 import pytest
 from story import RECORDED
 
-from lab import catalogue
+from lab.experiments import catalogue
 
 
 @pytest.fixture

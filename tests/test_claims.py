@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 from story import PUSH, START, deals, event, killed, outcomes, puller, recorded, retold, told
 
-from lab import catalogue, claims
-from lab.claims import Run
-from lab.errors import ExitCode
-from lab.experiments import leaving
-from lab.experiments.messages import read
-from lab.judge import exit_code, judge
-from lab.records import Record
-from lab.runs import StoredRun
+from lab.analysis import history
+from lab.analysis.history import Run
+from lab.core.errors import ExitCode
+from lab.core.records import Record
+from lab.engine.judge import exit_code, judge
+from lab.experiments import catalogue
+from lab.experiments.judges import leaving
+from lab.experiments.judges.line_formats import read
+from lab.runs.store import StoredRun
 
 HOLDS, REFUTED, UNSEEN = "holds", "refuted", "not observed"
 AB = {"A": -0.01, "B": -0.01}
@@ -239,7 +240,7 @@ def test_another_that_connects_after_the_kill_is_not_the_one_that_returns() -> N
     assert outcomes(run, "return_worker")["survivor_gets_the_rest"] == HOLDS
 
 
-def late_start(order: str, late: float, *events: claims.Event) -> StoredRun:
+def late_start(order: str, late: float, *events: history.Event) -> StoredRun:
     """B is started 0.35 s after message 0, and connects at `late`."""
     run = told(order, {"A": -0.01, "B": late})
     start = event("start", 0.35, puller("B"))
@@ -315,4 +316,4 @@ def test_a_line_is_read(
     ],
 )
 def test_numbers_in_words(numbers: list[int], words: str) -> None:
-    assert claims.listed(numbers) == words
+    assert history.listed(numbers) == words

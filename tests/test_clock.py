@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 
-from lab import clock, runs
-from lab.clock import Clock, Moment
-from lab.errors import ExitCode
+from lab.core import clock
+from lab.core.clock import Clock, Moment
+from lab.core.errors import ExitCode
+from lab.runs import store
 
 STEPPING = """\
 import time
@@ -26,9 +27,7 @@ def _stepped():
 time.time = _stepped
 """
 EXPERIMENT = '''"""Of the test's own."""
-from lab.claims import exactly_once
-from lab.experiment import Verdict, claim, experiment
-from lab.reading import lines
+from lab.api import Verdict, claim, exactly_once, experiment, lines
 
 READS = lines(sent={"push": r"(\\d+)"}, received={"pull": r"(\\d+) .*"})
 
@@ -91,7 +90,7 @@ def test_a_program_whose_wall_clock_steps_back(tmp_path: Path, program: str, cal
     flags = ("run-experiment", "--experiment", folder, "--provider", "namespaces")
     done = fab(*flags, "--runs", tmp_path / "runs")
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
-    stored = runs.load(only_run(tmp_path / "runs"))
+    stored = store.load(only_run(tmp_path / "runs"))
     assert "clock_step_s" not in stored.description
     first = min(record.t for record in stored.records)
     assert all(event.t > first - 2 for event in stored.events if event.event == "connected")

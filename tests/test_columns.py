@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from lab.records import Event, Record
-from lab.report.columns import Columns
+from lab.core.records import Event, Record
 from lab.report.console import colours
+from lab.report.live_columns import Columns
 
 MACHINES = ("push", "pull-1", "pull-2")
 

@@ -14,9 +14,9 @@ from invoke import Context
 from mutations import Edit
 from story import RECORDED
 
-from lab import tasks
-from lab.errors import ExitCode, worst
-from lab.judge import exit_code
+from lab.cli import tasks
+from lab.core.errors import ExitCode, worst
+from lab.engine.judge import exit_code
 
 RUN = "run-experiment"
 

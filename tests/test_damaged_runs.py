@@ -15,8 +15,9 @@ import pytest
 from damage import damage_archive, damage_run
 from made_runs import with_a_loss
 
-from lab import bundle, by_hand, runs, show
-from lab.errors import LabError
+from lab.cli import lab_by_hand, show
+from lab.core.errors import LabError
+from lab.runs import bundle, store
 
 _LONGEST_S = 10  # for one; all 500 take a minute at most
 _MOST_GROWTH = 300 * 1024  # KiB
@@ -48,7 +49,7 @@ def watched(whole: Path) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
         os.chdir(here)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < most
-    runs.load(whole)
+    store.load(whole)
 
 
 def one_message(error: LabError) -> None:
@@ -71,7 +72,7 @@ def test_damaged_run_directories(whole: Path, tmp_path: Path, part: int) -> None
             before = {p for p in tmp_path.rglob("*") if run not in p.parents}
             try:
                 show.report(root, None, again=seed % 2 == 0)
-                by_hand.compare_machines(root, None)
+                lab_by_hand.compare_machines(root, None)
                 read += 1
             except LabError as error:
                 one_message(error)
@@ -95,7 +96,7 @@ def test_damaged_archives(whole: Path, tmp_path: Path, part: int) -> None:
             try:
                 path = bundle.unpack(file, folder / "runs")
                 assert path == folder / "runs" / whole.name
-                runs.load(path)
+                store.load(path)
                 assert {p.name for p in (folder / "runs").iterdir()} == {whole.name}
             except LabError as error:
                 refused += 1
@@ -130,7 +131,7 @@ def test_escapes_in_a_summary_reach_no_terminal(
     shutil.copytree(whole, run)
     description = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(description | {"summary": "s\x1b]52;c;x\x07"}))
-    by_hand.compare_machines(tmp_path, run.name)
+    lab_by_hand.compare_machines(tmp_path, run.name)
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\\x1b]52" in out
@@ -158,5 +159,5 @@ def test_a_run_names_no_code_inside_of_it(whole: Path, tmp_path: Path) -> None:
     module = {"experiment": "mine", "module": str(run / "_experiment/experiment.py")}
     (run / "run.json").write_text(json.dumps(description | module))
     show.report(tmp_path, run.name, again=False)
-    by_hand.compare_machines(tmp_path, run.name)
+    lab_by_hand.compare_machines(tmp_path, run.name)
     assert not (run / "_experiment/was-run").exists()

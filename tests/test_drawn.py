@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab.flow import Passage
-from lab.report.drawn import kept
+from lab.analysis.message_traces import Passage
+from lab.report.chart_data import kept
 
 
 def _passages(count: int, machines: int) -> list[Passage]:

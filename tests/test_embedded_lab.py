@@ -19,12 +19,14 @@ import pytest
 from command import FAB, PROJECT, fab, only_run, read_until, started, verdicts
 from pyroute2 import IPRoute
 
-from lab import runs
-from lab.connection import connect
-from lab.errors import ExitCode, LabError
-from lab.inventory import load
-from lab.providers import Access, namespaces, state
-from lab.remote import Remote
+from lab.core.errors import ExitCode, LabError
+from lab.machines import lab_folder
+from lab.machines.connection import connect
+from lab.machines.inventory import load
+from lab.machines.providers.base import Access
+from lab.machines.providers.embedded import namespaces
+from lab.machines.remote import Remote
+from lab.runs import store
 
 INTRUDER = Path(__file__).parent / "intruder"
 QUICK = ("--experiment", "round_robin", "--interval", 0.01)
@@ -39,7 +41,7 @@ def inventory(tmp_path: Path) -> Iterator[Path]:
     shutil.copy(PROJECT / "inventory.yaml", path)
     yield path
     for provider in ("namespaces", "loopback", "ssh"):
-        shutil.rmtree(state.folder(provider, load(path)), ignore_errors=True)
+        shutil.rmtree(lab_folder.folder(provider, load(path)), ignore_errors=True)
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def test_a_program_gets_at_nothing_outside_of_its_machine(
     before = [Path(target).read_bytes() for target in targets]
     (tmp_path / "clone").chmod(0o777)
 
-    stored = runs.load(someone(experiment))
+    stored = store.load(someone(experiment))
     *tried, about = [json.loads(r.text or "") for r in stored.records if r.stream == "stdout"]
     assert len(tried) > 30
     assert [way["way"] for way in tried if not way["refusal"]] == []
@@ -347,7 +349,7 @@ def test_twenty_labs_with_the_same_addresses_at_once(inventory: Path, tmp_path: 
             said = lab.communicate()[0]
             assert lab.returncode == ExitCode.EXPECTED, said
     for n in range(20):
-        stored = runs.load(only_run(tmp_path / str(n)))
+        stored = store.load(only_run(tmp_path / str(n)))
         received = [
             r.text or "" for r in stored.records if (r.process, r.stream) == ("pull", "stdout")
         ]
@@ -374,7 +376,7 @@ def test_auto_goes_on_with_loopback(forbidden: list[str], inventory: Path, tmp_p
     (line,) = done.stderr.splitlines()
     assert line.startswith("the kernel refuses namespaces")
     assert "plain processes" in line
-    stored = runs.load(only_run(tmp_path / "runs"))
+    stored = store.load(only_run(tmp_path / "runs"))
     assert stored.description["provider"] == "loopback"
     assert all(m["address"].startswith("127.") for m in stored.description["inventory"].values())
 

@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 from command import PROJECT, fab, only_run, read_until, started
 
-from lab import runs
-from lab.disturbance import TOO_LATE_S, MachineLateness
-from lab.errors import ExitCode
-from lab.inventory import load
-from lab.providers.namespaces import provider
-from lab.remotes import connected
+from lab.core.errors import ExitCode
+from lab.engine.disturbance import TOO_LATE_S, MachineLateness
+from lab.machines.inventory import load
+from lab.machines.pool import connected
+from lab.machines.providers.embedded.namespaces import provider
+from lab.runs import store
+from lab.runs.store import StoredRun
 
 EXPERIMENT = '''"""Of the test's own."""
-from lab.claims import exactly_once
-from lab.experiment import Verdict, claim, experiment
-from lab.reading import lines, printed
+from lab.api import Verdict, claim, exactly_once, experiment, lines, printed
 
 READS = lines(sent={{"src": r"(\\d+)"}}, received={{"sink": r"got (\\d+)"}})
 
@@ -57,7 +56,7 @@ ALL = """Verdict.holds("all") if len(run.received) == len(run.sent) == {} else V
         f"{{len(run.received)}} of {{len(run.sent)}}")"""
 
 
-def played(tmp_path: Path, scenario: str, **of: Any) -> "tuple[int, str, runs.StoredRun]":
+def played(tmp_path: Path, scenario: str, **of: Any) -> tuple[int, str, StoredRun]:
     folder = tmp_path / "late"
     folder.mkdir()
     for name in ("src", "sink"):
@@ -73,7 +72,7 @@ def played(tmp_path: Path, scenario: str, **of: Any) -> "tuple[int, str, runs.St
     (folder / "experiment.py").write_text(text)
     flags = ("run-experiment", "--experiment", folder, "--provider", "namespaces")
     done = fab(*flags, "--runs", tmp_path / "runs")
-    run = runs.load(only_run(tmp_path / "runs"))
+    run = store.load(only_run(tmp_path / "runs"))
     return done.returncode, done.stdout + done.stderr, run
 
 
@@ -153,7 +152,7 @@ def test_a_worker_that_somebody_else_stops_for_a_while(tmp_path: Path, seconds: 
         os.kill(worker, signal.SIGCONT)
         said += lab.communicate()[0]
     assert "✓ Each message goes to exactly one machine" in said
-    assert runs.load(only_run(tmp_path)).state == "finished"
+    assert store.load(only_run(tmp_path)).state == "finished"
 
 
 @pytest.mark.slow
@@ -166,7 +165,7 @@ def test_a_lab_that_stands_still_longer_than_its_programs_lease(tmp_path: Path) 
         os.kill(lab.pid, signal.SIGCONT)
         said += lab.communicate()[0]
     assert lab.returncode == ExitCode.NOT_OBSERVED, said
-    run = runs.load(only_run(tmp_path))
+    run = store.load(only_run(tmp_path))
     assert run.description["cut"].startswith("The lab was suspended for 3")
     assert run.description["disturbance"]["disturbed"]
     assert {e.details["by"] for e in run.events if e.event == "exit"} == {"lease"}
@@ -180,7 +179,7 @@ def test_100_000_messages_without_a_pause(tmp_path: Path) -> None:
     done = fab("run-experiment", *flags, "--runs", tmp_path)
     assert done.returncode in (ExitCode.EXPECTED, ExitCode.NOT_OBSERVED), done.stdout[-3000:]
     assert "✓ Each message goes to exactly one machine" in done.stdout
-    assert runs.load(only_run(tmp_path)).state == "finished"
+    assert store.load(only_run(tmp_path)).state == "finished"
 
 
 def _pids(program: str, ancestor: int) -> list[int]:

@@ -7,8 +7,8 @@ import pytest
 from engine_play import COUNT, MESSAGES, Play
 from fake_machine import FakeProcess, Script, Wire, puller, pusher
 
-from lab.claims import Run
-from lab.errors import ExitCode, LabError
+from lab.analysis.history import Run
+from lab.core.errors import ExitCode, LabError
 
 
 def test_a_machine_that_is_lost_keeps_what_was_decided(play: Play, impatient: None) -> None:
@@ -32,7 +32,7 @@ def test_a_machine_that_is_lost_keeps_what_was_decided(play: Play, impatient: No
 def test_what_ends_after_we_were_stopped_for_long_was_ended_by_its_lease(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.disturbance.Lateness.stopped_s", lambda self: 36.0)
+    monkeypatch.setattr("lab.engine.disturbance.Lateness.stopped_s", lambda self: 36.0)
     wire = Wire()
 
     def source(process: FakeProcess) -> int:
@@ -50,7 +50,7 @@ def test_what_ends_after_we_were_stopped_for_long_was_ended_by_its_lease(
 def test_claims_about_time_are_not_observed_in_a_disturbed_run(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.disturbance.Lateness.worst_s", lambda self: 3.0)
+    monkeypatch.setattr("lab.engine.disturbance.Lateness.worst_s", lambda self: 3.0)
     wire = Wire()
     done = play(pusher(wire, range(COUNT)), puller(wire))
     assert done.stored.description["disturbance"]["disturbed"]

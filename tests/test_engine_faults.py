@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeRemote
 
-from lab import network
-from lab.clock import Moment, now
-from lab.disturbance import Clocks, Lateness, description
-from lab.errors import LabError
-from lab.faults import Faults
-from lab.network import Change
-from lab.records import Event
-from lab.scenario import Lab
-from lab.wires import Wires
+from lab.core.clock import Moment, now
+from lab.core.errors import LabError
+from lab.core.records import Event
+from lab.engine.disturbance import Clocks, Lateness, description
+from lab.engine.faults import Faults
+from lab.engine.network_faults import Wires
+from lab.engine.scenario import Lab
+from lab.machines import traffic_rules
+from lab.machines.traffic_rules import Change
 
 
 class Broken:
@@ -44,10 +44,12 @@ class Broken:
             wires=Wires(self.cast, watch),
             watch=watch,
         )
-        monkeypatch.setattr(network, "reached", self._reached)
-        monkeypatch.setattr(network, "is_there", lambda asker, one: one.name not in self.silent)
+        monkeypatch.setattr(traffic_rules, "reached", self._reached)
         monkeypatch.setattr(
-            network, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
+            traffic_rules, "is_there", lambda asker, one: one.name not in self.silent
+        )
+        monkeypatch.setattr(
+            traffic_rules, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
         )
 
     def verified(self) -> list[object]:
@@ -161,11 +163,11 @@ def test_a_slow_link_is_verified_by_the_kernels_list(
 
 
 def test_a_queue_is_found_for_its_own_kind_only() -> None:
-    change: Change = network.rate("eth0", kbit=50)
+    change: Change = traffic_rules.rate("eth0", kbit=50)
     remote: Any = SimpleNamespace(run=lambda argv: b"qdisc tbf 8001: root refcnt 2 rate 50Kbit\n")
-    assert network.is_queued(remote, change)
-    slow = network.slowness("eth0", delay_ms=1, jitter_ms=0, loss_percent=0)
-    assert not network.is_queued(remote, slow)
+    assert traffic_rules.is_queued(remote, change)
+    slow = traffic_rules.slowness("eth0", delay_ms=1, jitter_ms=0, loss_percent=0)
+    assert not traffic_rules.is_queued(remote, slow)
 
 
 # --- How late we were. ----------------------------------------------------------------------------

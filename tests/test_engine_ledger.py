@@ -2,9 +2,17 @@
 
 import pytest
 
-from lab.ending import AT_WORK_S, PATIENCE_S, Living, Plan, may_take_its_time, silence_s, still_open
-from lab.ledger import KEPT_LINES, Ledger, Look
-from lab.records import Message, Record
+from lab.core.records import Message, Record
+from lab.engine.ending import (
+    AT_WORK_S,
+    PATIENCE_S,
+    Living,
+    Plan,
+    may_take_its_time,
+    silence_s,
+    still_open,
+)
+from lab.engine.ledger import KEPT_LINES, Ledger, Look
 
 PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
 PLAN = Plan(count=20, interval=0.05, takes=0)

@@ -7,8 +7,8 @@ import pytest
 from engine_play import COUNT, Play, untraced
 from fake_machine import FakeProcess, Wire, puller, pusher
 
-from lab import ending
-from lab.errors import ExitCode
+from lab.core.errors import ExitCode
+from lab.engine import ending
 
 
 def test_a_run_that_comes_to_its_own_end(play: Play) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from lab.capture import Capture
-from lab.ending import Plan
-from lab.records import Event, Record
-from lab.run_directory import RunDirectory
-from lab.scenario import Lab
-from lab.watch import LimitReached, Watch
+from lab.core.records import Event, Record
+from lab.engine.ending import Plan
+from lab.engine.monitor import LimitReached, Watch
+from lab.engine.scenario import Lab
+from lab.runs.capture import Capture
+from lab.runs.directory import RunDirectory
 
 PLACE = ("pull-1", "pull")
 
@@ -145,8 +145,8 @@ def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watc
 def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.ending._LIMIT_EXTRA_S", 0.1)
-    monkeypatch.setattr("lab.ending._STALLED_S", 0.1)
+    monkeypatch.setattr("lab.engine.ending._LIMIT_EXTRA_S", 0.1)
+    monkeypatch.setattr("lab.engine.ending._STALLED_S", 0.1)
     watched = Watched(tmp_path)
     threading.Event().wait(0.15)  # a long set-up
     watched.watch.begin()
@@ -166,7 +166,7 @@ def test_time_in_which_we_were_stopped_is_no_silence_and_counts_for_no_limit(
         now[0] += timeout + (late.pop() if late else 0.0)
 
     now = [0.0]
-    monkeypatch.setattr("lab.watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("lab.engine.monitor.time.monotonic", lambda: now[0])
     watched.watch.begin()
     monkeypatch.setattr(watched.watch.news, "wait", nap)
     assert not watched.watch.wait(lambda: False, "nobody", lambda last: last + 0.5)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 
-from lab import runs
-from lab.errors import LabError
-from lab.inventory import load
-from lab.network import hold, rate, reaches, separation, try_out
-from lab.providers import Machines
-from lab.providers.namespaces import provider
-from lab.remote import Remote
-from lab.remotes import connected
+from lab.core.errors import LabError
+from lab.machines.inventory import load
+from lab.machines.pool import connected
+from lab.machines.providers.base import Machines
+from lab.machines.providers.embedded.namespaces import provider
+from lab.machines.remote import Remote
+from lab.machines.traffic_rules import hold, rate, reaches, separation, try_out
+from lab.runs import store
 
 _FOLDER = "trial"
 _SLOW = ("rate", "50kbit", "burst", "16kb", "latency", "400ms")
@@ -141,7 +141,7 @@ def test_two_labs_on_one_host_leave_each_others_rules_alone(
     """Each is a process of its own, as two clones are, and makes its first partition or trial."""
     push, pull = lab[1]["push"], lab[1]["pull-1"]
     make = (
-        "from lab.network import TRIALS, separation; import sys;"
+        "from lab.machines.traffic_rules import TRIALS, separation; import sys;"
         f" change = separation(['{push.access.address}'], incoming=True, reject=False);"
         " sys.stdout.buffer.write(change.order() + TRIALS['partition']().order())"
     )
@@ -239,7 +239,7 @@ def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> No
     flags = ("--experiment", "return_worker", "--interval", "0.05", "--runs", tmp_path)
     done = fab("run-experiment", *flags)
     assert done.returncode == 0, done.stdout
-    events = runs.load(only_run(tmp_path)).events
+    events = store.load(only_run(tmp_path)).events
     (repair,) = (event for event in events if event.event == "repair")
     (ready,) = (e for e in events if (e.event, e.process) == ("ready", repair.process))
     assert repair.details["verified"]
@@ -250,7 +250,7 @@ def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> No
 def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "fast_kill:told", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
-    stored = runs.load(only_run(tmp_path))
+    stored = store.load(only_run(tmp_path))
     (fault,) = (event for event in stored.events if event.event == "fault")
     assert fault.details["fault"] == "die_at"
     assert fault.details["verified"]

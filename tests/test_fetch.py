@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import collector, fetch
-from lab.errors import LabError
-from lab.providers import Access
+from lab.core.errors import LabError
+from lab.machines import fetch
+from lab.machines.agent import collector
+from lab.machines.providers.base import Access
 
 KNOWN: dict[str, Path] = {}
 

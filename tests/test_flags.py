@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeRemote
 
-from lab.cast import Cast
-from lab.errors import LabError
-from lab.flags import words
-from lab.reading import lines, unread
-from lab.records import Record
+from lab.analysis.line_readers import lines, unread
+from lab.core.errors import LabError
+from lab.core.records import Record
+from lab.engine.flags import words
+from lab.engine.process_manager import Cast
 
 
 @pytest.mark.parametrize(

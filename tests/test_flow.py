@@ -5,16 +5,17 @@ from pathlib import Path
 from made_runs import MadeRun, with_a_loss
 from story import LEAVING
 
-from lab import catalogue, runs
-from lab.claims import Run
-from lab.compare import side_by_side
-from lab.flow import Flow, flow
-from lab.report import drawn
-from lab.run_directory import describe
+from lab.analysis.history import Run
+from lab.analysis.message_traces import Flow, flow
+from lab.analysis.side_by_side import side_by_side
+from lab.experiments import catalogue
+from lab.report import chart_data
+from lab.runs import store
+from lab.runs.directory import describe
 
 
 def _flow(path: Path) -> Flow:
-    stored = runs.load(path)
+    stored = store.load(path)
     reader = catalogue.reader(stored)
     return flow(stored, Run(stored, reader), side_by_side(stored, reader))
 
@@ -74,9 +75,9 @@ def test_a_send_that_never_returned_is_not_called_lost(tmp_path: Path) -> None:
 def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
     path = with_a_loss(tmp_path)
     before = _flow(path).passages[0]
-    clocks = runs.load(path).description["clocks"]
+    clocks = store.load(path).description["clocks"]
     changed = clocks | {"pull-2": {"offset_s": -5.0, "uncertainty_s": 0.001}}
-    describe(path, runs.load(path).description | {"clocks": changed})
+    describe(path, store.load(path).description | {"clocks": changed})
     after = _flow(path).passages[0]
     assert before.to == "pull-2"
     assert before.got is not None
@@ -103,4 +104,4 @@ def test_machines_that_are_kept_apart_have_a_fault_each(tmp_path: Path) -> None:
         ("push", 0.5, 0.9),
     ]
     assert all("was cut off from push" in s.told for s in faults)
-    assert [row["label"] != "" for row in drawn.spans(found, "fault")] == [True, False]
+    assert [row["label"] != "" for row in chart_data.spans(found, "fault")] == [True, False]

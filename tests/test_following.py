@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from command import FAB, fab, only_run, read_until, started
 
-from lab import following
-from lab.errors import ExitCode
+from lab.core.errors import ExitCode
+from lab.runs import following
 
 
 def test_a_later_life_is_followed_and_the_last_line_needs_no_end(tmp_path: Path) -> None:

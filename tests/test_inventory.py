@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from inventory_changes import CHANGES, GOOD
 
-from lab.errors import LabError
-from lab.inventory import SshSettings, VagrantSettings, load
+from lab.core.errors import LabError
+from lab.machines.inventory import SshSettings, VagrantSettings, load
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -148,7 +148,8 @@ def test_of_a_thousand_known_machines_a_few_are_told(inventory: Any) -> None:
 
 def test_importing_the_module_costs_neither_cerberus_nor_yaml() -> None:
     probe = (
-        "import sys, lab.inventory; print([m for m in ('cerberus', 'yaml') if m in sys.modules])"
+        "import sys, lab.machines.inventory\n"
+        "print([m for m in ('cerberus', 'yaml') if m in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", probe], cwd=REPOSITORY, capture_output=True, text=True, check=True

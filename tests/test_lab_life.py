@@ -15,11 +15,12 @@ import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of, descendants
 
-from lab.inventory import load
-from lab.providers import namespaces, state
-from lab.providers.blocks import Block
-from lab.providers.control import Client
-from lab.remote import Remote
+from lab.machines import lab_folder
+from lab.machines.inventory import load
+from lab.machines.providers.embedded import namespaces
+from lab.machines.providers.embedded.address_blocks import Block
+from lab.machines.providers.embedded.control import Client
+from lab.machines.remote import Remote
 
 TESTS = Path(__file__).parent
 LIMIT_S = 20
@@ -32,7 +33,7 @@ def inventory(tmp_path: Path) -> Iterator[Path]:
     path = Path(shutil.copy(PROJECT / "inventory.yaml", tmp_path))
     yield path
     for provider in ("namespaces", "loopback"):
-        shutil.rmtree(state.folder(provider, load(path)), ignore_errors=True)
+        shutil.rmtree(lab_folder.folder(provider, load(path)), ignore_errors=True)
 
 
 @pytest.fixture
@@ -63,9 +64,9 @@ import importlib, os, sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
 from leftovers import descendants
-from lab.inventory import load
-from lab.providers import loopback, namespaces
-from lab.remotes import connected
+from lab.machines.inventory import load
+from lab.machines.providers.embedded import loopback, namespaces
+from lab.machines.pool import connected
 os.environ["PYTHONPATH"] = os.getcwd()  # has a json.py
 provider = {"loopback": loopback, "namespaces": namespaces}[sys.argv[2]]
 with provider.provider(load(Path(sys.argv[3]))).lab(keep=False) as machines:
@@ -114,7 +115,7 @@ def test_a_lab_knows_nothing_of_the_users_environment(
 def _connected(inventory: Path, provider: str = "namespaces") -> socket.socket:
     """Return a connection to the control socket of the lab that is up, nothing said on it."""
     connection = socket.socket(socket.AF_UNIX)
-    folder = os.open(state.folder(provider, load(inventory)), os.O_PATH)
+    folder = os.open(lab_folder.folder(provider, load(inventory)), os.O_PATH)
     connection.connect(f"/proc/self/fd/{folder}/control")
     os.close(folder)
     connection.settimeout(LIMIT_S)
@@ -143,7 +144,7 @@ except OSError as error:
 
 def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
     """Neither from its own, nor from another one of the same user."""
-    folder = state.folder("namespaces", load(up))
+    folder = lab_folder.folder("namespaces", load(up))
     own = namespaces.provider(load(up))
     other = namespaces.provider(load(Path(shutil.copy(up, up.with_name("other.yaml")))))
     for provider in (own, other):
@@ -157,7 +158,7 @@ def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
 
 
 def test_a_program_on_a_machine_cannot_read_the_client_key(up: Path) -> None:
-    key = state.folder("namespaces", load(up)) / "key"
+    key = lab_folder.folder("namespaces", load(up)) / "key"
     with namespaces.provider(load(up)).lab(keep=False) as machines:
         remote = Remote(machines.access["push"])
         shown = remote.run(["sh", "-c", f"cat {key} 2>&1; ls {key.parent} 2>&1; true"])
@@ -170,7 +171,7 @@ def test_another_pid_namespace_of_the_computer_gets_no_answer(up: Path) -> None:
     apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
     if subprocess.run([*apart, "true"], capture_output=True).returncode:
         pytest.skip("needs a PID namespace")
-    path = str(state.folder("namespaces", load(up)) / "control")
+    path = str(lab_folder.folder("namespaces", load(up)) / "control")
     ask = [sys.executable, "-ISc", _ASK, path]
     said = [subprocess.check_output([*way, *ask], text=True) for way in ([], apart)]
     assert "machines" in json.loads(said[0])
@@ -178,7 +179,7 @@ def test_another_pid_namespace_of_the_computer_gets_no_answer(up: Path) -> None:
 
 
 def test_the_client_key_is_in_no_answer_and_the_owners_file(up: Path) -> None:
-    key = state.folder("namespaces", load(up)) / "key"
+    key = lab_folder.folder("namespaces", load(up)) / "key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.parent.stat().st_mode & 0o777 == 0o700
     with contextlib.closing(Client(_connected(up))) as client:
@@ -246,7 +247,11 @@ def test_a_peer_that_never_reads_or_never_speaks_holds_nobody_up(up: Path) -> No
 
 
 def _supervisors(family: Family) -> list[int]:
-    return [pid for pid in family.alive() if "lab.providers.supervisor" in command_of(pid)]
+    return [
+        pid
+        for pid in family.alive()
+        if "lab.machines.providers.embedded.supervisor" in command_of(pid)
+    ]
 
 
 @pytest.fixture
@@ -291,7 +296,7 @@ MOMENTS = ("a supervisor", "its socket", "its first process", "its key")
 def test_a_lab_whose_start_was_cut_short_is_whole_or_nothing(
     inventory: Path, family: Family, provider: str, number: int, moment: str
 ) -> None:
-    folder = state.folder(provider, load(inventory))
+    folder = lab_folder.folder(provider, load(inventory))
     temporary = inventory.with_name("temporary")
     temporary.mkdir()
     flags = ("--provider", provider, "--inventory", str(inventory))

@@ -10,12 +10,13 @@ from message_mutations import done, goes_to, lost, mapped, twice, without
 from mutations import Mutation, fault_is_not_verified, fault_never_happens
 from story import LEAVING, MARKS, outcomes
 
-from lab import catalogue, packets
-from lab.claims import Run
-from lab.experiments.messages import read
-from lab.records import Event, Message, Record
-from lab.run_directory import packets_of
-from lab.runs import StoredRun, load
+from lab.analysis.history import Run
+from lab.core.records import Event, Message, Record
+from lab.experiments import catalogue
+from lab.experiments.judges.line_formats import read
+from lab.runs import pcap
+from lab.runs.directory import packets_of
+from lab.runs.store import StoredRun, load
 
 
 def _fault(run: StoredRun) -> Event:
@@ -112,10 +113,10 @@ def on_the_wire(flags: Callable[[int], int]) -> Mutation:
         source = run.description["inventory"][_fault(run).machine]["address"]
         content = bytearray(path.read_bytes())
         before = -1.0
-        for packet in packets.read(path):
+        for packet in pcap.read(path):
             assert packet.t >= before  # a packet is found again by its place, in this order
             before = packet.t
-        for at, packet in zip(_flag_places(bytes(content)), packets.read(path), strict=True):
+        for at, packet in zip(_flag_places(bytes(content)), pcap.read(path), strict=True):
             content[at] = flags(content[at]) if packet.source == source else content[at]
         path.write_bytes(content)
         return run
@@ -140,8 +141,8 @@ def not_captured(run: StoredRun) -> StoredRun:
     return run
 
 
-SILENT = on_the_wire(lambda flags: flags & ~(packets.FIN | packets.RST))
-SAYS_FIN = on_the_wire(lambda flags: flags | packets.FIN)
+SILENT = on_the_wire(lambda flags: flags & ~(pcap.FIN | pcap.RST))
+SAYS_FIN = on_the_wire(lambda flags: flags | pcap.FIN)
 
 # For each recorded run (experiment, variant) the marks of its claims, as it is and after mutations:
 # + holds, X refuted, ? not observed.

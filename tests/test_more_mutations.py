@@ -21,11 +21,11 @@ from message_mutations import (
 from mutations import Mutation
 from story import MARKS, outcomes
 
-from lab.claims import Run
-from lab.experiments.messages import read
-from lab.experiments.turns import _spans, last_takes_its_place, others_move_up
-from lab.records import Message, Record
-from lab.runs import StoredRun, load
+from lab.analysis.history import Run
+from lab.core.records import Message, Record
+from lab.experiments.judges.line_formats import read
+from lab.experiments.judges.turns import _spans, last_takes_its_place, others_move_up
+from lab.runs.store import StoredRun, load
 
 RECORDED = Path(__file__).parent / "recorded_more"
 

@@ -13,8 +13,8 @@ import pytest
 from command import FAB, PROJECT, only_run, read_until
 from leftovers import Family, adopt_orphans, command_of
 
-from lab import runs
-from lab.errors import ExitCode
+from lab.core.errors import ExitCode
+from lab.runs import store
 
 # Two seconds, on a computer that isn't busy with something else.
 LIMIT_S = 2 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -48,7 +48,11 @@ class Run:
         return self._lab()[0]
 
     def _lab(self) -> list[int]:
-        return [p for p in self.family.alive() if "lab.providers.supervisor" in command_of(p)]
+        return [
+            p
+            for p in self.family.alive()
+            if "lab.machines.providers.embedded.supervisor" in command_of(p)
+        ]
 
     def leaves_nothing(self) -> None:
         """Check that all has ended in time, and that nothing of it is left."""
@@ -58,9 +62,9 @@ class Run:
         assert list(self.temporary.glob("push-pull-lab-*")) == []
         self.fab.wait()
 
-    def stored(self) -> runs.StoredRun:
+    def stored(self) -> store.StoredRun:
         """Return what is on the disk; each log file must be what the records say."""
-        stored = runs.load(only_run(self.root))
+        stored = store.load(only_run(self.root))
         for record in stored.records:
             suffix = {"stdout": "log", "stderr": "err"}[record.stream]
             log = stored.path / record.machine / f"{record.process}.{suffix}"

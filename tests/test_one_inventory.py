@@ -9,9 +9,9 @@ from command import PROJECT, fab, only_run
 from hosts import hosts
 from vm.stand_in import addresses, evaluated
 
-from lab import runs
-from lab.inventory import load
-from lab.providers import state
+from lab.machines import lab_folder
+from lab.machines.inventory import load
+from lab.runs import store
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 CHANGED = {
@@ -35,7 +35,7 @@ def inventory(machines: Mapping[str, str], sshd_program: Path, tmp_path: Path) -
         network = machines["push"].rpartition(".")[0] + ".0/24"
         file = up.inventory(network)
         yield file
-        shutil.rmtree(state.folder("ssh", load(file)), ignore_errors=True)
+        shutil.rmtree(lab_folder.folder("ssh", load(file)), ignore_errors=True)
 
 
 def test_vms(inventory: Path, machines: Mapping[str, str]) -> None:
@@ -56,7 +56,7 @@ def test_machines_that_run(
     flags = ("--experiment", "round_robin", "--interval", 0.05, "--runs", tmp_path / "runs")
     done = fab("run-experiment", *where, *flags)
     assert done.returncode == 0, done.stdout + done.stderr
-    run = runs.load(only_run(tmp_path / "runs"))
+    run = store.load(only_run(tmp_path / "runs"))
     told = {name: there["address"] for name, there in run.description["inventory"].items()}
     assert told == machines
     printed = {record.machine for record in run.records if record.stream == "stdout"}

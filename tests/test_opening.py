@@ -12,7 +12,7 @@ import screen
 from playwright.sync_api import BrowserContext, expect
 from rich.text import Text
 
-from lab import runs
+from lab.runs import store
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def opening(tmp_path_factory: pytest.TempPathFactory) -> Opening:
     command = [sys.executable, "-m", "lab", "run-experiment", *FLAGS, "--runs", str(root)]
     shown = screen.watched(command, columns=96, lines=36)
     *_, last = (rows for rows in shown if any("push (" in row.plain for row in rows))
-    return Opening(runs.find(root, None), last)
+    return Opening(store.find(root, None), last)
 
 
 def test_the_live_view(opening: Opening, pictures: Path) -> None:

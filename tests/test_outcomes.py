@@ -3,10 +3,10 @@
 from message_mutations import done
 from story import LEAVING
 
-from lab.claims import Run
-from lab.experiments.messages import read
-from lab.outcomes import Outcome, outcome, table
-from lab.runs import load
+from lab.analysis.history import Run
+from lab.analysis.outcome_table import Outcome, outcome, table
+from lab.experiments.judges.line_formats import read
+from lab.runs.store import load
 
 INTERVAL_S = 0.1
 

@@ -10,7 +10,7 @@ import command
 import pytest
 from own_folder import CLAIM, HEAD, SCENARIO, run
 
-from lab import runs
+from lab.runs import store
 
 
 def test_the_first_one_that_is_made_runs(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_program_that_prints_carriage_returns(
     if own_reader:
         text = text.replace('lines(received={"count": r"(\\d+)"})', "read")
         text = text.replace("@experiment", OWN_READER + "\n@experiment")
-        text = text.replace("import Lab\n", "import Lab\nfrom lab.records import Message\n")
+        text = text.replace("import Lab,", "import Lab, Message,")
     (folder / "experiment.py").write_text(text)
     ran = run(folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -72,7 +72,7 @@ def test_a_program_that_prints_carriage_returns(
     stored = command.only_run(folder.parent / "runs")
     log = stored / "pull-1" / "count.log"
     assert log.read_bytes().count(b"\r") == (3 if name == "count.sh" else 3 * 22)
-    texts = [r.text or "" for r in runs.load(stored).records if r.machine == "pull-1"]
+    texts = [r.text or "" for r in store.load(stored).records if r.machine == "pull-1"]
     assert "".join(f"{text}\n" for text in texts).encode() == log.read_bytes()
 
 
@@ -138,20 +138,20 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
 @pytest.mark.parametrize(
     ("change", "line", "said"),
     [
-        (("@claim", "@@claim"), 11, "SyntaxError"),
-        (("from lab.claims import Run", "from lab.claims import Runn"), 2, "ImportError"),
-        (("def mine(lab: Lab)", "def mine()"), 7, "TypeError"),
-        (('"count", on=', '"cuont", on='), 9, "there is no program 'cuont'"),
-        (('on="puller"', 'on="pullers"'), 9, "no machine has the name or the role 'pullers'"),
-        (("run.planned", "run.plans"), 13, "AttributeError"),
-        (("return Verdict.refuted", "Verdict.refuted"), 11, "returned None, no Verdict"),
-        (('r"(\\d+)"', 'r"(x?)\\d+"'), 7, "is no number in '0'"),
-        (('r"(\\d+)"', 'r"\\d+"'), 7, "has no group"),
+        (("@claim", "@@claim"), 8, "SyntaxError"),
+        (("import Lab, Run,", "import Lab, Runn,"), 2, "ImportError"),
+        (("def mine(lab: Lab)", "def mine()"), 4, "TypeError"),
+        (('"count", on=', '"cuont", on='), 6, "there is no program 'cuont'"),
+        (('on="puller"', 'on="pullers"'), 6, "no machine has the name or the role 'pullers'"),
+        (("run.planned", "run.plans"), 10, "AttributeError"),
+        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None, no Verdict"),
+        (('r"(\\d+)"', 'r"(x?)\\d+"'), 4, "is no number in '0'"),
+        (('r"(\\d+)"', 'r"\\d+"'), 4, "has no group"),
         (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),
         (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
-        (("import Lab", "import Lab\nraise SystemExit(3)"), 6, "SystemExit"),
-        (("count=3", "count=3, grace=-1"), 7, "grace=-1 is no number of seconds"),
-        (("count=3", "count=3, grace='long'"), 7, "TypeError"),
+        (("\n\n@experiment", "\nraise SystemExit(3)\n@experiment"), 3, "SystemExit"),
+        (("count=3", "count=3, grace=-1"), 4, "grace=-1 is no number of seconds"),
+        (("count=3", "count=3, grace='long'"), 4, "TypeError"),
     ],
     ids=str,
 )

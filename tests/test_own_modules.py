@@ -10,10 +10,12 @@ import pytest
 from made_runs import with_a_loss
 from own_folder import SHELL, run
 
-from lab import by_hand, catalogue, own, runs, show
-from lab.errors import LabError
-from lab.judge import judge
-from lab.run_directory import describe
+from lab.cli import lab_by_hand, show
+from lab.core.errors import LabError
+from lab.engine.judge import judge
+from lab.experiments import catalogue, user_folder
+from lab.runs import store
+from lab.runs.directory import describe
 
 # -- whose module is imported --------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ def test_a_name_of_the_labs_own_is_refused(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(LabError, match="comes with the lab"):
-        own.create(tmp_path / "kill-worker", catalogue.names())
+        user_folder.create(tmp_path / "kill-worker", catalogue.names())
     shutil.copytree(folder, tmp_path / "kill_worker")
     monkeypatch.chdir(tmp_path)
     for named in ("kill_worker", "./kill_worker"):
@@ -125,7 +127,7 @@ def test_what_goes_along(folder: Path, tmp_path: Path) -> None:
     (folder / "data" / "up").symlink_to(folder)
     (folder / "out" / "latest").symlink_to("20261124T061026Z-mine")
     os.mkfifo(folder / "pipe")
-    found = own.files(folder)
+    found = user_folder.files(folder)
     assert list(found) == ["count.sh", "data/deep/x", "data/runs/x", "link", "linked/big"]
 
 
@@ -134,7 +136,7 @@ def test_what_is_too_much_is_told_before_anything_runs(folder: Path) -> None:
     with (folder / "data" / "big").open("wb") as sparse:
         sparse.truncate(101 * 1024**2)
     with pytest.raises(LabError, match="most is in 'data'"):
-        own.files(folder)
+        user_folder.files(folder)
 
 
 @pytest.mark.slow
@@ -181,15 +183,15 @@ def test_a_reader_that_fails_is_the_users_wherever_it_is_called(
     folder = tmp_path / "mine"
     folder.mkdir()
     told = "@experiment(source='s', reads=reads)\ndef mine(lab): ...\n"
-    head = "from lab.experiment import Verdict, claim, experiment\n"
+    head = "from lab.api import Verdict, claim, experiment\n"
     (folder / "experiment.py").write_text(code + head + told)
-    description = runs.load(path).description
+    description = store.load(path).description
     module = {"experiment": "mine", "module": str(folder / "experiment.py")}
     describe(path, description | module)
     for call in (
         lambda: show.report(path.parent, None, again=False),
         lambda: show.report(path.parent, None, again=True),
-        lambda: by_hand.compare_machines(path.parent, None),
+        lambda: lab_by_hand.compare_machines(path.parent, None),
     ):
         with pytest.raises(LabError) as caught:
             call()
@@ -202,20 +204,20 @@ def test_a_reader_that_fails_is_the_users_wherever_it_is_called(
 def test_a_verdict_that_is_none_is_told(tmp_path: Path, returned: str) -> None:
     path = with_a_loss(tmp_path / "runs")
     (tmp_path / "experiment.py").write_text(
-        "from lab.experiment import Verdict, claim, experiment\n"
+        "from lab.api import Verdict, claim, experiment\n"
         "@experiment(source='s')\ndef mine(lab): ...\n"
         f"@claim('c')\ndef it(run):\n    return Verdict.{returned}\n"
     )
     experiment = catalogue.load(str(tmp_path / "experiment.py"))
     with pytest.raises(LabError, match="a verdict has") as caught:
-        judge(runs.load(path), experiment, partial=False)
+        judge(store.load(path), experiment, partial=False)
     assert "experiment.py:4" in caught.value.where
 
 
 @pytest.mark.parametrize("flag", ["source=3", "source='', count='x'", "source='', variants='ab'"])
 def test_a_flag_of_the_wrong_kind_is_told(tmp_path: Path, flag: str) -> None:
     (tmp_path / "experiment.py").write_text(
-        f"from lab.experiment import experiment\n@experiment({flag})\ndef mine(lab): ...\n"
+        f"from lab.api import experiment\n@experiment({flag})\ndef mine(lab): ...\n"
     )
     with pytest.raises(LabError, match="wrong kind") as caught:
         catalogue.load(str(tmp_path))

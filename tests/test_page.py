@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from made_runs import MadeRun, with_a_loss
 
-from lab import catalogue, runs, show
-from lab.compare import side_by_side
-from lab.reading import lines, nothing
-from lab.report import logs, page, pictures
-from lab.report.kit import kit
+from lab.analysis.line_readers import lines, nothing
+from lab.analysis.side_by_side import side_by_side
+from lab.cli import show
+from lab.experiments import catalogue
+from lab.report import docs_charts, page, page_logs
 from lab.report.setup import setup
-from lab.run_directory import describe
+from lab.report.vega_bundle import kit
+from lab.runs import store
+from lab.runs.directory import describe
 
 Spoken = tuple[str, bytes]  # a machine and its line
 
@@ -28,8 +30,8 @@ def printed(root: Path, *spoken: Spoken) -> Path:
 
 
 def test_push_and_pull(tmp_path: Path) -> None:
-    stored = runs.load(with_a_loss(tmp_path))
-    found = pictures.flow_of(stored, catalogue.reader(stored))
+    stored = store.load(with_a_loss(tmp_path))
+    found = docs_charts.flow_of(stored, catalogue.reader(stored))
     assert setup(stored, found) == (
         "push sent 12 messages to pull-1 and pull-2, about one every 100 ms."
         " 11 came, 1 was lost, 1 came late."
@@ -73,16 +75,16 @@ ASKED: list[Spoken] = [
 )
 def test_other_programs(spoken: Any, reads: Any, said: str, tmp_path: Path) -> None:
     reader = lines(**reads) if reads else nothing
-    stored = runs.load(printed(tmp_path, *spoken))
-    assert setup(stored, pictures.flow_of(stored, reader)) == said
+    stored = store.load(printed(tmp_path, *spoken))
+    assert setup(stored, docs_charts.flow_of(stored, reader)) == said
 
 
 def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_path: Path) -> None:
-    stored = runs.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
+    stored = store.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
     reader = lines(received={"pull": r"(\d+)"})
-    found, compared = pictures.flow_of(stored, reader), side_by_side(stored, reader)
+    found, compared = docs_charts.flow_of(stored, reader), side_by_side(stored, reader)
     assert not compared.sends
-    assert set(logs.columns(compared.rows, [], found)["note"]) == {""}
+    assert set(page_logs.columns(compared.rows, [], found)["note"]) == {""}
     assert {p.fate for p in found.passages} == {"came"}
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):
@@ -93,7 +95,7 @@ def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_pa
 def test_of_very_long_logs_the_page_shows_both_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "EACH_END", 2)
+    monkeypatch.setattr(page_logs, "EACH_END", 2)
     run = MadeRun(tmp_path, count=1)
     run.begin()
     for k in range(9):
@@ -101,7 +103,7 @@ def test_of_very_long_logs_the_page_shows_both_ends(
         run.printed(0.2 + k / 10, "pull-2", b"said %d" % k, "stderr")
     run.printed(1.1, "push", b"0")
     run.printed(1.2, "pull-1", b"0 , 1.5")
-    stored = runs.load(run.end(2.0))
+    stored = store.load(run.end(2.0))
     html = page.page(stored, catalogue.reader(stored), kit())
     rows = json.loads(html.partition('id="data">')[2].partition("</script>")[0])["rows"]
     shown = [text for text in rows["text"] if text]
@@ -125,8 +127,8 @@ def test_what_spoils_a_whole_run_is_said_at_the_top(
     late = {"machines_late_s": {"pull-1": 3.0}, "harness_late_s": 0.0, "suspended_s": 0.0}
     disturbance = {**late, "limit_s": 0.5, "disturbed": True}
     told = {"cut": "Ctrl-C <b>ended</b> it.", "disturbance": disturbance}
-    describe(path, runs.load(path).description | told)
-    stored = runs.load(path)
+    describe(path, store.load(path).description | told)
+    stored = store.load(path)
     html = page.page(stored, catalogue.reader(stored), kit())
     head = html.partition("<header>")[2].partition("</header>")[0]
     assert "Ctrl-C &lt;b&gt;ended&lt;/b&gt; it." in head
@@ -138,7 +140,7 @@ def test_what_spoils_a_whole_run_is_said_at_the_top(
 
 
 def test_what_a_claim_rests_on_and_who_disputes_it_are_on_the_page(tmp_path: Path) -> None:
-    stored = runs.load(with_a_loss(tmp_path))
+    stored = store.load(with_a_loss(tmp_path))
     verdicts = [
         {**v, "rests_on": "src/lb.cpp, <1>", "disputed_by": "a manual"}
         for v in stored.verdicts or ()

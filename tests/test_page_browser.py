@@ -10,9 +10,10 @@ import pytest
 from made_runs import MadeRun, of_many, with_a_loss
 from playwright.sync_api import BrowserContext, Page, expect
 
-from lab import catalogue, runs
+from lab.experiments import catalogue
 from lab.report import page as pages
-from lab.run_directory import describe
+from lab.runs import store
+from lab.runs.directory import describe
 
 pytestmark = pytest.mark.slow
 
@@ -229,7 +230,7 @@ def test_a_number_that_comes_twice_is_stepped_over_one_by_one(seen: Seen, tmp_pa
 def test_how_wrong_the_times_may_be_is_said(seen: Seen, tmp_path: Path) -> None:
     run = with_a_loss(tmp_path)
     clocks = {"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}}
-    describe(run, runs.load(run).description | {"clocks": clocks})
+    describe(run, store.load(run).description | {"clocks": clocks})
     page = seen.open(run)
     expect(page.locator("main")).to_contain_text(
         "between two machines they may still be wrong by 4 ms"

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lab.report import pictures, plots
-from lab.report.pictures import Loss
+from lab.report import chart_files, docs_charts
+from lab.report.docs_charts import Loss
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +17,7 @@ def test_the_loss_curve_has_a_mark_for_each_run_and_a_line_for_each_series() -> 
         Loss(series="60 ms of work", changed=0.01, lost=8, note="60 ms of work"),
         Loss(series="60 ms of work", changed=0.002, lost=54),
     ]
-    svg = str(plots.picture(pictures.losses(runs, "seconds between two messages"), "svg"))
+    svg = str(chart_files.picture(docs_charts.losses(runs, "seconds between two messages"), "svg"))
     marks = re.findall(r'aria-roledescription="(?:point|circle|square)"[^>]*transform=', svg)
     assert len(marks) == len(runs)
     assert len(set(re.findall(r'aria-roledescription="line mark"[^>]*stroke="([^"]+)"', svg))) == 2

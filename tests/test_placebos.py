@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 
-from lab import runs
-from lab.errors import ExitCode
-from lab.records import Record
+from lab.core.errors import ExitCode
+from lab.core.records import Record
+from lab.runs import store
 
 PLACEBOS = Path(__file__).parent / "placebos"
 MODULE = '''"""A placebo is run by the harness."""
 
-from lab.experiment import Verdict, claim, experiment
+from lab.api import Verdict, claim, experiment
 
 
 @experiment(source="none", count={count}, interval=0.01)
@@ -37,7 +37,7 @@ class Done:
     def __init__(self, call: "subprocess.CompletedProcess[str]", root: Path) -> None:
         self.code = call.returncode
         self.said = call.stdout + call.stderr
-        self.run = runs.load(only_run(root))
+        self.run = store.load(only_run(root))
 
     def records(self, process: str, stream: str = "stdout", machine: str = "push") -> list[Record]:
         """Return the records of one stream, after a check that they are what its file holds."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from vm import needs
 
-from lab import wheels
+from lab.machines import offline_packages
 
 SCRIPT = needs.PROJECT / "provision/provision.sh"
 SHELL_SCRIPTS = [SCRIPT, *sorted(needs.HERE.glob("*.sh"))]
@@ -117,9 +117,9 @@ def _bootstrap(release: str, archive: Path) -> None:
 def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What `fab wheels` fetches, in a folder that isn't the project's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wheels, "FOLDER", tmp_path_factory.mktemp("provision") / "wheels")
-        wheels.fetch()
-        yield wheels.FOLDER
+        patch.setattr(offline_packages, "FOLDER", tmp_path_factory.mktemp("provision") / "wheels")
+        offline_packages.fetch()
+        yield offline_packages.FOLDER
 
 
 def locked_version() -> str:

@@ -15,9 +15,9 @@ import command
 import pytest
 from story import EXPERIMENTS, RECORDED, recorded
 
-from lab import catalogue
-from lab.judge import judge
-from lab.runs import StoredRun, load
+from lab.engine.judge import judge
+from lab.experiments import catalogue
+from lab.runs.store import StoredRun, load
 
 
 def judged(run: StoredRun) -> list[dict[str, Any]]:

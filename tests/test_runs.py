@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import LEAST
 
-from lab.errors import LabError
-from lab.jsonl import record_lines
-from lab.records import Event, Record
-from lab.run_directory import RunDirectory
-from lab.runs import load
+from lab.core.errors import LabError
+from lab.core.records import Event, Record
+from lab.runs.directory import RunDirectory
+from lab.runs.jsonl import record_lines
+from lab.runs.store import load
 
 VERDICT = {
     "id": "round_robin.shared", "statement": "s", "source": "", "verdict": "holds",

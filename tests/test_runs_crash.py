@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from made_runs import LEAST
 
-from lab.run_directory import RunDirectory
-from lab.runs import load
+from lab.runs.directory import RunDirectory
+from lab.runs.store import load
 
 HOME = Path(__file__).parent.parent
 
@@ -36,7 +36,7 @@ def python(script: str, *arguments: object, under: tuple[str, ...] = ()) -> subp
 def test_a_run_is_running_while_its_writer_lives(tmp_path: Path) -> None:
     script = """
 import sys, pathlib
-from lab.run_directory import RunDirectory
+from lab.runs.directory import RunDirectory
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
@@ -56,9 +56,9 @@ def test_what_a_killed_writer_wrote_is_kept(tmp_path: Path, life: int) -> None:
     """The writer tells of each batch through a pipe after it was written, and is killed amidst."""
     script = """
 import sys, pathlib
-from lab.capture import Capture
-from lab.records import Event
-from lab.run_directory import RunDirectory
+from lab.runs.capture import Capture
+from lab.core.records import Event
+from lab.runs.directory import RunDirectory
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
@@ -123,12 +123,12 @@ def test_finished_is_not_said_before_it_is_true(run: RunDirectory) -> None:
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     script = """
-import sys, pathlib, time, lab.run_directory
+import sys, pathlib, time, lab.runs.directory
 time.strftime = lambda *_: "20261124T061026Z"
 print("ready", flush=True)
 input()
 least = {"parameters": {"count": 1, "interval": 1}}
-run = lab.run_directory.RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
+run = lab.runs.directory.RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path.name, flush=True)
 """
     processes = [python(script, tmp_path) for _ in range(2)]
@@ -146,10 +146,10 @@ print(run.path.name, flush=True)
 
 FULL_DISK = """
 import errno, pathlib, sys
-from lab.capture import Capture
-from lab.errors import LabError
-from lab.records import Event
-from lab.run_directory import RunDirectory
+from lab.runs.capture import Capture
+from lab.core.errors import LabError
+from lab.core.records import Event
+from lab.runs.directory import RunDirectory
 from lab.runs import load
 
 root = pathlib.Path(sys.argv[1])
@@ -208,9 +208,9 @@ def test_a_line_that_was_cut_in_two_is_not_glued_to_the_next(run: RunDirectory) 
     """A size limit cuts at a byte, where a tmpfs cuts at a page."""
     script = """
 import pathlib, resource, sys
-from lab.errors import LabError
-from lab.records import Record
-from lab.run_directory import RunDirectory
+from lab.core.errors import LabError
+from lab.core.records import Record
+from lab.runs.directory import RunDirectory
 from lab.runs import load
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "limit", least)

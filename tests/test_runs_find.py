@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from made_runs import LEAST
 
-from lab.errors import LabError
-from lab.run_directory import RunDirectory
-from lab.runs import find, last_call, load
+from lab.core.errors import LabError
+from lab.runs.directory import RunDirectory
+from lab.runs.store import find, last_call, load
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from made_runs import LEAST, MadeRun, with_a_loss
 
-from lab import bundle, by_hand, catalogue, fingerprint, runs, show
-from lab.errors import ExitCode, LabError, RunStoreError
-from lab.judge import judge
-from lab.run_directory import describe
+from lab.cli import lab_by_hand, show
+from lab.core.errors import ExitCode, LabError, RunStoreError
+from lab.engine.judge import judge
+from lab.experiments import catalogue, fingerprint
+from lab.runs import bundle, store
+from lab.runs.directory import describe
 
 PROJECT = Path(__file__).parents[1]
 
@@ -38,7 +40,7 @@ def test_report_makes_the_page(run: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_nothing_of_the_page_is_imported_before_the_verdicts() -> None:
     heavy = "{'altair', 'jinja2', 'vl_convert'}"
-    code = f"import sys, lab.session; print(sorted({heavy} & {{*sys.modules}}))"
+    code = f"import sys, lab.cli.run_experiment; print(sorted({heavy} & {{*sys.modules}}))"
     told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
     assert told.stdout == "[]\n"
 
@@ -76,7 +78,7 @@ def test_two_runs_have_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     other = MadeRun(tmp_path, count=12)
     other.begin()
     path = other.end(0.5)
-    assert by_hand.compare_runs(tmp_path, run.name, path.name) == ExitCode.UNEXPECTED
+    assert lab_by_hand.compare_runs(tmp_path, run.name, path.name) == ExitCode.UNEXPECTED
     page = Path(capsys.readouterr().out.split("page:")[1].strip())
     assert page.parent == run
     assert "3 verdicts differ" in page.read_text()
@@ -102,7 +104,7 @@ def test_a_packed_run_is_judged_elsewhere(
 OWN = '''
 """Mine."""
 from pathlib import Path
-from lab.experiment import Verdict, claim, experiment
+from lab.api import Verdict, claim, experiment
 Path(__file__).with_name(".was-run").touch()
 
 @experiment(source="mine")
@@ -127,15 +129,15 @@ def own_run(tmp_path: Path) -> Path:
     run = made.rename(made.with_name("20261127T120000Z-mine"))
     experiment = catalogue.load(str(folder))
     home = {"module": str(Path.home() / "x.py"), "command": f"./fab --runs {Path.home()}/runs"}
-    describe(run, runs.load(run).description | home | {"experiment": "mine"})
+    describe(run, store.load(run).description | home | {"experiment": "mine"})
     (folder / ".was-run").unlink()
     kept = catalogue.own_files(experiment)
     for name, file in kept.items():
         (run / "_experiment" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, run / "_experiment" / name)
-    verdicts = judge(runs.load(run), experiment, partial=False)
+    verdicts = judge(store.load(run), experiment, partial=False)
     code = {"code": fingerprint.code(experiment)}
-    describe(run, runs.load(run).description | code)
+    describe(run, store.load(run).description | code)
     (run / "verdicts.json").write_text(json.dumps(verdicts))
     (run / ".left").write_text("hidden")
     shutil.rmtree(folder)
@@ -178,7 +180,7 @@ def test_code_that_was_changed_after_the_run_is_told(
 ) -> None:
     module = own_run / "_experiment/experiment.py"
     module.write_text(module.read_text().replace('holds("It is.")', 'refuted("No.")'))
-    description = runs.load(own_run).description
+    description = store.load(own_run).description
     describe(own_run, description | {"code": description["code"] | {"lab": "another"}})
     assert show.report(own_run.parent, own_run.name, again=True) == ExitCode.UNEXPECTED
     out = capsys.readouterr().out

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import sniffer
+from lab.machines.agent import packet_capture
 
 HERE = str(Path(__file__).parent)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen on a link")
 def test_the_sniffer_ends_with_its_input() -> None:
-    argv = [sys.executable, "-IS", sniffer.__file__, "127.0.0.1"]
+    argv = [sys.executable, "-IS", packet_capture.__file__, "127.0.0.1"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(argv, **pipes) as process:
         assert process.stderr.readline() == b"listening\n"
@@ -27,7 +27,7 @@ def test_the_sniffer_ends_with_its_input() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen on a link")
 def test_the_sniffer_ends_when_it_hears_nothing() -> None:
-    code = "from lab import sniffer; sniffer.LEASE_S = 0.3; sniffer.main()"
+    code = "from lab.machines.agent import packet_capture as it; it.LEASE_S = 0.3; it.main()"
     argv = [sys.executable, "-c", code, "127.0.0.1"]
     output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(argv, stdin=subprocess.PIPE, cwd=Path(HERE).parent, **output) as process:

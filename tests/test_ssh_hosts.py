@@ -13,10 +13,10 @@ import pytest
 from command import PROJECT, fab, only_run, read_until, started, verdicts
 from hosts import Hosts, hosts
 
-from lab import runs
-from lab.errors import ExitCode
-from lab.inventory import load
-from lab.providers import state
+from lab.core.errors import ExitCode
+from lab.machines import lab_folder
+from lab.machines.inventory import load
+from lab.runs import store
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 
@@ -35,7 +35,7 @@ def state_goes(lab: Hosts, tmp_path: Path) -> Iterator[None]:
     for folder in (lab.folder, tmp_path):
         if (folder / "inventory.yaml").exists():
             inventory = load(folder / "inventory.yaml")
-            shutil.rmtree(state.folder("ssh", inventory), ignore_errors=True)
+            shutil.rmtree(lab_folder.folder("ssh", inventory), ignore_errors=True)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_the_articles_verdicts_are_the_same_on_every_provider(lab: Hosts, tmp_pa
         # Forty messages: one that returns after the eighth has more than a second to be there.
         done = fab("run-experiment", *flags, "--interval", 0.05, "--count", 40)
         assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
-        seen.append([certain(verdicts(run)) for run in runs.last_call(tmp_path / provider)])
+        seen.append([certain(verdicts(run)) for run in store.last_call(tmp_path / provider)])
     assert len(seen[0]) == 4
     assert seen[0] == seen[1] == seen[2]
 
@@ -175,7 +175,7 @@ def test_a_run_goes_on_without_a_host_that_is_lost_midway(
     assert it.returncode == ExitCode.MISTAKE, said
     assert "pull on pull-2 is lost: the connection to its machine broke" in said
     assert "machine pull-2: the connection broke in the midst of the run" in said
-    stored = runs.load(only_run(tmp_path))
+    stored = store.load(only_run(tmp_path))
     assert stored.state == "interrupted"
     assert "machine pull-2: the connection broke" in stored.description["error"]
     printed = [r.text for r in stored.records if r.machine == "push" and r.stream == "stdout"]

@@ -14,10 +14,11 @@ import paramiko
 import pytest
 from command import PROJECT
 
-from lab.connection import connect
-from lab.inventory import load
-from lab.providers import Access, namespaces
-from lab.remote import Remote
+from lab.machines.connection import connect
+from lab.machines.inventory import load
+from lab.machines.providers.base import Access
+from lab.machines.providers.embedded import namespaces
+from lab.machines.remote import Remote
 
 MB = 1_000_000
 # Prints so many bytes of every value on stdout, and others on stderr, both at the same time.

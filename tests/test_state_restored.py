@@ -10,10 +10,10 @@ from command import PROJECT, fab, only_run, read_until, started
 from hosts import Hosts, hosts
 from machine_state import is_within, state
 
-from lab import runs
-from lab.inventory import load
-from lab.providers.namespaces import provider
-from lab.remotes import connected
+from lab.machines.inventory import load
+from lab.machines.pool import connected
+from lab.machines.providers.embedded.namespaces import provider
+from lab.runs import store
 
 LIMIT_S = 20
 FAULT = "── "  # how the view begins the line of what is done, and the first of all is the fault
@@ -22,7 +22,7 @@ States = dict[str, dict[str, str]]
 
 # Pullers whose machine, once it has got a few messages, can send only slowly.
 CRAWL = '''
-from lab.experiment import Verdict, claim, experiment
+from lab.api import Verdict, claim, experiment
 from lab.experiments import messages
 
 
@@ -100,7 +100,7 @@ def test_a_lab_that_stays_is_as_before(inventory: Path, crawl: Path, fault: str)
     assert done.returncode == 0, done.stdout + done.stderr
     done_to_it = [
         e.details["fault"]
-        for e in runs.load(only_run(runs_of(inventory))).events
+        for e in store.load(only_run(runs_of(inventory))).events
         if e.event == "fault"
     ]
     assert done_to_it == [fault]

@@ -17,8 +17,10 @@ import pytest
 from command import FAB, PROJECT, fab, only_run, read_until, started, verdicts
 from story import RECORDED
 
-from lab import interrupts, output, starting
-from lab.errors import ExitCode
+from lab.cli import interrupts
+from lab.core import output
+from lab.core.errors import ExitCode
+from lab.machines.providers.embedded import early_start
 
 RUN = ("run-experiment", "--experiment", "round_robin")
 WRAPPER = str(PROJECT / "fab")
@@ -127,7 +129,7 @@ def test_a_tasks_handlers_go_with_it() -> None:
     ],
 )
 def test_a_supervisor_is_started_where_it_is_wanted(line: str, wanted: bool) -> None:
-    assert starting.is_wanted(line.split()) is wanted
+    assert early_start.is_wanted(line.split()) is wanted
 
 
 # -- output --------------------------------------------------------------------------------------

@@ -11,15 +11,16 @@ import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of
 
-from lab import runs, sweep
-from lab.errors import ExitCode
-from lab.inventory import load
-from lab.providers import state
+from lab.cli import sweep
+from lab.core.errors import ExitCode
+from lab.machines import lab_folder
+from lab.machines.inventory import load
+from lab.runs import store
 
 LIMIT_S = 30
 MODULE = '''"""Two ways to print a line."""
 
-from lab.experiment import Verdict, claim, experiment
+from lab.api import Verdict, claim, experiment
 
 
 @experiment(source="a test", variants=["one", "two"], takes=60)
@@ -47,7 +48,7 @@ def tiny(tmp_path: Path) -> Path:
 def inventory(tmp_path: Path) -> Iterator[Path]:
     path = Path(shutil.copy(PROJECT / "inventory.yaml", tmp_path))
     yield path
-    shutil.rmtree(state.folder("namespaces", load(path)), ignore_errors=True)
+    shutil.rmtree(lab_folder.folder("namespaces", load(path)), ignore_errors=True)
 
 
 def _flags(tiny: Path, inventory: Path, repeat: int, at_once: int) -> tuple[object, ...]:
@@ -58,7 +59,7 @@ def _flags(tiny: Path, inventory: Path, repeat: int, at_once: int) -> tuple[obje
 
 
 def _states(root: Path) -> list[str]:
-    return [runs.load(path).state for path in root.glob("*Z-*")]
+    return [store.load(path).state for path in root.glob("*Z-*")]
 
 
 def test_side_by_side(tiny: Path, inventory: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     while not any(command_of(pid).startswith("sleep") for pid in family.alive()):
         assert sweeping.poll() is None, sweeping.communicate()[0]
     (tiny / "wait").unlink()
-    (part,) = [pid for pid in family.alive() if "lab.sweep_part" in command_of(pid)]
+    (part,) = [pid for pid in family.alive() if "lab.cli.sweep_part" in command_of(pid)]
     os.kill(part, signal.SIGKILL)
     said = sweeping.communicate()[0]
     assert "exit code 4, its process was ended by SIGKILL" in said

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.records import Event, Record
-from lab.report.terminal import View, show_verdicts
-from lab.report.text import duration, fitted, harmless, wrapped
+from lab.core.records import Event, Record
+from lab.core.text import duration, fitted, harmless, wrapped
+from lab.report.live_view import View, show_verdicts
 
 MACHINES = ["push", "pull-1", "pull-2"]
 HOSTILE = "\x1b[31m\x1b]0;owned\x07[bold]\x9b2J\r\x00\x7f\u202e\u2066\u200b\u2028\u2029\ufeff\u3164"
@@ -278,10 +278,10 @@ def test_no_colour_where_none_is_wanted(
 
 DEMO = """
 import sys
-from lab.records import Record
-from lab.report.terminal import View, show_verdicts
+from lab.core.records import Event, Record
+from lab.report.live_view import View, show_verdicts
 view = View(["push"])
-view.event(__import__("lab.records").records.Event(t=0.0, event="fault", details={"fault": "cut"}))
+view.event(Event(t=0.0, event="fault", details={"fault": "cut"}))
 for n in range(1000):
     view.records([Record(machine="push", process="push", stream="stdout", n=n, t=0.0,
                          text="ä" * 150, offset=0, length=300)])

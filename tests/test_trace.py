@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from made_runs import LEAST
 
-from lab import runs
-from lab.capture import Capture
-from lab.clock import Clock, Moment
-from lab.ending import Plan
-from lab.experiments.messages import read
-from lab.records import Record
-from lab.report.terminal import View
-from lab.run_directory import RunDirectory
-from lab.trace import Trace, parse
-from lab.watch import Watch
+from lab.core.clock import Clock, Moment
+from lab.core.records import Record
+from lab.core.trace import Trace, parse
+from lab.engine.ending import Plan
+from lab.engine.monitor import Watch
+from lab.experiments.judges.line_formats import read
+from lab.report.live_view import View
+from lab.runs import store
+from lab.runs.capture import Capture
+from lab.runs.directory import RunDirectory
 
 LINES = 2_000
 ODD = '{}[]",:0e9-\\u\r\x00\x1b ünN'
@@ -153,7 +153,7 @@ def test_no_line_spoils_a_run(tmp_path: Path, seed: int) -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", screen.getvalue())
     directory.close()
     assert len(SOUND) <= kept < LINES / 2
-    stored = runs.load(directory.path)
+    stored = store.load(directory.path)
     assert len(stored.records) == len(lines)
     for record in stored.records:  # as any later reader takes them
         assert isinstance(read(record), object)

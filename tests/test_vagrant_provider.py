@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import inventory
-from lab.errors import LabError
-from lab.providers import Access, state, vagrant_power
-from lab.providers.vagrant import Vms
+from lab.core.errors import LabError
+from lab.machines import inventory, lab_folder
+from lab.machines.providers.base import Access
+from lab.machines.providers.vagrant import power
+from lab.machines.providers.vagrant.provider import Vms
 
 PROJECT = Path(__file__).parents[1]
 NAMES = ("push", "pull-1", "pull-2")
@@ -84,7 +85,7 @@ class Computer:
 def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
     made = Computer(tmp_path)
     made.tool("vagrant", FAKE_VAGRANT)
-    monkeypatch.setattr(state, "PROJECT", made.project)
+    monkeypatch.setattr(lab_folder, "PROJECT", made.project)
     for name, value in {
         "PATH": f"{made.tools}:{os.defpath}",
         "VAGRANT_HOME": str(made.home),
@@ -303,7 +304,7 @@ def test_switches_power_by_the_hypervisors_own_tool(
     computer.tool(tool, FAKE_SWITCH)
     computer.calls()
     waited = []
-    monkeypatch.setattr(vagrant_power, "wait_for_ssh", lambda *there: waited.append(there) or True)
+    monkeypatch.setattr(power, "wait_for_ssh", lambda *there: waited.append(there) or True)
     vms.power_off("pull-1")
     vms.power_on("pull-1")
     assert computer.calls() == [f"{tool} {off}", f"{tool} {on}"]

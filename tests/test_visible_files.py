@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
-from lab.inventory import load
-from lab.providers import namespaces
-from lab.remote import Remote
+from lab.core.errors import LabError
+from lab.machines.inventory import load
+from lab.machines.providers.embedded import namespaces
+from lab.machines.remote import Remote
 from tests.command import PROJECT
 
 MARK = "a-token-of-the-test-8c1f"

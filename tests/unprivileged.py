@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from lab.providers import kernel
+from lab.machines.providers.embedded import kernel
 
 
 def main() -> None:

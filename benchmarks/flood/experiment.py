@@ -1,9 +1,9 @@
 """Every machine prints line after line: is each of them recorded?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.reading import lines
-from lab.scenario import Lab
+from lab.analysis.history import Run
+from lab.analysis.line_readers import lines
+from lab.engine.experiment import Verdict, claim, experiment
+from lab.engine.scenario import Lab
 
 
 @experiment(

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab import catalogue, runs
+from lab.analysis.message_traces import Flow
+from lab.experiments import catalogue
 from lab.experiments.loss_curve import LOADS
-from lab.flow import Flow
-from lab.report import pictures, plots
-from lab.runs import StoredRun
+from lab.report import chart_files, docs_charts
+from lab.runs import store
+from lab.runs.store import StoredRun
 
 HERE = Path(__file__).parent
 RUNS = Path("runs")
@@ -35,13 +36,13 @@ def main() -> None:
     finding()
     left = {way: run(f"ways_to_leave:{way}", interval=0.1, count=26) for way in WAYS}
     flows = {WAYS[way]: flow_of(stored) for way, stored in left.items()}
-    keep("ways-to-leave", pictures.ways(flows))
-    keep("loss-curve", pictures.losses(losses(), "seconds between two messages"))
+    keep("ways-to-leave", docs_charts.ways(flows))
+    keep("loss-curve", docs_charts.losses(losses(), "seconds between two messages"))
 
 
 def flow_of(stored: StoredRun) -> Flow:
     """Return the flow of a run of one of the lab's experiments."""
-    return pictures.flow_of(stored, catalogue.reader(stored))
+    return docs_charts.flow_of(stored, catalogue.reader(stored))
 
 
 def opening() -> None:
@@ -54,18 +55,18 @@ def finding() -> None:
     """Make the picture of the article's pair, once chance has brought it about."""
     for _ in range(TRIES):
         found = flow_of(run("round_robin", interval=1.0, count=6))
-        if chart := pictures.finding(found):
+        if chart := docs_charts.finding(found):
             keep("finding", chart)
             return
     raise SystemExit(f"in {TRIES} runs there was no pair at the beginning")
 
 
-def losses() -> list[pictures.Loss]:
+def losses() -> list[docs_charts.Loss]:
     """Sweep over the gap between messages and the work on each; return what each run lost."""
     before = set(RUNS.glob("*"))
     command = [sys.executable, "-m", "lab", "sweep", "--experiment", "loss_curve", "--repeat", "1"]
     subprocess.run([*command, "--at-once", "1", "--runs", str(RUNS)], check=True)
-    swept = [runs.load(path) for path in sorted({*RUNS.glob("*-loss_curve*")} - before)]
+    swept = [store.load(path) for path in sorted({*RUNS.glob("*-loss_curve*")} - before)]
     noted: set[str] = set()
     found = []
     for stored in swept:
@@ -73,10 +74,10 @@ def losses() -> list[pictures.Loss]:
         gap, work = LOADS[variant]
         series = f"{1000 * work:.0f} ms of work on each" if work else "no work"
         note = "the article: one a second" if variant == "article" else series
-        lost = pictures.lost(flow_of(stored))
+        lost = docs_charts.lost(flow_of(stored))
         first = "" if note in noted else note
         noted.add(note)
-        found.append(pictures.Loss(series=series, changed=gap, lost=lost, note=first))
+        found.append(docs_charts.Loss(series=series, changed=gap, lost=lost, note=first))
     return found
 
 
@@ -85,14 +86,14 @@ def run(name: str, *, interval: float, count: int) -> StoredRun:
     flags = ["--experiment", name, "--interval", str(interval), "--count", str(count)]
     command = [sys.executable, "-m", "lab", "run-experiment", *flags, "--runs", str(RUNS)]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-    return runs.load(runs.find(RUNS, None))
+    return store.load(store.find(RUNS, None))
 
 
 def keep(name: str, chart: Mapping[str, Any]) -> None:
     """Write a chart as SVG and as PNG."""
-    for form in plots.FORMATS:
+    for form in chart_files.FORMATS:
         file = HERE / f"{name}.{form}"
-        drawn = plots.picture(chart, form)
+        drawn = chart_files.picture(chart, form)
         file.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
         print(file.name)
 

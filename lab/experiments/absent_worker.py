@@ -1,15 +1,13 @@
 """The pusher connects to two workers, and one of them isn't there: where do its messages go?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, pushers
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
     source="sonic-net/sonic-swss-common PR #1059: messages get stuck for one that isn't there",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.05,
     takes=3,
     machines={"puller": 2},
@@ -19,7 +17,7 @@ def absent_worker(lab: Lab) -> None:
     places = [lab.address(place) for place in (present, absent)]
     lab.start("pull", on=present, bind=True)
     pusher = lab.start("push", on="pusher", connect=True, address=places, linger=-1, **lab.plan)
-    lab.first(pusher, prints=lambda line: messages.number(line) == lab.count - 1)
+    lab.first(pusher, prints=lambda line: line_formats.number(line) == lab.count - 1)
     lab.settle()
     lab.start("pull", on=absent, bind=True)
     pusher.wait()
@@ -38,4 +36,4 @@ def absent_one_is_dealt_to(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_IMMEDIATE: 'queues will fill'",
 )
 def they_wait(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

@@ -1,16 +1,14 @@
 """The work of busy_worker done twice: dealt in turn by PUSH, then handed to who asks for it."""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, queueing
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
 from lab.experiments.busy_worker import SLOWNESS
-from lab.scenario import Lab
+from lab.experiments.judges import line_formats, queueing
 
 
 @experiment(
     source="what projects do that leave PUSH/PULL: spotify/pythonflow PR #23, zeromq/netmq#946",
-    reads=messages.read_asked,
+    reads=line_formats.read_asked,
     count=60,
     interval=0.02,
     takes=6,
@@ -53,4 +51,4 @@ def done_sooner(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76; doc/zmq_socket.txt, ZMQ_ROUTER",
 )
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, range(2 * len(run.planned)))
+    return history.exactly_once(run, range(2 * len(run.planned)))

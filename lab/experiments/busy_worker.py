@@ -1,17 +1,15 @@
 """One of the workers is too busy to keep up: does it get less, and where does the rest wait?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, queueing
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, queueing
 
 SLOWNESS = 5  # the work on a message, in intervals: with two machines one comes every other
 
 
 @experiment(
     source="article, 'the next worker is too busy to grab it'",
-    reads=messages.read,
+    reads=line_formats.read,
     count=60,
     interval=0.02,
     takes=3,
@@ -57,4 +55,4 @@ def done_when_the_busy_one_is(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
 )
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

@@ -1,15 +1,13 @@
 """A worker comes back, after each way of leaving: how long until it gets a message again?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, silence
-from lab.experiments.ways import RETURNS, come_back
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, silence
+from lab.experiments.judges.ways import RETURNS, come_back
 
 
 @experiment(
     source="article, 'What if he comes back?'",
-    reads=messages.read,
+    reads=line_formats.read,
     count=60,
     interval=0.1,
     faults={name: way.needs for name, way in RETURNS.items()},

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, losing, messages
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats, losing
 
 
 @experiment(
     source="zeromq/libzmq#160",
-    reads=messages.read,
+    reads=line_formats.read,
     count=2000,
     interval=0.0005,
     takes=2.0,
@@ -25,7 +23,7 @@ def fast_kill(lab: Lab) -> None:
     if told:
         lab.died(pullers)
     else:
-        lab.kill(lab.first(pullers, prints=lambda line: messages.number(line) >= middle))
+        lab.kill(lab.first(pullers, prints=lambda line: line_formats.number(line) >= middle))
     pusher.wait()
 
 

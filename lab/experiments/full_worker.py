@@ -1,11 +1,9 @@
 """One worker is busy, and no queue holds more than a message or two: is the busy one skipped?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, queueing
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
 from lab.experiments.busy_worker import SLOWNESS
-from lab.scenario import Lab
+from lab.experiments.judges import line_formats, queueing
 
 # A message must not fit into the socket buffers of the kernel many times, or HWM means little.
 SIZE = 200_000
@@ -14,7 +12,7 @@ TIGHT = ["SNDHWM=1", "RCVHWM=1", "SNDBUF=32768", "RCVBUF=32768"]
 
 @experiment(
     source="article, 'the next worker is too busy to grab it'; zeromq/pyzmq#96",
-    reads=messages.read,
+    reads=line_formats.read,
     count=60,
     interval=0.02,
     takes=3,
@@ -43,4 +41,4 @@ def full_one_is_skipped(run: Run) -> Verdict:
     disputed_by="adhdecode: PUSH drops at the mark; sudoricheek/cortex: 'the oldest is evicted'",
 )
 def nothing_is_dropped(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

@@ -1,9 +1,7 @@
 """A worker takes nothing any more: how many messages does send accept before it blocks?"""
 
-from lab.claims import Run
-from lab.experiment import Outcome, Verdict, claim, experiment
-from lab.experiments import queueing
-from lab.scenario import Lab
+from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
+from lab.experiments.judges import queueing
 
 SMALL, LARGE = 20, 100_000  # bytes
 TRIALS = [(1, SMALL, []), (1, LARGE, []), (1, LARGE, ["SNDBUF=4096", "RCVBUF=4096"])]

@@ -1,14 +1,12 @@
 """As absent_worker, with ZMQ_IMMEDIATE: does the worker that is there get everything?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, pushers
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
     source="libzmq 4.3.5, tests/test_immediate.cpp; sonic-net/sonic-swss-common PR #1059",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.05,
     takes=2,
     machines={"puller": 2},

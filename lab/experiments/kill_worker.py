@@ -1,16 +1,14 @@
 """One of the pullers is killed midway: who gets the rest, and is anything lost?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats
 
 
-@experiment(source="article, 'kill one of the PULL machines midway'", reads=messages.read)
+@experiment(source="article, 'kill one of the PULL machines midway'", reads=line_formats.read)
 def kill_worker(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
-    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    victim = lab.first(pullers, prints=lambda line: line_formats.number(line) >= 7)
     lab.kill(victim)
     pusher.wait()
 

@@ -1,9 +1,7 @@
 """A pusher leaves right after its last send, while a slow worker has most to come: what is lost?"""
 
-from lab.claims import Run
-from lab.experiment import Outcome, Verdict, claim, experiment
-from lab.experiments import exits, messages
-from lab.scenario import Lab
+from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
+from lab.experiments.judges import exits, line_formats
 
 SMALL_BUFFERS = ["SNDBUF=65536", "RCVBUF=65536"]  # else the kernel has all, and nothing is left
 WORK = 0.02  # seconds, so that half a second is not enough for all of them
@@ -11,7 +9,7 @@ WORK = 0.02  # seconds, so that half a second is not enough for all of them
 
 @experiment(
     source="zeromq/pyzmq#404, #1934, #1671; zeromq/libzmq#1922, #3774",
-    reads=messages.read_last,
+    reads=line_formats.read_last,
     count=50,
     interval=0,
     takes=12,

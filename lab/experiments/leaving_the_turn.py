@@ -1,16 +1,14 @@
 """Six workers; the second leaves, a seventh comes, the first leaves: whose turn is it then?"""
 
-from lab.claims import Run
-from lab.experiment import Outcome, Verdict, claim, experiment
-from lab.experiments import messages, turns
-from lab.scenario import Lab
+from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, turns
 
 ROUND = 12  # messages between two changes: more than it takes for each to have its turn
 
 
 @experiment(
     source="article, 'What if a worker leaves?'",
-    reads=messages.read,
+    reads=line_formats.read,
     count=150,
     interval=0.04,
     takes=4,

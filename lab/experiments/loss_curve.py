@@ -1,9 +1,7 @@
 """Idle or busy? What is lost with a killed worker, over the messages' gap and its work on each."""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, losing, messages, silence
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats, losing, silence
 
 # Seconds between two messages, seconds of work on each. A worker of two gets every second message,
 # so it falls behind where its work takes longer than two gaps.
@@ -19,7 +17,7 @@ LOADS = {"article": (1.0, 0.0)} | {
 
 @experiment(
     source="article, 'ZeroMQ does a lot of the heavy lifting'; zeromq/libzmq#160",
-    reads=messages.read,
+    reads=line_formats.read,
     count=150,
     interval=0.1,
     variants=tuple(LOADS),
@@ -29,7 +27,7 @@ def loss_curve(lab: Lab) -> None:
     count = 20 if lab.variant == "article" else min(lab.count, round(_LONGEST_S / gap))
     pullers = lab.start("pull", on="puller", to="pusher", work=work)
     pusher = lab.start("push", on="pusher", count=count, interval=gap, delay=0.5)
-    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    victim = lab.first(pullers, prints=lambda line: line_formats.number(line) >= 7)
     lab.kill(victim)
     pusher.wait()
 

@@ -1,9 +1,7 @@
 """REQ/REP: the service dies when the work is done, before its reply. It is back soon: and then?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import replies
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import replies
 
 
 @experiment(

@@ -1,15 +1,13 @@
 """The pusher starts, and nobody is there to pull: what becomes of its messages?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, pushers
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
     source="zeromq/libzmq#179, zeromq/pyzmq#1911: a send before any connect hangs",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.05,
     takes=3,
 )
@@ -33,4 +31,4 @@ def send_blocks(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUSH: 'messages are not discarded'",
 )
 def nothing_is_lost(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

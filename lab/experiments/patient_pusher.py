@@ -1,15 +1,13 @@
 """The pusher waits for a second after it has bound, before its first message: is there a pair?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, pushers
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
     source="the ZeroMQ guide, chapter 2: 'the late joiner'; the cure is to wait for all",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.05,
     takes=2,
 )
@@ -32,4 +30,4 @@ def strict_from_the_first(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
 )
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

@@ -1,14 +1,12 @@
 """One puller's machine loses its power midway: does the pusher notice, and what is lost?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, silence
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, silence
 
 
 @experiment(
     source="article, 'ZeroMQ does a lot of the heavy lifting'; zeromq/libzmq#3392",
-    reads=messages.read,
+    reads=line_formats.read,
     count=60,
     interval=0.2,
     faults=("cut_power",),
@@ -16,7 +14,7 @@ from lab.scenario import Lab
 def power_cut(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
-    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    victim = lab.first(pullers, prints=lambda line: line_formats.number(line) >= 7)
     lab.cut_power(victim)
     pusher.wait()
 

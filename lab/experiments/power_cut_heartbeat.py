@@ -1,16 +1,14 @@
 """The same power cut, with heartbeats on the pusher's socket: what do they save?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages, silence
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats, silence
 
 _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
 
 
 @experiment(
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL and ZMQ_HEARTBEAT_TIMEOUT",
-    reads=messages.read,
+    reads=line_formats.read,
     count=60,
     interval=0.2,
     faults=("cut_power",),
@@ -19,7 +17,7 @@ def power_cut_heartbeat(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")
     heartbeat = [f"HEARTBEAT_IVL={_INTERVAL_MS}", f"HEARTBEAT_TIMEOUT={_TIMEOUT_MS}"]
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval, set=heartbeat)
-    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    victim = lab.first(pullers, prints=lambda line: line_formats.number(line) >= 7)
     lab.cut_power(victim)
     pusher.wait()
 

@@ -1,21 +1,19 @@
 """The pusher binds, as in the article, and its only worker dies: does it go on sending?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages, pushers
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats, pushers
 
 
 @experiment(
     source="zeromq/libzmq#179 and #130: PUSH that binds blocks, PUSH that connects doesn't",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.1,
     takes=4,
 )
 def pusher_binds(lab: Lab) -> None:
     (worker,) = lab.start("pull", on=lab.machines("puller")[:1], to="pusher")
     pusher = lab.start("push", on="pusher", **lab.plan)
-    lab.first([worker], prints=lambda line: messages.number(line) >= 7)
+    lab.first([worker], prints=lambda line: line_formats.number(line) >= 7)
     lab.kill(worker)
     lab.more(pusher, lines=1)
     lab.settle(quiet=1)  # for a second nobody prints anything more

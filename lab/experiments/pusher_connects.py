@@ -1,14 +1,12 @@
 """The worker binds, the pusher connects, and the worker dies: does the pusher go on sending?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages, pushers
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats, pushers
 
 
 @experiment(
     source="zeromq/libzmq#179 and #130: PUSH that binds blocks, PUSH that connects doesn't",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.1,
     takes=4,
 )
@@ -16,7 +14,7 @@ def pusher_connects(lab: Lab) -> None:
     place = lab.machines("puller")[0]
     (worker,) = lab.start("pull", on=place, bind=True)
     pusher = lab.start("push", on="pusher", to=place, connect=True, linger=-1, **lab.plan)
-    lab.first([worker], prints=lambda line: messages.number(line) >= 7)
+    lab.first([worker], prints=lambda line: line_formats.number(line) >= 7)
     lab.kill(worker)
     lab.more(pusher, lines=5)
     lab.start_again(worker)

@@ -1,15 +1,13 @@
 """The pusher is there first, then the workers, one after another: who gets the first messages?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import connecting, messages, turns
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import connecting, line_formats, turns
 
 
 @experiment(
     source="dectris/documentation#7; the ZeroMQ guide, chapter 1: an unfair share for the first",
-    reads=messages.read,
+    reads=line_formats.read,
     count=40,
     interval=0.1,
     takes=1,
@@ -42,4 +40,4 @@ def then_turns_are_strict(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe: written to one pipe)",
 )
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

@@ -1,18 +1,16 @@
 """One puller is off until the other has printed message 7: is the work shared from then on?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats
 
 
-@experiment(source="article, 'If I turn it off then bring it back'", reads=messages.read)
+@experiment(source="article, 'If I turn it off then bring it back'", reads=line_formats.read)
 def rejoin_worker(lab: Lab) -> None:
     *present, absent = lab.machines("puller")
     pullers = lab.start("pull", on=present, to="pusher")
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
-    lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    lab.first(pullers, prints=lambda line: line_formats.number(line) >= 7)
     lab.start("pull", on=absent, to="pusher")
     pusher.wait()
 
@@ -29,7 +27,7 @@ def work_is_shared_again(run: Run) -> Verdict:
 
 @claim("Each message goes to exactly one machine.")
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)
 
 
 @claim("Connecting late takes no code: the programs are the same, and none is started again.")

@@ -1,21 +1,19 @@
 """The pusher is killed midway, and another one starts in its place: do the workers come back?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, pushers
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
     source="article, 'getting back connections so you do not have to', for the pusher's side",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.1,
     takes=4,
 )
 def restart_pusher(lab: Lab) -> None:
     lab.start("pull", on="puller", to="pusher")
     pusher = lab.start("push", on="pusher", **lab.plan)
-    lab.first(pusher, prints=lambda line: messages.number(line) >= 7)
+    lab.first(pusher, prints=lambda line: line_formats.number(line) >= 7)
     lab.kill(pusher)
     lab.start("push", on="pusher", first=lab.count, **lab.plan).wait()
 

@@ -1,18 +1,16 @@
 """One puller is killed midway and is back later: is the work shared again, and is anything lost?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import arriving, leaving, messages
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import arriving, leaving, line_formats
 
 
-@experiment(source="article, 'If I turn it off then bring it back'", reads=messages.read)
+@experiment(source="article, 'If I turn it off then bring it back'", reads=line_formats.read)
 def return_worker(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
-    victim = lab.first(pullers, prints=lambda line: messages.number(line) >= 7)
+    victim = lab.first(pullers, prints=lambda line: line_formats.number(line) >= 7)
     lab.kill(victim)
-    lab.first(pullers, prints=lambda line: messages.number(line) >= 9)
+    lab.first(pullers, prints=lambda line: line_formats.number(line) >= 9)
     lab.start_again(victim)
     pusher.wait()
 

@@ -1,14 +1,12 @@
 """Two pullers run, then the pusher starts: who gets which message? The article's first run."""
 
-from lab.claims import Run, exactly_once
-from lab.experiment import Outcome, Verdict, claim, experiment
-from lab.experiments import arriving, connecting, messages
-from lab.scenario import Lab
+from lab.api import Lab, Outcome, Run, Verdict, claim, exactly_once, experiment
+from lab.experiments.judges import arriving, connecting, line_formats
 
 TURN = "libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated"
 
 
-@experiment(source="article, 'On the first machine'", reads=messages.read)
+@experiment(source="article, 'On the first machine'", reads=line_formats.read)
 def round_robin(lab: Lab) -> None:
     lab.start("pull", on="puller", to="pusher")
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)

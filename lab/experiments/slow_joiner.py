@@ -1,14 +1,12 @@
 """PUB/SUB: one subscriber waits for the publisher, another comes midway: what does each get?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import joining, messages
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import joining, line_formats
 
 
 @experiment(
     source="the ZeroMQ guide, chapter 1: 'the slow joiner symptom'",
-    reads=messages.read_published,
+    reads=line_formats.read_published,
     count=40,
     interval=0.1,
     takes=2,
@@ -18,11 +16,11 @@ def slow_joiner(lab: Lab) -> None:
     early, late = lab.machines("puller")[:2]
     (first,) = lab.start("subscribe", on=early, to="pusher")
     publisher = lab.start("publish", on="pusher", **lab.plan)
-    lab.first([first], prints=lambda line: messages.number(line) >= 7)
+    lab.first([first], prints=lambda line: line_formats.number(line) >= 7)
     (second,) = lab.start("subscribe", on=late, to="pusher")
     publisher.wait()
     for subscriber in (first, second):
-        lab.first([subscriber], prints=lambda line: messages.number(line) == lab.count - 1)
+        lab.first([subscriber], prints=lambda line: line_formats.number(line) == lab.count - 1)
 
 
 @claim(

@@ -1,15 +1,13 @@
 """Ten workers come, one after another: in which order is it their turn?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import connecting, messages, turns
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import connecting, line_formats, turns
 
 
 @experiment(
     source="article, 'Think of your machines as the workers, let's say there are 10'",
-    reads=messages.read,
+    reads=line_formats.read,
     count=200,
     interval=0.04,
     takes=5,
@@ -51,4 +49,4 @@ def shares_are_equal(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 (sendpipe)",
 )
 def each_to_exactly_one(run: Run) -> Verdict:
-    return claims.exactly_once(run, run.planned)
+    return history.exactly_once(run, run.planned)

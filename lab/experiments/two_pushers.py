@@ -1,14 +1,12 @@
 """Two pushers, and workers that are connected to both: who gets which messages?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import messages, pushers
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
     source="the question after the article's: what if there are two foremen?",
-    reads=messages.read,
+    reads=line_formats.read,
     interval=0.05,
     takes=2,
 )

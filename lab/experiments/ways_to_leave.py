@@ -1,16 +1,14 @@
 """Every way a worker can leave, side by side: does the pusher notice, and what is lost?"""
 
-from lab import claims
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.experiments import leaving, messages, silence
-from lab.experiments.ways import WAYS, play
-from lab.scenario import Lab
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import leaving, line_formats, silence
+from lab.experiments.judges.ways import WAYS, play
 
 
 @experiment(
     source="article, 'ZeroMQ does a lot of the heavy lifting'",
-    reads=messages.read,
+    reads=line_formats.read,
     count=40,
     interval=0.1,
     faults={name: way.needs for name, way in WAYS.items()},
@@ -53,7 +51,7 @@ def wire_tells_the_same(run: Run) -> Verdict:
 )
 def messages_fare_as_told(run: Run) -> Verdict:
     way = WAYS[run.variant]
-    if (once := claims.never_twice(run)).outcome != "holds":
+    if (once := history.never_twice(run)).outcome != "holds":
         return once
     if way.fate == "spared":
         return leaving.none_is_lost(run, leaving.after_the_fault(run))

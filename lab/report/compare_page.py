@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.compare import TIMES, differences
-from lab.flow import Flow
-from lab.records import Reader
-from lab.report import drawn, pictures, plots
+from lab.analysis.message_traces import Flow
+from lab.analysis.side_by_side import TIMES, differences
+from lab.core.records import Reader
+from lab.report import chart_data, chart_files, docs_charts
 from lab.report.page import in_words, plain, rendered
 from lab.report.setup import setup
-from lab.run_directory import attach
-from lab.runs import StoredRun
+from lab.runs.directory import attach
+from lab.runs.store import StoredRun
 
 _MOST_NAMED = 60  # lines
 
@@ -32,8 +32,8 @@ def make(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Read
 
 def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> str:
     """Return the page of two runs; `reader_of` returns what reads a run's lines as messages."""
-    flows = [pictures.flow_of(run, reader_of(run)) for run in (one, other)]
-    longest = max(end - start for start, end in map(drawn.window, flows))
+    flows = [docs_charts.flow_of(run, reader_of(run)) for run in (one, other)]
+    longest = max(end - start for start, end in map(chart_data.window, flows))
     verdicts = list(_verdicts(one, other))
     a, b = (
         {
@@ -74,8 +74,8 @@ def _outcome(verdict: Mapping[str, Any] | None) -> str:
 
 
 def _picture(found: Flow, longest: float) -> str:
-    start, _ = drawn.window(found)
-    svg = plots.picture(plots.specs(found, (start, start + longest))["timeline"], "svg")
+    start, _ = chart_data.window(found)
+    svg = chart_files.picture(chart_files.specs(found, (start, start + longest))["timeline"], "svg")
     assert isinstance(svg, str)
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
@@ -86,7 +86,7 @@ def _shares(found: Flow) -> dict[str, str]:
     late = sum(p.fate == "late" for p in found.passages)
     if not found.passages:
         return {}
-    counted = {name: f"{got[name]:,}" for name in drawn.receivers(found)}
+    counted = {name: f"{got[name]:,}" for name in chart_data.receivers(found)}
     return counted | {"lost": f"{lost:,}", "late": f"{late:,}"}
 
 

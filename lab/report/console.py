@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from lab.output import drawing
+from lab.core.output import drawing
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green")  # no red:
 ALARM = "bold red"  # that is for what goes wrong, or is broken on purpose

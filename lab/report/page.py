@@ -12,19 +12,20 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab import cut, runs
-from lab.claims import Run
-from lab.compare import side_by_side
-from lab.flow import FATES, Flow, flow
-from lab.records import Reader
-from lab.report import drawn, logs
-from lab.report.kit import Kit, is_kept, kit
+from lab.analysis import cut
+from lab.analysis.history import Run
+from lab.analysis.message_traces import FATES, Flow, flow
+from lab.analysis.side_by_side import side_by_side
+from lab.core.records import Reader
+from lab.core.text import duration, harmless
+from lab.core.trace import trace_of
+from lab.report import chart_data, page_logs
 from lab.report.setup import setup
-from lab.report.text import duration, harmless
+from lab.report.vega_bundle import Kit, is_kept, kit
 from lab.report.verdicts import KINDS, events_in_words, kind_of
-from lab.run_directory import attach
-from lab.runs import StoredRun
-from lab.trace import trace_of
+from lab.runs import store
+from lab.runs.directory import attach
+from lab.runs.store import StoredRun
 
 _TEMPLATES = Path(__file__).with_name("templates")
 CHARTS = ("timeline", "strip", "shares", "latency")
@@ -45,7 +46,7 @@ def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
     # A million small objects are made and none is dropped: looking for garbage is a fifth of it.
     gc.disable()
     try:
-        stored = runs.load(path)
+        stored = store.load(path)
         html = page(stored, reader_of(stored), kit())
     finally:
         gc.enable()
@@ -76,7 +77,7 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         if r.stream == "stderr" and not read[id(r)] and trace_of(r) is None
     ]
     data = picture_data(found) | {
-        "rows": logs.columns(compared.rows, said, found),
+        "rows": page_logs.columns(compared.rows, said, found),
         "claims": [
             {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
              "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}
@@ -95,7 +96,7 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         "counted": _counted(stored),
         "clocks": _clocks(stored),
         "machines": found.machines,
-        "bounded": f"{logs.EACH_END:,}" if data["rows"]["bounded"] else "",
+        "bounded": f"{page_logs.EACH_END:,}" if data["rows"]["bounded"] else "",
         "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
     }
@@ -144,26 +145,26 @@ def _environment() -> Environment:
 
 def picture_data(found: Flow) -> dict[str, Any]:
     """Return what the page's script draws, as JSON values."""
-    places, stride = drawn.kept(found.passages, drawn.MOST_KEPT)
+    places, stride = chart_data.kept(found.passages, chart_data.MOST_KEPT)
     return {
         "end": found.end,
-        "heights": drawn.heights(found),
+        "heights": chart_data.heights(found),
         "lanes": found.machines,
-        "receivers": drawn.receivers(found) or found.machines,  # a legend needs one
-        "edge": drawn.edge(found),
-        "stripRows": drawn.rows_of_strip(found),
-        "passages": drawn.columns([found.passages[i] for i in places], found.machines),
+        "receivers": chart_data.receivers(found) or found.machines,  # a legend needs one
+        "edge": chart_data.edge(found),
+        "stripRows": chart_data.rows_of_strip(found),
+        "passages": chart_data.columns([found.passages[i] for i in places], found.machines),
         "total": len(found.passages),
         "stride": stride,
         "fates": list(FATES.values()),
-        "lives": drawn.spans(found, "life"),
-        "connections": drawn.spans(found, "connection"),
-        "faults": drawn.spans(found, "fault"),
-        "moments": drawn.moments(found),
+        "lives": chart_data.spans(found, "life"),
+        "connections": chart_data.spans(found, "connection"),
+        "faults": chart_data.spans(found, "fault"),
+        "moments": chart_data.moments(found),
         "epochs": [{"start": e.start, "end": e.end, "told": e.told} for e in found.epochs],
-        "cells": drawn.cells(found),
-        "shares": drawn.shares(found),
-        "latencies": drawn.latencies(found),
+        "cells": chart_data.cells(found),
+        "shares": chart_data.shares(found),
+        "latencies": chart_data.latencies(found),
     }
 
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from itertools import pairwise
 from statistics import median
 
-from lab.claims import joined
-from lab.flow import Flow
-from lab.report import drawn
-from lab.report.text import duration
-from lab.runs import StoredRun
+from lab.analysis.history import joined
+from lab.analysis.message_traces import Flow
+from lab.core.text import duration
+from lab.report import chart_data
+from lab.runs.store import StoredRun
 
 _NO_PAUSE_S = 0.001  # what is sent closer together than this was sent without a pause
 
@@ -21,7 +21,7 @@ def setup(stored: StoredRun, found: Flow) -> str:
             return "Nothing was started."
         lines = "1 line" if printed == 1 else f"{printed:,} lines"
         return f"{joined(found.machines)} printed {lines}, none of which speaks of a message."
-    to = joined(drawn.receivers(found))
+    to = joined(chart_data.receivers(found))
     came = sum(p.got is not None for p in found.passages)
     senders = list(dict.fromkeys(p.by for p in found.passages if p.by))
     if not senders:

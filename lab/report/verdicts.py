@@ -7,10 +7,10 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from lab.records import Event
+from lab.analysis.event_text import Teller
+from lab.core.records import Event
+from lab.core.text import harmless
 from lab.report.console import ALARM, console_on, print_hanging
-from lab.report.telling import Teller
-from lab.report.text import harmless
 
 _LONGEST_TEXT = 2000  # characters
 _MOST_NAMED = 20  # message numbers

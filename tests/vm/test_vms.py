@@ -20,8 +20,8 @@ from command import read_until, verdicts
 from vm import needs, virtual
 from vm.virtual import VmLab
 
-from lab import runs
-from lab.errors import ExitCode
+from lab.core.errors import ExitCode
+from lab.runs import store
 
 pytestmark = [
     pytest.mark.vm,
@@ -139,7 +139,7 @@ def test_refuses_to_run_outside_the_vms_network(lab: VmLab) -> None:
 @pytest.mark.parametrize("experiment", ["power_cut", "power_cut_heartbeat"])
 def test_power_is_cut_and_comes_back(lab: VmLab, experiment: str) -> None:
     """The second of the two runs needs the machine that the first one switched off and on."""
-    run = runs.load(lab.run_experiment("--experiment", experiment))
+    run = store.load(lab.run_experiment("--experiment", experiment))
     done = [e.details.get(e.event) for e in run.events if e.event in ("fault", "repair")]
     assert done == ["cut_power", "power_on"]
     found = verdicts(run.path)

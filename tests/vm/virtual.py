@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vm import needs
 
-from lab import wheels
+from lab.machines import offline_packages
 
 TOOLS = (
     "vagrant",
@@ -151,11 +151,11 @@ def _copy_project(copy: Path) -> None:
     text, changed = re.subn(r"vagrant: \{.*?\}", f"vagrant: {{box: {BOX}}}", inventory.read_text())
     assert changed == 1
     inventory.write_text(text)
-    wheels.FOLDER, own = copy / "provision/wheels", wheels.FOLDER
+    offline_packages.FOLDER, own = copy / "provision/wheels", offline_packages.FOLDER
     try:
-        wheels.fetch()  # the VMs have no internet
+        offline_packages.fetch()  # the VMs have no internet
     finally:
-        wheels.FOLDER = own
+        offline_packages.FOLDER = own
 
 
 def _box() -> Path:

@@ -1,9 +1,6 @@
 """Each machine counts. Do all of them come to the end?"""
 
-from lab.claims import Run
-from lab.experiment import Verdict, claim, experiment
-from lab.reading import lines
-from lab.scenario import Lab
+from lab.api import Lab, Run, Verdict, claim, experiment, lines
 
 
 # A line of `count` that is a number is a message which that machine received.

@@ -1,0 +1,1 @@
+"""Pure functions over stored runs: no socket, no thread, no terminal."""

@@ -1,0 +1,357 @@
+"""What claims are made of: a run as a judge sees it, and the predicates that most of them share.
+
+Everything here is a pure function of a run directory's content.
+"""
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lab.analysis import cut
+from lab.core.records import Event, Message, Reader, Record
+from lab.core.verdict import Verdict
+from lab.runs import pcap
+from lab.runs.directory import packets_of
+from lab.runs.store import StoredRun
+
+# Two things that are less than this apart, on two clocks or threads, have no order.
+NO_ORDER_S = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """A connection, as the libraries of both ends told of it: its receiver's was `own`.
+
+    A busy machine may tell late. So what was sent before the `first` of the two was sent without
+    the connection, and what was sent after the `last` with it.
+    """
+
+    own: Event
+    first: Event
+    last: Event
+
+
+class Run:
+    """One run: who sent and received what, who connected when, what was done to whom.
+
+    All times are UNIX seconds on the harness's clock.
+
+    Attributes:
+        cut: why what is missing may not be missing by the programs' doing, in a sentence; empty
+            where the run came to its own end.
+        disturbed: why times in it mean nothing, likewise; empty where they were measured in time.
+    """
+
+    def __init__(self, stored: StoredRun, reads: Reader) -> None:
+        self._stored = stored
+        self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
+        self._of_kind: dict[str, list[Message]] = defaultdict(list)
+        for record in stored.records:
+            message = reads(record)
+            if message is not None:
+                self._of_kind[message.kind].append(self._steady(message))
+        self.disturbed = cut.disturbed_reason(stored)
+        self.cut = cut.reason(stored)
+        if not self.cut and _numbers(self.sent) != _numbers(self.received):
+            self.cut = cut.unreadable_reason(stored.records)
+
+    def _steady(self, message: Message) -> Message:
+        """Return a traced message with the time of a clock of its machine that was never set."""
+        clock = self._clocks.get(message.machine, {})
+        ahead = clock.get("monotonic_ahead_s")
+        if message.m is None or ahead is None:
+            return message
+        return replace(message, t=message.m - ahead + clock["offset_s"])
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """All lines that were captured, also those that speak of no message."""
+        return self._stored.records
+
+    @property
+    def sent(self) -> list[Message]:
+        """What the sender printed, in the order of its output."""
+        return self._of_kind["sent"]
+
+    @property
+    def received(self) -> list[Message]:
+        """What all receivers printed."""
+        return self._of_kind["received"]
+
+    @property
+    def variant(self) -> str:
+        """The way in which the scenario was played; empty where there is one way only."""
+        return str(self._stored.description["parameters"].get("variant", ""))
+
+    def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
+        """Return TCP flags that a machine saw from another in a time; None without a capture."""
+        path = packets_of(self._stored.path, by)
+        if not path.exists():
+            return None
+        source = self._stored.description["inventory"][of]["address"]
+        offset = self._clocks.get(by, {}).get("offset_s", 0.0)
+        flags = 0
+        for packet in pcap.read(path):
+            if packet.source == source and start <= packet.t - offset <= end:
+                flags |= packet.flags
+        return flags
+
+    @functools.cached_property
+    def planned(self) -> range:
+        """The numbers of the messages that were to be sent."""
+        return range(self._stored.description["parameters"]["count"])
+
+    def by(self, machine: str) -> list[Message]:
+        """Return what one machine printed of the messages that it received."""
+        return [message for message in self.received if message.machine == machine]
+
+    @functools.cached_property
+    def takers(self) -> Mapping[int, list[str]]:
+        """The machines that printed each message, one for each time."""
+        takers: dict[int, list[str]] = defaultdict(list)
+        for message in self.received:
+            takers[message.number].append(message.machine)
+        return takers
+
+    @functools.cached_property
+    def dealt(self) -> Mapping[int, float]:
+        """When each message was dealt: when its send returned, or was printed if nothing tells.
+
+        A busy machine may tell late, so at the latest when it was received.
+        """
+        told = self._of_kind["dealt"]
+        if not told:
+            return {message.number: message.t for message in self.sent}
+        times: dict[int, list[float]] = {m.number: [] for m in told}
+        for m in (*told, *self._of_kind["taken"]):
+            times.get(m.number, []).append(m.t - self.offsets.get(m.machine, 0.0))
+        return {number: min(found) for number, found in times.items()}
+
+    @property
+    def taken(self) -> list[Message]:
+        """What the receivers' traces tell of receipts, each on its own machine's clock."""
+        return self._of_kind["taken"]
+
+    @functools.cached_property
+    def offsets(self) -> Mapping[str, float]:
+        """How many seconds each machine's clock is ahead of the harness's."""
+        return {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
+
+    @functools.cached_property
+    def no_order_s(self) -> float:
+        """What is less than this apart has no order: clocks that are compared may both be wrong."""
+        worst = max((clock["uncertainty_s"] for clock in self._clocks.values()), default=0.0)
+        return NO_ORDER_S + 2 * worst
+
+    @functools.cached_property
+    def senders(self) -> frozenset[str]:
+        """The machines that sent."""
+        return frozenset(m.machine for m in (*self.sent, *self._of_kind["dealt"]))
+
+    @functools.cached_property
+    def receivers(self) -> list[str]:
+        """The machines on which anything but a sender was started, in the order of the start."""
+        started = (event.machine for event in self.events("start"))
+        return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
+
+    def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
+        """Return the events of this name, of the machines `by` if given, in the order of time."""
+        machines = None if by is None else set(by)
+        found = (
+            event
+            for event in self._stored.events
+            if event.event == name and (machines is None or event.machine in machines)
+        )
+        return sorted(found, key=lambda event: event.t)
+
+    @functools.cached_property
+    def connections(self) -> list[Event]:
+        """The handshakes that the sender's library reported."""
+        return self.events("connected", by=self.senders)
+
+    @functools.cached_property
+    def handshakes(self) -> list[Handshake]:
+        """The connections in their order; the two ends don't name each other, but tell in order."""
+        owns = self.events("connected", by=self.receivers)
+        if len(owns) != len(self.connections):  # then by time; a program without a trace tells none
+            owns = [
+                min(owns, key=lambda own: abs(own.t - event.t), default=event)
+                for event in self.connections
+            ]
+        found = []
+        for own, event in zip(owns, self.connections, strict=True):
+            first, last = sorted((own, event), key=lambda end: end.t)
+            found.append(Handshake(own=own, first=first, last=last))
+        return found
+
+    @functools.cached_property
+    def fault(self) -> Event | None:
+        """The first fault that took effect and was verified."""
+        return next((e for e in self.events("fault") if e.details.get("verified")), None)
+
+    @functools.cached_property
+    def sent_all(self) -> bool:
+        """Whether every sender ended by itself and well: then all is said that it has to say."""
+        if self.cut:
+            return False
+        exits = self.events("exit", by=self.senders)
+        return bool(exits) and all(
+            e.details["by"] == "itself" and e.details["status"] == 0 for e in exits
+        )
+
+    @functools.cached_property
+    def last_known(self) -> float:
+        """The last message whose fate is known: all are when the sender came to its end.
+
+        Else what came after the last receipt may have been on its way, or was never to be sent.
+        """
+        if self.cut:
+            return -1
+        return float("inf") if self.sent_all else max(self.takers, default=-1)
+
+    def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
+        """Return the planned numbers that were dealt after `start` and before `end`.
+
+        What was dealt too close to either to tell is left out. A number that the sender skipped
+        lies between its neighbours.
+        """
+        if not self.dealt:
+            return []
+        by_start = [n for n, t in self.dealt.items() if t <= start + self.no_order_s]
+        by_end = [n for n, t in self.dealt.items() if t >= end - self.no_order_s]
+        first = max(by_start, default=-1) + 1
+        last = min(min(by_end, default=len(self.planned)) - 1, self.last_known)
+        return [n for n in self.planned if first <= n <= last]
+
+
+def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
+    """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
+    sent = Counter(message.number for message in run.sent)
+    unsent = [n for n in numbers if n not in sent]
+    problems = {
+        "never sent": unsent if run.sent_all else [],
+        "sent twice": [n for n in sent if sent[n] > 1],
+        "received by nobody": [n for n in sent if n <= run.last_known and not run.takers.get(n)],
+        "received twice": [n for n, takers in run.takers.items() if len(takers) > 1],
+        "received but never sent": set() if run.cut else run.takers.keys() - sent.keys(),
+    }
+    found = {name: sorted(wrong) for name, wrong in problems.items() if wrong}
+    if found:
+        why = "; ".join(f"{listed(wrong)} {_was(wrong)} {name}" for name, wrong in found.items())
+        return Verdict.refuted(
+            _sentence(why),
+            messages=sorted({n for w in found.values() for n in w}),
+            final=found.keys() <= {"sent twice", "received twice"},
+        )
+    if unsent:
+        return Verdict.not_observed(f"The sender did not come to send {listed(unsent)}.")
+    if not numbers:
+        return Verdict.not_observed("No message was sent.")
+    why = f"{_count(len(numbers))} came, each to one machine: {shares(run, numbers)}."
+    return Verdict.holds(why, messages=numbers)
+
+
+def never_twice(run: Run) -> Verdict:
+    """No message was printed by a receiver a second time."""
+    twice = sorted(n for n, takers in run.takers.items() if len(takers) > 1)
+    if twice:
+        return Verdict.refuted(
+            _sentence(f"{listed(twice)} {_was(twice)} received more than once"),
+            messages=twice,
+            final=True,
+        )
+    if not run.received:
+        return Verdict.not_observed("No message was received.")
+    return Verdict.holds(f"{_count(len(run.takers))} came, none of them a second time.")
+
+
+def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict:
+    """Each of `numbers` was printed by one of the machines `by`."""
+    missed = [n for n in numbers if not set(run.takers.get(n, [])) & set(by)]
+    if missed:
+        elsewhere = {machine for n in missed for machine in run.takers.get(n, [])}
+        where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "came nowhere"
+        return Verdict.refuted(_sentence(f"{listed(missed)} {where}"), messages=missed)
+    return Verdict.holds(
+        f"{_sentence(f'{listed(numbers)} went to {joined(by)}')}", messages=numbers
+    )
+
+
+def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
+    """`numbers` went to all of the machines in turns that never change."""
+    size = len(machines)
+    if len(numbers) <= size:
+        return Verdict.not_observed(
+            f"{_count(len(numbers))} came after all {size} were connected: too few to tell."
+        )
+    order = [(run.takers.get(n) or ["nobody"])[0] for n in numbers]
+    turn = order[:size]
+    if set(turn) != set(machines):
+        return Verdict.refuted(
+            _sentence(
+                f"{listed(numbers[:size])} went to {joined(turn)}, not to all {size} machines"
+            ),
+            messages=numbers[:size],
+        )
+    wrong = [i for i, machine in enumerate(order) if machine != turn[i % size]]
+    if wrong:
+        i = wrong[0]
+        return Verdict.refuted(
+            f"Message {numbers[i]} went to {order[i]}, though it was {turn[i % size]}'s turn.",
+            messages=[numbers[i] for i in wrong],
+        )
+    return Verdict.holds(
+        f"From message {numbers[0]} on the turn is {', '.join(turn)}.", messages=numbers
+    )
+
+
+def first_in_a_row(run: Run) -> int:
+    """Return how many messages from 0 on went to the machine that got message 0."""
+    first = (run.takers.get(0) or [""])[0]
+    row = 0
+    while first and first in run.takers.get(row, []):
+        row += 1
+    return row
+
+
+def shares(run: Run, numbers: Iterable[int]) -> str:
+    """Return each receiver's number of messages, as `host-1 10, host-2 10`."""
+    count = Counter(machine for n in numbers for machine in run.takers.get(n, []))
+    return ", ".join(f"{machine} {count[machine]}" for machine in run.receivers)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Return numbers as words: `message 7`, `messages 1, 3 and 5 to 9`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    texts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else " and ".join(map(str, r)) for r in runs]
+    if len(texts) > 8:
+        texts = [*texts[:7], f"{len(texts) - 7} more"]
+    return f"message{'' if len(numbers) == 1 else 's'} {joined(texts)}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _numbers(messages: Iterable[Message]) -> Counter[int]:
+    return Counter(message.number for message in messages)
+
+
+def _count(number: int) -> str:
+    return "1 message" if number == 1 else f"{number} messages"
+
+
+def _was(numbers: Sequence[int]) -> str:
+    return "was" if len(numbers) == 1 else "were"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

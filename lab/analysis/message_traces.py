@@ -1,0 +1,236 @@
+"""How the messages of a run flowed: each one's way from machine to machine, and what hindered it.
+
+Pure functions of a run directory's content. All times are seconds since the run's first event, on
+the harness's clock.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lab.analysis.event_text import Teller, state
+from lab.analysis.history import Run, joined
+from lab.analysis.side_by_side import Row, SideBySide
+from lab.core.records import Event
+from lab.core.text import harmless
+from lab.runs.store import StoredRun
+
+LATE_S = 0.1  # what takes longer was held up somewhere
+
+# What became of a message, and how a reader is told.
+FATES = {
+    "came": "came",
+    "late": "came late",
+    "lost": "lost: no machine printed it",
+    "unknown": "unknown: the run ended first",
+    "stuck": "printed, but its send never returned",
+    "again": "came once more",
+    "unsent": "came, though nobody printed that it was sent",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """One message's way.
+
+    Attributes:
+        number: the message's.
+        by, to: the machines that sent and that received it; "" for nobody.
+        sent: when its send returned, else when its number was captured; None if never sent.
+        got: when the receiver had it, else when its line was captured; None if nobody had it.
+        fate: a key of FATES.
+    """
+
+    number: int
+    by: str
+    to: str
+    sent: float | None
+    got: float | None
+    fate: str
+
+    @property
+    def took(self) -> float | None:
+        """Seconds from the send's return to the receipt, if both are known."""
+        return None if self.sent is None or self.got is None else self.got - self.sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What lasted: a process's `life`, a `connection`, or a `fault` and what it left behind.
+
+    `told` is all of it, and of a fault `label` is the gist.
+    """
+
+    kind: str
+    machine: str
+    start: float
+    end: float
+    told: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What happened at one time, `kind` being the event's name."""
+
+    kind: str
+    machine: str
+    t: float
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """A time in which the connections did not change, and who had one, in words."""
+
+    start: float
+    end: float
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """All of it. `origin` is the UNIX time of second 0, `end` the last second."""
+
+    origin: float
+    end: float
+    machines: tuple[str, ...]
+    passages: tuple[Passage, ...]
+    spans: tuple[Span, ...]
+    moments: tuple[Moment, ...]
+    epochs: tuple[Epoch, ...]
+
+
+def flow(stored: StoredRun, run: Run, compared: SideBySide) -> Flow:
+    """Return the flow of a run.
+
+    Arguments:
+        stored: any run, also one that was interrupted or printed nothing.
+        run: the same as judges see it.
+        compared: its logs beside each other, which tells which receipt belongs to which sending.
+    """
+    times = [r.t for r in stored.records] + [e.t for e in stored.events]
+    origin = min(times, default=stored.description["started"])
+    end = max(times, default=origin) - origin
+    events = sorted(stored.events, key=lambda event: event.t)
+    moments = tuple(_moments(events, origin))
+    spans = tuple(_spans(events, moments, run, end))
+    return Flow(
+        origin=origin,
+        end=end,
+        machines=compared.machines,
+        passages=tuple(_passages(run, compared.rows, origin)),
+        spans=spans,
+        moments=moments,
+        epochs=tuple(_epochs(spans, end)),
+    )
+
+
+def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]:
+    taken: defaultdict[tuple[int, str], deque[float]] = defaultdict(deque)
+    for message in run.taken:
+        t = message.t - run.offsets.get(message.machine, 0.0)
+        taken[message.number, message.machine].append(t)
+    traced = bool(run.dealt) and any(m.t != run.dealt.get(m.number) for m in run.sent)
+    last_known = run.last_known
+    sends = bool(run.sent)
+    for row in rows:
+        if row.number is None:
+            continue
+        first, last = row.records[0], row.records[-1]
+        arrived = row.note != "nobody"
+        departed = row.note not in ("again", "never sent")
+        sent = run.dealt.get(row.number, first.t) - origin if departed else None
+        told = taken[row.number, last.machine] if arrived else None
+        got = (told.popleft() if told else last.t) - origin if arrived else None
+        stuck = traced and row.number not in run.dealt
+        known = row.number <= last_known
+        yield Passage(
+            number=row.number,
+            by=first.machine if departed else "",
+            to=last.machine if arrived else "",
+            sent=sent,
+            got=got,
+            # Where no program tells what it sent, nothing is odd about that.
+            fate=_fate(row, sent, got, stuck=stuck, known=known) if sends else "came",
+        )
+
+
+def _fate(row: Row, sent: float | None, got: float | None, *, stuck: bool, known: bool) -> str:
+    if sent is None:
+        return "again" if row.note == "again" else "unsent"
+    if got is None:
+        return "stuck" if stuck else "lost" if known else "unknown"
+    return "late" if got - sent >= LATE_S else "came"
+
+
+def _spans(
+    events: Sequence[Event], moments: Sequence[Moment], run: Run, end: float
+) -> Iterator[Span]:
+    """Yield what has a beginning and, at the latest with the run, an end."""
+    for k, (event, moment) in enumerate(zip(events, moments, strict=True)):
+        stops = {"exit"}
+        if event.event == "start":
+            kind, told = "life", f"{harmless(event.process, 60)} runs"
+        elif event.event == "connected" and event.machine not in run.senders:
+            kind, told = "connection", "connected, as its library tells"
+            stops.add("disconnected")
+        elif event.event == "fault":
+            kind, told = "fault", moment.told
+            stops = {"repair"}
+        else:
+            continue
+        over = end
+        for later, ending in zip(events[k + 1 :], moments[k + 1 :], strict=True):
+            same = kind == "fault" or later.process == event.process
+            if later.event in stops and same and later.machine == event.machine:
+                over = ending.t
+                break
+        # What keeps machines apart is a fault of those on either side.
+        others = event.details.get("from", ()) if kind == "fault" else ()
+        label = f"{event.machine}: {state(event)}" if kind == "fault" else ""
+        for machine in (event.machine, *others):
+            yield Span(kind=kind, machine=machine, start=moment.t, end=over, told=told, label=label)
+
+
+def _moments(events: Sequence[Event], origin: float) -> Iterator[Moment]:
+    teller = Teller()
+    for event in events:
+        told = teller.tell(event) or _told(event)
+        yield Moment(kind=event.event, machine=event.machine, t=event.t - origin, told=told)
+
+
+def _told(event: Event) -> str:
+    process = harmless(event.process, 60)
+    match event.event:
+        case "trigger":
+            return f"{process} printed the line that was waited for"
+        case "start":
+            return f"{process} is started"
+        case "ready":
+            return f"{process} is ready"
+        case "accepted":
+            return f"{process} accepted a connection"
+        case "connected":
+            return f"{process} has a connection: the handshake is done"
+        case "disconnected":
+            return f"{process} lost a connection"
+        case "dies":
+            return f"{process} kills itself, as it was told to"
+        case "exit":
+            return f"{process} ended"
+    return f"{harmless(event.event, 60)} {process}"
+
+
+def _epochs(spans: Sequence[Span], end: float) -> Iterator[Epoch]:
+    """Cut the run where a connection came or went."""
+    links = [span for span in spans if span.kind == "connection"]
+    cuts = sorted({0.0, end, *(t for link in links for t in (link.start, link.end))})
+    for start, stop in pairwise(cuts if links else []):
+        there = {s.machine for s in links if s.start <= start and s.end >= stop}
+        names = [name for name in dict.fromkeys(s.machine for s in spans) if name in there]
+        told = f"{joined(names)} were connected"
+        if len(names) < 2:
+            told = f"only {names[0]} was connected" if names else "nobody was connected"
+        yield Epoch(start=start, end=stop, told=told)

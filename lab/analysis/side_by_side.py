@@ -1,0 +1,282 @@
+"""What was seen on the machines of a run, beside each other; and how two runs differ."""
+
+import re
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lab.core.records import Event, Message, Reader, Record
+from lab.runs.store import StoredRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What belongs side by side: a message where it was sent and where it arrived, or one line.
+
+    Attributes:
+        t: seconds since the run's first record.
+        records: one or two lines; the sender's comes first.
+        note: of a message, `nobody` when no machine printed it, `again` when it had come before,
+            `never sent` when no machine printed that it sent it.
+        event: instead of records, what was done or seen just then.
+        number: the message that the records speak of, if they do.
+    """
+
+    t: float
+    records: tuple[Record, ...] = ()
+    note: str = ""
+    event: Event | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideBySide:
+    """The machines of a run, senders first, and its rows in the order of time.
+
+    `sends` says whether any program told what it sent: else that none did is nothing odd.
+    """
+
+    machines: tuple[str, ...]
+    rows: tuple[Row, ...]
+    sends: bool
+
+
+def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
+    """Set the machines' logs of a run beside each other.
+
+    Arguments:
+        run: any run, also one that was interrupted or printed nothing.
+        reader: tells which message a line speaks of, if any.
+    """
+    printed = [record for record in run.records if record.stream == "stdout"]
+    messages = [reader(record) for record in printed]
+    start = min((x.t for x in run.records or run.events), default=0.0)
+    rows = [line.row(start) for line in _paired(printed, messages)]
+    rows += [Row(t=event.t - start, event=event) for event in run.events]
+    rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
+    senders = {message.machine for message in messages if message and message.kind == "sent"}
+    machines = sorted(_machines(run), key=lambda name: (name not in senders, _natural(name)))
+    return SideBySide(machines=tuple(machines), rows=tuple(rows), sends=bool(senders))
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line that may yet find its counterpart."""
+
+    record: Record
+    note: str = ""
+    arrived: Record | None = None
+    number: int | None = None
+
+    def row(self, start: float) -> Row:
+        records = (self.record, self.arrived) if self.arrived else (self.record,)
+        t = min(r.t for r in records) - start
+        return Row(t=t, records=records, note=self.note, number=self.number)
+
+
+def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> list[_Line]:
+    """Join each message's first arrival to its sending; what is sent twice may arrive twice."""
+    lines: list[_Line] = []
+    on_their_way: defaultdict[int, deque[_Line]] = defaultdict(deque)
+    # All that was sent comes first: a receiver's line may have been captured before the sender's.
+    for record, message in zip(printed, messages, strict=True):
+        if message and message.kind == "sent":
+            lines.append(_Line(record, note="nobody", number=message.number))
+            on_their_way[message.number].append(lines[-1])
+    known = set(on_their_way)
+    for record, message in zip(printed, messages, strict=True):
+        if message and message.kind == "sent":
+            continue
+        if message is None:
+            lines.append(_Line(record))
+        elif on_their_way[message.number]:
+            line = on_their_way[message.number].popleft()
+            line.arrived, line.note = record, ""
+        else:
+            note = "again" if message.number in known else "never sent"
+            lines.append(_Line(record, note=note, number=message.number))
+            known.add(message.number)
+    return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogDifference:
+    """How a process's output differs between two runs; `first` is None where it does not.
+
+    Attributes:
+        lines: how many there are in the one run and in the other.
+        first: the first place: its line number, from 1, and the line in both, None past the end.
+    """
+
+    machine: str
+    process: str
+    lines: tuple[int, int]
+    first: tuple[int, str | None, str | None] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differences:
+    """How two runs differ, times left out.
+
+    Attributes:
+        one, other: the names of the runs.
+        logs: each process that both have, machine by machine.
+        only_one, only_other: what only one of them has: machines, or processes of machines.
+        moved: lines that another machine printed in the other run, by (machine, other machine).
+        missing, added: lines that only one or only the other has, on whatever machine.
+        verdicts: each claim whose verdict is not the same, with both; "" where there is none.
+    """
+
+    one: str
+    other: str
+    logs: tuple[LogDifference, ...]
+    only_one: tuple[str, ...]
+    only_other: tuple[str, ...]
+    moved: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    missing: tuple[str, ...]
+    added: tuple[str, ...]
+    verdicts: tuple[tuple[str, str, str], ...]
+
+    @property
+    def verdicts_differ(self) -> bool:
+        """Whether the runs come to different verdicts: that alone is for the exit code."""
+        return bool(self.verdicts)
+
+
+def differences(one: StoredRun, other: StoredRun) -> Differences:
+    """Compare what was printed on stdout in two runs, line by line with times left out."""
+    logs, others = _logs(one), _logs(other)
+    moved, missing, added = _moves(_by_machine(logs), _by_machine(others))
+    both = sorted(logs.keys() & others.keys(), key=_place)
+    return Differences(
+        one=one.path.name,
+        other=other.path.name,
+        logs=tuple(_log_difference(key, logs[key], others[key]) for key in both),
+        only_one=_only(one, logs, other, others),
+        only_other=_only(other, others, one, logs),
+        moved=moved,
+        missing=missing,
+        added=added,
+        verdicts=tuple(_verdict_differences(one, other)),
+    )
+
+
+_Logs = dict[tuple[str, str], list[str]]  # by machine and process: the lines without times
+_ZONE = r"(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+# Times as ISO 8601, loggers, ctime, syslog and web servers write them; and any time of the day.
+_WRITTEN = re.compile(
+    r"(?<![\w.:/-])(?:"
+    rf"\d{{4}}[-/]\d\d[-/]\d\d[T ](?:{_CLOCK}|\d\d:\d\d(?!:))"
+    rf"|\d{{8}}T\d{{6}}(?:[.,]\d+)?"
+    rf"|\d\d/{_MONTH}/\d{{4}}:{_CLOCK}"
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?{_MONTH} [ \d]?\d {_CLOCK}(?: \d{{4}})?"
+    rf"|{_CLOCK}"
+    rf"){_ZONE}(?![\w:/]|[.,-]\d)"
+)
+# A number that may be a UNIX time: one with its fraction is, of the years 2001 to 2286.
+_NUMBER = re.compile(r"(?<![\w.])(\d{10}|\d{13}|\d{16}|\d{19})(\.\d+)?(?![\w]|\.\d)")
+_DAY_S = 86_400
+# What is recognised, for a reader of the differences.
+TIMES = (
+    "UNIX times, ISO 8601 (2026-11-24 08:18:20,123 as well), ctime's, syslog's and web servers'"
+    " times, and times of the day (08:18:20)"
+)
+
+
+def without_times(text: str, t: float) -> str:
+    """Return a line with `<time>` in the place of each time in it.
+
+    Whole numbers may be anything: seconds, milli-, micro- and nanoseconds are taken for times if
+    they are within a day of `t`, the UNIX time in seconds at which the line was captured.
+    """
+
+    def unix(found: re.Match[str]) -> str:
+        digits, fraction = found.groups()
+        seconds = int(digits) / 10 ** (len(digits) - 10)
+        sure = len(digits) == 10 and fraction
+        return "<time>" if sure or abs(seconds - t) < _DAY_S else found[0]
+
+    return _WRITTEN.sub("<time>", _NUMBER.sub(unix, text))
+
+
+def _logs(run: StoredRun) -> _Logs:
+    logs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in run.records:
+        if record.stream == "stdout":
+            text = f"<{record.length} bytes>" if record.text is None else record.text
+            logs[record.machine, record.process].append(without_times(text, record.t))
+    return dict(logs)
+
+
+def _by_machine(logs: _Logs) -> dict[str, Counter[str]]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (machine, _), lines in logs.items():
+        counts[machine].update(lines)
+    return counts
+
+
+def _log_difference(key: tuple[str, str], lines: list[str], others: list[str]) -> LogDifference:
+    shorter = min(len(lines), len(others))
+    k = next((k for k in range(shorter) if lines[k] != others[k]), shorter)
+    first = None
+    if k < max(len(lines), len(others)):
+        first = (k + 1, _at(lines, k), _at(others, k))
+    machine, process = key
+    counts = (len(lines), len(others))
+    return LogDifference(machine=machine, process=process, lines=counts, first=first)
+
+
+def _at(lines: list[str], k: int) -> str | None:
+    return lines[k] if k < len(lines) else None
+
+
+_Moves = tuple[dict[tuple[str, str], list[str]], tuple[str, ...], tuple[str, ...]]
+
+
+def _moves(one: dict[str, Counter[str]], other: dict[str, Counter[str]]) -> _Moves:
+    """Return the lines that another machine has, that none has any more, and that are new."""
+    came: defaultdict[str, deque[str]] = defaultdict(deque)
+    for machine, lines in other.items():
+        for line in (lines - one.get(machine, Counter())).elements():
+            came[line].append(machine)
+    moved: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    missing = []
+    for machine, lines in one.items():
+        for line in (lines - other.get(machine, Counter())).elements():
+            if takers := came.get(line):
+                moved[machine, takers.popleft()].append(line)
+            else:
+                missing.append(line)
+    added = [line for line, machines in came.items() for _ in machines]
+    return dict(moved), tuple(missing), tuple(added)
+
+
+def _only(run: StoredRun, logs: _Logs, other: StoredRun, others: _Logs) -> tuple[str, ...]:
+    """Return the machines that only `run` has, and its processes on machines that both have."""
+    machines = _machines(run) - (known := _machines(other))
+    processes = [key for key in sorted(logs.keys() - others.keys(), key=_place) if key[0] in known]
+    return (*sorted(machines, key=_natural), *(f"{p} on {m}" for m, p in processes))
+
+
+def _verdict_differences(one: StoredRun, other: StoredRun) -> Iterable[tuple[str, str, str]]:
+    verdicts, others = ({v["id"]: v["verdict"] for v in run.verdicts or ()} for run in (one, other))
+    for claim in verdicts | others:
+        before, after = verdicts.get(claim, ""), others.get(claim, "")
+        if before != after:
+            yield claim, before, after
+
+
+def _machines(run: StoredRun) -> set[str]:
+    names = {record.machine for record in run.records}
+    return names | {event.machine for event in run.events if event.machine}
+
+
+def _place(key: tuple[str, str]) -> tuple[list[str | int], list[str | int]]:
+    return _natural(key[0]), _natural(key[1])
+
+
+def _natural(name: str) -> list[str | int]:
+    """Return a key for sorting that puts host-2 before host-10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

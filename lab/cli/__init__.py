@@ -1,0 +1,1 @@
+"""The `fab` tasks: parse, call, print. The only room that knows Fabric's tasks and exit codes."""

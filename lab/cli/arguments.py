@@ -1,0 +1,118 @@
+"""Between the command line and the package: flags become values, errors messages and exit codes."""
+
+import functools
+import math
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.cli import interrupts
+from lab.core import os_errors, output
+from lab.core.errors import ExitCode, LabError
+from lab.core.project import PROJECT
+from lab.machines.inventory import Inventory
+
+_MOST_MESSAGES = 10_000_000
+_LONGEST_INTERVAL_S = 3600
+_INVENTORY = "inventory.yaml"
+
+
+def exits(task: Callable[..., int | None]) -> Callable[..., None]:
+    """Make a task end the program with the code that it returns, or with that of its error."""
+
+    @functools.wraps(task)
+    def run(*arguments: Any, **flags: Any) -> None:
+        output.make_safe()
+        try:
+            with interrupts.raising():
+                code = task(*arguments, **flags)
+        except LabError as error:
+            show_error(error)
+            code = ExitCode.MISTAKE
+        except KeyboardInterrupt:
+            code = ExitCode.INTERRUPTED
+        except Exception as error:
+            if (mistake := os_errors.diagnose(error)) is None:
+                raise
+            show_error(mistake)
+            code = ExitCode.MISTAKE
+        sys.stdout.flush()
+        if code:
+            raise SystemExit(int(code))
+
+    return run
+
+
+def show_error(error: LabError) -> None:
+    """Print the user's message for an error, and what the machine said, made harmless."""
+    from lab.core.text import harmless
+
+    for line in str(error).split("\n"):
+        print(harmless(line, 2000), file=sys.stderr)
+    for line in error.output.splitlines():
+        print(f"  | {harmless(line, 200)}", file=sys.stderr)
+
+
+def whole_number(flag: str, text: str) -> int | None:
+    """Return a number of messages, None for an empty text; LabError if it isn't one."""
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= _MOST_MESSAGES:
+        raise LabError(
+            f"'{text}' is no number of messages",
+            where=flag,
+            cure=f"give a whole number from 1 to {_MOST_MESSAGES:,}",
+        )
+    return int(text)
+
+
+def seconds(flag: str, text: str) -> float | None:
+    """Return a time in seconds, None for an empty text; LabError if it isn't one."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= _LONGEST_INTERVAL_S:
+        raise LabError(
+            f"'{text}' is no time in seconds",
+            where=flag,
+            cure=f"give a number from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
+        )
+    return value
+
+
+def options(flag: str, texts: Sequence[str]) -> list[str]:
+    """Return socket options as given; LabError for one that isn't NAME=VALUE."""
+    if not texts:
+        return []
+    import zmq  # 30 ms that only those pay who give one
+
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in zmq.SocketOption.__members__ or not re.fullmatch(r"-?\d{1,18}", value):
+            raise LabError(
+                f"'{text}' is no socket option",
+                where=flag,
+                cure="give its ZMQ_ name and a number, such as SNDHWM=1",
+            )
+    return list(texts)
+
+
+def file(path: str) -> Path | None:
+    """Return the path of a file that was named, None for an empty text."""
+    return Path(path) if path else None
+
+
+def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
+    """Return the inventory in a file; LabError for its mistakes, a missing role among them.
+
+    Without a path it is the one in the current folder, else the lab's own.
+    """
+    from lab.machines.inventory import load
+
+    here = Path(_INVENTORY)
+    return load(Path(path) if path else here if here.exists() else PROJECT / here, roles=roles)

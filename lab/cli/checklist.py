@@ -1,0 +1,122 @@
+"""Every claim there is, beside the last verdict on it: an evaluator's checklist."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lab.cli import run_series
+from lab.cli.call import Call
+from lab.cli.run_experiment import say
+from lab.core.errors import ExitCode
+from lab.core.verdict import Outcome
+from lab.engine.experiment import Claim, Experiment
+from lab.engine.judge import exit_code
+from lab.experiments import DEFAULT, catalogue
+from lab.machines.providers.registry import choose
+from lab.report.claims_list import ListedClaim, print_checklist, write_json, write_junit
+from lab.runs import store
+
+_LOOKED_AT = 20  # the newest runs of an experiment: no claim is hidden by chance more often
+_QUICK_INTERVAL_S = 0.1
+_QUICK_PLANNED_S = 85  # of the experiments; starting them and what chance makes run again add to it
+_QUICK_LAST_START_S = 95
+
+
+def show(
+    experiments: Sequence[Experiment], root: Path, *, json: Path | None, junit: Path | None
+) -> ExitCode:
+    """Print the checklist, and write it for machines; return what the verdicts come to.
+
+    Arguments:
+        experiments: whose claims are listed.
+        root: the folder of all runs.
+        json, junit: files to write it to, in these formats.
+    """
+    items = [item for experiment in experiments for item in _items(experiment, root)]
+    print_checklist(items)
+    if json:
+        write_json(items, json)
+    if junit:
+        write_junit(items, junit)
+    return exit_code(_judged(item) for item in items)
+
+
+def _judged(item: ListedClaim) -> dict[str, Any]:
+    """Return what counts for the exit code; what never ran wasn't observed."""
+    found = Outcome.NOT_OBSERVED.value if item.verdict is None else item.verdict["verdict"]
+    return {"verdict": found, "expected": item.expected, "by_chance": item.by_chance}
+
+
+def listed(wanted: str) -> list[Experiment]:
+    """Return one experiment, or all that come with the lab."""
+    return [catalogue.load(name) for name in ([wanted] if wanted else catalogue.names())]
+
+
+def quick() -> list[Experiment]:
+    """Return what can be judged in under two minutes: the default ones, then the shortest."""
+    every = listed("")
+    default = [e for e in every if e.name in DEFAULT]
+    # Faults of machines are not for every provider.
+    rest = (e for e in every if e not in default and not any(e.faults.values()))
+    others = sorted(rest, key=_quick_s)
+    chosen, planned = list(default), sum(map(_quick_s, default))
+    for experiment in others:
+        planned += _quick_s(experiment)
+        if planned <= _QUICK_PLANNED_S:
+            chosen.append(experiment)
+    return chosen
+
+
+def run_quick(call: Call, experiments: Sequence[Experiment]) -> None:
+    """Run these at a short interval, and those again of which chance left a claim undecided."""
+    begun = time.monotonic()
+    provider = choose(call.provider, call.inventory, say)
+    with (
+        provider.lab(keep=call.keep) as machines,
+        run_series.connected_and_fit(machines) as remotes,
+    ):
+        waiting = list(experiments)
+        while waiting:
+            for experiment in list(waiting):
+                if time.monotonic() - begun > _QUICK_LAST_START_S:
+                    return
+                wish = replace(call, interval=min(experiment.interval, _QUICK_INTERVAL_S))
+                run_series.run_connected(wish, {experiment.name: experiment}, machines, remotes)
+            waiting = [e for e in waiting if not all(i.decided for i in _items(e, call.runs))]
+
+
+def _quick_s(experiment: Experiment) -> float:
+    seconds = experiment.planned_s(interval=min(experiment.interval, _QUICK_INTERVAL_S))
+    return seconds * len(experiment.variants)
+
+
+def _items(experiment: Experiment, root: Path) -> Iterator[ListedClaim]:
+    found = store.last_verdicts(root, experiment.name, _LOOKED_AT * len(experiment.variants))
+    every = ((variant, claim) for variant in experiment.variants for claim in experiment.claims)
+    for variant, claim in every:
+        item = _never_run(experiment, variant, claim)
+        name = f"{item.title}.{claim.id}"
+        judged = [(run, v) for run, verdicts in found for v in verdicts if v["id"] == name]
+        decided = [(run, v) for run, v in judged if v["verdict"] != Outcome.NOT_OBSERVED]
+        # Where chance decides whether there is something to see, the last time that there was.
+        for run, verdict in (decided if claim.by_chance and decided else judged)[:1]:
+            item = replace(item, verdict=verdict, run=run)
+        yield item
+
+
+def _never_run(experiment: Experiment, variant: str, claim: Claim) -> ListedClaim:
+    return ListedClaim(
+        title=f"{experiment.name}:{variant}" if variant else experiment.name,
+        experiment=experiment.name,
+        experiment_source=experiment.source,
+        planned_s=experiment.planned_s(),
+        id=claim.id,
+        statement=claim.statement,
+        source=claim.source,
+        expected=claim.expected.value,
+        by_chance=claim.by_chance,
+        rests_on=claim.rests_on,
+        disputed_by=claim.disputed_by,
+    )

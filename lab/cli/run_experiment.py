@@ -1,0 +1,92 @@
+"""One call of `fab run-experiment`: from what the user asked for to the verdicts."""
+
+import importlib
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab.cli import arguments
+from lab.cli.call import Call
+from lab.core.errors import ExitCode, LabError, worst
+from lab.experiments import DEFAULT, catalogue
+from lab.machines.providers.registry import choose
+
+if TYPE_CHECKING:
+    from lab.engine.runner import Result
+
+# A trigger's thread waits at most this long for the one that is painting; Python's own is 5 ms.
+_SWITCH_S = 0.0005
+
+
+def run(call: Call) -> ExitCode:
+    """Run the experiments, show what they came to, and return the worst exit code."""
+    never_ran = not call.runs.exists()
+    results = run_all(call)
+    _show(call, results, never_ran)
+    make_pages(results)
+    return worst(result.code for result in results)
+
+
+def run_all(call: Call) -> "list[Result]":
+    """Run the experiments, all of them whatever one comes to."""
+    names = [call.experiment] if call.experiment else DEFAULT
+    found = {name: catalogue.load(name) for name in names}
+    sys.setswitchinterval(_SWITCH_S)
+    provider = choose(call.provider, call.inventory, say)
+    # To import it takes as long as the machines take to come up.
+    threading.Thread(
+        target=importlib.import_module, args=["lab.cli.run_series"], daemon=True
+    ).start()
+    with provider.lab(keep=call.keep) as machines:
+        from lab.cli import run_series
+
+        return run_series.run(call, found, machines)
+
+
+def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:
+    from lab.report.verdicts import show_verdicts
+
+    for result in results:
+        if result.note:
+            print(f"{result.path.name}: {result.note}")
+    verdicts = [verdict for result in results for verdict in result.verdicts]
+    if verdicts:
+        show_verdicts(verdicts, file=sys.stdout)
+        if never_ran:
+            _greet_newcomer(verdicts)
+    for result in results:
+        print(f"run:   {result.path}")
+    print(f"again: {call.command(call.experiment)}")
+
+
+def make_pages(results: "Sequence[Result]") -> None:
+    """Make the runs' pages, when all that the user waits for is on the screen.
+
+    A page takes a tenth of a second; the first one of all, which fills the cache, 4 s more.
+    """
+    sys.stdout.flush()
+    from lab.report import page
+
+    for result in results:
+        try:
+            print(f"page:  {page.make(result.path, catalogue.reader)}")
+        except LabError as error:
+            arguments.show_error(error)
+
+
+def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Say in three sentences what there was to see, and where to look next."""
+    seen = next((v for v in verdicts if v["verdict"] == "holds"), None)
+    refuted = next((v for v in verdicts if v["verdict"] == v["expected"] == "refuted"), None)
+    print()
+    if seen:
+        print(f"What you saw: {seen['why']}")
+    if refuted:
+        print(f"One explanation was refuted, as known: “{refuted['statement']}” {refuted['why']}")
+    print("Look next at the run's page, which tells each message's story: ./fab open\n")
+
+
+def say(line: str) -> None:
+    """Tell the user what isn't part of the result."""
+    print(line, file=sys.stderr)

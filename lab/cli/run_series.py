@@ -1,0 +1,91 @@
+"""One experiment after another, each seen on the terminal, on machines that are up."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lab.cli import arguments
+from lab.cli.call import Call
+from lab.core.errors import ExitCode
+from lab.engine import runner
+from lab.engine.experiment import Experiment
+from lab.engine.request import Wish
+from lab.engine.runner import Result
+from lab.experiments import catalogue, fingerprint
+from lab.machines import preflight
+from lab.machines.pool import connected
+from lab.machines.providers.base import Machines
+from lab.machines.remote import Remote
+from lab.report.live_view import View
+
+
+def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
+    """Connect to the machines and run the experiments, by the names that the user gave them.
+
+    All of them are run, whatever one comes to; but after Ctrl-C none.
+    """
+    with connected_and_fit(machines) as remotes:
+        return run_connected(call, found, machines, remotes)
+
+
+@contextlib.contextmanager
+def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
+    """Connect to machines; LabError where one isn't fit for a run."""
+    with connected(machines) as remotes:
+        if machines.foreign:
+            preflight.require(remotes)
+        yield remotes
+
+
+def run_connected(
+    call: Call,
+    found: Mapping[str, Experiment],
+    machines: Machines,
+    remotes: dict[str, Remote],
+) -> list[Result]:
+    """Do as `run`, on machines that are connected already."""
+    results: list[Result] = []
+    call_id = secrets.token_hex(8)
+    for name, experiment, variant in _parts(found):
+        wish = Wish(
+            experiment=experiment,
+            programs=catalogue.programs(experiment),
+            files=catalogue.files(experiment),
+            code=fingerprint.code(experiment),
+            variant=variant,
+            count=call.count,
+            interval=call.interval,
+            options=call.options,
+            packets=call.packets,
+            call=call_id,
+            command=call.command(name),
+        )
+        results.append(_run_seen(wish, machines, remotes, call.runs))
+        if error := results[-1].error:
+            arguments.show_error(error)
+        if results[-1].code == ExitCode.INTERRUPTED:
+            break
+    return results
+
+
+def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
+    """Give each run's full name, its experiment and its variant."""
+    for name, experiment in found.items():
+        for variant in experiment.variants:
+            full = f"{catalogue.split(name)[0]}:{variant}" if variant else name
+            yield full, experiment, variant
+
+
+def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:
+    view = View(list(remotes))
+    try:
+        return runner.run(wish, machines, remotes, view, runs, meanwhile=_get_pages_ready)
+    finally:
+        view.close()
+
+
+def _get_pages_ready() -> None:
+    from lab.report import page
+
+    page.get_ready()

@@ -1,0 +1,92 @@
+"""What a run left, shown again: its page, its pictures, one file to send on."""
+
+import dataclasses
+import sys
+import webbrowser
+from pathlib import Path
+
+from lab.analysis import cut
+from lab.analysis.line_readers import nothing
+from lab.core.errors import ExitCode, LabError
+from lab.engine.experiment import Experiment
+from lab.engine.judge import exit_code, judge
+from lab.experiments import catalogue, fingerprint
+from lab.report import chart_files, page
+from lab.report.vega_bundle import kit
+from lab.report.verdicts import show_verdicts
+from lab.runs import bundle, store
+from lab.runs.directory import attach
+from lab.runs.store import StoredRun
+
+
+def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
+    """Make a run's page, of a packed run too, and say where it is.
+
+    Arguments:
+        root: the folder of all runs; a packed run is unpacked into it.
+        run: its name or path, or the path of a packed one; None for the last.
+        again: judge it again, by the claims of this clone, or by those of the user's own
+            experiment that lies in the packed run. The exit code is then that of these verdicts.
+    """
+    path = _found(root, run)
+    stored = store.load(path)
+    if not again:
+        print(f"page:  {page.make(path, catalogue.reader)}")
+        return ExitCode.EXPECTED
+    experiment = catalogue.of_run(stored)
+    verdicts = judge(stored, experiment, partial=stored.state != "finished")
+    show_verdicts(verdicts, file=sys.stdout, notices=cut.notices(stored))
+    before = {v["id"]: v["verdict"] for v in stored.verdicts or ()}
+    now = {v["id"]: v["verdict"] for v in verdicts}
+    changed = _note_on_code(stored, experiment)
+    same = "as judged before" if now == before else "NOT as judged before"
+    print(f"{same} ({changed})" if changed else same)
+    fresh = dataclasses.replace(stored, verdicts=verdicts)
+    html = page.page(fresh, experiment.reads or nothing, kit())
+    print(f"page:  {attach(path, 'report.html', html)}")
+    return exit_code(verdicts)
+
+
+def open_page(root: Path, run: str | None) -> None:
+    """Open a run's page in the browser, made first where there is none."""
+    path = _found(root, run)
+    file = path / "report.html"
+    store.load(path)  # of a run that isn't one, no page is shown
+    file = file if file.exists() else page.make(path, catalogue.reader)
+    print(f"page:  {file}")
+    if not webbrowser.open(file.resolve().as_uri()):
+        raise LabError("no browser could be started", cure=f"open this file in one: {file}")
+
+
+def plot(root: Path, run: str | None, form: str) -> None:
+    """Write a run's pictures into its directory."""
+    if form not in chart_files.FORMATS:
+        raise LabError(f"'{form}' is no format of a picture", where="--format", cure="svg or png")
+    stored = store.load(_found(root, run))
+    for file in chart_files.make(stored, catalogue.reader(stored), form):
+        print(f"plot:  {file}")
+
+
+def pack(root: Path, run: str | None) -> None:
+    """Pack a run into one file in the current folder, and say what to do with it elsewhere."""
+    file = bundle.pack(store.find(root, run), Path())
+    print(f"bundle: {file}\nelsewhere: ./fab report --judge --run {file}")
+
+
+def _found(root: Path, run: str | None) -> Path:
+    if run is None or not bundle.is_bundle(run):
+        return store.find(root, run)
+    path = bundle.unpack(Path(run), root)
+    print(f"run:   {path}")
+    return path
+
+
+def _note_on_code(stored: StoredRun, experiment: Experiment) -> str:
+    """Return what to say where the code that judges isn't the code of the run."""
+    then, now = stored.description.get("code"), fingerprint.code(experiment)
+    if then is None:
+        return "the run doesn't say by what code it was judged"
+    changed = "the experiment" if then["experiment"] != now["experiment"] else ""
+    if then["lab"] != now["lab"]:
+        changed += " and the lab's own judging code" if changed else "the lab's own judging code"
+    return f"changed since the run: {changed}" if changed else ""

@@ -1,0 +1,275 @@
+"""The tasks of `fab`: each reads its flags, calls one function of the package and prints."""
+
+from pathlib import Path
+
+from fabric import task
+from invoke import Context
+
+from lab.cli import arguments
+
+_EXPERIMENT = "one experiment, by its name or your own's path; else the default ones"
+_INVENTORY = "the file that names the machines (inventory.yaml)"
+_MACHINE = "the machine's name, as in the inventory"
+_PROVIDER = "where machines come from: auto, vagrant, namespaces, loopback or ssh"
+_RUN = "a run, by its name or path; else the last"
+_RUNS = "the folder of the run directories"
+
+
+@task(
+    help={
+        "experiment": _EXPERIMENT,
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "count": "how many messages (20)",
+        "interval": "seconds between two messages (1)",
+        "set": "a socket option of the programs, as SNDHWM=1; may be given again",
+        "keep": "leave the lab up afterwards",
+        "capture": "record each machine's packets on the lab network, as pcap",
+        "runs": _RUNS,
+    },
+    iterable=["set"],
+)
+@arguments.exits
+def run_experiment(
+    _: Context,
+    experiment: str = "",
+    provider: str = "auto",
+    inventory: str = "",
+    count: str = "",
+    interval: str = "",
+    set: list[str] | None = None,
+    keep: bool = False,
+    capture: bool = False,
+    runs: str = "runs",
+) -> int:
+    """Run experiments on the machines, and judge their claims."""
+    from lab.cli.call import Call, roles
+    from lab.cli.run_experiment import run
+
+    call = Call(
+        experiment=experiment,
+        provider=provider,
+        inventory=arguments.inventory(inventory, roles(experiment)),
+        count=arguments.whole_number("--count", count),
+        interval=arguments.seconds("--interval", interval),
+        options=arguments.options("--set", set or []),
+        keep=keep,
+        packets=capture,
+        runs=Path(runs),
+    )
+    return run(call)
+
+
+@task(
+    help={
+        "experiment": "an experiment with variants",
+        "repeat": "how many runs of each variant (5)",
+        "at-once": "how many labs stand side by side (3)",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@arguments.exits
+def sweep(
+    _: Context,
+    experiment: str,
+    repeat: str = "5",
+    at_once: str = "3",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Run every variant of an experiment several times, and print one table."""
+    from lab.cli import sweep as sweeping
+
+    wanted = sweeping.Sweep(
+        experiment=experiment,
+        provider=provider,
+        inventory=arguments.inventory(inventory),
+        repeat=sweeping.whole("--repeat", repeat, 1000),
+        at_once=sweeping.whole("--at-once", at_once, 64),
+        runs=Path(runs),
+    )
+    return sweeping.run(wanted)
+
+
+@task(
+    help={
+        "run": "a run, by its name or path; else those of the last call",
+        "against": "another run to compare it with",
+        "runs": _RUNS,
+    }
+)
+@arguments.exits
+def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
+    """Show a run's machines beside each other, or two runs (--against)."""
+    from lab.cli import lab_by_hand
+
+    if against:
+        return lab_by_hand.compare_runs(Path(runs), run or None, against)
+    return lab_by_hand.compare_machines(Path(runs), run or None)
+
+
+@task(
+    help={
+        "run": f"{_RUN}; or a packed one",
+        "judge": "judge it again first; a packed run's own experiment is code that is then run",
+        "runs": _RUNS,
+    }
+)
+@arguments.exits
+def report(_: Context, run: str = "", judge: bool = False, runs: str = "runs") -> int:
+    """Make a run's page again, and say where it is."""
+    from lab.cli import show
+
+    return show.report(Path(runs), run or None, again=judge)
+
+
+@task(name="open", help={"run": _RUN, "runs": _RUNS})
+@arguments.exits
+def open_page(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Open a run's page in the browser."""
+    from lab.cli import show
+
+    show.open_page(Path(runs), run or None)
+
+
+@task(help={"run": _RUN, "format": "svg or png", "runs": _RUNS})
+@arguments.exits
+def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> None:
+    """Write a run's pictures as files, for papers and slides."""
+    from lab.cli import show
+
+    show.plot(Path(runs), run or None, format)
+
+
+@task(help={"run": _RUN, "runs": _RUNS})
+@arguments.exits
+def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Pack a run into one file that can be judged again where there is no lab."""
+    from lab.cli import show
+
+    show.pack(Path(runs), run or None)
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@arguments.exits
+def up(_: Context, provider: str = "auto", inventory: str = "") -> None:
+    """Bring the lab up by hand, to stay until `fab down`."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.up(arguments.inventory(inventory), provider)
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@arguments.exits
+def down(_: Context, provider: str = "auto", inventory: str = "") -> None:
+    """Take down the lab that `fab up` or --keep left up."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.down(arguments.inventory(inventory), provider)
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@arguments.exits
+def status(_: Context, provider: str = "auto", inventory: str = "") -> None:
+    """Show each machine's address and state."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.status(arguments.inventory(inventory), provider)
+
+
+@task(help={"machine": _MACHINE, "provider": _PROVIDER, "inventory": _INVENTORY})
+@arguments.exits
+def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -> None:
+    """Open a shell on a machine of the lab that is up."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.shell(arguments.inventory(inventory), provider, machine)
+
+
+@task(help={"machine": _MACHINE, "run": _RUN, "runs": _RUNS})
+@arguments.exits
+def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
+    """Print what a machine printed in a run, and follow it while the run goes on."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.logs(Path(runs), run or None, machine)
+
+
+@task
+@arguments.exits
+def wheels(_: Context) -> None:
+    """Fill provision/wheels/, for machines that can't reach the internet."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.wheels()
+
+
+@task
+@arguments.exits
+def experiments(_: Context) -> None:
+    """List what can be run: name, one line, its source."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.experiments()
+
+
+@task(
+    help={
+        "experiment": "the claims of one experiment; else of all that come with the lab",
+        "quick": "run what takes under two minutes first, and list only that",
+        "json": "a file to write the list to, for machines",
+        "junit": "a file to write it to in the XML that CI systems read",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@arguments.exits
+def claims(
+    _: Context,
+    experiment: str = "",
+    quick: bool = False,
+    json: str = "",
+    junit: str = "",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """List every claim with its last verdict: an evaluator's checklist."""
+    from lab.cli import checklist
+    from lab.cli.call import quick_call
+
+    found = checklist.quick() if quick and not experiment else checklist.listed(experiment)
+    if quick:
+        checklist.run_quick(quick_call(provider, inventory, Path(runs)), found)
+    return checklist.show(found, Path(runs), json=arguments.file(json), junit=arguments.file(junit))
+
+
+@task(help={"path": "the folder to make; its name is the experiment's"})
+@arguments.exits
+def new_experiment(_: Context, path: str) -> None:
+    """Make a first experiment of your own, that runs."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.new_experiment(Path(path))
+
+
+@task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
+@arguments.exits
+def check(_: Context, provider: str = "auto", inventory: str = "") -> int:
+    """Say whether this computer and each machine is fit; if not, why and what to do."""
+    from lab.machines import preflight
+
+    return preflight.check(arguments.inventory(inventory), provider)
+
+
+@task(help={"quick": "only the part that takes under two minutes"})
+@arguments.exits
+def test(_: Context, quick: bool = False) -> int:  # noqa: PT028  # a task, not a test
+    """Run the test suite: style, types and tests."""
+    from lab.cli import test_suite
+
+    return test_suite.run(quick=quick)

@@ -1,0 +1,114 @@
+"""What `fab test` does: style, types, every test, and a summary that names what was left out."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+from lab.core.errors import ExitCode, LabError
+from lab.core.project import PROJECT
+
+_CHECKS = {
+    "style (ruff check)": ["ruff", "check"],
+    "format (ruff format)": ["ruff", "format", "--check"],
+    "types (mypy)": ["mypy"],
+}
+# Tests that measure time must not share the machine with others.
+_QUICK_PARTS = {
+    "tests": ("not alone and not vm", ["-n", "3"]),
+    "tests that run alone": ("alone and not vm", []),
+}
+# The tests on VMs build on each other, so the first failure ends them. Without the tools they are
+# left out for one reason, which the summary tells once.
+_PARTS = {**_QUICK_PARTS, "tests on real VMs": ("vm", ["-x", "-rfE"])}
+_NO_TESTS = 5  # pytest's exit code for an empty selection
+
+
+def run(*, quick: bool) -> ExitCode:
+    """Check style and types, run the tests (quick: those not marked slow) and print a summary.
+
+    With CI=true in the environment a test that was left out is a failure.
+
+    Raises:
+        LabError: the test tools are not installed.
+    """
+    _require_tools()
+    tools = _unpack_packages()
+    failed = [title for title, command in _CHECKS.items() if _run(title, command) != 0]
+    counts: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
+    took: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for title, (marked, options) in (_QUICK_PARTS if quick else _PARTS).items():
+            began = time.monotonic()
+            report = Path(folder, "report.xml")
+            selection = f"{marked} and not slow" if quick else marked
+            command = ["pytest", "-m", selection, *options, f"--junitxml={report}"]
+            if _run(title, command, LAB_TEST_TOOLS=tools) not in (0, _NO_TESTS):
+                failed.append(title)
+            _count(report, counts, left_out)
+            took.append(f"{title} {(time.monotonic() - began) / 60:.1f} min")
+    print(f"\n== summary\n{', '.join(took)}")
+    return _summary(failed, counts, left_out)
+
+
+def _require_tools() -> None:
+    needed = ("pytest", "pytest_timeout", "xdist", "hypothesis", "playwright", "ruff", "mypy")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LabError(
+            f"the tests need {', '.join(missing)}, which this Python lacks",
+            where=sys.executable,
+            cure="`./fab test` makes an environment that has them",
+        )
+
+
+def _unpack_packages() -> str:
+    """Return the folder of the tools beyond Python, or a sentence that says why there is none."""
+    print("== packages for the tests", flush=True)
+    command = [sys.executable, str(PROJECT / "tests/debian.py")]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
+    print(answer, flush=True)
+    return answer
+
+
+def _run(title: str, module: list[str], **environment: str) -> int:
+    """Run a Python module with its arguments in the project; return its exit code."""
+    print(f"\n== {title}", flush=True)
+    command = [sys.executable, "-m", *module]
+    return subprocess.run(command, cwd=PROJECT, env=os.environ | environment).returncode
+
+
+def _count(report: Path, counts: Counter[str], left_out: Counter[str]) -> None:
+    """Add the results in a file of JUnit's format; `left_out` counts the reasons of skips."""
+    if not report.exists():  # pytest itself did not start
+        return
+    for case in ElementTree.parse(report).iter("testcase"):
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            counts["failed"] += 1
+        elif skip is not None and skip.get("type") != "pytest.xfail":
+            counts["skipped"] += 1
+            left_out[skip.get("message", "")] += 1
+        else:
+            counts["passed"] += 1
+    report.unlink()
+
+
+def _summary(failed: list[str], counts: Counter[str], left_out: Counter[str]) -> ExitCode:
+    complete = not left_out or os.environ.get("CI") != "true"
+    for reason, number in left_out.items():
+        print(f"{number} left out: {reason}")
+    if not complete:
+        print("failed: in CI nothing may be left out")
+    for title in failed:
+        print(f"failed: {title}")
+    # CI reads this line, so it is the last and counts all parts.
+    print(", ".join(f"{counts[result]} {result}" for result in ("passed", "failed", "skipped")))
+    good = complete and not failed and counts["passed"]
+    return ExitCode.EXPECTED if good else ExitCode.UNEXPECTED

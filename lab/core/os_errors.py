@@ -1,0 +1,76 @@
+"""What this computer refuses, in a user's words: no room, no right, no memory. Not bugs of ours."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.core import limits
+from lab.core.errors import LabError, RunStoreError
+
+_OTHER = "name another folder with --runs DIR."
+_FILE_CURES = {
+    f"Free some space, or {_OTHER} What was captured is kept.": {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+    },
+    f"Get the permission for it, or {_OTHER}": {errno.EROFS, errno.EACCES, errno.EPERM},
+    f"Move away what has that name, or {_OTHER}": {
+        errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY,
+    },
+    f"No locks there (is it a network share?): {_OTHER}": {
+        errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF,
+    },
+    "Was the folder moved or removed meanwhile?": {errno.ENOENT},
+}  # fmt: skip
+_REFUSALS = {
+    errno.EACCES: "name a folder of your own, or correct the permissions",
+    errno.EPERM: "name a folder of your own, or correct the permissions",
+    errno.EROFS: "name a folder that can be written to, as by --runs",
+    errno.ENOTDIR: "correct the path: something in it is no folder",
+    errno.ELOOP: "correct the path: its links lead in a circle",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there: your quota is used up",
+    errno.ENOMEM: "raise the limit (ulimit -v), or close other programs",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or close other programs",
+}
+
+
+@contextlib.contextmanager
+def file_errors(path: Path, verb: str = "write") -> Iterator[None]:
+    """Turn the operating system's refusals into a RunStoreError that names the path and a cure."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        cure = next((cure for cure, codes in _FILE_CURES.items() if error.errno in codes), "")
+        what = f"Cannot {verb} this: {error.strerror}."
+        raise RunStoreError(what, where=str(path), cure=cure) from error
+
+
+def diagnose(error: BaseException) -> LabError | None:
+    """Return the user's message for an error of their computer's, None for any other."""
+    if too_many := limits.too_many_files(getattr(error, "errno", None)):
+        return too_many
+    if isinstance(error, MemoryError) or _lacks_memory(error):
+        cure = _REFUSALS[errno.ENOMEM]
+        return LabError("there is not enough memory", where="this computer", cure=cure)
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        place = str(error.filename) if error.filename else "this computer"
+        return LabError(error.strerror or "refused", where=place, cure=_REFUSALS[error.errno])
+    return None
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    # The last is what the interpreter comes to when it lacks memory for the error itself.
+    words = (
+        "failed to map segment",
+        "cannot allocate memory",
+        "can't start new thread",
+        "error return without exception set",
+    )
+    told = str(error).lower()
+    return isinstance(error, ImportError | RuntimeError | SystemError) and any(
+        word in told for word in words
+    )

@@ -1,0 +1,228 @@
+"""What the files of a run must hold: each value that any reader of a run relies on, checked once.
+
+A key that isn't named here is let pass, as long as its value is bounded: a newer lab may write
+more. Each check takes a value and where it stands, and raises ValueError with both.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lab.core.names import is_name
+from lab.core.verdict import Outcome
+
+Check = Callable[[object, str], None]
+
+MACHINE = r"[a-z][a-z0-9-]{0,62}"
+PROCESS = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+_MOST_VALUES = 100_000  # in one list or object
+_DEEPEST = 20
+_LONGEST_TEXT = 1_000_000
+LATEST = 253_402_300_800  # the year 10000, in UNIX seconds: no calendar goes further
+LARGEST = 2**63
+
+
+def require_description(value: object) -> dict[str, Any]:
+    """Return the value of run.json; ValueError where it is none."""
+    return _object(value, "", _DESCRIPTION, needed=("state", "experiment", "started", "parameters"))
+
+
+def require_verdicts(value: object) -> list[dict[str, Any]]:
+    """Return the value of verdicts.json; ValueError where it is none."""
+    _list(_verdict)(value, "")
+    return value  # type: ignore[return-value]  # just checked
+
+
+def require_event(value: Mapping[str, Any]) -> None:
+    """Raise ValueError where this isn't what a line of events.jsonl holds."""
+    _event(value, "")
+
+
+def _wrong(at: str, expected: str) -> ValueError:
+    return ValueError(f"{at or 'it'} should be {expected}")
+
+
+def _that(holds: Callable[[Any], bool], expected: str) -> Check:
+    def check(value: object, at: str) -> None:
+        if not holds(value):
+            raise _wrong(at, expected)
+
+    return check
+
+
+def _matching(pattern: str, expected: str) -> Check:
+    compiled = re.compile(pattern)
+    return _that(lambda v: isinstance(v, str) and bool(compiled.fullmatch(v)), expected)
+
+
+def _or_null(check: Check) -> Check:
+    return lambda value, at: None if value is None else check(value, at)
+
+
+def _list(of: Check) -> Check:
+    def check(value: object, at: str) -> None:
+        if not isinstance(value, list) or len(value) > _MOST_VALUES:
+            raise _wrong(at, f"a list of at most {_MOST_VALUES:,}")
+        for k, one in enumerate(value):
+            of(one, f"{at}[{k}]")
+
+    return check
+
+
+def _by_name(name: Check, of: Check) -> Check:
+    def check(value: object, at: str) -> None:
+        if not isinstance(value, dict) or len(value) > _MOST_VALUES:
+            raise _wrong(at, "an object")
+        for key, one in value.items():
+            name(key, f"a key of {at}")
+            of(one, f"{at}.{key}")
+
+    return check
+
+
+def _record_of(keys: Mapping[str, Check], needed: tuple[str, ...] = ()) -> Check:
+    def check(value: object, at: str) -> None:
+        _object(value, at, keys, needed)
+
+    return check
+
+
+def _object(
+    value: object, at: str, keys: Mapping[str, Check], needed: tuple[str, ...]
+) -> dict[str, Any]:
+    if not isinstance(value, dict) or len(value) > _MOST_VALUES:
+        raise _wrong(at, "an object")
+    if missing := [key for key in needed if key not in value]:
+        raise ValueError(f"{at or 'it'} lacks {missing[0]!r}")
+    for key, one in value.items():
+        _bounded(key, at)
+        keys.get(key, _bounded)(one, f"{at}.{key}" if at else key)
+    return value
+
+
+def _bounded(value: object, at: str, depth: int = 0) -> None:
+    """Any JSON value that can be written again and shown."""
+    match value:
+        case str() if len(value) <= _LONGEST_TEXT:
+            return
+        case bool() | None:
+            return
+        case float() if math.isfinite(value):
+            return
+        case int() if abs(value) < 10**400:
+            return
+        case list() | dict() if depth < _DEEPEST and len(value) <= _MOST_VALUES:
+            for one in (*value, *value.values()) if isinstance(value, dict) else value:
+                _bounded(one, at, depth + 1)
+            return
+    raise _wrong(at, "finite, and neither too long nor too deep")
+
+
+_any: Check = lambda value, at: _bounded(value, at)  # noqa: E731  # a Check, as the others
+_text = _that(lambda v: isinstance(v, str) and len(v) <= _LONGEST_TEXT, "text")
+_flag = _that(lambda v: isinstance(v, bool), "true or false")
+_count = _that(lambda v: type(v) is int and 0 <= v < LARGEST, "a whole number from 0")
+_number = _that(
+    lambda v: type(v) in (int, float) and -LARGEST < v < LARGEST, "a number that is finite"
+)
+_positive = _that(lambda v: type(v) in (int, float) and 0 <= v < LARGEST, "a number from 0")
+_time = _that(lambda v: type(v) in (int, float) and 0 <= v < LATEST, "a time in UNIX seconds")
+_machine = _matching(MACHINE, "a machine's name")
+_no_machine = _matching(f"(?:{MACHINE})?", "a machine's name, or empty")
+_no_process = _matching(f"(?:{PROCESS})?", "a process's name, or empty")
+_word = _matching(r"[A-Za-z0-9_.:/+ -]{0,200}", "a short plain text")
+_experiment = _that(lambda v: isinstance(v, str) and is_name(v), "an experiment's name")
+_outcome = _that(lambda v: isinstance(v, str) and v in set(Outcome), " or ".join(Outcome))
+
+_DESCRIPTION: Mapping[str, Check] = {
+    "state": _that(lambda v: v in ("running", "finished", "interrupted"), "a run's state"),
+    "experiment": _experiment,
+    "started": _time,
+    "call": _word,
+    "command": _text,
+    "module": _or_null(_text),
+    "summary": _text,
+    "source": _text,
+    "error": _text,
+    "provider": _word,
+    "parameters": _record_of(
+        {
+            "count": _that(lambda v: type(v) is int and 0 <= v <= 10**8, "a number of messages"),
+            "interval": _positive,
+            "options": _list(_text),
+            "variant": _matching(r"[A-Za-z0-9_.-]{0,100}", "a variant's name"),
+        },
+        needed=("count", "interval"),
+    ),
+    "environment": _by_name(_text, _or_null(_text)),
+    "inventory": _by_name(
+        _machine, _record_of({"role": _text, "address": _text}, needed=("role", "address"))
+    ),
+    "clocks": _by_name(
+        _machine,
+        _record_of(
+            {
+                "offset_s": _number,
+                "uncertainty_s": _positive,
+                "monotonic_ahead_s": _or_null(_number),
+            },
+            needed=("offset_s", "uncertainty_s"),
+        ),
+    ),
+    "clock_step_s": _number,
+    "machines": _by_name(_machine, _by_name(_text, _any)),
+    "code": _record_of({"lab": _word, "experiment": _word}, needed=("lab", "experiment")),
+}
+
+_KINDS = ("start", "trigger", "fault", "repair", "exit")  # what the harness says itself
+_EVENT: dict[str, Check] = {
+    "t": _time,
+    "event": _matching(r"[A-Za-z][A-Za-z0-9_. -]{0,60}", "an event's name"),
+    "machine": _no_machine,
+    "process": _no_process,
+}
+_DETAILS: dict[str, Check] = _EVENT | {
+    "program": _text,
+    "role": _text,
+    "text": _or_null(_text),
+    "fault": _text,
+    "repair": _text,
+    "verified": _or_null(_flag),
+    "one_way": _flag,
+    "took_s": _number,
+    "trigger_to_effect_s": _number,
+    "from": _list(_machine),
+    "by": _text,
+    "status": _or_null(_number),
+}
+_NEEDED = {"fault": ("fault", "took_s", "verified"), "exit": ("by", "status")}
+
+
+def _event(value: object, at: str) -> None:
+    name = value.get("event") if isinstance(value, dict) else None
+    by_harness = isinstance(name, str) and name in _KINDS
+    needed = ("t", "event", *(_NEEDED.get(name, ()) if isinstance(name, str) else ()))
+    _object(value, at, _DETAILS if by_harness else _EVENT, needed)
+
+
+_verdict = _record_of(
+    {
+        "id": _text,
+        "statement": _text,
+        "source": _text,
+        "verdict": _outcome,
+        "expected": _outcome,
+        "because": _text,
+        "by_chance": _flag,
+        "why": _text,
+        "rests_on": _text,
+        "disputed_by": _text,
+        "partial": _flag,
+        "evidence": _record_of(
+            {"messages": _list(_number), "messages_in_all": _count, "events": _list(_event)}
+        ),
+    },
+    needed=("id", "statement", "source", "verdict", "expected", "because", "by_chance", "evidence",
+            "why"),
+)  # fmt: skip

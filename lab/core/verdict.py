@@ -1,0 +1,92 @@
+"""What a claim comes to in one run: holds, refuted or not observed, and what decides it."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lab.core.records import Event
+
+_MOST_EVIDENCE = 50
+
+
+class Outcome(enum.StrEnum):
+    """The three values of a verdict."""
+
+    HOLDS = "holds"
+    REFUTED = "refuted"
+    NOT_OBSERVED = "not observed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An outcome, a sentence that a learner understands, and the messages and events behind it."""
+
+    outcome: Outcome
+    why: str
+    messages: tuple[int, ...] = ()
+    events: tuple[Event, ...] = ()
+    final: bool = False
+
+    @classmethod
+    def holds(
+        cls, why: str, *, messages: Iterable[int] = (), events: Iterable[Event] = ()
+    ) -> "Verdict":
+        """The run shows what the claim says."""
+        return cls(outcome=Outcome.HOLDS, why=why, messages=tuple(messages), events=tuple(events))
+
+    @classmethod
+    def refuted(
+        cls,
+        why: str,
+        *,
+        messages: Iterable[int] = (),
+        events: Iterable[Event] = (),
+        final: bool = False,
+    ) -> "Verdict":
+        """The run shows what the claim excludes.
+
+        With `final` nothing that might still have come could change that, as where a message came
+        twice. Such a verdict stands in a run that was cut, too, where others are not observed.
+        """
+        return cls(
+            outcome=Outcome.REFUTED,
+            why=why,
+            messages=tuple(messages),
+            events=tuple(events),
+            final=final,
+        )
+
+    @classmethod
+    def not_observed(cls, why: str, *, events: Iterable[Event] = ()) -> "Verdict":
+        """What the claim speaks of did not occur in this run, or can't be told."""
+        return cls(outcome=Outcome.NOT_OBSERVED, why=why, events=tuple(events))
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the evidence as JSON values; of very many messages the first, and how many."""
+        evidence: dict[str, Any] = {
+            "messages": list(self.messages[:_MOST_EVIDENCE]),
+            "events": [
+                {
+                    "t": e.t,
+                    "event": e.event,
+                    "machine": e.machine,
+                    "process": e.process,
+                    **e.details,
+                }
+                for e in self.events
+            ],
+        }
+        if len(self.messages) > _MOST_EVIDENCE:
+            evidence["messages_in_all"] = len(self.messages)
+        return evidence
+
+
+def is_sound(verdict: Verdict) -> bool:
+    """Tell whether it holds what it should: a user's claim may have put anything into it."""
+    return (
+        isinstance(verdict.outcome, Outcome)
+        and isinstance(verdict.why, str)
+        and all(type(number) is int for number in verdict.messages)
+        and all(isinstance(event, Event) for event in verdict.events)
+    )

@@ -1,0 +1,1 @@
+"""An experiment that runs: processes, triggers, faults. The only room that waits."""

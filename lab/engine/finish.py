@@ -1,0 +1,86 @@
+"""The end of a run that goes on: applies the rules of `ending` to its processes and messages."""
+
+from dataclasses import dataclass
+
+from lab.analysis.history import joined, listed
+from lab.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
+from lab.engine.monitor import Watch
+from lab.engine.process_manager import Cast
+from lab.engine.processes import Process
+from lab.machines.pool import at_once
+
+_LAST = "the last messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Waits for what programs may still have to say, and tells what was open when they stopped."""
+
+    cast: Cast
+    watch: Watch
+
+    def wait_settled(self, quiet_s: float) -> None:
+        """Wait until every message has come, or all has been quiet for so many seconds."""
+
+        def silent_until(last: float) -> float:
+            holding = set(self.watch.ledger.in_hand())
+            at_work = any(one.place in holding for one in self._living)
+            return last + max(quiet_s, self.watch.plan.quiet_s, AT_WORK_S if at_work else 0.0)
+
+        self.watch.wait(lambda: self.watch.ledger.all_came, _LAST, silent_until)
+
+    def wait_over(self) -> None:
+        """Wait until nothing more can come, or silence says that nothing will."""
+        while not self.watch.wait(self._is_over, _LAST, self.silent_until):
+            if not self._is_held_up():
+                return
+            self.watch.tell()  # its silence is no sign of anything: wait on, up to the limit
+
+    def silent_until(self, last: float) -> float:
+        """Return when silence since `last` says that nothing more comes (monotonic seconds)."""
+        ledger, living, reads = self.watch.ledger, self._living, self.watch.reads_messages
+        until = last + silence_s(self.watch.plan, ledger, living, reads=reads)
+        if may_take_its_time(self.watch.plan, ledger, living, reads=reads):
+            return max(until, self.watch.planned_end)
+        return until
+
+    def end_all(self) -> str:
+        """End every process; return in a sentence what was open then, empty if nothing was."""
+        with self.watch.news:
+            ledger, missing = self.watch.ledger, self.watch.ledger.missing()
+            received = ledger.received
+            at_work = still_open(
+                self.watch.plan, ledger, self._living, broken=self.watch.faults > 0
+            )
+        self.cast.stop()
+        if missing and ledger.received > received:
+            return "Some messages came only when the lab had begun to end the programs."
+        if not at_work:
+            return ""
+        who = joined([f"{process} on {machine}" for machine, process in at_work])
+        was = "was" if len(at_work) == 1 else "were"
+        return f"{who} {was} perhaps still at work on {listed(missing)} when the lab ended the run."
+
+    @property
+    def _living(self) -> list[Living]:
+        """The processes that can print something more."""
+        return [
+            Living(place=process.place, ours=process.program.ours)
+            for process in self.cast.processes
+            if not process.ended and not process.paused
+        ]
+
+    def _is_over(self) -> bool:
+        """Whether nothing more can come: called under the lock, as all that waits calls."""
+        if all(process.ended for process in self.cast.processes):
+            return True
+        senders = self.watch.ledger.senders
+        return self.watch.ledger.all_came and not any(o.place in senders for o in self._living)
+
+    def _is_held_up(self) -> bool:
+        """Whether somebody else has stopped a process that could print what is missing."""
+        if self.watch.reads_messages and not self.watch.ledger.outstanding:
+            return False
+        living = {one.place for one in self._living}
+        candidates = {str(p): p for p in self.cast.processes if p.place in living}
+        return any(at_once(candidates, Process.is_held_up).values())

@@ -1,0 +1,98 @@
+"""From a run directory to verdicts, and from verdicts to an exit code. Pure: no lab is needed."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lab.analysis.history import Run
+from lab.analysis.line_readers import nothing
+from lab.core import user_code
+from lab.core.errors import ExitCode
+from lab.core.verdict import Outcome, Verdict, is_sound
+from lab.engine.experiment import Claim, Experiment
+from lab.runs.store import StoredRun
+
+
+def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
+    """Return what verdicts.json is to hold, see `judged`; with `partial` all are marked so."""
+    verdicts, _ = judged(stored, experiment)
+    return [verdict | ({"partial": True} if partial else {}) for verdict in verdicts]
+
+
+def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, Any]], str]:
+    """Return what verdicts.json is to hold, and why the run is cut; empty if it isn't.
+
+    It is one object for each claim; those of a cut run (see `cut`) are marked `partial`. Of such a
+    run nothing is observed but what more could not change: a refutation that is `final`. Raises
+    LabError where a user's own claim raises.
+    """
+    with _mistakes_of(experiment, experiment.reads):
+        run = Run(stored, experiment.reads or nothing)
+    verdicts = [
+        _stored(claim, _judged(claim, run, experiment), _title(run, experiment), experiment)
+        | ({"partial": True} if run.cut else {})
+        for claim in experiment.claims
+    ]
+    return verdicts, run.cut
+
+
+def exit_code(verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False) -> ExitCode:
+    """Return the exit code that a run's verdicts stand for; one that was cut says NOT_OBSERVED."""
+    if cut:
+        return ExitCode.NOT_OBSERVED
+    code = ExitCode.EXPECTED
+    for verdict in verdicts:
+        if verdict["verdict"] == verdict["expected"]:
+            continue
+        if verdict["verdict"] != Outcome.NOT_OBSERVED:
+            return ExitCode.UNEXPECTED
+        if not verdict["by_chance"]:
+            code = ExitCode.NOT_OBSERVED
+    return code
+
+
+def _judged(claim: Claim, run: Run, experiment: Experiment) -> Verdict:
+    with _mistakes_of(experiment, claim.judge):
+        verdict = claim.judge(run)
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
+        if not is_sound(verdict):
+            raise TypeError(f"{claim.id}: a verdict has a text, whole numbers and events")
+    if run.cut and not verdict.final:
+        return Verdict.not_observed(run.cut)
+    if claim.timed and run.disturbed:
+        return Verdict.not_observed(run.disturbed)
+    return verdict
+
+
+def _stored(claim: Claim, verdict: Verdict, title: str, experiment: Experiment) -> dict[str, Any]:
+    return {
+        "id": f"{title}.{claim.id}",
+        "statement": claim.statement,
+        "source": claim.source or experiment.source,
+        "verdict": verdict.outcome.value,
+        "expected": claim.expected.value,
+        "because": claim.because,
+        "by_chance": claim.by_chance,
+        "evidence": verdict.evidence(),
+        "why": verdict.why,
+    } | {
+        name: text
+        for name, text in (("rests_on", claim.rests_on), ("disputed_by", claim.disputed_by))
+        if text
+    }
+
+
+def _title(run: Run, experiment: Experiment) -> str:
+    return f"{experiment.name}:{run.variant}" if run.variant else experiment.name
+
+
+@contextlib.contextmanager
+def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
+    """Tell what a user's own function raises as a mistake in it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if not experiment.is_own:
+            raise
+        raise user_code.mistake(error, experiment.file, what) from error

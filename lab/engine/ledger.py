@@ -1,0 +1,181 @@
+"""What has come of a run so far, in memory: lines, messages, and what triggers look for.
+
+Plain data without a lock of its own: `Watch` holds the one lock under which all of it is read and
+written, so that a trigger, a count and the end of a run never see different states.
+"""
+
+import itertools
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from lab.core.records import Message, Record
+
+# The last lines of each process that a trigger set later still finds; a run may print millions.
+KEPT_LINES = 50_000
+# Receipts whose line came before their trace: two streams may be that many lines apart.
+_KEPT_EARLY = 20_000
+
+Place = tuple[str, str]  # the names of a machine and of a process on it
+
+
+@dataclass(slots=True, eq=False)
+class Look:
+    """What a trigger looks for: the first line on stdout of some processes that passes a test."""
+
+    places: Collection[Place]
+    prints: Callable[[str], bool]
+    found: Record | None = None
+
+    def see(self, record: Record) -> None:
+        if self.found is None and record.shown is not None and self.prints(record.shown):
+            self.found = record
+
+
+class Ledger:
+    """The lines and messages of a run as they come.
+
+    A message is accounted for by its number and its copy: a number that was sent twice, by one
+    sender or by two, has come when it was received twice. Receivers can't name the sender.
+
+    Attributes:
+        sent, received: how many messages the programs' lines have told.
+        outstanding: copies that were sent and not received yet.
+        unreadable: lines on stdout that are too long to be read.
+        senders: the processes that have sent.
+    """
+
+    def __init__(self) -> None:
+        self.sent = self.received = self.outstanding = self.unreadable = 0
+        self.senders: set[Place] = set()
+        self._lines: defaultdict[Place, deque[Record]] = defaultdict(
+            lambda: deque(maxlen=KEPT_LINES)
+        )
+        self._counts: Counter[Place] = Counter()
+        self._looks: list[Look] = []
+        self._balance: Counter[int] = Counter()  # sent minus received; no zeros
+        self._over = 0  # copies that were received and not sent
+        self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
+        self._gaps: dict[Place, float] = {}
+
+    def line(self, record: Record) -> None:
+        """Take in a line of stdout, and show it to the triggers that wait for one."""
+        place = record.machine, record.process
+        if record.text is None:
+            self.unreadable += 1
+        lines = self._lines[place]
+        if lines:
+            self._gaps[place] = max(self._gaps.get(place, 0.0), record.t - lines[-1].t)
+        lines.append(record)
+        self._counts[place] += 1
+        for look in self._looks:
+            if place in look.places:
+                look.see(record)
+
+    def message(self, message: Message) -> None:
+        """Account for what a line says of a message."""
+        place, number = (message.machine, message.process), message.number
+        if message.kind == "sent":
+            self.sent += 1
+            self.senders.add(place)
+            self._move(number, 1)
+        elif message.kind == "received":
+            self.received += 1
+            self._move(number, -1)
+            self._hands[place].put_down(number)
+
+    def taken(self, place: Place, number: int) -> None:
+        """Note that a program has received a message, by its trace; its line is still to come."""
+        self._hands[place].take(number)
+
+    def look(self, look: Look, *, back: bool = True) -> None:
+        """Let a trigger look at each line: with `back` at those that came first, then as it comes.
+
+        It looks back in the order of the capture, over the last KEPT_LINES of each process.
+        """
+        if back:
+            came = itertools.chain.from_iterable(self._lines[place] for place in look.places)
+            for record in sorted(came, key=lambda record: record.t):
+                look.see(record)
+        self._looks.append(look)
+
+    def forget(self, look: Look) -> None:
+        """Take a trigger off that was set by `look`."""
+        self._looks.remove(look)
+
+    def printed(self, places: Collection[Place]) -> int:
+        """Return how many lines these processes have printed on stdout."""
+        return sum(self._counts[place] for place in places)
+
+    @property
+    def all_came(self) -> bool:
+        """Whether each message came as often as it was sent, and none is in a receiver's hands.
+
+        Never so where one came more often than it was sent, see `is_exact`.
+        """
+        return self.sent > 0 and not self._balance and not any(self.in_hand())
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no message came more often than it was sent.
+
+        One that did, as where each goes to several subscribers, hides what is still to come.
+        """
+        return self._over == 0
+
+    def in_hand(self) -> Iterator[Place]:
+        """Give the processes that have received what they have not printed yet, by their traces."""
+        return (place for place, hand in self._hands.items() if hand.held)
+
+    def traces_receipts(self, place: Place) -> bool:
+        """Whether a process has told of a receipt."""
+        return place in self._hands and self._hands[place].traces
+
+    def longest_gap(self, place: Place) -> float:
+        """Return the most seconds between two lines of a process; 0 if it has printed no two."""
+        return self._gaps.get(place, 0.0)
+
+    def missing(self) -> list[int]:
+        """Return the numbers of the messages that are outstanding."""
+        return sorted(number for number, balance in self._balance.items() if balance > 0)
+
+    def _move(self, number: int, by: int) -> None:
+        before = self._balance[number]
+        after = before + by
+        self.outstanding += max(0, after) - max(0, before)
+        self._over += max(0, -after) - max(0, -before)
+        if after:
+            self._balance[number] = after
+        else:
+            del self._balance[number]
+
+
+class _Hand:
+    """What one receiver has received and not printed yet.
+
+    It prints in the order in which it receives: what it has passed over won't be printed any more.
+    """
+
+    def __init__(self) -> None:
+        self.traces = False
+        self.held: dict[int, None] = {}
+        self._early: dict[int, None] = {}  # the line came by its stream before the trace by another
+
+    def take(self, number: int) -> None:
+        self.traces = True
+        if number in self._early:
+            del self._early[number]
+        else:
+            self.held[number] = None
+
+    def put_down(self, number: int) -> None:
+        if number not in self.held:
+            self._early[number] = None
+            if len(self._early) > _KEPT_EARLY:
+                del self._early[next(iter(self._early))]
+            return
+        while self.held:
+            first = next(iter(self.held))
+            del self.held[first]
+            if first == number:
+                return

@@ -1,0 +1,262 @@
+"""The processes of a run: each started on its machine and waited for until ready, all ended."""
+
+import contextlib
+import itertools
+import os
+import posixpath
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.core import clock
+from lab.core.errors import LabError
+from lab.core.records import LOST, Event
+from lab.core.vocabulary import AGENT, FILES, PORT
+from lab.engine.flags import words
+from lab.engine.ledger import Look
+from lab.engine.monitor import Watch
+from lab.engine.processes import Process
+from lab.engine.program import Program
+from lab.machines import fetch
+from lab.machines.pool import at_once
+from lab.machines.remote import Remote
+from lab.runs.capture import Capture
+
+READY_TIMEOUT_S = 30
+_SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
+_CLOSED_S = 2.0  # what is known of a machine's programs when its connection was closed
+
+
+@dataclass(slots=True, kw_only=True)
+class Cast:
+    """Who plays in a run: machines that are connected, programs, and their processes so far.
+
+    `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of the lab's own
+    programs, LAB_SET in every program's environment; `load` is what else it finds there. `grace_s`
+    are the seconds that it has to end itself, `folder` is the place on each machine to which the
+    programs and the user's own `files` are deployed.
+    """
+
+    remotes: dict[str, Remote]
+    run: Path
+    programs: Mapping[str, Program]
+    files: Mapping[str, Path]
+    folder: str
+    options: Sequence[str]
+    grace_s: float
+    load: Mapping[str, str]
+    capture: Capture
+    watch: Watch
+    processes: list[Process] = field(default_factory=list)
+    _deployed: set[tuple[str, str]] = field(default_factory=set)
+
+    def machines(self, where: str | Sequence[str]) -> list[str]:
+        """Return the names of a machine, of all with a role, or of all of a list of these.
+
+        Raises:
+            LabError: there is no such machine or role, or the name is one's and another's.
+        """
+        if not isinstance(where, str):
+            return [machine for one in where for machine in self.machines(one)]
+        with_role = [r.name for r in self.remotes.values() if r.access.role == where]
+        named = [where] if where in self.remotes else []
+        if named and with_role not in ([], named):
+            raise LabError(
+                f"'{where}' is a machine, and the role of {' and '.join(with_role)}",
+                cure="give one of them another name in the inventory",
+            )
+        if not named and not with_role:
+            raise LabError(
+                f"no machine has the name or the role '{where}'",
+                cure=f"there are the machines {', '.join(self.remotes)}, with the roles "
+                + ", ".join(dict.fromkeys(r.access.role for r in self.remotes.values())),
+            )
+        return named or with_role
+
+    def only(self, where: str | Sequence[str]) -> str:
+        """Return the name of the one machine that is meant, as `machines` does; LabError if not."""
+        found = list(dict.fromkeys(self.machines(where)))
+        if len(found) == 1:
+            return found[0]
+        raise LabError(
+            f"to={where!r} means {len(found)} machines, and a program gets the address of one",
+            cure="name one, as to=lab.machines(role)[0]; several addresses are given as a flag,"
+            " peers=[lab.address(machine) for machine in lab.machines(role)]",
+        )
+
+    def address(self, machine: str, port: int = PORT) -> str:
+        """Return what to bind or connect to on a machine."""
+        return f"tcp://{self.remotes[machine].access.address}:{port}"
+
+    def start(
+        self,
+        program: str,
+        machine: str,
+        target: str,
+        flags: Mapping[str, Any],
+        arguments: Sequence[Any],
+    ) -> Process:
+        """Start a program on a machine, with the address of `target`; it isn't ready yet."""
+        if program not in self.programs:
+            known = ", ".join(sorted({found.name for found in self.programs.values()}))
+            raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
+        self.programs[program].require_runnable()
+        address = self.address(target)
+        if self.programs[program].ours:
+            given = flags.get("set", [])
+            given = [given] if isinstance(given, str) else [*given]
+            flags = {"address": address, **flags, "trace": True, "set": [*given, *self.options]}
+        environment = {
+            "PYTHONUNBUFFERED": "1",
+            "LAB_MACHINE": machine,
+            "LAB_ADDRESS": address,
+            "LAB_HOST": self.remotes[target].access.address,
+            "LAB_PORT": str(PORT),
+            "LAB_SET": " ".join(self.options),
+            **self.load,
+        }
+        called = words(flags, arguments)
+        return self._begin(self.programs[program], machine, called, environment)
+
+    def start_again(self, process: Process) -> Process:
+        """Start a program that has ended once more, with the flags of the life before."""
+        return self._begin(
+            process.program, process.machine, process.flags, dict(process.environment)
+        )
+
+    def wait_ready(self, started: Sequence[Process], ready: Callable[[str], bool] | None) -> None:
+        """Wait until each is ready, as its trace or a line on stdout says; else LabError."""
+        looks = {p.place: Look({p.place}, ready) for p in started} if ready else {}
+
+        def is_ready(process: Process) -> bool:
+            if looks:
+                return looks[process.place].found is not None
+            return process.is_ready or not process.program.ours
+
+        with self.watch.looking(*looks.values()):
+            in_time = self.watch.all_within(
+                READY_TIMEOUT_S,
+                lambda: any(p.ended for p in started) or all(map(is_ready, started)),
+            )
+        # One that ended is the cause, another that is late only suffers from it.
+        for process in sorted(started, key=lambda process: not process.ended):
+            if not is_ready(process):
+                raise _not_ready(process, in_time)
+
+    def warm_up(self) -> None:
+        """Make the next start on each machine a quick one, while there is time for it."""
+        for remote in self.remotes.values():
+            with contextlib.suppress(LabError):  # a machine that is off
+                remote.warm_up(self.folder)
+
+    def readmit(self, machine: str) -> None:
+        """Connect to a machine that was off, and deploy again: files go with the power."""
+        self.remotes[machine] = Remote(self.remotes[machine].access)
+        self.remotes[machine].deploy(self.folder, self.files)
+        self._deployed = {place for place in self._deployed if place[0] != machine}
+
+    def fetch(self, machine: str, path: str) -> Path:
+        """Fetch a file from where programs run, see `fetch.one`."""
+        into = fetch.files_of(self.run, machine)
+        return fetch.one(self.remotes[machine], self.folder, path, into)
+
+    def fetch_all(self) -> None:
+        """Fetch what the user's programs left on each machine; what was left out is an event."""
+        places = {p.machine for p in self.processes if not p.program.ours}
+        at_once({name: self.remotes[name] for name in places}, self._fetch_from)
+
+    def _fetch_from(self, remote: Remote) -> None:
+        try:
+            into = fetch.files_of(self.run, remote.name)
+            fetched = fetch.left(remote, self.folder, self.files, into)
+        except LabError as error:
+            details: dict[str, Any] = {"lost": error.what}
+        else:
+            details = {"files": len(fetched.names), "left_out": dict(fetched.left_out)}
+        if any(details.values()):
+            event = Event(t=clock.now(), event="fetched", machine=remote.name, details=details)
+            self.watch.event(event)
+
+    def stop(self) -> None:
+        """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.
+
+        A machine that does not say by then that it's done is taken as lost.
+        """
+        self.end(self.processes)
+
+    def end(self, processes: Iterable[Process]) -> None:
+        """End some of them as `stop` ends all."""
+        running = [process for process in processes if not process.ended]
+        for process in running:
+            process.blame = "harness"
+            if process.paused:  # it would take the signal only when it goes on
+                process.end()
+            else:
+                process.signal(signal.SIGTERM)
+        if not self.watch.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
+            for process in running:
+                if not (process.ended or process.paused):
+                    process.killed_after_s = self.grace_s
+                process.end()
+            self.watch.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
+        for process in running:
+            if not process.ended:
+                process.remote.close()
+        self.watch.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
+
+    def _deploy(self, process: Process) -> None:
+        """Make a program ready on a machine when it's first needed: the lab's own are many.
+
+        One of the user's is there, with the rights that it has here; they may be those of a file
+        system that knows none for execution.
+        """
+        path = process.program.path
+        place = (process.machine, str(path))
+        if place in self._deployed:
+            return
+        if process.program.ours:
+            process.remote.put(posixpath.join(self.folder, AGENT), {path.name: path})
+        elif not process.program.is_python and not os.access(path, os.X_OK):
+            process.remote.make_executable(self.folder, FILES, path.name)
+        self._deployed.add(place)
+
+    def _begin(
+        self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
+    ) -> Process:
+        taken = {p.name for p in self.processes if p.machine == machine}
+        names = (f"{program.name}.{life}" for life in itertools.count(2))
+        name = next(n for n in itertools.chain([program.name], names) if n not in taken)
+        remote = self.remotes[machine]
+        process = Process(name, program, remote, self.watch, flags, environment)
+        self._deploy(process)
+        self.processes.append(process)
+        self.watch.event(
+            Event(
+                t=clock.now(),
+                event="start",
+                machine=machine,
+                process=name,
+                details={"program": program.name, "role": remote.access.role},
+            )
+        )
+        process.start(self.capture, self.folder)
+        return process
+
+
+def _not_ready(process: Process, in_time: bool) -> LabError:
+    if process.blame == LOST:
+        what = f"the connection broke before {process.name} was ready"
+    elif process.ended:
+        what = f"{process.name} ended before it was ready, with exit status {process.status}"
+    elif in_time:
+        what = f"{process.name} was not ready when another ended"
+    else:
+        what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
+    return LabError(
+        what,
+        where=f"machine {process.machine}",
+        cure=f"run it by hand: fab ssh --machine {process.machine}",
+        output=process.tail(),
+    )

@@ -1,0 +1,228 @@
+"""A program that runs on a machine: started under the launcher, captured, signalled, ended."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.core import clock
+from lab.core.errors import LabError
+from lab.core.records import LEASE, LOST, Event
+from lab.core.vocabulary import AGENT
+from lab.engine.monitor import Watch
+from lab.engine.program import Program
+from lab.machines.remote import Remote
+from lab.machines.remote_process import RemoteProcess
+from lab.runs.capture import Capture, CaptureStream
+
+_TAIL_LINES = 12
+_KILLED = 128 + signal.SIGKILL
+
+
+# Prints the states of all processes below the launcher whose notes these are, as /proc has them.
+_STATES = """
+import os, sys
+below, found = {open(sys.argv[1]).readline().split()[1]}, {}
+for name in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        stat = open(f"/proc/{name}/stat").read()
+    except OSError:
+        continue
+    found[name] = stat.rpartition(")")[2].split()[:2]
+for _ in found:
+    more = {name for name, (_, parent) in found.items() if parent in below} - below
+    if not more:
+        break
+    print(*[found[name][0] for name in more], flush=True)
+    below |= more
+"""
+
+
+class Process:
+    """One life of a program on a machine."""
+
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        remote: Remote,
+        watch: Watch,
+        flags: list[str],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.program = program
+        self.machine = remote.name
+        self.remote = remote
+        self.ended_at: float | None = None
+        self.status: int | None = None
+        self.blame = "itself"
+        self.paused = False
+        self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
+        self.flags = flags
+        self.environment = environment
+        self._watch = watch
+        self._remote_process: RemoteProcess | None = None
+        self._folder = ""
+        self._killed = False
+        self._streams: dict[str, CaptureStream] = {}
+
+    def start(self, capture: Capture, folder: str) -> None:
+        """Start it; what it prints is captured from the first byte on."""
+        stdout = capture.open(self.machine, self.name, "stdout")
+        stderr = capture.open(self.machine, self.name, "stderr")
+        self._streams = {"stdout": stdout, "stderr": stderr}
+        self._folder = folder
+        try:
+            self._remote_process = self.remote.start(
+                folder,
+                self.name,
+                self.program.argv(self.remote.access.python, self.flags),
+                self.environment,
+                stdout=self._kept(stdout.feed, stdout.close),
+                stderr=self._kept(stderr.feed, stderr.close),
+                ended=self._on_end,
+                by_line=not self.program.is_python,
+            )
+        except LabError:
+            self.ended_at = clock.now()  # nobody needs to wait for it
+            raise
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of its processes."""
+        if self._remote_process is not None:
+            self._remote_process.signal(number)
+
+    def end(self) -> None:
+        """Kill all of its processes, as when the harness vanishes."""
+        self._killed = True
+        if self._remote_process is not None:
+            self._remote_process.end()
+
+    def wait_gone(self, timeout: float) -> float | None:
+        """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
+        self._watch.all_within(timeout, lambda: self.ended)
+        return self.ended_at if self.status is not None else None
+
+    def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
+        """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
+        with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
+            at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
+            return None if at is None else self._watch.our_time(self.machine, at)
+        return None
+
+    def is_held_up(self) -> bool:
+        """Tell whether somebody else has stopped one of its processes, as its machine sees them."""
+        notes = self.remote.path(self._folder, AGENT, f"{self.name}.notes")
+        with contextlib.suppress(LabError):  # a machine that can't say has shown nothing
+            states = self.remote.run([self.remote.access.python, "-ISc", _STATES, notes])
+            return bool({"T", "t"} & set(states.decode().split()))
+        return False
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and its own, by which records and events call it."""
+        return self.machine, self.name
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
+
+    @property
+    def is_ready(self) -> bool:
+        return (self.machine, self.name) in self._watch.ready
+
+    def tail(self) -> str:
+        """Return the last lines that it printed, stderr's if there are any."""
+        for name in ("stderr", "stdout"):
+            if name in self._streams and (text := self._streams[name].tail(_TAIL_LINES)):
+                return text
+        return ""
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.machine}"
+
+    def _kept(
+        self, feed: Callable[[bytes], None], close: Callable[[], None]
+    ) -> Callable[[bytes], None]:
+        """Feed a stream; a full disk is told to whoever waits, it must not end a thread."""
+
+        def take(data: bytes) -> None:
+            try:
+                feed(data) if data else close()
+            except LabError as error:
+                self._watch.trouble = self._watch.trouble or error
+                self._watch.tell()
+
+        return take
+
+    def _on_end(self, status: int | None, gone: float) -> None:
+        if status is None and self.blame != "fault":
+            self.blame = LOST
+        elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
+            self._explain(status)
+        self.status, self.ended_at = status, gone
+        details: dict[str, Any] = {"status": status, "by": self.blame}
+        if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
+            details["killed_after_s"] = self.killed_after_s
+        self._watch.event(
+            Event(
+                t=gone,
+                event="exit",
+                machine=self.machine,
+                process=self.name,
+                details=details,
+            )
+        )
+        self._watch.tell()
+
+    def _was_killed_by_nobody(self, status: int) -> bool:
+        """Whether SIGKILL ended it, which neither a fault nor we had sent."""
+        return status == _KILLED and self.blame == "harness" and not self._killed
+
+    def _explain(self, status: int) -> None:
+        """Ask the launcher whether a bad exit status is the program's own: any may be."""
+        try:
+            notes = self.remote.notes(self._folder, self.name)
+        except LabError:
+            if status == _KILLED and self._watch.may_have_lost_lease():
+                self.blame = LEASE
+            return
+        if "lease" in notes:
+            self._watch.leases_lost = True
+            self.blame = LEASE
+        elif "not-started" in notes:
+            self._spoil(
+                f"{self.program.path.name} could not be started: {notes['not-started']}",
+                cure="does its first line name a program that is there; is it built for this"
+                " machine?",
+            )
+        elif "misunderstood" in notes or "pid" not in notes:
+            self._spoil(
+                f"the lab's own launcher failed, and {self.program.path.name} did not run",
+                cure="this is no fault of the program's: please report it",
+            )
+
+    def _spoil(self, what: str, *, cure: str) -> None:
+        where = f"machine {self.machine}"
+        error = LabError(what, where=where, cure=cure, output=self.tail())
+        self._watch.trouble = self._watch.trouble or error
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """What one `lab.start` started."""
+
+    members: tuple[Process, ...]
+    watch: Watch
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter(self.members)
+
+    def wait(self) -> None:
+        """Wait until each of them has ended by itself."""
+        self.watch.wait_for_end(lambda: all(p.ended for p in self), self._names())
+
+    def _names(self) -> str:
+        return ", ".join(str(process) for process in self.members)

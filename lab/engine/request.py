@@ -1,0 +1,94 @@
+"""What the user wants of a run, and how the run's description tells it."""
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.core.project import PROJECT
+from lab.engine.experiment import Experiment
+from lab.engine.program import Program
+from lab.machines.remote import Remote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the user wants of a run; None leaves it to the experiment. `interval` in seconds.
+
+    `programs` can be started, by their names; `files` are the user's beside the experiment, which
+    are deployed and kept with the run; `code` is the fingerprint of what judges it.
+    """
+
+    experiment: Experiment
+    programs: Mapping[str, Program]
+    files: Mapping[str, Path]
+    code: Mapping[str, str]
+    variant: str
+    count: int | None
+    interval: float | None
+    options: Sequence[str]
+    packets: bool
+    call: str
+    command: str
+
+    @property
+    def faults(self) -> Sequence[str]:
+        return self.experiment.faults[self.variant]
+
+    @property
+    def title(self) -> str:
+        name = self.experiment.name
+        return f"{name}:{self.variant}" if self.variant else name
+
+    @property
+    def messages(self) -> int:
+        return self.experiment.count if self.count is None else self.count
+
+    @property
+    def pause(self) -> float:
+        return self.experiment.interval if self.interval is None else self.interval
+
+    @property
+    def planned_s(self) -> float:
+        return self.experiment.planned_s(self.count, self.interval)
+
+
+def description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
+    """Return what run.json is to say of a run on these machines before it begins."""
+    return {
+        "call": wish.call,
+        "command": wish.command,
+        "module": str(wish.experiment.file.resolve()) if wish.experiment.is_own else None,
+        "code": dict(wish.code),
+        "summary": wish.experiment.summary,
+        "source": wish.experiment.source,
+        "parameters": {
+            "count": wish.messages,
+            "interval": wish.pause,
+            "options": list(wish.options),
+            "variant": wish.variant,
+        },
+        "provider": next(iter(remotes.values())).access.provider,
+        "environment": {
+            "python": platform.python_version(),
+            "kernel": platform.release(),
+            "git_revision": _git_revision(),
+        },
+        "inventory": {
+            remote.name: {"role": remote.access.role, "address": remote.access.address}
+            for remote in remotes.values()
+        },
+    }
+
+
+def _git_revision() -> str | None:
+    git = shutil.which("git")
+    if git is None or not (PROJECT / ".git").exists():
+        return None
+    asked = subprocess.run(
+        [git, "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or None

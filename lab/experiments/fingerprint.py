@@ -1,0 +1,41 @@
+"""What code judged a run: a hash of the lab's part of it, and one of the experiment's."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab import experiments
+from lab.analysis import history, line_readers
+from lab.core import records, run_schema, trace, verdict
+from lab.engine import judge
+from lab.engine.experiment import Experiment
+from lab.experiments import catalogue
+from lab.runs import pcap
+
+_JUDGING = (history, judge, pcap, line_readers, records, run_schema, trace, verdict)
+
+
+def code(experiment: Experiment) -> dict[str, str]:
+    """Return what run.json says of the code by which a run is judged.
+
+    `lab` is of the modules that every verdict depends on, the lab's experiments among them, and
+    `experiment` of the user's own files; of one of the lab's experiments it is empty.
+    """
+    own_files = catalogue.own_files(experiment)
+    return {
+        "lab": _hash((path.name, path) for path in _files_of_the_lab()),
+        "experiment": _hash(sorted(own_files.items())) if own_files else "",
+    }
+
+
+def _files_of_the_lab() -> Iterable[Path]:
+    yield from (Path(str(module.__file__)) for module in _JUDGING)
+    yield from sorted(Path(str(experiments.__file__)).parent.glob("*.py"))
+
+
+def _hash(files: Iterable[tuple[str, Path]]) -> str:
+    whole = hashlib.sha256()
+    for name, path in files:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{content}  {name}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()

@@ -1,0 +1,1 @@
+"""Claims that several experiments share, by what they are about."""

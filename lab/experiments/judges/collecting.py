@@ -1,0 +1,49 @@
+"""How a pipeline's lines are read, and the judges of its claims: the sink is the receiver."""
+
+from collections import Counter
+
+from lab.analysis import history
+from lab.analysis.history import Run
+from lab.analysis.line_readers import printed
+from lab.core.verdict import Verdict
+from lab.experiments.judges.line_formats import read
+
+__all__ = ["all_take_part", "each_arrives_once", "in_order", "read"]
+
+
+def each_arrives_once(run: Run) -> Verdict:
+    """The sink printed each planned message once."""
+    came = Counter(message.number for message in run.received)
+    missing = [n for n in run.planned if n not in came]
+    twice = [n for n, times in came.items() if times > 1]
+    end = next((e for e in run.events("exit") if e.process == "push"), None)
+    if missing and (end is None or end.details["status"] != 0):
+        return Verdict.not_observed("The ventilator did not come to its end.")
+    if missing or twice:
+        what = [f"{history.listed(missing)} never came"] if missing else []
+        what += [f"{history.listed(twice)} came more than once"] if twice else []
+        return Verdict.refuted(f"{'; '.join(what).capitalize()}.", messages=[*missing, *twice])
+    return Verdict.holds(f"{len(came)} came.", messages=sorted(came))
+
+
+def all_take_part(run: Run) -> Verdict:
+    """Each machine on which the middle of the pipeline ran did some of the work."""
+    did = Counter(record.machine for record in printed(run, "step"))
+    there = dict.fromkeys(e.machine for e in run.events("start") if e.process == "step")
+    if len(there) < 2 or not did:
+        return Verdict.not_observed("There were no two workers, or nothing was done.")
+    told = ", ".join(f"{machine} {did[machine]}" for machine in there)
+    return (Verdict.holds if len(did) == len(there) else Verdict.refuted)(f"{told}.")
+
+
+def in_order(run: Run) -> Verdict:
+    """The sink printed no message after one with a higher number."""
+    numbers = [m.number for m in sorted(run.received, key=lambda message: message.n)]
+    late = [n for k, n in enumerate(numbers) if n < max(numbers[:k], default=-1)]
+    if len(numbers) < 2:
+        return Verdict.not_observed("Fewer than two messages came.")
+    if late:
+        return Verdict.refuted(
+            f"{history.listed(late).capitalize()} came after later ones.", messages=late
+        )
+    return Verdict.holds("Each came after all that were sent before it.", messages=numbers)

@@ -1,0 +1,23 @@
+"""How the lab's programs are read: `7` was sent, `7 , 1353761234.5` was received."""
+
+import re
+
+from lab.analysis.line_readers import lines
+
+_SENT = r"(\d{1,18})"
+_RECEIVED = r"(\d{1,18}) , \d+(?:\.\d+)?"
+
+read = lines(sent={"push": _SENT}, received={"pull": _RECEIVED})
+
+# The same lines of the programs that hand out work to who asks for it, beside those above.
+read_asked = lines(
+    sent={"push": _SENT, "foreman": _SENT}, received={"pull": _RECEIVED, "worker": _RECEIVED}
+)
+read_published = lines(sent={"publish": _SENT}, received={"subscribe": _RECEIVED})
+read_last = lines(sent={"leave": _SENT}, received={"pull": _RECEIVED})
+
+
+def number(line: str) -> int:
+    """Return the number of the message in a line; -1, which no message has, if it has none."""
+    match = re.match(r"\d{1,18}(?= , |$)", line)
+    return int(match[0]) if match else -1

@@ -1,0 +1,179 @@
+"""What a pusher does when workers are missing, late or shared: judges of several claims."""
+
+from collections.abc import Sequence
+
+from lab.analysis import history
+from lab.analysis.history import Run
+from lab.core.verdict import Verdict
+from lab.experiments.judges import connecting, leaving
+
+
+def blocked_until_one_came(run: Run) -> Verdict:
+    """Message 0's send did not return before the first worker was connected."""
+    if not run.sent or not run.connections or 0 not in run.dealt:
+        return Verdict.not_observed("Message 0 was not sent, or no worker came.")
+    came, early = run.connections[0], [n for n, t in run.dealt.items() if t < _came(run)]
+    if early:
+        return Verdict.refuted(
+            f"{history.listed(early).capitalize()} left before a worker was there.",
+            messages=early,
+            events=[came],
+        )
+    waited = run.dealt[0] - run.sent[0].t
+    return Verdict.holds(
+        f"The pusher printed 0, and its send returned {waited:.1f} s later, when a worker came.",
+        messages=[0],
+        events=[came],
+    )
+
+
+def blocked_while_gone(run: Run) -> Verdict:
+    """Nothing was dealt while the only worker was gone."""
+    back = leaving.returned(run)
+    if back is None:
+        return Verdict.not_observed("The worker was not killed and started again in time.")
+    numbers = leaving.while_it_is_gone(run)
+    if numbers:
+        return Verdict.refuted(
+            f"{history.listed(numbers).capitalize()} left while nobody was there.", messages=numbers
+        )
+    return Verdict.holds("No send returned while it was gone.", events=[back.first])
+
+
+def sent_while_gone(run: Run) -> Verdict:
+    """Messages were dealt while the only worker was gone."""
+    back = leaving.returned(run)
+    if back is None:
+        return Verdict.not_observed("The worker was not killed and started again in time.")
+    numbers = leaving.while_it_is_gone(run)
+    if not numbers:
+        return Verdict.refuted("No send returned while it was gone.", events=[back.first])
+    return Verdict.holds(
+        f"{history.listed(numbers).capitalize()} left while nobody was there.", messages=numbers
+    )
+
+
+def came_late(run: Run) -> Verdict:
+    """What was dealt while the only worker was gone came when it was back."""
+    numbers = leaving.while_it_is_gone(run)
+    if leaving.returned(run) is None or not numbers:
+        return Verdict.not_observed("Nothing was sent while the worker was gone.")
+    return history.all_taken(run, numbers, by=run.receivers)
+
+
+def absent_is_dealt_to(run: Run) -> Verdict:
+    """Some messages that left before the absent machine's start were for it."""
+    for_it = dealt_to_the_absent(run)
+    if for_it is None:
+        return Verdict.not_observed("Nothing left before the absent worker was started.")
+    told = f"{len(for_it)} of {len(run.dealt)} were dealt to it before it was started"
+    return (Verdict.holds if for_it else Verdict.refuted)(f"{told}.", messages=for_it)
+
+
+def present_gets_all(run: Run) -> Verdict:
+    """All that left before the absent machine's start went to the present one."""
+    for_it = dealt_to_the_absent(run)
+    if for_it is None or not run.received:
+        return Verdict.not_observed("Nothing left before the absent worker was started.")
+    return history.all_taken(run, sorted(run.dealt), by=run.receivers[:1])
+
+
+def dealt_to_the_absent(run: Run) -> list[int] | None:
+    """Return what was dealt before the last machine was started, and came to it; None if unsure."""
+    starts = run.events("start", by=run.receivers)
+    if len(starts) < 2 or not run.dealt:
+        return None
+    absent = starts[-1]
+    early = [n for n, t in run.dealt.items() if t < absent.t - run.no_order_s]
+    return [n for n in early if absent.machine in run.takers.get(n, [])] if early else None
+
+
+def of_the_second(run: Run) -> range:
+    """Return the numbers of a pusher's second life, which go on where the first's would end."""
+    return range(len(run.planned), 2 * len(run.planned))
+
+
+def once_each(run: Run, numbers: Sequence[int]) -> Verdict:
+    """Each of `numbers` was sent, and came once."""
+    sent = {message.number for message in run.sent}
+    unsent = [n for n in numbers if n not in sent]
+    wrong = [n for n in numbers if n in sent and len(run.takers.get(n, [])) != 1]
+    if wrong:
+        told = "; ".join(f"{n} came {len(run.takers.get(n, []))} times" for n in wrong[:5])
+        return Verdict.refuted(f"{told}.", messages=wrong)
+    if unsent:
+        return Verdict.not_observed(f"{history.listed(unsent).capitalize()} was never sent.")
+    return Verdict.holds(
+        f"{len(numbers)} messages came, each once: {history.shares(run, numbers)}.",
+        messages=numbers,
+    )
+
+
+def shared_by_all(run: Run, numbers: Sequence[int]) -> Verdict:
+    """Each machine got some of `numbers`, and none got more than all the others and two."""
+    came = [n for n in numbers if run.takers.get(n)]
+    told = history.shares(run, came)
+    if len(came) < 2 * len(run.receivers):
+        return Verdict.not_observed(f"Too few messages came: {told}.")
+    missing = [m for m in run.receivers if not any(m in run.takers[n] for n in came)]
+    return (Verdict.refuted if missing else Verdict.holds)(f"{told}.", messages=came)
+
+
+def turns_of_each(run: Run) -> Verdict:
+    """The messages of each of two pushers went round in strict turns once all were connected."""
+    count, told = len(run.planned), []
+    for process, first in (("push", 0), ("push.2", count)):
+        mine = [event for event in run.connections if event.process == process]
+        if len(mine) < len(run.receivers) or len(run.receivers) < 2:
+            return Verdict.not_observed("Not every worker was connected to both.")
+        since = mine[len(run.receivers) - 1].t + run.no_order_s
+        numbers = [
+            n for n in range(first, first + count) if n in run.dealt and run.dealt[n] > since
+        ]
+        verdict = history.strict_turns(run, numbers, run.receivers)
+        if verdict.outcome != "holds":
+            return verdict
+        told.append(verdict.why)
+    return Verdict.holds(" ".join(told))
+
+
+def all_take_from_both(run: Run) -> Verdict:
+    """Each machine got messages of the first and of the second pusher."""
+    count = len(run.planned)
+    both = {m: {message.number < count for message in run.by(m)} for m in run.receivers}
+    lacking = [machine for machine, seen in both.items() if len(seen) < 2]
+    if not run.received or not run.sent_all:
+        return Verdict.not_observed("The pushers did not come to their end.")
+    first, second = (
+        history.shares(run, numbers) for numbers in (range(count), range(count, 2 * count))
+    )
+    told = f"Of the one's messages {first}; of the other's {second}."
+    return Verdict.refuted(told) if lacking else Verdict.holds(told)
+
+
+def first_gets_all(run: Run) -> Verdict:
+    """What was dealt while one machine alone was connected went to that one."""
+    alone = connecting.alone(run)
+    if not run.connections or not run.received:
+        return Verdict.not_observed("Nobody was connected, or nothing came.")
+    numbers = sorted(run.dealt)[: len(run.dealt) if alone is None else alone.fewest]
+    if len(numbers) < 2:
+        return Verdict.not_observed("Another one was connected before two were dealt.")
+    takers = {machine for n in numbers for machine in run.takers.get(n, [])}
+    told = f"{len(numbers)} of {len(run.dealt)} were dealt to {history.joined(sorted(takers))}"
+    judged = Verdict.holds if len(takers) == 1 else Verdict.refuted
+    return judged(f"{told} before another one was connected.", messages=numbers)
+
+
+def strict_from_the_first(run: Run) -> Verdict:
+    """Strict turns over all messages, if all were connected before the first was dealt."""
+    machines = len(run.receivers)
+    if len(run.connections) < machines or 0 not in run.dealt:
+        return Verdict.not_observed("Not every worker was connected, or nothing was dealt.")
+    if run.connections[machines - 1].t > run.dealt[0] - run.no_order_s:
+        return Verdict.not_observed("Not every worker was connected before message 0.")
+    return history.strict_turns(run, list(run.planned), run.receivers)
+
+
+def _came(run: Run) -> float:
+    return run.connections[0].t - run.no_order_s

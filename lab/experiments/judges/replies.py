@@ -1,0 +1,66 @@
+"""How the lines of `request` and `answer` are read, and the judges of the claims on REQ and REP."""
+
+from collections import Counter
+
+from lab.analysis import history
+from lab.analysis.history import Run
+from lab.analysis.line_readers import lines, printed
+from lab.core.records import Record
+from lab.core.verdict import Verdict
+
+read = lines(sent={"request": r"ask (\d+)"}, received={"request": r"reply to (\d+)"})
+
+
+def waits_in_vain(run: Run) -> Verdict:
+    """The service was back, and did nothing before the client took a new socket."""
+    back = next(iter(run.events("repair")), None)
+    given_up = _said(run, "on a new socket")
+    again = [record for record in printed(run, "answer") if record.process != "answer"]
+    if run.fault is None or back is None or not given_up:
+        return Verdict.not_observed("The service did not die, or the client got its reply.")
+    if back.t > given_up[0].t - run.no_order_s or not again:
+        return Verdict.not_observed("The service was not back before the client gave up.")
+    waited = given_up[0].t - back.t
+    if again[0].t - back.t < waited / 2:  # not at its end: the lines of two machines have no order
+        return Verdict.refuted("The service did it at once when it was back.", events=[back])
+    return Verdict.holds(
+        f"The service was back for {waited:.1f} s, and heard nothing until the client took a new"
+        " socket.",
+        events=[run.fault, back],
+    )
+
+
+def refuses_to_ask(run: Run) -> Verdict:
+    """After it got no reply the client's next send failed with EFSM."""
+    if not _said(run, "no reply to"):
+        return Verdict.not_observed("Every reply came.")
+    refusals = _said(run, "can't ask")
+    if not refusals:
+        return Verdict.refuted("It could ask again.")
+    return Verdict.holds(f"The library says: {refusals[0].text}.")
+
+
+def done_twice(run: Run) -> Verdict:
+    """The service did one request in both of its lives."""
+    count = Counter(record.text for record in printed(run, "answer"))
+    if not _said(run, "on a new socket"):
+        return Verdict.not_observed("No request was sent again.")
+    twice = [text for text, times in count.items() if text and times > 1]
+    if not twice:
+        return Verdict.refuted("The service did nothing twice.")
+    return Verdict.holds(f"The service printed '{twice[0]}' in both of its lives.")
+
+
+def all_answered(run: Run) -> Verdict:
+    """The client printed a reply to each of its requests."""
+    answered = [message.number for message in run.received]
+    missing = [n for n in run.planned if n not in answered]
+    if missing and not run.sent_all:
+        return Verdict.not_observed("The client did not come to its end.")
+    if missing:
+        return Verdict.refuted(f"No reply to {history.listed(missing)}.", messages=missing)
+    return Verdict.holds(f"{len(answered)} replies came.", messages=answered)
+
+
+def _said(run: Run, words: str) -> list[Record]:
+    return [record for record in printed(run, "request") if words in (record.text or "")]

@@ -1,0 +1,168 @@
+"""Whose turn it is among many workers that come and go: the law of the turn, and its judges.
+
+libzmq keeps its connections in an array (src/lb.cpp). A new one is put behind the others
+(lb_t::attach and activated, lines 18 and 44). One that ends is swapped with the last, then cut off
+(lb_t::pipe_terminated, line 24): so the last of the turn takes its place. That happens after the
+next send only: a pipe ends in two steps, each of which waits until the socket looks at its commands
+(src/pipe.cpp, lines 313-321 and 345: process_pipe_term, then process_pipe_term_ack).
+"""
+
+import itertools
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lab.analysis.history import Run
+from lab.core.records import Event
+from lab.core.verdict import Verdict
+from lab.engine.processes import Process
+from lab.engine.scenario import Lab
+from lab.experiments.judges import leaving
+
+Worker = tuple[str, str]  # machine and process
+Turn = tuple[Worker, ...]
+Law = Callable[[Turn, Worker], Turn]  # what becomes of the turn when one of it leaves
+
+
+def last_takes_its_place(turn: Turn, leaver: Worker) -> Turn:
+    """Return the turn after one has left, by libzmq's source."""
+    *rest, last = turn
+    return tuple(last if worker == leaver else worker for worker in rest)
+
+
+def others_move_up(turn: Turn, leaver: Worker) -> Turn:
+    """Return the turn after one has left, as most people would guess."""
+    return tuple(worker for worker in turn if worker != leaver)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One that came or went. What was dealt before `first` was dealt without that, after `last`
+    with it."""
+
+    worker: Worker
+    left: bool
+    first: float
+    last: float
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The time between two changes: the turn as a law has it, and what was dealt."""
+
+    turn: Turn
+    numbers: Sequence[int]
+    change: Change
+
+
+def one_after_another(lab: Lab, count: int) -> list[Process]:
+    """Start workers on all machines that pull, each once the one before has got a message."""
+    machines = lab.machines("puller")
+    workers: list[Process] = []
+    for k in range(count):
+        workers += lab.start("pull", on=machines[k % len(machines)], to="pusher")
+        lab.first(workers[-1:], prints=lambda _: True)
+    return workers
+
+
+def follow(run: Run, law: Law) -> Verdict:
+    """Between all changes the messages went round in the turn that the law foretells."""
+    spans = _spans(run, law)
+    if len(spans) < 2:
+        return Verdict.not_observed("No two workers came or went while messages were sent.")
+    takers = {message.number: (message.machine, message.process) for message in run.received}
+    for span in spans:
+        following = dict(zip(span.turn, (*span.turn[1:], *span.turn[:1]), strict=True))
+        for before, number in itertools.pairwise(span.numbers):
+            due, took = following.get(takers.get(before, ("", ""))), takers.get(number)
+            if due != took or due is None:
+                return Verdict.refuted(
+                    f"{_told(spans, span)}: message {number} went to {_letter(spans, took)}"
+                    f" after {_letter(spans, takers.get(before))}.",
+                    messages=[before, number],
+                    events=[span.change.event],
+                )
+    short = [span for span in spans[-1:] if len(span.numbers) <= len(span.turn)]
+    short += [s for s in spans if s.change.left and len(s.numbers) <= len(s.turn)]
+    if short:
+        return Verdict.not_observed(f"{_told(spans, short[0])}: too few messages to tell.")
+    return Verdict.holds(
+        f"{_told(spans)}.",
+        messages=[number for span in spans for number in span.numbers],
+        events=[span.change.event for span in spans],
+    )
+
+
+def equal_shares(run: Run) -> Verdict:
+    """After the last change all that are left got as many messages, give or take one."""
+    spans = _spans(run, last_takes_its_place)
+    if not spans or len(spans[-1].numbers) <= len(spans[-1].turn):
+        return Verdict.not_observed("Too few messages were dealt after the last change.")
+    numbers = set(spans[-1].numbers)
+    count = Counter((m.machine, m.process) for m in run.received if m.number in numbers)
+    shares = [count[worker] for worker in spans[-1].turn]
+    told = ", ".join(sorted(f"{_letter(spans, worker)} {count[worker]}" for worker in count))
+    judged = Verdict.holds if max(shares) - min(shares) <= 1 else Verdict.refuted
+    return judged(f"Of the last {len(numbers)}: {told}.", messages=sorted(numbers))
+
+
+def _spans(run: Run, law: Law) -> list[Span]:
+    changes = _changes(run)
+    spans: list[Span] = []
+    turn: Turn = ()
+    for k, change in enumerate(changes):
+        turn = law(turn, change.worker) if change.left else (*turn, change.worker)
+        end = changes[k + 1].first if k + 1 < len(changes) else float("inf")
+        numbers = run.dealt_between(change.last, end)
+        # The first message after a leaving may still go round in the turn of before.
+        numbers = numbers[1:] if change.left else numbers
+        spans.append(Span(turn=turn, numbers=numbers, change=change))
+    return spans
+
+
+def _changes(run: Run) -> list[Change]:
+    """Return who came and went, in order; none if it isn't clear when or in which order."""
+    changes = []
+    for shake in run.handshakes:
+        own = shake.own
+        worker = (own.machine, own.process)
+        changes.append(
+            Change(worker=worker, left=False, first=shake.first.t, last=shake.last.t, event=own)
+        )
+    ends = run.events("disconnected", by=run.senders)
+    for fault in run.events("fault"):
+        ordered = leaving.ordered(fault)
+        seen = next((e for e in ends if e.t >= ordered - run.no_order_s), None)
+        if seen is None or not fault.details["verified"]:
+            return []
+        worker = (fault.machine, fault.process)
+        last = max(seen.t, fault.t)
+        changes.append(Change(worker=worker, left=True, first=ordered, last=last, event=fault))
+    changes.sort(key=lambda change: change.first)
+    clear = all(a.last + run.no_order_s < b.first for a, b in itertools.pairwise(changes))
+    return changes if clear else []
+
+
+def _told(spans: Sequence[Span], until: Span | None = None) -> str:
+    """Return the turns in letters: `ABCDEF, B leaves: AFCDE`; those who only came at once."""
+    told = ""
+    for span, following in zip(spans, (*spans[1:], None), strict=True):
+        turn = "".join(_letter(spans, worker) for worker in span.turn)
+        who = _letter(spans, span.change.worker)
+        if span.change.left or any(earlier.change.left for earlier in spans[: spans.index(span)]):
+            told += f", {who} {'leaves' if span.change.left else 'joins'}: {turn}"
+        elif following is None or following.change.left or span is until:
+            told = turn
+        if span is until:
+            break
+    return told
+
+
+def _letter(spans: Sequence[Span], worker: Worker | None) -> str:
+    """Return the letter of a worker: A is the first that connected."""
+    came = [span.change.worker for span in spans if not span.change.left]
+    if worker is None:
+        return "nobody"
+    return string.ascii_uppercase[came.index(worker) % 26] if worker in came else worker[0]

@@ -1,0 +1,143 @@
+"""The ways to leave, and what each does to the messages: the table behind `ways_to_leave`.
+
+Who says goodbye (the kernel does it for a process that ends, and for a machine that shuts down)
+is noticed at once, and nothing that is sent later goes to it. Who falls silent is dealt its turn
+as before, see `silence`; if the silence ends in time, TCP has kept its messages.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.engine.processes import Process, Processes
+from lab.engine.scenario import Lab
+from lab.experiments.judges.line_formats import number
+
+HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
+MAXRT = ("TCP_MAXRT=1000",)
+AT_ONCE_S = (0.0, 0.0)
+NOTICED_S = {
+    HEARTBEAT: (0.6, 0.8),  # after the time-out, and at most the interval later
+    MAXRT: (1.0, 2.0),  # TCP looks when the next retransmission is due
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the victim leaves, what that needs and what mends it, and what to expect.
+
+    `fate` is that of the messages of the victim's turn: `spared` (others get them), `lost` (until
+    the pusher notices, if it does) or `late`.
+    """
+
+    leave: Callable[[Lab, Process], None]
+    fate: str
+    needs: tuple[str, ...] = ()
+    mend: Callable[[Lab, Process], None] | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def noticed_s(self) -> tuple[float, float] | None:
+        """The least and the most seconds until the pusher notices; None where it never does."""
+        return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
+
+
+def _apart(lab: Lab, victim: Process) -> None:
+    lab.partition([victim.machine], "pusher")
+
+
+def _deaf(lab: Lab, victim: Process) -> None:
+    lab.partition("pusher", [victim.machine], one_way=True)
+
+
+def _rejecting(lab: Lab, victim: Process) -> None:
+    lab.partition([victim.machine], "pusher", reject=True)
+
+
+def _heal(lab: Lab, _: Process) -> None:
+    lab.heal()
+
+
+WAYS = {
+    "terminate": Way(Lab.terminate, "spared"),
+    "interrupt": Way(Lab.interrupt, "spared"),
+    "kill": Way(Lab.kill, "spared"),
+    "shut_down": Way(Lab.shut_down, "spared", ("shut_down",)),
+    "reject": Way(_rejecting, "spared", ("partition",)),
+    "pause": Way(Lab.pause, "lost"),
+    "cut_power": Way(Lab.cut_power, "lost", ("cut_power",)),
+    "cut_cable": Way(Lab.cut_cable, "lost", ("cut_cable",)),
+    "partition": Way(_apart, "lost", ("partition",)),
+    "one_way": Way(_deaf, "lost", ("partition",)),
+    "pause_resume": Way(Lab.pause, "late", mend=Lab.resume),
+    "cut_mend_cable": Way(Lab.cut_cable, "late", ("cut_cable",), Lab.mend_cable),
+    "partition_heal": Way(_apart, "late", ("partition",), _heal),
+    "pause_heartbeat": Way(Lab.pause, "lost", options=HEARTBEAT),
+    "cut_power_heartbeat": Way(Lab.cut_power, "lost", ("cut_power",), options=HEARTBEAT),
+    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", ("cut_cable",), options=HEARTBEAT),
+    "partition_heartbeat": Way(_apart, "lost", ("partition",), options=HEARTBEAT),
+    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", ("cut_cable",), options=MAXRT),
+}
+
+
+def play(lab: Lab, way: Way) -> None:
+    """Let one puller leave after message 7, and mend it three of the others' messages later."""
+    pullers = lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start(
+        "push", on="pusher", count=lab.count, interval=lab.interval, set=list(way.options)
+    )
+    victim = lab.first(pullers, prints=lambda line: number(line) >= 7)
+    way.leave(lab, victim)
+    if way.mend is not None:
+        others = Processes(tuple(p for p in pullers if p is not victim), lab.watch)
+        lab.first(others, prints=lambda line: number(line) >= 14)
+        way.mend(lab, victim)
+    pusher.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """How the victim leaves and comes back, and in how many seconds it should be served again.
+
+    None: never. The pusher was told that the connection is over, the puller wasn't; as it only
+    listens, it never learns, and goes on waiting at a connection that nobody else knows.
+    """
+
+    leave: Callable[[Lab, Process], None]
+    back: Callable[[Lab, Process], None]
+    within_s: float | None
+    needs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+def _switch_on(lab: Lab, victim: Process) -> None:
+    lab.power_on(victim)
+    lab.start_again(victim)
+
+
+def _start_again(lab: Lab, victim: Process) -> None:
+    lab.start_again(victim)
+
+
+# Two turns of 0.1 s each; to connect again takes 0.1 to 0.2 s; TCP's back-off has doubled to 0.8 s.
+RETURNS = {
+    "kill": Return(Lab.kill, _start_again, 0.4),
+    "shut_down": Return(Lab.shut_down, _switch_on, 0.4, ("shut_down",)),
+    "cut_power": Return(Lab.cut_power, _switch_on, 0.4, ("cut_power",)),
+    "reject": Return(_rejecting, _heal, None, ("partition",)),
+    "reject_heartbeat": Return(_rejecting, _heal, 0.7, ("partition",), HEARTBEAT),
+    "pause": Return(Lab.pause, Lab.resume, 0.4),
+    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7, ("cut_cable",)),
+    "partition": Return(_apart, _heal, 1.7, ("partition",)),
+}
+
+
+def come_back(lab: Lab, how: Return) -> None:
+    """Let one puller leave after message 7, and come back after the others' message 20."""
+    pullers = lab.start("pull", on="puller", to="pusher", set=list(how.options))
+    pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
+    victim = lab.first(pullers, prints=lambda line: number(line) >= 7)
+    how.leave(lab, victim)
+    others = Processes(tuple(p for p in pullers if p is not victim), lab.watch)
+    lab.first(others, prints=lambda line: number(line) >= 20)
+    how.back(lab, victim)
+    pusher.wait()

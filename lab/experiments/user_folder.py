@@ -1,0 +1,126 @@
+"""An experiment of the user's own: its files, its programs, and its mistakes told as such."""
+
+import os
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sized
+from pathlib import Path
+
+from lab.core.errors import LabError
+from lab.core.names import is_name
+from lab.engine.program import Program
+from lab.runs.directory import MODULE
+from lab.runs.store import NAME
+
+_NEVER = ("__pycache__", "node_modules")
+_NEVER_BESIDE = ("runs", "venv")
+_MOST_FILES = 2_000
+_LARGEST = 100 * 1024**2  # bytes, of all files
+_TEMPLATE = Path(__file__).parent / "template"
+_PROGRAM_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,90}"
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Return what goes to the machines and into a bundle: the files in the folder and below.
+
+    Left out are hidden ones, runs, virtual environments and what tools keep; links are followed.
+    Programs find the files beside themselves, by the names that are the keys.
+
+    Raises:
+        LabError: they are too many or too large; names the largest.
+    """
+    found: dict[str, Path] = {}
+    sizes: Counter[str] = Counter()  # of what lies in the folder itself, all below it included
+    for name, path in _walk(folder):
+        found[name] = path
+        sizes[name.partition("/")[0]] += path.stat().st_size
+        if len(found) > _MOST_FILES or sizes.total() > _LARGEST:
+            raise _too_much(folder, found, sizes)
+    found.pop(MODULE, None)
+    return dict(sorted(found.items()))
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Give each file's name and path, folder by folder, none twice however links lead."""
+    waiting, seen = [folder], {folder.resolve()}
+    while waiting:
+        for path in sorted(waiting.pop().iterdir()):
+            if path.is_dir():
+                if not _is_left_out(path, folder) and path.resolve() not in seen:
+                    seen.add(path.resolve())
+                    waiting.append(path)
+            elif path.is_file() and not path.name.startswith("."):
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _is_left_out(path: Path, folder: Path) -> bool:
+    return (
+        path.name.startswith(".")
+        or path.name in _NEVER
+        or (path.parent == folder and path.name in _NEVER_BESIDE)
+        or (path / "pyvenv.cfg").exists()
+        or bool(NAME.fullmatch(path.resolve().name))  # a run, or the link to the last one
+    )
+
+
+def _too_much(folder: Path, found: Sized, sizes: Counter[str]) -> LabError:
+    largest, size = sizes.most_common(1)[0]
+    return LabError(
+        f"more than {_MOST_FILES:,} files or {_LARGEST / 1024**2:.0f} MiB would go to every"
+        f" machine; of the first {len(found):,} files most is in '{largest}' ({size:,} bytes)",
+        where=str(folder),
+        cure="keep what the programs need in the experiment's folder, and nothing else",
+    )
+
+
+def programs(folder: Path) -> dict[str, Program]:
+    """Return what can be started: each file beside the module, by its name, and without ending.
+
+    Of several that differ in their endings alone, as a program and its source, the short name is
+    that of the one without ending, else of the first that is executable.
+    """
+    of_name: dict[str, list[Path]] = defaultdict(list)
+    for name, path in files(folder).items():
+        if "/" not in name and re.fullmatch(_PROGRAM_NAME, name):
+            of_name[path.stem].append(path)
+    found: dict[str, Program] = {}
+    for stem, paths in of_name.items():
+        best = min(paths, key=lambda path: (bool(path.suffix), not _is_executable(path)))
+        found |= {path.name: Program(stem, path, ours=False) for path in paths}
+        found[stem] = Program(stem, best, ours=False)
+    return found
+
+
+def create(path: Path, taken: Collection[str]) -> None:
+    """Make a first experiment in a new folder, its name none of `taken`; LabError if it can't."""
+    name = path.resolve().name.lower().replace("-", "_")
+    if not is_name(name):
+        raise LabError(
+            f"'{path.name}' can't be an experiment's name",
+            where=str(path),
+            cure="take small letters, digits, - and _, at most 40",
+        )
+    if name in taken:
+        raise LabError(
+            f"'{name}' is the name of an experiment that comes with the lab",
+            where=str(path),
+            cure="take another one; `fab experiments` lists them",
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise LabError("there is something here already", where=str(path), cure="take a new folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for source in sorted(_TEMPLATE.iterdir()):
+            if source.is_file():
+                shutil.copy(source, path / source.name)
+        module = path / MODULE
+        module.write_text(module.read_text().replace("def template(", f"def {name}("))
+    except OSError as error:
+        raise LabError(
+            f"can't be made: {error.strerror}", where=str(path), cure="take another folder"
+        ) from error
+
+
+def _is_executable(path: Path) -> bool:
+    return path.suffix == ".py" or os.access(path, os.X_OK)

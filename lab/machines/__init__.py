@@ -1,0 +1,1 @@
+"""From inventory.yaml to machines that answer SSH; knows no message and no claim."""

@@ -1,0 +1,83 @@
+"""Which faults can be done on a machine, and why others can't: tried there, where harmless."""
+
+import functools
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lab.core.errors import LabError
+from lab.core.vocabulary import REPAIRS
+from lab.machines import traffic_rules
+from lab.machines.providers.base import Machines
+from lab.machines.remote import Remote
+
+_TIMEOUT_S = 10
+_PROCESS = "terminate, interrupt, kill, pause"
+_MACHINE = [fault for fault in REPAIRS if fault != "pause"]
+_PATIENT = "import signal; print(flush=True); signal.pause()"
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Something that can be done on a machine; with a refusal, it can't."""
+
+    name: str
+    refusal: LabError | None = None
+
+
+def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
+    """Try one thing after another on a machine; what its provider does to it isn't tried."""
+    for fault in _MACHINE:
+        yield Ability(fault, None if fault in machines.faults else _unknown(remote))
+    folder = f"trial-{secrets.token_hex(4)}"
+    remote.deploy(folder, {})
+    try:
+        yield _tried(_PROCESS, lambda: _pause_and_kill(remote, folder))
+        for fault in traffic_rules.TRIALS:
+            if fault in machines.faults:
+                yield _tried(fault, functools.partial(traffic_rules.try_out, remote, folder, fault))
+            else:
+                yield Ability(fault, _unknown(remote))
+        yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
+    finally:
+        remote.remove(folder)
+
+
+def _tried(name: str, attempt: Callable[[], None]) -> Ability:
+    try:
+        attempt()
+    except LabError as error:
+        return Ability(name, error)
+    return Ability(name)
+
+
+def _unknown(remote: Remote) -> LabError:
+    return LabError(
+        f"the provider '{remote.access.provider}' has no means for it",
+        cure="--provider namespaces has",
+    )
+
+
+def _pause_and_kill(remote: Remote, folder: str) -> None:
+    """Start a program that does nothing, stop it and end it, as the faults do."""
+    runs, gone = threading.Event(), threading.Event()
+    process = remote.start(
+        folder,
+        "trial",
+        [remote.access.python, "-ISc", _PATIENT],
+        {},
+        stdout=lambda _: runs.set(),
+        stderr=lambda _: None,
+        ended=lambda *_: gone.set(),
+    )
+    runs.wait(_TIMEOUT_S)
+    process.signal(signal.SIGSTOP)
+    stopped = remote.stopped_at(folder, "trial", stopped=True, timeout=_TIMEOUT_S)
+    process.signal(signal.SIGKILL)
+    if stopped is None or not gone.wait(_TIMEOUT_S):
+        raise LabError(
+            "a process did not stop, or did not end, when it was told to",
+            cure="the lab's launcher needs Linux, and /proc, on the machine",
+        )

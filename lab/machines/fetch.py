@@ -1,0 +1,215 @@
+"""Fetching what programs left on a machine: the files that they made or changed where they ran.
+
+What a machine says is not to be trusted: a name must be one for a file below the folder that it is
+for, and what comes is counted here, whatever the machine says of it.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from lab.core.errors import LabError
+from lab.core.os_errors import file_errors
+from lab.core.text import harmless
+from lab.core.vocabulary import FILES
+from lab.machines.agent import collector
+from lab.machines.connection import explained
+from lab.machines.remote import DEPLOYED, Remote
+
+MOST_FILES = 1_000
+MOST_BYTES = 64 * 1024**2  # of a machine's files together
+_LONGEST_S = 60.0
+_LONGEST_LINE = 16 * 1024  # bytes
+_LONGEST_NAME = 200  # bytes, of a file or a folder
+_DEEPEST = 8  # folders
+_LONGEST_TOLD = 300  # characters of a name or a reason
+_CHUNK = 1 << 18
+
+
+class Stream(Protocol):
+    """What a machine sends."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readline(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The names of a machine's files that came, and the reason of each that was left out."""
+
+    names: tuple[str, ...]
+    left_out: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it comes: its name, and its size or why it's left out."""
+
+    name: str
+    size: int
+    left_out: str
+
+
+def files_of(run: Path, machine: str) -> Path:
+    """Return the folder of a run with the files that programs left on a machine."""
+    return run / machine / "files"
+
+
+def left(remote: Remote, folder: str, known: Mapping[str, Path], into: Path) -> Fetched:
+    """Fetch what programs made or changed in a run's `folder` on a machine.
+
+    Arguments:
+        remote: the machine.
+        folder: the run's folder there.
+        known: what was deployed, by the names there.
+        into: the folder here; it is made if anything comes.
+
+    Raises:
+        LabError: the machine doesn't answer, or a file can't be written here.
+    """
+    return _fetch(remote, folder, known, None, into)
+
+
+def one(remote: Remote, folder: str, path: str, into: Path) -> Path:
+    """Fetch one file from where programs run, and return where it lies here.
+
+    Raises:
+        LabError: it is none that can be fetched, or as for `left`.
+    """
+    where = f"machine {remote.name}"
+    if _relative(path) is None:
+        raise LabError(
+            f"{path!r} can't be fetched",
+            where=where,
+            cure="name a file by its path in the folder where programs run, without ..",
+        )
+    fetched = _fetch(remote, folder, {}, path, into)
+    if path not in fetched.names:
+        why = fetched.left_out.get(path, "it didn't come")
+        raise LabError(f"{path} can't be fetched: {why}", where=where, cure="is it there by then?")
+    return into / path
+
+
+def _fetch(
+    remote: Remote, folder: str, known: Mapping[str, Path], only: str | None, into: Path
+) -> Fetched:
+    order = {
+        "folder": remote.path(folder, FILES),
+        "known": {name: path.stat().st_size for name, path in known.items()},
+        "since": remote.path(folder, DEPLOYED),
+        "only": only,
+        "files": MOST_FILES,
+        "bytes": MOST_BYTES,
+    }
+    names: list[str] = []
+    left_out: dict[str, str] = {}
+    end = time.monotonic() + _LONGEST_S
+    with (
+        explained(remote.access, "fetch what programs left"),
+        remote.ask(folder, collector, json.dumps(order).encode()) as stream,
+    ):
+        for file in _files(stream):
+            why = file.left_out or _refusal(file.name, only) or _make_room(into, file.name)
+            if why:
+                left_out[harmless(file.name, _LONGEST_TOLD)] = why
+                _skip(stream, file.size, end)
+            else:
+                _keep(stream, file.size, into / file.name, end)
+                names.append(file.name)
+    return Fetched(tuple(names), left_out)
+
+
+def _files(stream: Stream) -> Iterator[_File]:
+    """Yield what comes, until the machine says that it was all; the caller takes the bytes."""
+    space = MOST_BYTES
+    for _ in range(2 * MOST_FILES):
+        file = _parsed(stream.readline(_LONGEST_LINE))
+        if file is None:
+            return
+        space -= file.size
+        if space < 0:
+            break
+        yield file
+    raise EOFError("more came than was asked for")
+
+
+def _parsed(line: bytes) -> _File | None:
+    """Return what a line says, None for the last; OSError for what is no such line."""
+    try:
+        told: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        raise EOFError("what came are no files") from None
+    match told:
+        case {"name": str(name), "size": int(size)} if size >= 0:
+            return _File(name, size, "")
+        case {"name": str(name), "left_out": str(reason)}:
+            return _File(name, 0, harmless(reason, _LONGEST_TOLD) or "it was left out")
+        case {**more} if not more:
+            return None
+    raise EOFError("what came are no files")
+
+
+def _refusal(name: str, only: str | None) -> str:
+    """Return why a file of this name isn't written here; empty if it is."""
+    path = _relative(name)
+    if path is None or (only is None and any(part.startswith(".") for part in path.parts)):
+        return "its name is none for a file here"
+    return "" if only in (None, name) else "it wasn't asked for"
+
+
+def _make_room(into: Path, name: str) -> str:
+    """Make the folder for a file; return why there can be none, empty if there is."""
+    path = into / name
+    with file_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            return "a file has the name of its folder"
+    return "a folder has its name" if path.is_dir() else ""
+
+
+def _relative(name: str) -> PurePosixPath | None:
+    """Return the path for a name; None where it could lead out, or do something to a terminal."""
+    parts = name.split("/")
+    for part in parts:
+        if part in ("", ".", "..") or "\\" in part or not part.isprintable():
+            return None
+        if len(part.encode("utf-8", "replace")) > _LONGEST_NAME:
+            return None
+    return PurePosixPath(*parts) if len(parts) <= _DEEPEST else None
+
+
+def _keep(stream: Stream, size: int, path: Path, end: float) -> None:
+    """Write the next bytes to a file, whole or not at all: it replaces what was fetched before."""
+    part = path.with_name(f".{path.name}")
+    with file_errors(path):
+        try:
+            with part.open("wb") as file:
+                for chunk in _chunks(stream, size, end):
+                    file.write(chunk)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _skip(stream: Stream, size: int, end: float) -> None:
+    for _ in _chunks(stream, size, end):
+        pass
+
+
+def _chunks(stream: Stream, size: int, end: float) -> Iterator[bytes]:
+    while size:
+        try:
+            chunk = stream.read(min(size, _CHUNK))
+        except (
+            OSError
+        ) as error:  # the machine's; where a file is written it would be taken for ours
+            raise EOFError(str(error) or "it says nothing any more") from error
+        if not chunk or time.monotonic() > end:
+            raise EOFError("the files came in part only" if not chunk else "it takes too long")
+        size -= len(chunk)
+        yield chunk

@@ -1,0 +1,66 @@
+"""The folder of a lab that outlives one command, `.lab/<provider>-<key of its inventory>/`."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.core.errors import LabError
+from lab.core.project import PROJECT
+from lab.machines.inventory import Inventory
+
+
+def folder(provider: str, inventory: Inventory) -> Path:
+    """Return the folder's path; the key keeps the labs of two inventory files apart."""
+    key = hashlib.sha256(str(inventory.path.resolve()).encode()).hexdigest()[:8]
+    return PROJECT / ".lab" / f"{provider}-{key}"
+
+
+def make(place: Path) -> None:
+    """Make a lab's folder; LabError where the user may not write to the project."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"can't keep this lab's state: {error.strerror}",
+            where=str(place),
+            cure="work in a clone of your own, or with a lab that isn't kept: run-experiment",
+        ) from error
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, in the place of one that may be there."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def changing(place: Path) -> Iterator[None]:
+    """Let one process at a time bring the lab up or take it down; wait for the one that does."""
+    make(place)
+    with (place / "changing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def reserved(place: Path) -> Iterator[None]:
+    """Keep a second run out of a lab that is shared: its programs would take our messages.
+
+    Raises LabError when there is one. The kernel lets go of it for a run that was killed.
+    """
+    make(place)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(
+                "another run is using this lab",
+                cure="wait until it has ended, or run on a lab of your own:"
+                " `--provider namespaces` with none up",
+            ) from None
+        yield

@@ -1,0 +1,254 @@
+"""`fab check`: is this computer, is each machine fit? Each finding has its cause and cure."""
+
+import contextlib
+import functools
+import itertools
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.core.errors import ExitCode, LabError, NotFit
+from lab.core.vocabulary import PORT
+from lab.machines import clock_offset
+from lab.machines.capabilities import abilities
+from lab.machines.connection import explained
+from lab.machines.inventory import Inventory
+from lab.machines.pool import at_once
+from lab.machines.providers.base import Access, Machines
+from lab.machines.providers.registry import choose
+from lab.machines.remote import Remote
+from lab.machines.tool_errors import RIGHTS
+
+_LEAST_DISK = 100 * 1024 * 1024  # bytes
+
+# What runs on a machine; both get their arguments as JSON, and end with their standard input.
+_ABOUT = """
+import json, os, platform, sys
+about = {"python": platform.python_version(), "free": 0}
+about["free"] = (lambda s: s.f_bavail * s.f_frsize)(os.statvfs("."))
+try:
+    import zmq
+    about["zmq"] = [zmq.__version__, zmq.zmq_version()]
+except ImportError as error:
+    about["missing"] = str(error)
+print(json.dumps(about))
+"""
+_LISTEN = """
+import json, socket, sys
+try:
+    listener = socket.create_server(tuple(json.loads(sys.argv[1])))
+except OSError as error:
+    sys.exit(print(error))
+print("listening", flush=True)
+sys.stdin.read()
+"""
+_CONNECT = """
+import json, socket, sys
+failed = {}
+for name, place in json.loads(sys.argv[1]).items():
+    try:
+        socket.create_connection(place, timeout=3).close()
+    except OSError as error:
+        failed[name] = str(error)
+print(json.dumps(failed))
+"""
+_NAMES = """
+import json, socket, sys, threading, time
+names = json.loads(sys.argv[1])
+found = {}
+def look(name):
+    try:
+        found[name] = socket.gethostbyname(name)
+    except OSError:
+        found[name] = ""
+threads = [threading.Thread(target=look, args=[name], daemon=True) for name in names]
+until = time.monotonic() + 5
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(max(0, until - time.monotonic()))
+print(json.dumps([name for name in names if found.get(name) != names[name]]), flush=True)
+"""
+_MOST_NAMES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the check; without a cure all is well.
+
+    What isn't `needed` is so for some experiments only, which say so themselves.
+    """
+
+    subject: str
+    what: str
+    cure: str = ""
+    needed: bool = True
+
+    def __str__(self) -> str:
+        mark = "✓" if not self.cure else "✗" if self.needed else "○"
+        line = f"{mark} {self.subject:12} {self.what}"
+        return f"{line}\n  {'':12} → {self.cure}" if self.cure else line
+
+
+def check(inventory: Inventory, provider: str) -> ExitCode:
+    """Print the findings as they come; MISTAKE if one of them needs a cure."""
+    bad = False
+    for finding in _findings(inventory, provider):
+        bad = bad or (finding.needed and bool(finding.cure))
+        print(finding, flush=True)
+    return ExitCode.MISTAKE if bad else ExitCode.EXPECTED
+
+
+def require(remotes: Mapping[str, Remote]) -> None:
+    """Raise NotFit for the first thing that makes a machine unfit for a run."""
+    about = at_once(remotes, lambda remote: list(_about(remote)))
+    for finding in itertools.chain(*about.values(), _wire(remotes)):
+        if finding.cure:
+            raise NotFit(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
+
+
+def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
+    yield Finding("this computer", f"Python {sys.version.split()[0]} on {sys.platform}")
+    yield Finding("inventory", f"{len(inventory.machines)} machines in {inventory.path}")
+    said: list[str] = []
+    try:
+        with choose(provider, inventory, said.append).lab(keep=False) as machines:
+            for line in said:
+                yield Finding("this computer", line, "see above; or name a --provider")
+            yield from _of_machines(machines)
+    except LabError as error:
+        yield Finding(error.where or "lab", error.what, error.cure or "see above")
+
+
+def _of_machines(machines: Machines) -> Iterator[Finding]:
+    found = at_once(machines.access, _reached)
+    remotes = {name: one for name, one in found.items() if isinstance(one, Remote)}
+    for name, one in found.items():
+        if isinstance(one, LabError):
+            place = "" if one.where == f"machine {name}" else f"{one.where}: "
+            yield Finding(name, f"not reached: {place}{one.what}", one.cure or "is it up?")
+    with contextlib.ExitStack() as stack:
+        for remote in remotes.values():
+            stack.callback(remote.close)
+        fit = at_once(remotes, functools.partial(_fit, machines))
+        yield from itertools.chain.from_iterable(fit.values())
+        yield from _wire(remotes)
+
+
+def _reached(access: Access) -> Remote | LabError:
+    try:
+        return Remote(access)
+    except LabError as error:
+        return error
+
+
+def _fit(machines: Machines, remote: Remote) -> list[Finding]:
+    about = list(_about(remote))
+    if any(finding.cure for finding in about):
+        return about  # what follows would only fail for the same reason
+    return [*about, _rights(remote), *_able(machines, remote), *_names(machines, remote)]
+
+
+def _about(remote: Remote) -> Iterator[Finding]:
+    access = remote.access
+    answer = remote.run([access.python, "-Ic", _ABOUT])
+    if not answer:
+        yield Finding(remote.name, f"no Python at {access.python}", "provision it: provision/")
+        return
+    about = _parsed(remote, answer)
+    if "zmq" in about:
+        pyzmq, libzmq = about["zmq"]
+        yield Finding(remote.name, f"Python {about['python']}, pyzmq {pyzmq}, libzmq {libzmq}")
+    else:
+        yield Finding(remote.name, f"no pyzmq: {about['missing']}", "provision it: provision/")
+    if about["free"] < _LEAST_DISK:
+        yield Finding(remote.name, f"{about['free']:,} bytes of disk are free", "make room")
+    with explained(remote.access, "ask it for its time"):
+        measured = clock_offset.measure(remote, clock_offset.our_boot_id())
+    ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
+    yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
+
+
+def _rights(remote: Remote) -> Finding:
+    if remote.run(remote.as_root(["id", "-u"])).strip() == b"0":
+        return Finding(remote.name, "root's rights, as faults of the network need them")
+    what = "no root's rights: its user isn't root, and has no sudo without a password"
+    return Finding(remote.name, what, RIGHTS, needed=False)
+
+
+def _able(machines: Machines, remote: Remote) -> Iterator[Finding]:
+    """What of the fault vocabulary can be done there."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for ability in abilities(machines, remote):
+        why = ("", "") if (no := ability.refusal) is None else (no.what, no.cure)
+        names.setdefault(why, []).append(ability.name)
+    for (what, cure), which in sorted(names.items()):
+        verb = "can't do" if what else "can do"
+        told = f"{verb} {', '.join(which)}{what and ': '}{what}"
+        yield Finding(remote.name, told, cure, needed=False)
+
+
+def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
+    """Let each machine connect to each other one, at its lab address."""
+    places = {remote.name: (remote.access.address, PORT) for remote in remotes.values()}
+    with contextlib.ExitStack() as stack:
+        listeners = at_once(remotes, lambda remote: _listen(remote, places[remote.name], stack))
+        for name, said in listeners.items():
+            if said != "listening":
+                cure = "has it this address on the lab network, is the port free there?"
+                address, port = places.pop(name)
+                yield Finding(name, f"can't listen at {address}:{port}: {said}", cure)
+        for name, (others, failed) in at_once(remotes, lambda r: _connect(r, places)).items():
+            for other, why in failed.items():
+                cure = "is the lab network between them up, does a firewall stand between?"
+                yield Finding(name, f"can't connect to {other}: {why}", cure)
+            if not failed:
+                yield Finding(name, f"reaches {others} others on the lab network")
+
+
+def _listen(remote: Remote, place: tuple[str, int], stack: contextlib.ExitStack) -> str:
+    """Let a machine listen until the stack is closed; return its word: `listening`, or why not."""
+    channel = remote.talk([remote.access.python, "-Ic", _LISTEN, json.dumps(place)])
+    stack.enter_context(contextlib.closing(channel))
+    with explained(remote.access, "listen at its lab address"):
+        said: str = channel.makefile("r").readline().strip()
+    return said
+
+
+def _connect(
+    remote: Remote, places: Mapping[str, tuple[str, int]]
+) -> tuple[int, Mapping[str, str]]:
+    """Let a machine connect to the others; return how many they are, and why it failed by name."""
+    others = {name: place for name, place in places.items() if name != remote.name}
+    answer = remote.run([remote.access.python, "-Ic", _CONNECT, json.dumps(others)])
+    return len(others), _parsed(remote, answer or b"{}")
+
+
+def _names(machines: Machines, remote: Remote) -> Iterator[Finding]:
+    """Note which names of machines don't lead to their lab addresses there."""
+    names = {name: access.address for name, access in machines.access.items()}
+    asked = dict(itertools.islice(names.items(), _MOST_NAMES))
+    answer = remote.run([remote.access.python, "-Ic", _NAMES, json.dumps(asked)])
+    if unknown := _parsed(remote, answer or b"[]"):
+        lines = ", ".join(f"{names[name]} {name}" for name in unknown if name in names)
+        yield Finding(
+            remote.name,
+            f"doesn't know {', '.join(map(str, unknown))} by name; programs get addresses",
+            f"to use names, add to its /etc/hosts: {lines}",
+            needed=False,
+        )
+
+
+def _parsed(remote: Remote, answer: bytes) -> Any:
+    """Return what a script of ours answered; NotFit where something else stands there."""
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        raise NotFit(
+            "what it answered isn't what its Python was asked for",
+            where=f"machine {remote.name}",
+            cure=f"see what {remote.access.python} prints there at its start",
+            output=answer[:1000].decode(errors="backslashreplace"),
+        ) from error

@@ -1,0 +1,1 @@
+"""Ways of getting machines, one module or package each."""

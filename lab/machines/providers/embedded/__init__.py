@@ -1,0 +1,1 @@
+"""The embedded lab: machines made of this computer's namespaces, or plain processes."""

@@ -1,0 +1,154 @@
+"""All the guests of an embedded lab, from its first process: seated, watched, hit by faults."""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyroute2 import IPRoute, NetlinkError
+
+from lab.machines.providers.embedded import etc, guest
+
+_BRIDGE = "lab"
+_OFF = 0  # the pid of a guest that is off
+
+
+class PlainGuests:
+    """Guests that are plain processes, with their files below `scratch`. No fault can hit them."""
+
+    def __init__(self, seats: list[guest.Seat], scratch: Path) -> None:
+        self._pids: dict[str, int] = {}
+        for seat in seats:
+            folder = scratch / seat.name
+            folder.mkdir()
+            self._pids[seat.name] = guest.fork_plain(seat, folder)
+
+    def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer the one request that there is, for the machines' states."""
+        return {"machines": _states(self._pids)}
+
+
+class IsolatedGuests:
+    """Guests in namespaces of their own, each linked to one bridge in ours.
+
+    A request names what to `do`, and with which `machine` (`repair`: with all); its answer is empty
+    when it is done.
+    """
+
+    def __init__(self, seats: list[guest.Seat], visible: list[str]) -> None:
+        self._seats = {seat.name: seat for seat in seats}
+        self._numbers = {seat.name: number for number, seat in enumerate(seats)}
+        self._visible = visible
+        etc.replace(_hosts_file(seats))
+        self._pids: dict[str, int] = {}
+        self._netlink = IPRoute()
+        self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
+        self._bridge = socket.if_nametoindex(_BRIDGE)
+        self._netlink.link("set", index=self._bridge, state="up")
+        self._seat(list(seats))
+
+    def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what is asked for."""
+        actions: dict[str, Callable[[str], None]] = {
+            "cut_power": self._cut_power,
+            "shut_down": self._shut_down,
+            "power_on": self._power_on,
+            "cut_cable": lambda name: self._set_link(name, "down"),
+            "mend_cable": lambda name: self._set_link(name, "up"),
+            "repair": lambda _: self._repair(),
+        }
+        if request["do"] == "status":
+            return {"machines": _states(self._pids)}
+        with _as_os_errors():
+            actions[request["do"]](request["machine"])
+        return {}
+
+    def _cut_power(self, name: str) -> None:
+        # The link first: a process that is killed would still close its connections by FIN.
+        self._set_link(name, "down")
+        self._end(name)
+
+    def _shut_down(self, name: str) -> None:
+        self._end(name)
+
+    def _power_on(self, name: str) -> None:
+        if self._pids[name] != _OFF:
+            return
+        self._seat([self._seats[name]])
+
+    def _repair(self) -> None:
+        """Undo every fault that is in effect."""
+        for name in self._seats:
+            self._power_on(name)
+            self._set_link(name, "up")
+
+    def _seat(self, seats: list[guest.Seat]) -> None:
+        """Fork guests, all at once as each takes its time, and return when they are ready."""
+        with contextlib.ExitStack() as stack:
+            lines = {
+                seat.name: stack.enter_context(guest.fork_isolated(seat, self._visible))
+                for seat in seats
+            }
+            for name, line in lines.items():
+                self._pids[name] = guest.pid_of(line)
+                self._plug_in(name)
+                line.sendall(b"!")
+            for line in lines.values():
+                guest.heard(line)
+
+    def _plug_in(self, name: str) -> None:
+        peer = {"ifname": guest.LINK, "net_ns_pid": self._pids[name]}
+        self._netlink.link(
+            "add", ifname=self._link(name), kind="veth", master=self._bridge, state="up", peer=peer
+        )
+
+    def _end(self, name: str) -> None:
+        if (pid := self._pids[name]) == _OFF:
+            return
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        self._pids[name] = _OFF
+        # Its network goes in the kernel's own time; a guest that comes back needs the name now.
+        with contextlib.suppress(OSError):
+            self._set_link_gone(name)
+
+    def _set_link_gone(self, name: str) -> None:
+        with _as_os_errors():
+            self._netlink.link("del", index=socket.if_nametoindex(self._link(name)))
+
+    def _set_link(self, name: str, state: str) -> None:
+        if self._pids[name] != _OFF:
+            self._netlink.link("set", index=socket.if_nametoindex(self._link(name)), state=state)
+
+    def _link(self, name: str) -> str:
+        return f"m{self._numbers[name]}"
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """A fault that the kernel refuses is told to who asked for it; it ends no lab."""
+    try:
+        yield
+    except NetlinkError as error:
+        raise OSError(error.code, str(error)) from error
+
+
+def _hosts_file(seats: list[guest.Seat]) -> str:
+    """Return the /etc/hosts by which every machine finds every other by its name."""
+    lines = ["127.0.0.1 localhost", *(f"{seat.address} {seat.name}" for seat in seats)]
+    return "\n".join(lines) + "\n"
+
+
+def _states(pids: dict[str, int]) -> dict[str, str]:
+    """Return each machine's state; a guest that died without being told to is `gone`."""
+    states = {}
+    for name, pid in pids.items():
+        states[name] = "off" if pid == _OFF else "running" if _lives(pid) else "gone"
+    return states
+
+
+def _lives(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

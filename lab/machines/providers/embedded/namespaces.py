@@ -1,0 +1,70 @@
+"""The embedded lab: machines made of this Linux computer's namespaces, without root or VMs.
+
+`supervisor` says who holds which namespace and what dies with whom, `guest` what a machine has of
+its own. This file knows why a kernel may refuse them, and what to do about that.
+"""
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from lab.machines.inventory import Inventory
+from lab.machines.providers.embedded.provider import Embedded, Refused
+
+_VM_WAY = "the VMs (`vagrant up`) need none of this"
+_PROFILE = "/etc/apparmor.d/push-pull-lab"
+
+
+def provider(inventory: Inventory) -> Embedded:
+    """Return the provider for `inventory`; its addresses are used as they are."""
+    return Embedded(name="namespaces", inventory=inventory, isolated=True, explain=explain)
+
+
+def explain(step: str, number: int) -> Refused:
+    """Return the message for a kernel that refused `step` with errno `number`."""
+    cause, cure = _cause_and_cure(number)
+    return Refused(f"the kernel refuses namespaces ({step}): {cause}", cure=f"{cure}\n  {_VM_WAY}")
+
+
+def _cause_and_cure(number: int) -> tuple[str, str]:
+    if not sys.platform.startswith("linux"):
+        return "this is not Linux", "take the VMs"
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "AppArmor forbids them to programs without a profile (Ubuntu 23.10 and later)",
+            "until the next boot:  sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\n"
+            f"  for this Python alone, for good:\n{_profile_lines()}",
+        )
+    if _setting("kernel/unprivileged_userns_clone") == "0":
+        return (
+            "they are switched off for users who aren't root",
+            "until the next boot:  sudo sysctl -w kernel.unprivileged_userns_clone=1",
+        )
+    if _setting("user/max_user_namespaces") == "0":
+        return (
+            "user.max_user_namespaces is 0",
+            "until the next boot:  sudo sysctl -w user.max_user_namespaces=15000",
+        )
+    if number == errno.ENOSYS:
+        return "it is older than Linux 5.12", "take a newer kernel"
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        return (
+            "this is a container that withholds them",
+            "start it with:  --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+            " --security-opt systempaths=unconfined",
+        )
+    return os.strerror(number), "see whether `unshare --user --map-root-user --net true` works"
+
+
+def _setting(name: str) -> str | None:
+    path = Path("/proc/sys") / name
+    return path.read_text().strip() if path.exists() else None
+
+
+def _profile_lines() -> str:
+    python = Path(sys.executable).resolve()
+    profile = f"abi <abi/4.0>, profile push-pull-lab {python} flags=(unconfined) {{ userns, }}"
+    return (
+        f"    echo '{profile}' | sudo tee {_PROFILE}\n    sudo apparmor_parser --replace {_PROFILE}"
+    )

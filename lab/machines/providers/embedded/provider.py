@@ -1,0 +1,275 @@
+"""The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
+
+import contextlib
+import ipaddress
+import os
+import select
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.core import limits
+from lab.core.errors import LabError
+from lab.machines import lab_folder
+from lab.machines.inventory import Inventory, folders
+from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.providers.embedded.control import Client
+from lab.machines.providers.embedded.early_start import Supervisor, take_prepared
+from lab.machines.providers.embedded.own_folders import hides_own
+
+_MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
+
+
+class Refused(LabError):
+    """This computer's kernel refuses what the provider needs."""
+
+
+class IsolatedMachines(Machines):
+    """Machines in namespaces: their supervisor cuts what is to be cut."""
+
+    faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
+
+    def __init__(self, access: Mapping[str, Access], client: Client) -> None:
+        super().__init__(access)
+        self._client = client
+
+    def do(self, fault: str, machine: str) -> None:
+        answer = self._client.ask(fault, machine)
+        if "refused" in answer:
+            raise LabError(
+                f"the kernel refuses to {fault}: {answer['refused']}", where=f"machine {machine}"
+            )
+
+
+class PlainMachines(Machines):
+    """Machines that share this computer's network, which isn't to be changed, and its power."""
+
+    faults = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """A provider whose machines are processes of this computer, see `supervisor`.
+
+    `explain` turns a step that the kernel refused, and its errno, into the user's message;
+    `widest` is the shortest network mask, in bits, that it has room for.
+    """
+
+    name: str
+    inventory: Inventory
+    isolated: bool
+    explain: Callable[[str, int], Refused]
+    widest: int = 0
+
+    @contextlib.contextmanager
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
+        if keep:
+            self.up()
+        with self._found() as found:
+            if found is not None:
+                with lab_folder.reserved(self._folder()):
+                    yield self._given(found.client, found.description, self._client_key())
+                return
+        with self._own_lab() as machines:
+            yield machines
+
+    def up(self) -> None:
+        folder = self._folder()
+        with lab_folder.changing(folder), self._found() as found:
+            if found is None:
+                self._bring_up(folder)
+
+    def down(self) -> bool:
+        if not self._folder().exists():
+            return False
+        with lab_folder.changing(self._folder()), self._found() as found:
+            if found is None:
+                return False
+            supervisor = os.pidfd_open(found.description["supervisor"])
+            found.client.ask("down")
+            ended = select.poll()  # select() takes no descriptor from 1,024 on
+            ended.register(supervisor, select.POLLIN)
+            ended.poll()
+            os.close(supervisor)
+            for name in ("control", "key"):
+                (self._folder() / name).unlink(missing_ok=True)
+        return True
+
+    def status(self) -> Mapping[str, str]:
+        with self._found() as found:
+            answer = {} if found is None else found.client.ask("status")
+        states: dict[str, str] = answer.get("machines", {})
+        return states or {machine.name: "not up" for machine in self.inventory.machines}
+
+    def is_shared(self) -> bool:
+        with self._found() as found:
+            return found is not None
+
+    def own_shell(self, machine: str) -> bool:
+        return False
+
+    def _bring_up(self, folder: Path) -> None:
+        """Start a supervisor that outlives us; it ends if we end before its lab is complete."""
+        spec = self._spec()
+        (folder / "control").unlink(missing_ok=True)
+        (folder / "inventory").write_text(self.inventory.digest)
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            with _at(folder) as here:
+                listener.bind(f"{here}/control")
+            (folder / "control").chmod(0o600)
+            listener.listen()
+            supervisor = Supervisor(listener, stack.enter_context((folder / "log").open("w")))
+            client = stack.enter_context(contextlib.closing(Client(supervisor.connection)))
+            try:
+                supervisor.begin(spec)
+                description = self._described(client.hear(), log=folder / "log")
+                lab_folder.write_secret(folder / "key", description["client_key"])
+                client.ask("keep")
+            except BaseException:
+                supervisor.kill()
+                raise
+
+    @contextlib.contextmanager
+    def _own_lab(self) -> Iterator[Machines]:
+        spec = self._spec()
+        supervisor = take_prepared()
+        client = Client(supervisor.connection)
+        try:
+            supervisor.begin(spec)
+            description = self._described(client.hear())
+            yield self._given(client, description, description["client_key"])
+        finally:
+            client.close()
+            supervisor.end()
+
+    def _given(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
+        access = {
+            machine.name: _access(machine.name, machine.role, description, client_key)
+            for machine in self.inventory.machines
+        }
+        return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
+
+    def _spec(self) -> dict[str, Any]:
+        limits.require(len(self.inventory.machines))
+        if len(self.inventory.machines) > _MOST_MACHINES:
+            raise LabError(
+                f"an embedded lab has at most {_MOST_MACHINES} machines",
+                where=str(self.inventory.path),
+                cure=f"it names {len(self.inventory.machines)}: take some away",
+            )
+        network = ipaddress.IPv4Network(self.inventory.network)
+        if network.prefixlen < self.widest:
+            raise LabError(
+                f"the provider '{self.name}' has room for a /{self.widest} network,"
+                f" not for {network}",
+                where=str(self.inventory.path),
+                cure=f"make `network` a /{self.widest} or smaller",
+            )
+        return {
+            "provider": self.name,
+            "isolated": self.isolated,
+            "network": self.inventory.network,
+            "visible": [sys.prefix, sys.base_prefix, *self._visible()],
+            "machines": {machine.name: machine.address for machine in self.inventory.machines},
+        }
+
+    def _visible(self) -> list[str]:
+        """Return the folders that are to be seen on machines beside those of the system."""
+        local = folders(os.environ.get("LAB_VISIBLE", ""))
+        named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
+        for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
+            if not folder.is_dir() or hides_own(str(folder)):
+                raise LabError(
+                    f"machines can't be shown {folder}",
+                    where=where,
+                    cure="name folders that exist, and that hold none of the machine's own"
+                    " (/tmp, /run, /dev, /proc, /sys)",
+                )
+        return [str(folder) for folder in (*self.inventory.visible, *local)]
+
+    @contextlib.contextmanager
+    def _found(self) -> Iterator["_Found | None"]:
+        """Give a connection to the lab that is up, None if there is none.
+
+        Raises LabError if that lab isn't ours to use.
+        """
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                with _at(self._folder()) as here:
+                    connection.connect(f"{here}/control")
+            except (FileNotFoundError, ConnectionRefusedError):
+                yield None
+                return
+            if (self._folder() / "inventory").read_text() != self.inventory.digest:
+                raise LabError(
+                    "the lab that is up was made from another version of this file",
+                    where=str(self.inventory.path),
+                    cure="`fab down` with the old version, or change it back",
+                )
+            with contextlib.closing(Client(connection)) as client:
+                description = client.greet()
+                if "refused" in description:
+                    raise LabError(
+                        f"the lab that is up refuses us: {description['refused']}",
+                        where=str(self._folder()),
+                        cure="use it as the user, and in the container, that brought it up",
+                    )
+                yield _Found(client, description) if description else None
+
+    def _described(self, said: dict[str, Any], log: Path | None = None) -> dict[str, Any]:
+        """Return a lab's description; LabError if that is a refusal, or nothing."""
+        if "refused" in said:
+            raise limits.too_many_files(said["errno"]) or self.explain(
+                said["refused"], said["errno"]
+            )
+        if not said:
+            raise LabError(
+                "the lab's supervisor ended before its machines were up",
+                cure=f"see its last words in {log}" if log else "",
+            )
+        return said
+
+    def _client_key(self) -> str:
+        return (self._folder() / "key").read_text()
+
+    def _folder(self) -> Path:
+        return lab_folder.folder(self.name, self.inventory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A lab that is up: our connection to it, and what it is."""
+
+    client: Client
+    description: dict[str, Any]
+
+
+def _access(machine: str, role: str, described: dict[str, Any], client_key: str) -> Access:
+    there = described["machines"][machine]
+    return Access(
+        provider=described["provider"],
+        machine=machine,
+        role=role,
+        address=there["address"],
+        host="127.0.0.1",
+        port=there["port"],
+        user="root",
+        key=client_key,
+        host_key=there["host_key"],
+        work=there["work"],
+        python=sys.executable,
+    )
+
+
+@contextlib.contextmanager
+def _at(folder: Path) -> Iterator[str]:
+    """Give a short name for `folder`: a Unix socket's path has at most 107 bytes."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

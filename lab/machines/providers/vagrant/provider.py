@@ -1,0 +1,280 @@
+"""The provider `vagrant`: VMs of the project's Vagrantfile. Vagrant does the work and is asked.
+
+An answer of `vagrant` takes a second or more. So how the machines are reached is asked once and
+kept, until Vagrant's own files tell that it has looked at a machine since (see `vagrant_files`).
+"""
+
+import contextlib
+import ipaddress
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.core.errors import LabError
+from lab.core.project import PROJECT
+from lab.machines import lab_folder, tools
+from lab.machines.inventory import Inventory, Machine
+from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.providers.vagrant import power, state_files
+
+_ANSWER_TIMEOUT_S = 120
+_WORK = ".cache/push-pull-lab"
+_PYTHON = "/opt/lab/venv/bin/python"
+_HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+_NO_VAGRANT = "install Vagrant (docs/vms.md), or take machines without it: --provider namespaces"
+_NO_BOX = (
+    "Vagrant says above why. If the box can't be had, the inventory can name another one,"
+    " such as `box: cloud-image/ubuntu-24.04`; more troubles and cures: docs/vms.md"
+)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Vms:
+    """The VMs of the inventory that lies beside the Vagrantfile.
+
+    `say` is told each command that is left to Vagrant.
+    """
+
+    inventory: Inventory
+    say: Callable[[str], None] = _say
+
+    def is_up(self) -> bool:
+        """Return whether Vagrant last saw all machines running; Vagrant itself isn't asked."""
+        found = [state_files.find(machine.name) for machine in self.inventory.machines]
+        return self._is_vagrants() and all(vm is not None and vm.running for vm in found)
+
+    @contextlib.contextmanager
+    def lab(self, *, keep: bool) -> Iterator[Machines]:
+        self._require_vagrants()
+        if keep and not self.is_up():
+            self.up()
+        with lab_folder.reserved(self._folder()):
+            yield _VmMachines(self._machines(), self)
+
+    def up(self) -> None:
+        self._require_vagrants()
+        self._delegate("up", cure=_NO_BOX)
+
+    def down(self) -> bool:
+        """Halt the machines; their disks stay, as deleting them is left to the user."""
+        if "running" not in self._states().values():
+            return False
+        self._delegate("halt", cure="Vagrant says above why")
+        self.say("the disks stay; `vagrant destroy` deletes them")
+        return True
+
+    def status(self) -> Mapping[str, str]:
+        self.say("$ vagrant status")
+        return self._states()
+
+    def is_shared(self) -> bool:
+        return True
+
+    def own_shell(self, machine: str) -> bool:
+        """Leave it to `vagrant ssh`, which also says when the machine isn't running."""
+        self._require_vagrants()
+        state_files.found(machine)
+        self._call("ssh", machine)
+        return True
+
+    def _states(self) -> dict[str, str]:
+        self._require_vagrants()
+        states = {}
+        for line in _ask("status", "--machine-readable").splitlines():
+            _, machine, kind, *data = (*line.split(","), "", "")
+            if kind == "state":
+                states[machine] = data[0].replace("not_created", "not up")
+        return {each.name: states.get(each.name, "not up") for each in self.inventory.machines}
+
+    def power_off(self, machine: str) -> None:
+        """Cut a machine's power: it says no goodbye to its peers, and writes nothing to its disk.
+
+        Returns when it is off. Raises LabError when that can't be done.
+        """
+        power.off(state_files.found(machine))
+
+    def power_on(self, machine: str) -> None:
+        """Switch a machine on; return when it answers SSH, LabError if it doesn't in time."""
+        power.on(state_files.found(machine))
+        there = self._read()["machines"][machine]
+        _require_own_link(machine, there["host"])
+        if not power.wait_for_ssh(there["host"], there["port"]):
+            raise LabError(
+                f"SSH doesn't answer {power.BOOT_TIMEOUT_S} s after power-on",
+                where=f"machine {machine}",
+                cure=f"vagrant up {machine}",
+            )
+
+    def _machines(self) -> dict[str, Access]:
+        told = self._read()
+        if not self._is_fresh(told):
+            told = self._asked(told)
+            self._keep(told)
+        machines = self.inventory.machines
+        accesses = {each.name: _access(each, told["machines"][each.name]) for each in machines}
+        for name, access in accesses.items():
+            _require_own_link(name, access.host)
+        return accesses
+
+    def _is_fresh(self, told: Mapping[str, Any]) -> bool:
+        """Return whether what Vagrant said still holds: another `up` can mean another port."""
+        return told["look"] == state_files.last_look() and all(
+            told["machines"].get(machine.name, {}).get("id") == _id(machine.name)
+            for machine in self.inventory.machines
+        )
+
+    def _asked(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask Vagrant how each machine is reached; for one made anew, for its host key too."""
+        import paramiko
+
+        self._require_running()
+        config = paramiko.SSHConfig.from_text(_ask("ssh-config"))
+        told = {}
+        for machine in self.inventory.machines:
+            name = machine.name
+            there, then = config.lookup(name), before["machines"].get(name, {})
+            _require_own_link(name, there["hostname"])
+            same = then.get("id") == _id(name)
+            told[name] = {
+                "id": _id(name),
+                "host": there["hostname"],
+                "port": int(there["port"]),
+                "user": there["user"],
+                "key_file": there["identityfile"][0],
+                "host_key": then["host_key"] if same else _host_key(name),
+            }
+        # The time is taken last, as Vagrant looks at a machine for each answer.
+        return {"machines": told, "look": state_files.last_look()}
+
+    def _require_running(self) -> None:
+        states = self._states()
+        off = [f"{name} is {there}" for name, there in states.items() if there != "running"]
+        if off:
+            raise LabError(f"not all VMs are running: {', '.join(off)}", cure="vagrant up")
+
+    def _is_vagrants(self) -> bool:
+        return self.inventory.path.resolve() == PROJECT / "inventory.yaml"
+
+    def _require_vagrants(self) -> None:
+        if not self._is_vagrants():
+            raise LabError(
+                "the VMs are those of the inventory beside the Vagrantfile, not of this one",
+                where=str(self.inventory.path),
+                cure=f"change {PROJECT / 'inventory.yaml'}, or take another provider",
+            )
+
+    def _delegate(self, command: str, *, cure: str) -> None:
+        if self._call(command):
+            raise LabError(f"`vagrant {command}` failed", cure=cure)
+
+    def _call(self, *words: str) -> int:
+        """Call Vagrant on the user's terminal, saying so; return its exit status."""
+        if shutil.which("vagrant") is None:
+            raise LabError("there is no command 'vagrant' here", cure=_NO_VAGRANT)
+        self.say(f"$ vagrant {' '.join(words)}")
+        return subprocess.run(["vagrant", *words], cwd=PROJECT).returncode
+
+    def _folder(self) -> Path:
+        return lab_folder.folder("vagrant", self.inventory)
+
+    def _read(self) -> dict[str, Any]:
+        nothing: dict[str, Any] = {"machines": {}, "look": None}
+        try:
+            kept: dict[str, Any] = json.loads((self._folder() / "machines.json").read_text())
+        except FileNotFoundError:
+            return nothing
+        return nothing | kept
+
+    def _keep(self, told: dict[str, Any]) -> None:
+        new = self._folder() / "machines.json.new"
+        new.write_text(json.dumps(told, indent=2))
+        new.rename(new.with_suffix(""))
+
+
+class _VmMachines(Machines):
+    """VMs, whose power their hypervisor switches."""
+
+    faults = NETWORK | frozenset({"cut_power", "power_on"})
+    foreign = True
+
+    def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
+        super().__init__(access)
+        self._vms = vms
+
+    def do(self, fault: str, machine: str) -> None:
+        if fault == "cut_power":
+            self._vms.power_off(machine)
+        elif fault == "power_on":
+            self._vms.power_on(machine)
+        else:
+            super().do(fault, machine)
+
+
+def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
+    return Access(
+        provider="vagrant",
+        machine=machine.name,
+        role=machine.role,
+        address=machine.address,
+        host=told["host"],
+        port=told["port"],
+        user=told["user"],
+        key_file=Path(told["key_file"]),
+        host_key=told["host_key"],
+        work=_WORK,
+        python=_PYTHON,
+    )
+
+
+def _ask(*words: str) -> str:
+    return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, cure=_NO_VAGRANT)
+
+
+def _id(machine: str) -> str:
+    return state_files.found(machine).id
+
+
+def _host_key(machine: str) -> str:
+    """Fetch a machine's host key over Vagrant's own channel."""
+    for line in _ask("ssh", machine, "-c", f"cat {_HOST_KEY}").splitlines():
+        if line.startswith("ssh-ed25519 "):
+            return " ".join(line.split()[:2])
+    raise LabError(f"there is no host key in {_HOST_KEY}", where=f"machine {machine}")
+
+
+def _require_own_link(machine: str, host: str) -> None:
+    """Refuse a machine that is on no network of ours: our packets would go to a stranger.
+
+    So it is in a network namespace other than that of the machine's hypervisor.
+    """
+    if not sys.platform.startswith("linux") or _is_loopback(host):
+        return
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    with IPRoute() as netlink, contextlib.suppress(NetlinkError, OSError):
+        (route,) = netlink.route("get", dst=socket.gethostbyname(host))
+        if route.get_attr("RTA_GATEWAY") is None:
+            return
+    raise LabError(
+        f"its address {host} is on no network of this computer",
+        where=f"machine {machine}",
+        cure="its hypervisor may be in another network namespace: call fab there",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host, given by address or name, is this computer."""
+    with contextlib.suppress(OSError):
+        return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
+    return False

@@ -1,0 +1,78 @@
+"""What Vagrant's own files tell of a machine, without the second that asking `vagrant` takes.
+
+`.vagrant/machines/NAME/HYPERVISOR/id` is there while the machine exists, and another one when it
+was made anew. The machine index in Vagrant's home has, under the `index_uuid` beside it, the state
+that Vagrant last saw; whenever it looks at a machine, it writes that file.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.core.errors import LabError
+from lab.core.project import PROJECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """A VM; `running` is what Vagrant saw when it last looked."""
+
+    hypervisor: str
+    id: str
+    running: bool
+
+
+def find(machine: str) -> Vm | None:
+    """Return what Vagrant's files tell of a machine, None if it doesn't exist."""
+    folder = PROJECT / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
+    for file in folder.glob(f"machines/{machine}/*/id"):
+        uuid = _text(file.with_name("index_uuid"))
+        entry = _index().get(uuid, {})
+        return Vm(
+            hypervisor=file.parent.name,
+            id=_text(file),
+            running=entry.get("state") == "running",
+        )
+    return None
+
+
+def found(machine: str) -> Vm:
+    """Return what Vagrant's files tell of a machine; LabError if it doesn't exist."""
+    vm = find(machine)
+    if vm is None:
+        raise LabError("there is no such VM", where=f"machine {machine}", cure="vagrant up")
+    return vm
+
+
+def last_look() -> int:
+    """Return when Vagrant last looked at any machine, in nanoseconds; 0 if it never did.
+
+    It keeps no such time for each machine (Vagrant 2.3.4 has a field for it that stays empty).
+    """
+    try:
+        return _index_file().stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _index_file() -> Path:
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    return home / "data/machine-index/index"
+
+
+def _index() -> dict[str, Any]:
+    try:
+        index = json.loads(_text(_index_file()))
+    except ValueError:  # there is none, or it's just being written
+        return {}
+    machines: dict[str, Any] = index["machines"]
+    return machines
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""

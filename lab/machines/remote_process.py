@@ -1,0 +1,104 @@
+"""What runs on a machine at the end of an SSH channel: a process, and a change that it keeps."""
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+import paramiko
+
+from lab.core import clock
+from lab.core.clock import Moment
+from lab.machines.connection import ANSWER_TIMEOUT_S
+
+CHUNK = 1 << 16
+# What Paramiko raises on a connection that broke.
+LOST = (OSError, EOFError, paramiko.SSHException)
+
+Output = Callable[[bytes], None]
+
+
+class Hold:
+    """A change of a machine's network that lasts until it's released, or we vanish.
+
+    `at` is when it was in effect, by the machine's clocks.
+    """
+
+    def __init__(self, channel: paramiko.Channel, at: Moment) -> None:
+        self.at = at
+        self.ended = False
+        self._channel = channel
+
+    def signal(self, _: int) -> None:
+        """Renew the guard's lease."""
+        with contextlib.suppress(*LOST):
+            send(self._channel, b"\n")
+
+    def release(self) -> None:
+        """Undo the change, and return when it is undone."""
+        self.ended = True
+        with contextlib.suppress(*LOST):
+            self._channel.shutdown_write()
+        self._channel.status_event.wait(ANSWER_TIMEOUT_S)
+        self._channel.close()
+
+
+class RemoteProcess:
+    """A program that runs on a machine under the launcher; `ended` when it does no more."""
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        stdout: Output,
+        stderr: Output,
+        ended: Callable[[int | None, float], None],
+    ) -> None:
+        self.ended = False
+        self._channel = channel
+        self._on_end = ended
+        self._threads = [
+            threading.Thread(target=self._pump, args=(channel.recv, stdout), daemon=True),
+            threading.Thread(target=self._pump, args=(channel.recv_stderr, stderr), daemon=True),
+        ]
+        self._waiting = threading.Thread(target=self._wait, daemon=True)
+        for thread in (*self._threads, self._waiting):
+            thread.start()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
+        with contextlib.suppress(*LOST):
+            send(self._channel, b"%d\n" % number)
+
+    def end(self) -> None:
+        """Kill all of the program's processes, as when the harness vanishes."""
+        with contextlib.suppress(*LOST):
+            self._channel.shutdown_write()
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it has ended and all that it printed was taken, at most so many seconds."""
+        self._waiting.join(timeout)
+
+    @staticmethod
+    def _pump(receive: Callable[[int], bytes], output: Output) -> None:
+        while data := receive(CHUNK):
+            output(data)
+        output(b"")
+
+    def _wait(self) -> None:
+        self._channel.status_event.wait()  # also set when the connection is lost
+        gone = clock.now()
+        for thread in self._threads:
+            thread.join()
+        status = self._channel.exit_status
+        with contextlib.suppress(*LOST):
+            self._channel.close()
+        self.ended = True
+        self._on_end(None if status < 0 else status, gone)
+
+
+def send(channel: paramiko.Channel, data: bytes) -> None:
+    """Send all of it, or raise OSError: Paramiko's own `sendall` never returns once it's closed."""
+    while data:
+        sent = channel.send(data)
+        if sent == 0:
+            raise OSError("the channel is closed")
+        data = data[sent:]

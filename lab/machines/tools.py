@@ -1,0 +1,43 @@
+"""Runs a tool of this computer, such as vagrant or virsh: its answer, or why there is none."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from lab.core.errors import LabError
+from lab.core.project import PROJECT
+
+_LINES_SHOWN = 5
+
+
+def ask(words: Sequence[str], *, timeout_s: float, cure: str = "", **environment: str) -> str:
+    """Return what a command prints, run in the project's folder.
+
+    Arguments:
+        words: the command.
+        timeout_s: how long it may take.
+        cure: what to do when there is no such command.
+        environment: variables for it, which those of the user's own environment override.
+
+    Raises LabError when it can't be run, fails (with what it said) or takes too long.
+    """
+    name = " ".join(words)
+    try:
+        done = subprocess.run(
+            words,
+            cwd=PROJECT,
+            env=environment | os.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            timeout=timeout_s,
+        )
+    except FileNotFoundError:
+        raise LabError(f"there is no command '{words[0]}' here", cure=cure) from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"`{name}` gave no answer in {timeout_s:.0f} s") from None
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout).splitlines()[-_LINES_SHOWN:]
+        raise LabError(f"`{name}` failed", cure="what it said is below", output="\n".join(last))
+    return done.stdout

@@ -1,0 +1,98 @@
+"""A run's pictures as SVG and PNG, for papers and slides; the page has the same."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.analysis.history import Run
+from lab.analysis.message_traces import Flow, flow
+from lab.analysis.side_by_side import side_by_side
+from lab.core.records import Reader
+from lab.report import chart_data
+from lab.report.page import CHARTS
+from lab.report.vega_bundle import filled, kit
+from lab.runs.directory import attach
+from lab.runs.store import StoredRun
+
+FORMATS = ("svg", "png")
+_WIDTH = 900  # pixels
+_MOST_DRAWN = 2_000  # messages
+_LABEL = 20  # pixels that a message's number needs beside it
+_PNG_SCALE = 2
+
+
+def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
+    """Write each of the run's pictures into its directory; return their paths.
+
+    Arguments:
+        stored: the run.
+        reader: tells which message a line speaks of, if any.
+        form: `svg` or `png`.
+
+    Raises:
+        LabError: a file can't be written.
+    """
+    found = flow(stored, Run(stored, reader), side_by_side(stored, reader))
+    return [
+        attach(stored.path, f"{name}.{form}", picture(spec, form))
+        for name, spec in specs(found, chart_data.window(found)).items()
+    ]
+
+
+def specs(found: Flow, window: tuple[float, float]) -> dict[str, dict[str, Any]]:
+    """Return the charts of a run, filled in, the timeline from one second to another."""
+    ready, heights = kit(), chart_data.heights(found)
+    given, data = values(found, window), datasets(found, window)
+    return {
+        name: filled(ready.charts[name], heights[name], given, data) | {"width": _WIDTH}
+        for name in CHARTS
+    }
+
+
+def values(found: Flow, window: tuple[float, float]) -> dict[str, Any]:
+    """Return the values of the charts' parameters."""
+    return {
+        "from_s": window[0],
+        "to_s": window[1],
+        "lanes": found.machines,
+        "count": len(found.machines),
+        "receivers": chart_data.receivers(found),
+        "rows": chart_data.rows_of_strip(found),
+        "edge": chart_data.edge(found),
+    }
+
+
+def datasets(found: Flow, window: tuple[float, float]) -> dict[str, chart_data.Rows]:
+    """Return the charts' data by name; of the timeline's, what lies in its seconds."""
+    low, high = window
+    inside = [
+        p
+        for p in found.passages
+        if (p.sent is None or p.sent <= high) and (p.got is None or p.got >= low)
+    ]
+    places, _ = chart_data.kept(inside, _MOST_DRAWN)
+    passages = [inside[i] for i in places]
+    times = [p.sent for p in passages if p.sent is not None]
+    taken = _WIDTH * (max(times) - min(times)) / (high - low) if times else 0
+    labels = len(passages) == 1 or len(passages) * _LABEL <= taken
+    return {
+        "messages": chart_data.messages(passages, found.machines, labels=labels),
+        "lives": chart_data.spans(found, "life"),
+        "connections": chart_data.spans(found, "connection"),
+        "faults": chart_data.spans(found, "fault"),
+        "moments": chart_data.moments(found),
+        "notes": [],
+        "cells": chart_data.cells(found),
+        "shares": chart_data.shares(found),
+        "latencies": chart_data.latencies(found),
+    }
+
+
+def picture(spec: Mapping[str, Any], form: str) -> str | bytes:
+    """Return a filled chart as SVG, or as PNG of twice its size in pixels, on white."""
+    import vl_convert
+
+    config = kit().themes["light"] | {"background": "white"}
+    if form == "svg":
+        return str(vl_convert.vegalite_to_svg(dict(spec), config=config))
+    return bytes(vl_convert.vegalite_to_png(dict(spec), config=config, scale=_PNG_SCALE))

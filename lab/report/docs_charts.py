@@ -1,0 +1,106 @@
+"""The pictures of what was found, for the docs: made from runs, by `python -m docs.pictures`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab.analysis.history import NO_ORDER_S, Run
+from lab.analysis.message_traces import Flow, flow
+from lab.analysis.side_by_side import side_by_side
+from lab.core.records import Reader
+from lab.report import chart_data, chart_files
+from lab.report.vega_bundle import filled, kit
+from lab.runs.store import StoredRun
+
+_LAST_SHOWN = 4  # message of the finding's picture
+_LANES = {"messages", "lives", "connections", "faults"}
+_TIMES = {"start", "end", "sent", "got", "arrived", "t"}
+
+
+def flow_of(stored: StoredRun, reader: Reader) -> Flow:
+    """Return the flow of a stored run, whose lines `reader` reads as messages."""
+    return flow(stored, Run(stored, reader), side_by_side(stored, reader))
+
+
+def finding(found: Flow) -> dict[str, Any] | None:
+    """Return the chart of the refuted explanation: the handshakes and first messages on one axis.
+
+    The second machine is connected long before message 1 is dealt, which yet goes to the first.
+    None for a run in which that did not happen.
+    """
+    links = [span for span in found.spans if span.kind == "connection"]
+    dealt = {p.number: p for p in found.passages if p.sent is not None}
+    if len(links) < 2 or _LAST_SHOWN not in dealt or dealt[0].to != dealt[1].to:
+        return None
+    second, sent = links[1], dealt[1].sent or 0.0
+    if not (dealt[0].sent or 0.0) + NO_ORDER_S < second.start < sent - NO_ORDER_S:
+        return None
+    end = dealt[_LAST_SHOWN].sent or 0.0
+    window = (links[0].start - 0.1 * (end - links[0].start), end + 0.1 * (end - links[0].start))
+    chart = chart_files.specs(found, window)["timeline"]
+    lane = {name: k for k, name in enumerate(found.machines)}
+    early = f"{second.machine} is connected {sent - second.start:.3f} s before message 1 is dealt,"
+    notes = [
+        {"t": second.start, "lane": lane[second.machine], "label": early},
+        {"t": sent, "lane": lane[dealt[1].to], "label": f"which still goes to {dealt[1].to}"},
+    ]
+    title = f"Message 1 goes to {dealt[1].to} again, though {second.machine} is connected"
+    chart["datasets"] = chart["datasets"] | {"notes": notes}
+    return chart | {"title": {"text": title, "anchor": "start", "fontSize": 15}}
+
+
+def ways(runs: Mapping[str, Flow]) -> dict[str, Any]:
+    """Return the small multiple of timelines: one for each way to leave, told by the key.
+
+    All of them are of the same machines; second 0 of each is its first message.
+    """
+    rows: chart_data.Rows = []
+    longest = 0.0
+    for order, (way, found) in enumerate(runs.items()):
+        start, end = chart_data.window(found)
+        longest = max(longest, end - start)
+        for layer, data in chart_files.datasets(found, (start, end)).items():
+            for row in data if layer in _LANES else ():
+                moved = {
+                    key: row[key] - start for key in _TIMES & row.keys() if row[key] is not None
+                }
+                rows.append(row | moved | {"way": way, "layer": layer, "order": order})
+    one = next(iter(runs.values()))
+    values = chart_files.values(one, (0.0, longest))
+    for row in rows:  # what lies before the first message or after the last has no place here
+        for key in ("start", "end", "t"):
+            if key in row:
+                row[key] = min(max(row[key], 0.0), longest)
+    return filled(kit().charts["ways"], None, values, {"ways": rows})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What one run of a loss curve lost, where it stands, and a note to it if there is one."""
+
+    series: str
+    changed: float
+    lost: int
+    note: str = ""
+
+
+def losses(runs: Sequence[Loss], title: str) -> dict[str, Any]:
+    """Return the loss curve.
+
+    Arguments:
+        runs: a mark each; those of a series are joined, in the order in which series first come.
+        title: of the axis of what was changed from run to run.
+    """
+    rows = [
+        asdict(run) | {"told": f"{run.series}, {run.changed:g} {title}: {run.lost} lost"}
+        for run in runs
+    ]
+    values = {"values": sorted({run.changed for run in runs})}
+    chart = filled(kit().charts["losses"], 240, values, {"losses": rows}) | {"width": 720}
+    below = {"anchor": "middle", "orient": "bottom", "fontSize": 13, "fontWeight": "normal"}
+    return chart | {"title": {"text": title, **below}}
+
+
+def lost(found: Flow) -> int:
+    """Return how many messages of a run were lost."""
+    return sum(p.fate == "lost" for p in found.passages)

@@ -1,0 +1,107 @@
+"""The machines' logs side by side, as the page shows them: as a terminal would, and harmless."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from lab.analysis.event_text import Teller
+from lab.analysis.message_traces import LATE_S, Flow
+from lab.analysis.side_by_side import Row
+from lab.core.records import Record
+from lab.core.text import duration, harmless, line_of
+from lab.report import chart_data
+
+_LONGEST_LINE = 2_000  # characters, where there are few lines
+_SHORTEST = 40
+_ROOM = 5_000_000  # characters of all lines together
+EACH_END = 1_000  # lines that are no messages: so many first and last ones of each log are shown
+
+# A row has its second, its message's number if it speaks of one, a note, what happened (then there
+# is no line), and one line or two, each with the place of its machine.
+_COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
+
+
+def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[str, Any]:
+    """Return the rows of the logs as columns, in the order of time, and whether lines are left out.
+
+    Arguments:
+        rows: what was printed on stdout side by side, and what happened.
+        said: what was printed on stderr for people.
+        found: the run's flow; of very many messages those are kept that the page draws.
+    """
+    start = _start(rows, found)
+    shown = [*_kept(rows, found), *(Row(t=r.t - start, records=(r,)) for r in said)]
+    shown, left_out = _ends(shown)
+    shown.sort(key=lambda row: row.t)
+    longest = min(_LONGEST_LINE, max(_SHORTEST, _ROOM // (len(shown) + 1)))
+    lane = {name: k for k, name in enumerate(found.machines)}
+    teller = Teller()
+    sends = any(p.sent is not None for p in found.passages)
+    filled: dict[str, Any] = {name: [] for name in _COLUMNS} | {"bounded": bool(left_out)}
+    for row in shown:
+        told = teller.tell(row.event) if row.event else left_out.get(id(row), "")
+        if row.event and not told:
+            continue
+        t = round(row.t + start - found.origin, 4)
+        cells = [x for r in row.records for x in (lane[r.machine], _line(r, longest))]
+        note = _note(row) if sends else ""
+        values = (t, row.number, note, told, *cells, *[None] * (4 - len(cells)))
+        for name, value in zip(_COLUMNS, values, strict=True):
+            filled[name].append(value)
+    return filled
+
+
+def _start(rows: Sequence[Row], found: Flow) -> float:
+    """Return the UNIX time from which the rows count their seconds."""
+    for row in rows:
+        if row.records:
+            return min(record.t for record in row.records) - row.t
+    return found.origin
+
+
+def _kept(rows: Sequence[Row], found: Flow) -> Sequence[Row]:
+    places, stride = chart_data.kept(found.passages, chart_data.MOST_KEPT)
+    if stride == 1:
+        return rows
+    numbers = {found.passages[i].number for i in places}
+    return [row for row in rows if row.number is None or row.number in numbers]
+
+
+def _ends(rows: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
+    """Return the rows without the middle of very long logs, and what is said of those in its place.
+
+    A row without records stands for a middle; by its `id` it is found what is said.
+    """
+    logs: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for k, row in enumerate(rows):
+        if row.number is None and row.records:
+            record = row.records[0]
+            logs[record.machine, record.process, record.stream].append(k)
+    shown: list[Row | None] = list(rows)
+    marks: list[Row] = []
+    told: dict[int, str] = {}
+    for (machine, process, stream), places in logs.items():
+        middle = places[EACH_END:-EACH_END]
+        if not middle:
+            continue
+        marks.append(Row(t=rows[middle[0]].t))
+        suffix = "err" if stream == "stderr" else "log"
+        lines = "1 line" if len(middle) == 1 else f"{len(middle):,} lines"
+        told[id(marks[-1])] = (
+            f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
+        )
+        for k in middle:
+            shown[k] = None
+    return [row for row in shown if row is not None] + marks, told
+
+
+def _line(record: Record, longest: int) -> str:
+    mark = "stderr: " if record.stream == "stderr" else ""
+    return mark + line_of(record, longest)
+
+
+def _note(row: Row) -> str:
+    if row.note or not row.records:
+        return row.note
+    delay = row.records[-1].t - row.records[0].t
+    return f"{duration(delay)} later" if delay >= LATE_S else ""

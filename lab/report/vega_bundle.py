@@ -1,0 +1,87 @@
+"""What all pages share, kept ready in a cache: the plotting library's script and our charts.
+
+Vega's script takes 2 s to put together and Altair's import 1 s, which would be more than all else
+that a page costs. They change with their versions and with charts.py alone.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_MADE_OF = [
+    Path(__file__).with_name(name) for name in ("vega_bundle.py", "charts.py", "chart_theme.py")
+]
+_LIBRARIES = ("altair", "vl-convert-python")
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """`script` defines vegaEmbed; `charts` and `themes` are what lab/report/charts.py describes."""
+
+    script: str
+    charts: Mapping[str, dict[str, Any]]
+    themes: Mapping[str, dict[str, Any]]
+
+
+def is_kept() -> bool:
+    """Tell whether the cache has a kit."""
+    return _file().exists()
+
+
+@functools.cache
+def kit() -> Kit:
+    """Return the kit: from the cache, or made now, which takes about 4 s, and put there."""
+    file = _file()
+    with contextlib.suppress(Exception):  # there is none, or it is broken: another is made
+        return Kit(**json.loads(file.read_bytes()))
+    made = _make()
+    new = file.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):  # a home that can't be written to costs time, no more
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps(asdict(made)), "utf-8")
+        new.replace(file)
+    return made
+
+
+def filled(
+    chart: Mapping[str, Any],
+    height: int | None,
+    values: Mapping[str, Any],
+    datasets: Mapping[str, list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return a chart at this height, if given, with its parameters' values and data put in."""
+    params = [p | {"value": values[p["name"]]} if p["name"] in values else p
+              for p in chart["params"]]  # fmt: skip
+    size = {} if height is None else {"height": height}
+    return {**chart, **size, "params": params, "datasets": dict(datasets)}
+
+
+def _make() -> Kit:
+    import vl_convert
+
+    from lab.report import chart_theme, charts
+
+    return Kit(
+        script=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        charts=charts.described(),
+        themes={"light": chart_theme.theme("light"), "dark": chart_theme.theme("dark")},
+    )
+
+
+def _key() -> str:
+    parts = [file.read_bytes() for file in _MADE_OF]
+    parts += [f"{name} {version(name)}".encode() for name in _LIBRARIES]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+@functools.cache
+def _file() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "push-pull-lab" / f"charts-{_key()}.json"

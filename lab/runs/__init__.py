@@ -1,0 +1,1 @@
+"""The layout of a run directory: written, read, packed. No other room knows it."""

@@ -1,0 +1,237 @@
+"""The run directory as a run writes it; `lab.runs` reads it. Only the two know its layout."""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.core import clock
+from lab.core.errors import LabError
+from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
+from lab.core.os_errors import file_errors
+from lab.core.records import Event, Record
+from lab.core.run_schema import MACHINE, PROCESS
+
+MODULE = "experiment.py"  # of a user's own experiment
+EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
+_SUFFIX = {"stdout": "log", "stderr": "err"}
+
+
+class RunDirectory:
+    """A run directory that is being written; `create` makes it. Its methods are thread-safe.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mutex = threading.RLock()
+        self._description: dict[str, Any] = {}
+        # The lock says that the writer lives: the kernel drops it, however the process ends (once
+        # the last child is gone that was forked from it and has not called exec).
+        self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
+        self._records = LineFile(path / "records.jsonl")
+        self._events = LineFile(path / "events.jsonl")
+
+    @classmethod
+    def create(cls, root: Path, experiment: str, description: Mapping[str, Any]) -> "RunDirectory":
+        """Make the folder of a new run, in the state `running`, and let `latest` point to it.
+
+        Arguments:
+            root: the folder of all runs; made when it is missing.
+            experiment: the experiment's name, `[a-z0-9_]{1,40}`: the folder's name ends with it.
+            description: what run.json is to tell of the run, as JSON values; `call` is an id that
+                the runs of one `fab run-experiment` share.
+
+        Raises:
+            LabError: the name is not one, or the folder can't be written.
+        """
+        _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
+        path = _make_folder(root, experiment)
+        head = {"state": "running", "experiment": experiment, "started": clock.now()}
+        try:
+            with file_errors(path):
+                run = cls(path)
+                run.update(**head, **description)
+                # After run.json, so that `latest` always leads to a whole run directory.
+                link = path / ".latest"
+                link.symlink_to(path.name)
+                link.replace(root / "latest")
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)  # nothing has run yet
+            raise
+        return run
+
+    def log(self, machine: str, process: str, stream: str) -> io.FileIO:
+        """Open the file that gets one stream of a process byte for byte, unbuffered.
+
+        Arguments:
+            machine, process: their names; a further life of `echo` is `echo.2`.
+            stream: `stdout` or `stderr`.
+
+        Raises:
+            LabError: a name can't be a file's, or the file can't be made.
+            FileExistsError: that stream was opened before.
+        """
+        _check_name("a machine", machine, MACHINE)
+        _check_name("a program", process, PROCESS)
+        path = log_of(self.path, machine, process, stream)
+        if path.exists():
+            raise FileExistsError(f"{path} was opened before")
+        with file_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            return io.FileIO(path, "a")
+
+    def carry(self, files: Mapping[str, Path]) -> None:
+        """Keep the user's own experiment as it is now, so that its claims can be judged anywhere.
+
+        Arguments:
+            files: its files, by their names in its folder; links are followed.
+
+        Raises:
+            LabError: one can't be read or written.
+        """
+        for name, file in files.items():
+            kept = self.path / EXPERIMENT / name
+            with file_errors(file, "keep"):
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, kept)
+
+    def packets(self, machine: str) -> io.FileIO:
+        """Open the file that gets the packets of a machine's lab link, unbuffered."""
+        path = packets_of(self.path, machine)
+        with file_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            return io.FileIO(path, "a")
+
+    def record(self, records: Sequence[Record]) -> None:
+        """Append captured lines to records.jsonl, in one write.
+
+        Raises:
+            LabError: the disk is full, or the like; earlier records are untouched.
+        """
+        self._records.append(record_lines(records))
+
+    def recorded(self) -> list[Record]:
+        """Return the captured lines so far."""
+        lines = (self.path / "records.jsonl").read_bytes().split(b"\n")[:-1]
+        return [to_record(json.loads(line)) for line in lines]
+
+    def event(self, event: Event) -> None:
+        """Append one event to events.jsonl; its details become keys of their own.
+
+        Raises:
+            LabError: the disk is full, or the like; earlier events are untouched.
+            ValueError: a detail has the name of a field of Event, or is no JSON value.
+        """
+        self._events.append(event_line(event))
+
+    def update(self, **fields: Any) -> None:
+        """Merge fields into run.json."""
+        with self._mutex:
+            merged = self._description | fields
+            self._replace("run.json", _pretty(merged))
+            self._description = merged
+
+    def write_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """Write verdicts.json: a list, one object per claim."""
+        self._replace("verdicts.json", _pretty(list(verdicts)))
+
+    def attach(self, name: str, text: str) -> None:
+        """Add a file to the run, or replace it: `traceback.txt`."""
+        with self._mutex:
+            attach(self.path, name, text)
+
+    def finish(self, state: str) -> None:
+        """Write the last word, `finished` or `interrupted`, and close the run."""
+        if state not in ("finished", "interrupted"):
+            raise ValueError(f"a run does not end as {state!r}")
+        try:
+            self.update(state=state)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the files and the lock. A run that is closed without `finish` has died."""
+        with self._mutex:
+            self._records.close()
+            self._events.close()
+            if self._lock >= 0:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)  # also where a forked child has a copy
+                os.close(self._lock)
+                self._lock = -1
+
+    def _replace(self, name: str, text: str) -> None:
+        """Rename a whole new file into place: a reader sees the old one or the new one."""
+        with self._mutex:
+            _replace(self.path / name, text.encode("utf-8", "backslashreplace"))
+
+
+def attach(path: Path, name: str, content: str | bytes) -> Path:
+    """Add a file to a run, or replace it: `report.html`, `timeline.svg`; return its path.
+
+    Raises:
+        LabError: it can't be written.
+    """
+    _check_name("an attached file", name, r"[a-z][a-z0-9_-]{0,60}\.(txt|html|svg|png)")
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    return _replace(path / name, data)
+
+
+def _replace(file: Path, data: bytes) -> Path:
+    new = file.with_name(f".{file.name}")
+    with file_errors(file):
+        new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
+        with new.open("xb") as made:
+            made.write(data)
+        new.replace(file)
+    return file
+
+
+def describe(path: Path, description: Mapping[str, Any]) -> None:
+    """Write the run.json of a run that has ended anew; LabError where that can't be."""
+    _replace(path / "run.json", _pretty(description).encode("utf-8", "backslashreplace"))
+
+
+def log_of(run: Path, machine: str, process: str, stream: str) -> Path:
+    """Return the place of one stream's log in a run."""
+    return run / machine / f"{process}.{_SUFFIX[stream]}"
+
+
+def packets_of(run: Path, machine: str) -> Path:
+    """Return the place of a machine's packets in a run; there is none if they weren't captured."""
+    return run / machine / "lab.pcap"
+
+
+def _check_name(kind: str, name: str, pattern: str) -> None:
+    if not re.fullmatch(pattern, name):
+        what = f"This can't be the name of {kind}: {name[:80]!r}."
+        raise LabError(what, cure=f"It becomes part of a file's name: {pattern}")
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def _make_folder(root: Path, experiment: str) -> Path:
+    """Make a folder that is nobody else's: two runs may start in the same second."""
+    stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{experiment}"
+    path, k = root / stem, 1
+    with file_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        while True:
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
+            k += 1
+            path = root / f"{stem}-{k}"
