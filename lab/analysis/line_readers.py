@@ -28,7 +28,7 @@ def lines(
             that all of a line must match; its first group is the message's number.
         received: the same for each program that receives.
 
-    What a program traces on stderr (see docs/run-directory.md) is read as well.
+    What a program traces on stderr (see docs/program-protocol.md) is read as well.
     """
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
     for kind, told in (("sent", sent), ("received", received)):
