@@ -10,7 +10,7 @@ from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script
 from lab.analysis.line_readers import lines
 from lab.core.records import Event, Record
 from lab.engine import ending, finish, runner
-from lab.engine.request import Wish
+from lab.engine.request import RunRequest
 from lab.experiments import catalogue, fingerprint
 from lab.runs.store import StoredRun, load
 
@@ -104,7 +104,7 @@ def play(tmp_path: Path) -> Play:
         pull = FakeRemote("pull-1", "puller", {"work": work}, 162)
         machines = FakeMachines(push, pull)
         experiment = catalogue.load(str(folder))
-        wish = Wish(
+        request = RunRequest(
             experiment=experiment,
             programs=catalogue.programs(experiment),
             files=catalogue.files(experiment),
@@ -119,7 +119,7 @@ def play(tmp_path: Path) -> Play:
         )
         view: Any = NoView()
         result = runner.run(
-            wish, machines, machines.remotes, view, tmp_path / "runs", meanwhile=lambda: None
+            request, machines, machines.remotes, view, tmp_path / "runs", meanwhile=lambda: None
         )
         return Done(result, load(result.path))
 

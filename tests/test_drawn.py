@@ -2,13 +2,13 @@
 
 import pytest
 
-from lab.analysis.message_traces import Passage
+from lab.analysis.timeline import Delivery
 from lab.report.chart_data import kept
 
 
-def _passages(count: int, machines: int) -> list[Passage]:
+def _passages(count: int, machines: int) -> list[Delivery]:
     return [
-        Passage(
+        Delivery(
             number=n,
             by="push",
             to="" if n % 1000 == 999 else f"pull-{n % machines}",
@@ -23,9 +23,9 @@ def _passages(count: int, machines: int) -> list[Passage]:
 @pytest.mark.parametrize("machines", [2, 3, 4, 8, 10, 16])
 @pytest.mark.parametrize("count", [2_001, 10_000, 70_000])
 def test_each_machine_has_its_share_of_what_is_drawn(machines: int, count: int) -> None:
-    passages = _passages(count, machines)
-    places, stride = kept(passages, 2_000)
-    drawn = [passages[i] for i in places]
+    deliveries = _passages(count, machines)
+    places, stride = kept(deliveries, 2_000)
+    drawn = [deliveries[i] for i in places]
     assert stride > 1
     assert sum(p.fate == "lost" for p in drawn) == count // 1000
     assert len(drawn) <= 2_100

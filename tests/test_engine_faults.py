@@ -12,7 +12,7 @@ from lab.core.errors import LabError
 from lab.core.records import Event
 from lab.engine.disturbance import Clocks, Lateness, description
 from lab.engine.faults import Faults
-from lab.engine.network_faults import Wires
+from lab.engine.network_faults import NetworkFaults
 from lab.engine.scenario import Lab
 from lab.machines import traffic_rules
 from lab.machines.traffic_rules import Change
@@ -26,8 +26,8 @@ class Broken:
         remotes = [FakeRemote(name, roles[name], {}, 161 + k) for k, name in enumerate(names)]
         self.machines = FakeMachines(*remotes)
         self.events: list[Event] = []
-        watch: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
-        self.cast: Any = SimpleNamespace(
+        monitor: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
+        self.manager: Any = SimpleNamespace(
             remotes=self.machines.remotes,
             folder="folder",
             processes=[],
@@ -39,10 +39,10 @@ class Broken:
             variant="",
             count=1,
             interval=0.0,
-            cast=self.cast,
-            faults=Faults(self.machines, watch),
-            wires=Wires(self.cast, watch),
-            watch=watch,
+            manager=self.manager,
+            faults=Faults(self.machines, monitor),
+            network_faults=NetworkFaults(self.manager, monitor),
+            monitor=monitor,
         )
         monkeypatch.setattr(traffic_rules, "reached", self._reached)
         monkeypatch.setattr(
@@ -131,7 +131,7 @@ def test_what_is_undone_in_the_end_is_not_said_to_be_verified(
     lab.passes = lambda sender, receiver: False
     lab.lab.partition(["pull-1"], "push")
     lab.events.clear()
-    lab.lab.wires.heal(check=False)
+    lab.lab.network_faults.heal(check=False)
     assert lab.verified() == [None]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lab.core.records import Event, Record
 from lab.engine.ending import Plan
-from lab.engine.monitor import LimitReached, Watch
+from lab.engine.monitor import LimitReached, RunMonitor
 from lab.engine.scenario import Lab
 from lab.runs.capture import Capture
 from lab.runs.directory import RunDirectory
@@ -34,14 +34,14 @@ class GatedView:
 
 
 class Watched:
-    """A watch over one stream of one process, and the lab that waits on it."""
+    """A monitor over one stream of one process, and the lab that waits on it."""
 
     def __init__(self, root: Path, reads: Any = None, plan: Plan | None = None) -> None:
         self.view = GatedView()
         self.run = RunDirectory.create(root, "watched", {})
         self.plan = plan or Plan(count=20, interval=0.0, takes=0.0)
-        self.watch = Watch(self.run, self.view, reads, {}, self.plan)
-        self.stream = Capture(self.run, self.watch.records).open(*PLACE, "stdout")
+        self.monitor = RunMonitor(self.run, self.view, reads, {}, self.plan)
+        self.stream = Capture(self.run, self.monitor.records).open(*PLACE, "stdout")
         self.process: Any = SimpleNamespace(
             place=PLACE,
             ended=False,
@@ -49,15 +49,15 @@ class Watched:
             blame="itself",
             program=SimpleNamespace(ours=False),
         )
-        self.cast = SimpleNamespace(processes=[self.process], warm_up=lambda: None)
+        self.manager = SimpleNamespace(processes=[self.process], warm_up=lambda: None)
         self.lab = Lab(
             variant="",
             count=20,
             interval=0.0,
-            cast=self.cast,  # type: ignore[arg-type]
+            manager=self.manager,  # type: ignore[arg-type]
             faults=SimpleNamespace(trigger=None),  # type: ignore[arg-type]
-            wires=None,  # type: ignore[arg-type]
-            watch=self.watch,
+            network_faults=None,  # type: ignore[arg-type]
+            monitor=self.monitor,
         )
 
     def prints(self, *lines: int) -> None:
@@ -83,7 +83,7 @@ def test_a_chunk_that_is_on_the_disk_and_not_taken_in_yet_counts_once(watched: W
     assert watched.view.entered.wait(30)  # on the disk, on its way to who waits
     fired = threading.Event()
     waiting = in_a_thread(lambda: (watched.lab.more([watched.process], lines=5), fired.set()))
-    while not watched.watch.ledger._looks:
+    while not watched.monitor.ledger._looks:
         threading.Event().wait(0.001)
     watched.view.gate.set()
     feeding.join(30)
@@ -100,7 +100,7 @@ def test_first_finds_what_came_before_and_is_taken_off(watched: Watched) -> None
     watched.prints(*range(10))
     watched.lab.first([watched.process], prints=lambda line: line == "7")
     assert watched.lab.faults.trigger.text == "7"  # type: ignore[union-attr]
-    assert not watched.watch.ledger._looks
+    assert not watched.monitor.ledger._looks
 
 
 def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) -> None:
@@ -112,17 +112,17 @@ def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) ->
             watched.lab.first([watched.process], prints=broken)
 
     waiting = in_a_thread(wait)
-    while not watched.watch.ledger._looks:
+    while not watched.monitor.ledger._looks:
         threading.Event().wait(0.001)
     watched.prints(0, 1)
     waiting.join(30)
     assert watched.stream.bytes == 4
-    assert not watched.watch.ledger._looks
+    assert not watched.monitor.ledger._looks
 
 
 def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watched) -> None:
     """Of 4 x 500 lines each of 20 triggers fires at its own line, whenever it was set."""
-    capture = Capture(watched.run, watched.watch.records)
+    capture = Capture(watched.run, watched.monitor.records)
     streams = [capture.open(f"machine-{k}", "pull", "stdout") for k in range(4)]
 
     def print_all(k: int) -> None:
@@ -139,7 +139,7 @@ def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watc
     for thread in feeding:
         thread.join(30)
     places = [(f"machine-{k}", "pull") for k in range(4)]
-    assert watched.watch.ledger.printed(places) == 2000
+    assert watched.monitor.ledger.printed(places) == 2000
 
 
 def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
@@ -149,10 +149,10 @@ def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
     monkeypatch.setattr("lab.engine.ending._STALLED_S", 0.1)
     watched = Watched(tmp_path)
     threading.Event().wait(0.15)  # a long set-up
-    watched.watch.begin()
-    assert watched.watch.wait(lambda: True, "nobody")
+    watched.monitor.begin()
+    assert watched.monitor.wait(lambda: True, "nobody")
     with pytest.raises(LimitReached, match="somebody"):
-        watched.watch.wait(lambda: False, "somebody")
+        watched.monitor.wait(lambda: False, "somebody")
 
 
 def test_time_in_which_we_were_stopped_is_no_silence_and_counts_for_no_limit(
@@ -167,8 +167,8 @@ def test_time_in_which_we_were_stopped_is_no_silence_and_counts_for_no_limit(
 
     now = [0.0]
     monkeypatch.setattr("lab.engine.monitor.time.monotonic", lambda: now[0])
-    watched.watch.begin()
-    monkeypatch.setattr(watched.watch.news, "wait", nap)
-    assert not watched.watch.wait(lambda: False, "nobody", lambda last: last + 0.5)
+    watched.monitor.begin()
+    monkeypatch.setattr(watched.monitor.news, "wait", nap)
+    assert not watched.monitor.wait(lambda: False, "nobody", lambda last: last + 0.5)
     assert len(naps) > 2  # it waited for half a second of its own after it was stopped
     assert 3600.5 < now[0] < 3602

@@ -9,7 +9,7 @@ from lab.analysis.line_readers import lines, unread
 from lab.core.errors import LabError
 from lab.core.records import Record
 from lab.engine.flags import words
-from lab.engine.process_manager import Cast
+from lab.engine.process_manager import ProcessManager
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_word_that_no_program_can_get() -> None:
         words({"a": "x\0y"})
 
 
-def cast(**roles: str) -> Cast:
-    """Return a cast on machines with these roles; `_` is `-` in their names."""
+def manager(**roles: str) -> ProcessManager:
+    """Return a manager on machines with these roles; `_` is `-` in their names."""
     named = {name.replace("_", "-"): role for name, role in roles.items()}
     remotes = [FakeRemote(n, role, {}, k) for k, (n, role) in enumerate(named.items())]
     unused: Any = None
-    return Cast(
+    return ProcessManager(
         remotes=FakeMachines(*remotes).remotes,
         run=unused,
         programs={},
@@ -62,28 +62,28 @@ def cast(**roles: str) -> Cast:
         grace_s=2,
         load={},
         capture=unused,
-        watch=unused,
+        monitor=unused,
     )
 
 
 def test_machines_that_are_meant() -> None:
-    lab = cast(push="pusher", pull_1="puller", pull_2="puller")
+    lab = manager(push="pusher", pull_1="puller", pull_2="puller")
     assert lab.machines("puller") == ["pull-1", "pull-2"]
     assert lab.machines("pull-2") == ["pull-2"]
     assert lab.machines(["pusher", "puller"]) == ["push", "pull-1", "pull-2"]
     assert lab.machines(["pull-1", "pull-1"]) == ["pull-1", "pull-1"]
     assert lab.only("pusher") == lab.only(["push"]) == "push"
-    assert cast(push="push").machines("push") == ["push"]
+    assert manager(push="push").machines("push") == ["push"]
 
 
 @pytest.mark.parametrize("where", ["pul-1", ["push", "pul-1"], ""])
 def test_a_machine_that_is_not_there(where: str | list[str]) -> None:
     with pytest.raises(LabError, match="no machine has the name or the role"):
-        cast(push="pusher", pull_1="puller").machines(where)
+        manager(push="pusher", pull_1="puller").machines(where)
 
 
 def test_a_machine_that_is_named_like_the_role_of_others() -> None:
-    lab = cast(worker="boss", a="worker", b="worker")
+    lab = manager(worker="boss", a="worker", b="worker")
     with pytest.raises(LabError, match="'worker' is a machine, and the role of a and b"):
         lab.machines("worker")
 
@@ -91,7 +91,7 @@ def test_a_machine_that_is_named_like_the_role_of_others() -> None:
 @pytest.mark.parametrize("to", ["puller", ["pull-1", "pull-2"], ["pusher", "pull-1"], []])
 def test_an_address_is_one_machines(to: str | list[str]) -> None:
     with pytest.raises(LabError, match="a program gets the address of one"):
-        cast(push="pusher", pull_1="puller", pull_2="puller").only(to)
+        manager(push="pusher", pull_1="puller", pull_2="puller").only(to)
 
 
 # --- Which lines are a program's, and which are read. ---------------------------------------------

@@ -6,32 +6,32 @@ from made_runs import MadeRun, with_a_loss
 from story import LEAVING
 
 from lab.analysis.history import Run
-from lab.analysis.message_traces import Flow, flow
 from lab.analysis.side_by_side import side_by_side
+from lab.analysis.timeline import Timeline, timeline
 from lab.experiments import catalogue
 from lab.report import chart_data
 from lab.runs import store
 from lab.runs.directory import describe
 
 
-def _flow(path: Path) -> Flow:
+def _flow(path: Path) -> Timeline:
     stored = store.load(path)
     reader = catalogue.reader(stored)
-    return flow(stored, Run(stored, reader), side_by_side(stored, reader))
+    return timeline(stored, Run(stored, reader), side_by_side(stored, reader))
 
 
 def test_each_message_has_its_fate(tmp_path: Path) -> None:
     found = _flow(with_a_loss(tmp_path))
-    fates = {p.number: p.fate for p in found.passages}
+    fates = {p.number: p.fate for p in found.deliveries}
     assert fates == dict.fromkeys(range(12), "came") | {5: "lost", 8: "late"}
-    lost = next(p for p in found.passages if p.number == 5)
+    lost = next(p for p in found.deliveries if p.number == 5)
     assert (lost.by, lost.to, lost.got) == ("push", "", None)
     assert lost.sent is not None
 
 
 def test_who_was_connected_when(tmp_path: Path) -> None:
     found = _flow(with_a_loss(tmp_path))
-    assert [epoch.told for epoch in found.epochs] == [
+    assert [period.told for period in found.periods] == [
         "nobody was connected",
         "only pull-1 was connected",
         "pull-1 and pull-2 were connected",
@@ -55,7 +55,7 @@ def test_a_second_arrival_and_one_that_was_never_sent(tmp_path: Path) -> None:
     run.got(0.22, 0, "pull-2")
     run.got(0.23, 7, "pull-2")
     found = _flow(run.end(0.3))
-    assert [(p.number, p.fate) for p in found.passages] == [
+    assert [(p.number, p.fate) for p in found.deliveries] == [
         (0, "came"),
         (0, "again"),
         (7, "unsent"),
@@ -69,16 +69,16 @@ def test_a_send_that_never_returned_is_not_called_lost(tmp_path: Path) -> None:
     run.got(0.21, 0, "pull-1")
     run.printed(0.3, "push", b"1")
     found = _flow(run.end(0.4))
-    assert [(p.number, p.fate) for p in found.passages] == [(0, "came"), (1, "stuck")]
+    assert [(p.number, p.fate) for p in found.deliveries] == [(0, "came"), (1, "stuck")]
 
 
 def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
     path = with_a_loss(tmp_path)
-    before = _flow(path).passages[0]
+    before = _flow(path).deliveries[0]
     clocks = store.load(path).description["clocks"]
     changed = clocks | {"pull-2": {"offset_s": -5.0, "uncertainty_s": 0.001}}
     describe(path, store.load(path).description | {"clocks": changed})
-    after = _flow(path).passages[0]
+    after = _flow(path).deliveries[0]
     assert before.to == "pull-2"
     assert before.got is not None
     assert after.got is not None

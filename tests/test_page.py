@@ -31,7 +31,7 @@ def printed(root: Path, *spoken: Spoken) -> Path:
 
 def test_push_and_pull(tmp_path: Path) -> None:
     stored = store.load(with_a_loss(tmp_path))
-    found = docs_charts.flow_of(stored, catalogue.reader(stored))
+    found = docs_charts.timeline_of(stored, catalogue.reader(stored))
     assert setup(stored, found) == (
         "push sent 12 messages to pull-1 and pull-2, about one every 100 ms."
         " 11 came, 1 was lost, 1 came late."
@@ -76,16 +76,16 @@ ASKED: list[Spoken] = [
 def test_other_programs(spoken: Any, reads: Any, said: str, tmp_path: Path) -> None:
     reader = lines(**reads) if reads else nothing
     stored = store.load(printed(tmp_path, *spoken))
-    assert setup(stored, docs_charts.flow_of(stored, reader)) == said
+    assert setup(stored, docs_charts.timeline_of(stored, reader)) == said
 
 
 def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_path: Path) -> None:
     stored = store.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
     reader = lines(received={"pull": r"(\d+)"})
-    found, compared = docs_charts.flow_of(stored, reader), side_by_side(stored, reader)
+    found, compared = docs_charts.timeline_of(stored, reader), side_by_side(stored, reader)
     assert not compared.sends
     assert set(page_logs.columns(compared.rows, [], found)["note"]) == {""}
-    assert {p.fate for p in found.passages} == {"came"}
+    assert {p.fate for p in found.deliveries} == {"came"}
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):
         assert f'id="{name}"' not in html

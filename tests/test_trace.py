@@ -15,7 +15,7 @@ from lab.core.clock import Clock, Moment
 from lab.core.records import Record
 from lab.core.trace import Trace, parse
 from lab.engine.ending import Plan
-from lab.engine.monitor import Watch
+from lab.engine.monitor import RunMonitor
 from lab.experiments.judges.line_formats import read
 from lab.report.live_view import View
 from lab.runs import store
@@ -138,16 +138,16 @@ def test_no_line_spoils_a_run(tmp_path: Path, seed: int) -> None:
     clocks = {"pull-1": Clock(offset_s=1.25)}
     screen = io.StringIO()
     view = View(["pull-1"], file=screen)
-    watch = Watch(directory, view, read, clocks, Plan(count=1, interval=1.0, takes=0))
-    stream = Capture(directory, watch.records).open("pull-1", "pull", "stderr")
+    monitor = RunMonitor(directory, view, read, clocks, Plan(count=1, interval=1.0, takes=0))
+    stream = Capture(directory, monitor.records).open("pull-1", "pull", "stderr")
     kept = 0
     for line in lines:
         trace = parse(line)
-        before = watch.connected + len(watch.dying)
+        before = monitor.connected + len(monitor.dying)
         stream.feed(line.encode(errors="surrogatepass") + b"\n")
-        assert watch.trouble is None, line
+        assert monitor.trouble is None, line
         kept += trace is not None
-        assert watch.connected + len(watch.dying) == before or trace is not None, line
+        assert monitor.connected + len(monitor.dying) == before or trace is not None, line
     stream.close()
     view.close()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", screen.getvalue())

@@ -102,8 +102,8 @@ def test_box_memory_and_cores_follow_the_labs_own_rule(
 
 def test_virtualbox_gets_an_internal_network_and_no_host_adapter(evaluate: Evaluate) -> None:
     vm = evaluate()
-    wires = {network(vm, name)["virtualbox__intnet"] for name in vm["define"]}
-    [wire] = wires
+    network_faults = {network(vm, name)["virtualbox__intnet"] for name in vm["define"]}
+    [wire] = network_faults
     # `true` would mean the one name "intnet" for all checkouts.
     assert re.fullmatch(r"lab-[0-9a-f]{8}", wire)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.message_traces import Flow
+from lab.analysis.timeline import Timeline
 from lab.experiments import catalogue
 from lab.experiments.loss_curve import LOADS
 from lab.report import chart_files, docs_charts
@@ -35,14 +35,14 @@ def main() -> None:
     opening()
     finding()
     left = {way: run(f"ways_to_leave:{way}", interval=0.1, count=26) for way in WAYS}
-    flows = {WAYS[way]: flow_of(stored) for way, stored in left.items()}
+    flows = {WAYS[way]: timeline_of(stored) for way, stored in left.items()}
     keep("ways-to-leave", docs_charts.ways(flows))
     keep("loss-curve", docs_charts.losses(losses(), "seconds between two messages"))
 
 
-def flow_of(stored: StoredRun) -> Flow:
+def timeline_of(stored: StoredRun) -> Timeline:
     """Return the flow of a run of one of the lab's experiments."""
-    return docs_charts.flow_of(stored, catalogue.reader(stored))
+    return docs_charts.timeline_of(stored, catalogue.reader(stored))
 
 
 def opening() -> None:
@@ -54,7 +54,7 @@ def opening() -> None:
 def finding() -> None:
     """Make the picture of the article's pair, once chance has brought it about."""
     for _ in range(TRIES):
-        found = flow_of(run("round_robin", interval=1.0, count=6))
+        found = timeline_of(run("round_robin", interval=1.0, count=6))
         if chart := docs_charts.finding(found):
             keep("finding", chart)
             return
@@ -74,7 +74,7 @@ def losses() -> list[docs_charts.Loss]:
         gap, work = LOADS[variant]
         series = f"{1000 * work:.0f} ms of work on each" if work else "no work"
         note = "the article: one a second" if variant == "article" else series
-        lost = docs_charts.lost(flow_of(stored))
+        lost = docs_charts.lost(timeline_of(stored))
         first = "" if note in noted else note
         noted.add(note)
         found.append(docs_charts.Loss(series=series, changed=gap, lost=lost, note=first))

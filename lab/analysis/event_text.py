@@ -32,13 +32,13 @@ _DONE = {
 }
 
 
-class Teller:
+class EventDescriber:
     """Tells what happened, event after event: it remembers what triggered a fault."""
 
     def __init__(self) -> None:
         self._trigger: Event | None = None
 
-    def tell(self, event: Event) -> str:
+    def describe(self, event: Event) -> str:
         """Return the event in words, or "" when a user need not hear of it.
 
         Those are told that a reader must know of to understand the lines: faults, repairs, and a

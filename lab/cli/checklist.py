@@ -82,8 +82,8 @@ def run_quick(call: Call, experiments: Sequence[Experiment]) -> None:
             for experiment in list(waiting):
                 if time.monotonic() - begun > _QUICK_LAST_START_S:
                     return
-                wish = replace(call, interval=min(experiment.interval, _QUICK_INTERVAL_S))
-                run_series.run_connected(wish, {experiment.name: experiment}, machines, remotes)
+                request = replace(call, interval=min(experiment.interval, _QUICK_INTERVAL_S))
+                run_series.run_connected(request, {experiment.name: experiment}, machines, remotes)
             waiting = [e for e in waiting if not all(i.decided for i in _items(e, call.runs))]
 
 

@@ -10,7 +10,7 @@ from lab.cli.call import Call
 from lab.core.errors import ExitCode
 from lab.engine import runner
 from lab.engine.experiment import Experiment
-from lab.engine.request import Wish
+from lab.engine.request import RunRequest
 from lab.engine.runner import Result
 from lab.experiments import catalogue, fingerprint
 from lab.machines import preflight
@@ -48,7 +48,7 @@ def run_connected(
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
-        wish = Wish(
+        request = RunRequest(
             experiment=experiment,
             programs=catalogue.programs(experiment),
             files=catalogue.files(experiment),
@@ -61,7 +61,7 @@ def run_connected(
             call=call_id,
             command=call.command(name),
         )
-        results.append(_run_seen(wish, machines, remotes, call.runs))
+        results.append(_run_seen(request, machines, remotes, call.runs))
         if error := results[-1].error:
             arguments.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -77,10 +77,12 @@ def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, s
             yield full, experiment, variant
 
 
-def _run_seen(wish: Wish, machines: Machines, remotes: dict[str, Remote], runs: Path) -> Result:
+def _run_seen(
+    request: RunRequest, machines: Machines, remotes: dict[str, Remote], runs: Path
+) -> Result:
     view = View(list(remotes))
     try:
-        return runner.run(wish, machines, remotes, view, runs, meanwhile=_get_pages_ready)
+        return runner.run(request, machines, remotes, view, runs, meanwhile=_get_pages_ready)
     finally:
         view.close()
 

@@ -71,7 +71,7 @@ _LONGEST_GRACE_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ExperimentMeta:
     """What `@experiment` says of a scenario."""
 
     source: str
@@ -123,7 +123,7 @@ def experiment(
         raise ValueError(f"grace={grace!r} is no number of seconds up to {_LONGEST_GRACE_S}")
 
     def mark(scenario: Scenario) -> Scenario:
-        told = Told(
+        told = ExperimentMeta(
             source=source,
             reads=reads,
             count=count,

@@ -21,7 +21,7 @@ from lab.core import clock
 from lab.core.errors import LabError
 from lab.core.records import Event, Record
 from lab.core.vocabulary import REPAIRS
-from lab.engine.monitor import Watch
+from lab.engine.monitor import RunMonitor
 from lab.engine.processes import Process
 from lab.machines.providers.base import Machines
 
@@ -43,7 +43,7 @@ class Faults:
     """
 
     supply: Machines
-    watch: Watch
+    monitor: RunMonitor
     trigger: Record | None = None
     broken: dict[tuple[str, str], Process | str] = field(default_factory=dict)
 
@@ -109,7 +109,9 @@ class Faults:
         if self.trigger is not None and not repairs:
             details["trigger_to_effect_s"] = at - self.trigger.t
         machine, process = (target, "") if isinstance(target, str) else target.place
-        self.watch.event(Event(t=at, event=kind, machine=machine, process=process, details=details))
+        self.monitor.event(
+            Event(t=at, event=kind, machine=machine, process=process, details=details)
+        )
 
 
 def checked(verify: Callable[[], bool | None]) -> bool | None:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from lab.analysis.history import joined, listed
 from lab.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
-from lab.engine.monitor import Watch
-from lab.engine.process_manager import Cast
+from lab.engine.monitor import RunMonitor
+from lab.engine.process_manager import ProcessManager
 from lab.engine.processes import Process
 from lab.machines.pool import at_once
 
@@ -16,43 +16,43 @@ _LAST = "the last messages"
 class Finish:
     """Waits for what programs may still have to say, and tells what was open when they stopped."""
 
-    cast: Cast
-    watch: Watch
+    manager: ProcessManager
+    monitor: RunMonitor
 
     def wait_settled(self, quiet_s: float) -> None:
         """Wait until every message has come, or all has been quiet for so many seconds."""
 
         def silent_until(last: float) -> float:
-            holding = set(self.watch.ledger.in_hand())
+            holding = set(self.monitor.ledger.in_hand())
             at_work = any(one.place in holding for one in self._living)
-            return last + max(quiet_s, self.watch.plan.quiet_s, AT_WORK_S if at_work else 0.0)
+            return last + max(quiet_s, self.monitor.plan.quiet_s, AT_WORK_S if at_work else 0.0)
 
-        self.watch.wait(lambda: self.watch.ledger.all_came, _LAST, silent_until)
+        self.monitor.wait(lambda: self.monitor.ledger.all_came, _LAST, silent_until)
 
     def wait_over(self) -> None:
         """Wait until nothing more can come, or silence says that nothing will."""
-        while not self.watch.wait(self._is_over, _LAST, self.silent_until):
+        while not self.monitor.wait(self._is_over, _LAST, self.silent_until):
             if not self._is_held_up():
                 return
-            self.watch.tell()  # its silence is no sign of anything: wait on, up to the limit
+            self.monitor.notify()  # its silence is no sign of anything: wait on, up to the limit
 
     def silent_until(self, last: float) -> float:
         """Return when silence since `last` says that nothing more comes (monotonic seconds)."""
-        ledger, living, reads = self.watch.ledger, self._living, self.watch.reads_messages
-        until = last + silence_s(self.watch.plan, ledger, living, reads=reads)
-        if may_take_its_time(self.watch.plan, ledger, living, reads=reads):
-            return max(until, self.watch.planned_end)
+        ledger, living, reads = self.monitor.ledger, self._living, self.monitor.reads_messages
+        until = last + silence_s(self.monitor.plan, ledger, living, reads=reads)
+        if may_take_its_time(self.monitor.plan, ledger, living, reads=reads):
+            return max(until, self.monitor.planned_end)
         return until
 
     def end_all(self) -> str:
         """End every process; return in a sentence what was open then, empty if nothing was."""
-        with self.watch.news:
-            ledger, missing = self.watch.ledger, self.watch.ledger.missing()
+        with self.monitor.news:
+            ledger, missing = self.monitor.ledger, self.monitor.ledger.missing()
             received = ledger.received
             at_work = still_open(
-                self.watch.plan, ledger, self._living, broken=self.watch.faults > 0
+                self.monitor.plan, ledger, self._living, broken=self.monitor.faults > 0
             )
-        self.cast.stop()
+        self.manager.stop()
         if missing and ledger.received > received:
             return "Some messages came only when the lab had begun to end the programs."
         if not at_work:
@@ -66,21 +66,21 @@ class Finish:
         """The processes that can print something more."""
         return [
             Living(place=process.place, ours=process.program.ours)
-            for process in self.cast.processes
+            for process in self.manager.processes
             if not process.ended and not process.paused
         ]
 
     def _is_over(self) -> bool:
         """Whether nothing more can come: called under the lock, as all that waits calls."""
-        if all(process.ended for process in self.cast.processes):
+        if all(process.ended for process in self.manager.processes):
             return True
-        senders = self.watch.ledger.senders
-        return self.watch.ledger.all_came and not any(o.place in senders for o in self._living)
+        senders = self.monitor.ledger.senders
+        return self.monitor.ledger.all_came and not any(o.place in senders for o in self._living)
 
     def _is_held_up(self) -> bool:
         """Whether somebody else has stopped a process that could print what is missing."""
-        if self.watch.reads_messages and not self.watch.ledger.outstanding:
+        if self.monitor.reads_messages and not self.monitor.ledger.outstanding:
             return False
         living = {one.place for one in self._living}
-        candidates = {str(p): p for p in self.cast.processes if p.place in living}
+        candidates = {str(p): p for p in self.manager.processes if p.place in living}
         return any(at_once(candidates, Process.is_held_up).values())

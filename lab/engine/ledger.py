@@ -1,7 +1,7 @@
 """What has come of a run so far, in memory: lines, messages, and what triggers look for.
 
-Plain data without a lock of its own: `Watch` holds the one lock under which all of it is read and
-written, so that a trigger, a count and the end of a run never see different states.
+Plain data without a lock of its own: `RunMonitor` holds the one lock under which all of it is read
+and written, so that a trigger, a count and the end of a run never see different states.
 """
 
 import itertools

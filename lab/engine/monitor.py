@@ -36,7 +36,7 @@ class LimitReached(Exception):
     """The run has taken so long that something must be stuck: `str` says who was waited for."""
 
 
-class Watch:
+class RunMonitor:
     """The meeting point of the threads that capture and the one that plays the scenario.
 
     Attributes:
@@ -182,7 +182,7 @@ class Watch:
         with self.news:
             return self._within(timeout, done)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wake whoever waits, after something changed that they look at."""
         with self.news:
             self._last_news = time.monotonic()

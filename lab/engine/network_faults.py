@@ -9,10 +9,10 @@ from lab.core import clock
 from lab.core.errors import LabError
 from lab.core.records import Event
 from lab.engine.faults import checked
-from lab.engine.monitor import Watch
-from lab.engine.process_manager import Cast
+from lab.engine.monitor import RunMonitor
+from lab.engine.process_manager import ProcessManager
 from lab.machines import traffic_rules
-from lab.machines.remote_process import Hold
+from lab.machines.remote_process import ChangeLease
 from lab.machines.traffic_rules import Change
 
 
@@ -21,16 +21,16 @@ class Held:
     """A change that is in effect on a machine, and what checks that it is undone."""
 
     machine: str
-    hold: Hold
+    hold: ChangeLease
     is_undone: Callable[[], bool]
 
 
 @dataclass(slots=True)
-class Wires:
+class NetworkFaults:
     """The lab network of a run; `held` are the changes that are in effect."""
 
-    cast: Cast
-    watch: Watch
+    manager: ProcessManager
+    monitor: RunMonitor
     held: list[Held] = field(default_factory=list)
 
     def partition(
@@ -38,7 +38,7 @@ class Wires:
     ) -> None:
         """Keep machines apart; LabError where datagrams of any pair say that they aren't."""
         ordered = clock.now()
-        addresses = [self.cast.remotes[name].access.address for name in those]
+        addresses = [self.manager.remotes[name].access.address for name in those]
         change = traffic_rules.separation(addresses, incoming=not one_way, reject=reject)
         at = max(
             self._hold(name, change, partial(self._are_joined, [name], those)) for name in these
@@ -57,7 +57,7 @@ class Wires:
     def slow(self, machine: str, change: Change, words: dict[str, Any]) -> None:
         """Change how a machine's link sends; verified where the kernel then lists the change."""
         ordered = clock.now()
-        remote = self.cast.remotes[machine]
+        remote = self.manager.remotes[machine]
         at = self._hold(machine, change, lambda: not traffic_rules.is_queued(remote, change))
         verified = checked(lambda: traffic_rules.is_queued(remote, change))
         self._tell("fault", [machine], at, ordered, {**words, "verified": verified})
@@ -66,8 +66,8 @@ class Wires:
         """Raise LabError where a machine can't do one of these faults, before it's relied on."""
         for need in needs:
             if need in traffic_rules.TRIALS:
-                for remote in self.cast.remotes.values():
-                    traffic_rules.try_out(remote, self.cast.folder, need)
+                for remote in self.manager.remotes.values():
+                    traffic_rules.try_out(remote, self.manager.folder, need)
 
     def heal(self, *, check: bool = True) -> None:
         """Undo every change that is in effect; with `check` it is verified that it's undone."""
@@ -83,9 +83,9 @@ class Wires:
             self._tell("repair", [held.machine], at, ordered, details)
 
     def _hold(self, machine: str, change: Change, is_undone: Callable[[], bool]) -> float:
-        hold = traffic_rules.hold(self.cast.remotes[machine], self.cast.folder, change)
+        hold = traffic_rules.hold(self.manager.remotes[machine], self.manager.folder, change)
         self.held.append(Held(machine, hold, is_undone))
-        return self.watch.our_time(machine, hold.at)
+        return self.monitor.our_time(machine, hold.at)
 
     def _are_apart(self, these: Sequence[str], those: Sequence[str], *, one_way: bool) -> bool:
         """Tell whether nothing of any of these gets to any of those, nor back if not one way."""
@@ -99,7 +99,7 @@ class Wires:
         return len(there) == len(back) == len(these) * len(those)
 
     def _reached(self, senders: Sequence[str], receivers: Sequence[str]) -> set[tuple[str, str]]:
-        remotes = self.cast.remotes
+        remotes = self.manager.remotes
         return traffic_rules.reached([remotes[s] for s in senders], [remotes[r] for r in receivers])
 
     def _tell(
@@ -107,4 +107,4 @@ class Wires:
     ) -> None:
         more = {**details, "took_s": at - ordered}
         for machine in machines:
-            self.watch.event(Event(t=at, event=kind, machine=machine, details=more))
+            self.monitor.event(Event(t=at, event=kind, machine=machine, details=more))

@@ -16,7 +16,7 @@ from lab.core.records import LOST, Event
 from lab.core.vocabulary import AGENT, FILES, PORT
 from lab.engine.flags import words
 from lab.engine.ledger import Look
-from lab.engine.monitor import Watch
+from lab.engine.monitor import RunMonitor
 from lab.engine.processes import Process
 from lab.engine.program import Program
 from lab.machines import fetch
@@ -30,7 +30,7 @@ _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was
 
 
 @dataclass(slots=True, kw_only=True)
-class Cast:
+class ProcessManager:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
     `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of the lab's own
@@ -48,7 +48,7 @@ class Cast:
     grace_s: float
     load: Mapping[str, str]
     capture: Capture
-    watch: Watch
+    monitor: RunMonitor
     processes: list[Process] = field(default_factory=list)
     _deployed: set[tuple[str, str]] = field(default_factory=set)
 
@@ -135,8 +135,8 @@ class Cast:
                 return looks[process.place].found is not None
             return process.is_ready or not process.program.ours
 
-        with self.watch.looking(*looks.values()):
-            in_time = self.watch.all_within(
+        with self.monitor.looking(*looks.values()):
+            in_time = self.monitor.all_within(
                 READY_TIMEOUT_S,
                 lambda: any(p.ended for p in started) or all(map(is_ready, started)),
             )
@@ -177,7 +177,7 @@ class Cast:
             details = {"files": len(fetched.names), "left_out": dict(fetched.left_out)}
         if any(details.values()):
             event = Event(t=clock.now(), event="fetched", machine=remote.name, details=details)
-            self.watch.event(event)
+            self.monitor.event(event)
 
     def stop(self) -> None:
         """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.
@@ -195,16 +195,16 @@ class Cast:
                 process.end()
             else:
                 process.signal(signal.SIGTERM)
-        if not self.watch.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
+        if not self.monitor.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
                 if not (process.ended or process.paused):
                     process.killed_after_s = self.grace_s
                 process.end()
-            self.watch.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
+            self.monitor.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
         for process in running:
             if not process.ended:
                 process.remote.close()
-        self.watch.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
+        self.monitor.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
         """Make a program ready on a machine when it's first needed: the lab's own are many.
@@ -229,10 +229,10 @@ class Cast:
         names = (f"{program.name}.{life}" for life in itertools.count(2))
         name = next(n for n in itertools.chain([program.name], names) if n not in taken)
         remote = self.remotes[machine]
-        process = Process(name, program, remote, self.watch, flags, environment)
+        process = Process(name, program, remote, self.monitor, flags, environment)
         self._deploy(process)
         self.processes.append(process)
-        self.watch.event(
+        self.monitor.event(
             Event(
                 t=clock.now(),
                 event="start",

@@ -10,7 +10,7 @@ from lab.core import clock
 from lab.core.errors import LabError
 from lab.core.records import LEASE, LOST, Event
 from lab.core.vocabulary import AGENT
-from lab.engine.monitor import Watch
+from lab.engine.monitor import RunMonitor
 from lab.engine.program import Program
 from lab.machines.remote import Remote
 from lab.machines.remote_process import RemoteProcess
@@ -47,7 +47,7 @@ class Process:
         name: str,
         program: Program,
         remote: Remote,
-        watch: Watch,
+        monitor: RunMonitor,
         flags: list[str],
         environment: Mapping[str, str],
     ) -> None:
@@ -62,7 +62,7 @@ class Process:
         self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
         self.flags = flags
         self.environment = environment
-        self._watch = watch
+        self._monitor = monitor
         self._remote_process: RemoteProcess | None = None
         self._folder = ""
         self._killed = False
@@ -102,14 +102,14 @@ class Process:
 
     def wait_gone(self, timeout: float) -> float | None:
         """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
-        self._watch.all_within(timeout, lambda: self.ended)
+        self._monitor.all_within(timeout, lambda: self.ended)
         return self.ended_at if self.status is not None else None
 
     def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
         """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
         with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
             at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
-            return None if at is None else self._watch.our_time(self.machine, at)
+            return None if at is None else self._monitor.our_time(self.machine, at)
         return None
 
     def is_held_up(self) -> bool:
@@ -131,7 +131,7 @@ class Process:
 
     @property
     def is_ready(self) -> bool:
-        return (self.machine, self.name) in self._watch.ready
+        return (self.machine, self.name) in self._monitor.ready
 
     def tail(self) -> str:
         """Return the last lines that it printed, stderr's if there are any."""
@@ -152,8 +152,8 @@ class Process:
             try:
                 feed(data) if data else close()
             except LabError as error:
-                self._watch.trouble = self._watch.trouble or error
-                self._watch.tell()
+                self._monitor.trouble = self._monitor.trouble or error
+                self._monitor.notify()
 
         return take
 
@@ -166,7 +166,7 @@ class Process:
         details: dict[str, Any] = {"status": status, "by": self.blame}
         if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
             details["killed_after_s"] = self.killed_after_s
-        self._watch.event(
+        self._monitor.event(
             Event(
                 t=gone,
                 event="exit",
@@ -175,7 +175,7 @@ class Process:
                 details=details,
             )
         )
-        self._watch.tell()
+        self._monitor.notify()
 
     def _was_killed_by_nobody(self, status: int) -> bool:
         """Whether SIGKILL ended it, which neither a fault nor we had sent."""
@@ -186,11 +186,11 @@ class Process:
         try:
             notes = self.remote.notes(self._folder, self.name)
         except LabError:
-            if status == _KILLED and self._watch.may_have_lost_lease():
+            if status == _KILLED and self._monitor.may_have_lost_lease():
                 self.blame = LEASE
             return
         if "lease" in notes:
-            self._watch.leases_lost = True
+            self._monitor.leases_lost = True
             self.blame = LEASE
         elif "not-started" in notes:
             self._spoil(
@@ -207,7 +207,7 @@ class Process:
     def _spoil(self, what: str, *, cure: str) -> None:
         where = f"machine {self.machine}"
         error = LabError(what, where=where, cure=cure, output=self.tail())
-        self._watch.trouble = self._watch.trouble or error
+        self._monitor.trouble = self._monitor.trouble or error
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +215,18 @@ class Processes:
     """What one `lab.start` started."""
 
     members: tuple[Process, ...]
-    watch: Watch
+    monitor: RunMonitor
 
     def __iter__(self) -> Iterator[Process]:
         return iter(self.members)
 
+    def without(self, process: Process) -> "Processes":
+        """Return the others."""
+        return Processes(tuple(p for p in self if p is not process), self.monitor)
+
     def wait(self) -> None:
         """Wait until each of them has ended by itself."""
-        self.watch.wait_for_end(lambda: all(p.ended for p in self), self._names())
+        self.monitor.wait_for_end(lambda: all(p.ended for p in self), self._names())
 
     def _names(self) -> str:
         return ", ".join(str(process) for process in self.members)

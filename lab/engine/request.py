@@ -15,7 +15,7 @@ from lab.machines.remote import Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RunRequest:
     """What the user wants of a run; None leaves it to the experiment. `interval` in seconds.
 
     `programs` can be started, by their names; `files` are the user's beside the experiment, which
@@ -56,20 +56,20 @@ class Wish:
         return self.experiment.planned_s(self.count, self.interval)
 
 
-def description(wish: Wish, remotes: Mapping[str, Remote]) -> dict[str, Any]:
+def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str, Any]:
     """Return what run.json is to say of a run on these machines before it begins."""
     return {
-        "call": wish.call,
-        "command": wish.command,
-        "module": str(wish.experiment.file.resolve()) if wish.experiment.is_own else None,
-        "code": dict(wish.code),
-        "summary": wish.experiment.summary,
-        "source": wish.experiment.source,
+        "call": request.call,
+        "command": request.command,
+        "module": str(request.experiment.file.resolve()) if request.experiment.is_own else None,
+        "code": dict(request.code),
+        "summary": request.experiment.summary,
+        "source": request.experiment.source,
         "parameters": {
-            "count": wish.messages,
-            "interval": wish.pause,
-            "options": list(wish.options),
-            "variant": wish.variant,
+            "count": request.messages,
+            "interval": request.pause,
+            "options": list(request.options),
+            "variant": request.variant,
         },
         "provider": next(iter(remotes.values())).access.provider,
         "environment": {

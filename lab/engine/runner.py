@@ -19,10 +19,10 @@ from lab.engine.ending import Plan
 from lab.engine.experiment import Experiment
 from lab.engine.faults import Faults
 from lab.engine.judge import exit_code, judged
-from lab.engine.monitor import LimitReached, View, Watch
-from lab.engine.network_faults import Wires
-from lab.engine.process_manager import Cast
-from lab.engine.request import Wish, description
+from lab.engine.monitor import LimitReached, RunMonitor, View
+from lab.engine.network_faults import NetworkFaults
+from lab.engine.process_manager import ProcessManager
+from lab.engine.request import RunRequest, description
 from lab.engine.scenario import Lab, TriggerMissed
 from lab.machines import clock_offset, requirements
 from lab.machines.agent import launcher
@@ -59,7 +59,7 @@ class Played:
 
 
 def run(
-    wish: Wish,
+    request: RunRequest,
     machines: Machines,
     remotes: dict[str, Remote],
     view: View,
@@ -78,19 +78,19 @@ def run(
     Raises LabError where no run directory can be made. Any other exception is a bug of ours: its
     traceback is in the run directory, and further experiments still run.
     """
-    _need_machines(wish, machines)
-    _need_faults(wish, machines)
-    directory = RunDirectory.create(root, wish.experiment.name, description(wish, remotes))
+    _need_machines(request, machines)
+    _need_faults(request, machines)
+    directory = RunDirectory.create(root, request.experiment.name, description(request, remotes))
     state = "interrupted"
     try:
-        if wish.experiment.is_own:
-            directory.carry({MODULE: wish.experiment.file, **wish.files})
-        played = _deploy_and_play(wish, machines, remotes, view, directory, meanwhile)
+        if request.experiment.is_own:
+            directory.carry({MODULE: request.experiment.file, **request.files})
+        played = _deploy_and_play(request, machines, remotes, view, directory, meanwhile)
         stored = store.load(directory.path)
         if lost := _lost(lost_machines(stored.events)):
             directory.update(error=str(lost))
-        verdicts, why_cut = judged(stored, wish.experiment)
-        reads = wish.experiment.reads
+        verdicts, why_cut = judged(stored, request.experiment)
+        reads = request.experiment.reads
         notes = [played.note, disturbed_reason(stored), clock_step(stored)]
         notes += [unread(stored.records, reads)] if reads else []
         if why_cut:
@@ -119,23 +119,24 @@ def run(
     )
 
 
-def _need_machines(wish: Wish, machines: Machines) -> None:
-    for role, least in wish.experiment.machines.items():
+def _need_machines(request: RunRequest, machines: Machines) -> None:
+    for role, least in request.experiment.machines.items():
         found = sum(access.role == role for access in machines.access.values())
         if found < least:
             raise LabError(
-                f"{wish.title} needs {least} machines with the role {role}, there "
+                f"{request.title} needs {least} machines with the role {role}, there "
                 + ("is 1" if found == 1 else f"are {found}"),
                 cure="add them to the inventory: a machine's `count` makes several of it",
             )
 
 
-def _need_faults(wish: Wish, machines: Machines) -> None:
-    missing = [fault for fault in wish.faults if fault not in machines.faults]
+def _need_faults(request: RunRequest, machines: Machines) -> None:
+    missing = [fault for fault in request.faults if fault not in machines.faults]
     if missing:
         provider = next(iter(machines.access.values())).provider
         raise LabError(
-            f"{wish.title} needs {' and '.join(missing)}, which the provider '{provider}' can't do",
+            f"{request.title} needs {' and '.join(missing)}, which the provider '{provider}'"
+            " can't do",
             cure="run it on another one: --provider namespaces, or --provider vagrant",
         )
 
@@ -159,31 +160,31 @@ def _bug(run: Path) -> LabError:
 
 
 def _deploy_and_play(
-    wish: Wish,
+    request: RunRequest,
     machines: Machines,
     remotes: dict[str, Remote],
     view: View,
     directory: RunDirectory,
     meanwhile: Callable[[], None],
 ) -> Played:
-    clocks = _prepare(remotes, directory.path.name, wish.files, wish.experiment.needs)
+    clocks = _prepare(remotes, directory.path.name, request.files, request.experiment.needs)
     directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     wall_ahead_s = clock.wall_ahead_s()
     with Lateness() as lateness:
-        plan = Plan(count=wish.messages, interval=wish.pause, takes=wish.experiment.takes)
-        watch = Watch(
-            directory, view, wish.experiment.reads, clocks, plan, meanwhile, lateness.stopped_s
+        plan = Plan(count=request.messages, interval=request.pause, takes=request.experiment.takes)
+        monitor = RunMonitor(
+            directory, view, request.experiment.reads, clocks, plan, meanwhile, lateness.stopped_s
         )
-        lab = _build(wish, machines, remotes, directory, watch)
+        lab = _build(request, machines, remotes, directory, monitor)
         others = [name for name in remotes if clocks[name].monotonic_ahead_s is None]
         theirs = MachineLateness.measure(remotes, others)
-        view.experiment(wish.title, wish.experiment.summary, wish.planned_s)
+        view.experiment(request.title, request.experiment.summary, request.planned_s)
         sniffers: list[RemoteProcess] = []
         try:
-            lab.wires.try_out(wish.faults)
-            sniffers += _sniff(remotes, directory) if wish.packets else []
-            watch.begin()
-            played = _play(wish.experiment, lab)
+            lab.network_faults.try_out(request.faults)
+            sniffers += _sniff(remotes, directory) if request.packets else []
+            monitor.begin()
+            played = _play(request.experiment, lab)
         except KeyboardInterrupt:
             note = "interrupted: these verdicts are of a part of the run"
             played = Played(note=note, cut="The run was interrupted.", interrupted=True)
@@ -196,11 +197,11 @@ def _deploy_and_play(
                     step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
                     if abs(step_s) > clock.SET_S:
                         directory.update(clock_step_s=step_s)
-                    directory.update(machines=_facts(remotes, watch), disturbance=found)
-                    lab.cast.fetch_all()
+                    directory.update(machines=_facts(remotes, monitor), disturbance=found)
+                    lab.manager.fetch_all()
                 finally:
                     _remove(remotes, directory.path.name)
-    if watch.leases_lost:
+    if monitor.leases_lost:
         why = _why_silent(lateness.stopped_s())
         cut = f"{why}; its programs were ended by their lease."
         played = replace(played, cut=cut, note=cut)
@@ -216,33 +217,33 @@ def _why_silent(stopped_s: float) -> str:
 
 
 def _build(
-    wish: Wish,
+    request: RunRequest,
     machines: Machines,
     remotes: dict[str, Remote],
     directory: RunDirectory,
-    watch: Watch,
+    monitor: RunMonitor,
 ) -> Lab:
     """Return the lab as the scenario is to see it."""
-    processes = Cast(
+    processes = ProcessManager(
         remotes=remotes,
         run=directory.path,
-        programs=wish.programs,
-        files=wish.files,
+        programs=request.programs,
+        files=request.files,
         folder=directory.path.name,
-        options=wish.options,
-        grace_s=wish.experiment.grace,
-        load={"LAB_COUNT": str(wish.messages), "LAB_INTERVAL": str(wish.pause)},
-        capture=Capture(directory, watch.records),
-        watch=watch,
+        options=request.options,
+        grace_s=request.experiment.grace,
+        load={"LAB_COUNT": str(request.messages), "LAB_INTERVAL": str(request.pause)},
+        capture=Capture(directory, monitor.records),
+        monitor=monitor,
     )
     return Lab(
-        variant=wish.variant,
-        count=wish.messages,
-        interval=wish.pause,
-        cast=processes,
-        faults=Faults(machines, watch),
-        wires=Wires(processes, watch),
-        watch=watch,
+        variant=request.variant,
+        count=request.messages,
+        interval=request.pause,
+        manager=processes,
+        faults=Faults(machines, monitor),
+        network_faults=NetworkFaults(processes, monitor),
+        monitor=monitor,
     )
 
 
@@ -319,13 +320,13 @@ def _remove(remotes: Mapping[str, Remote], folder: str) -> None:
     at_once(remotes, lambda remote: remote.remove(folder))
 
 
-def _facts(remotes: Mapping[str, Remote], watch: Watch) -> dict[str, Any]:
+def _facts(remotes: Mapping[str, Remote], monitor: RunMonitor) -> dict[str, Any]:
     """Return what each machine runs: its kernel, and the versions that its programs told."""
     facts: dict[str, Any] = {}
     for remote in remotes.values():
         with contextlib.suppress(LabError):  # a machine that died has none
             facts[remote.name] = {"kernel": remote.read(_KERNEL).strip()}
-            facts[remote.name] |= watch.versions.get(remote.name, {})
+            facts[remote.name] |= monitor.versions.get(remote.name, {})
     return facts
 
 

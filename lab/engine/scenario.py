@@ -14,9 +14,9 @@ from lab.core.vocabulary import PORT
 from lab.engine.faults import Faults, checked
 from lab.engine.finish import Finish
 from lab.engine.ledger import Look
-from lab.engine.monitor import Watch
-from lab.engine.network_faults import Wires
-from lab.engine.process_manager import Cast
+from lab.engine.monitor import RunMonitor
+from lab.engine.network_faults import NetworkFaults
+from lab.engine.process_manager import ProcessManager
 from lab.engine.processes import Process, Processes
 from lab.machines import traffic_rules
 from lab.machines.remote import Remote
@@ -37,10 +37,10 @@ class Lab:
     variant: str
     count: int
     interval: float
-    cast: Cast
+    manager: ProcessManager
     faults: Faults
-    wires: Wires
-    watch: Watch
+    network_faults: NetworkFaults
+    monitor: RunMonitor
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Lab:
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
-        return self.cast.machines(role)
+        return self.manager.machines(role)
 
     def start(
         self,
@@ -76,17 +76,17 @@ class Lab:
 
         Raises LabError when it ends, or isn't ready in time.
         """
-        target = None if to is None else self.cast.only(to)
+        target = None if to is None else self.manager.only(to)
         started = [
-            self.cast.start(program, machine, target or machine, flags, args)
-            for machine in self.cast.machines(on)
+            self.manager.start(program, machine, target or machine, flags, args)
+            for machine in self.manager.machines(on)
         ]
-        self.cast.wait_ready(started, ready)
-        return Processes(tuple(started), self.watch)
+        self.manager.wait_ready(started, ready)
+        return Processes(tuple(started), self.monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return what to bind or connect to on a machine, or on the first one with a role."""
-        return self.cast.address(self.cast.machines(where)[0], port)
+        return self.manager.address(self.manager.machines(where)[0], port)
 
     def fetch(self, where: Process | str, path: str) -> Path:
         """Fetch a file now from where programs run on a machine; return where it lies here.
@@ -94,7 +94,7 @@ class Lab:
         What programs of one's own have made or changed there is fetched at the end of the run in
         any case, into `<machine>/files` of the run directory. Raises LabError where it isn't there.
         """
-        return self.cast.fetch(_machine(where), path)
+        return self.manager.fetch(_machine(where), path)
 
     def start_again(self, process: Process) -> Process:
         """Give a program that has ended another life, with the flags of the one before.
@@ -102,8 +102,8 @@ class Lab:
         It is repaired when it is ready.
         """
         ordered = clock.now()
-        again = self.cast.start_again(process)
-        self.cast.wait_ready([again], None)
+        again = self.manager.start_again(process)
+        self.manager.wait_ready([again], None)
         ready = clock.now()
         took_s = ready - ordered
         self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
@@ -127,17 +127,17 @@ class Lab:
         count = itertools.count(1)
         return self._first(processes, lambda _: next(count) >= lines, back=False)
 
-    def when(self, condition: Callable[[Watch], bool]) -> None:
+    def when(self, condition: Callable[[RunMonitor], bool]) -> None:
         """Wait until a condition holds over what has been observed so far, by its counts.
 
         Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`: messages
         `sent`, messages `received`, and connections that programs of both ends told (`connected`).
         """
-        self.watch.wait(lambda: condition(self.watch), "a count that was waited for")
+        self.monitor.wait(lambda: condition(self.monitor), "a count that was waited for")
 
     def let_pass(self, seconds: float) -> None:
         """Wait for a time, in experiments whose subject is time."""
-        self.watch.all_within(seconds, lambda: False)
+        self.monitor.all_within(seconds, lambda: False)
 
     def kill(self, target: Process | Processes) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
@@ -150,11 +150,11 @@ class Lab:
         """
 
         def dead() -> list[Process]:
-            return [p for p in processes if p.ended and p.place in self.watch.dying]
+            return [p for p in processes if p.ended and p.place in self.monitor.dying]
 
         self._wait_for(lambda: bool(dead()), list(processes), "came to the message")
         victim = dead()[0]
-        self.faults.suffer("die_at", victim, self.watch.dying[victim.place])
+        self.faults.suffer("die_at", victim, self.monitor.dying[victim.place])
         return victim
 
     def terminate(self, target: Process | Processes) -> None:
@@ -186,7 +186,7 @@ class Lab:
         machine = _machine(where)
 
         def answers() -> bool:
-            self.cast.readmit(machine)  # LabError where it doesn't
+            self.manager.readmit(machine)  # LabError where it doesn't
             return True
 
         self.faults.strike("power_on", machine, answers)
@@ -214,28 +214,31 @@ class Lab:
         With `one_way` only what `these` send to `those` is stopped. What is stopped vanishes; with
         `reject` it is answered by RST or ICMP.
         """
-        self.wires.partition(
-            self.cast.machines(these), self.cast.machines(those), one_way=one_way, reject=reject
+        self.network_faults.partition(
+            self.manager.machines(these),
+            self.manager.machines(those),
+            one_way=one_way,
+            reject=reject,
         )
 
     def slow(
         self, machine: str, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
     ) -> None:
         """Delay what a machine sends on the lab network, or lose some of it at random."""
-        link = traffic_rules.link_of(self.cast.remotes[machine])
+        link = traffic_rules.link_of(self.manager.remotes[machine])
         change = traffic_rules.slowness(
             link, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent
         )
-        self.wires.slow(machine, change, {"fault": "slow", "delay_ms": delay_ms})
+        self.network_faults.slow(machine, change, {"fault": "slow", "delay_ms": delay_ms})
 
     def limit_rate(self, machine: str, *, kbit: int) -> None:
         """Let a machine send at most `kbit` kilobits a second on the lab network."""
-        change = traffic_rules.rate(traffic_rules.link_of(self.cast.remotes[machine]), kbit=kbit)
-        self.wires.slow(machine, change, {"fault": "rate", "kbit": kbit})
+        change = traffic_rules.rate(traffic_rules.link_of(self.manager.remotes[machine]), kbit=kbit)
+        self.network_faults.slow(machine, change, {"fault": "rate", "kbit": kbit})
 
     def heal(self) -> None:
         """Undo all that `partition`, `slow` and `limit_rate` did."""
-        self.wires.heal()
+        self.network_faults.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
         """Wait until every message that was sent has come, or all has been quiet for a while.
@@ -249,7 +252,7 @@ class Lab:
 
     def end(self, target: Process | Processes) -> None:
         """End a program as its work is done: no fault, SIGTERM first."""
-        self.cast.end(target if isinstance(target, Processes) else (target,))
+        self.manager.end(target if isinstance(target, Processes) else (target,))
 
     def finish(self) -> str:
         """Wait for the end of the run, then end what still runs; return what was open then.
@@ -267,22 +270,22 @@ class Lab:
 
         In this order: what a paused process or a cut cable held back shall not come after all.
         """
-        self.cast.stop()
+        self.manager.stop()
         with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
-            self.wires.heal(check=False)
+            self.network_faults.heal(check=False)
         self.faults.repair(self._repair)
 
     @property
     def _finish(self) -> Finish:
-        return Finish(self.cast, self.watch)
+        return Finish(self.manager, self.monitor)
 
     def _first(
         self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
     ) -> Process:
         candidates = {process.place: process for process in processes}
         look = Look(candidates.keys(), prints)
-        with self.watch.looking(look, back=back):
-            self.cast.warm_up()
+        with self.monitor.looking(look, back=back):
+            self.manager.warm_up()
             self._wait_for(
                 lambda: look.found is not None, list(candidates.values()), "printed the line"
             )
@@ -299,10 +302,10 @@ class Lab:
             return found() or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame in ("itself", LOST) for p in self.cast.processes)
+            return any(p.ended and p.blame in ("itself", LOST) for p in self.manager.processes)
 
-        self.watch.wait(lambda: over() or another_ended(), whom)
-        self.watch.wait(over, whom, self._finish.silent_until)
+        self.monitor.wait(lambda: over() or another_ended(), whom)
+        self.monitor.wait(over, whom, self._finish.silent_until)
         if not found():
             raise TriggerMissed(f"{whom} never {what} that was waited for")
 
@@ -311,16 +314,16 @@ class Lab:
             self.faults.hit(fault, process)
 
     def _switch_off(self, fault: str, machine: str) -> None:
-        for process in self.cast.processes:
+        for process in self.manager.processes:
             if process.machine == machine and not process.ended:
                 process.blame = "fault"
-        gone = self.cast.remotes[machine]
+        gone = self.manager.remotes[machine]
         self.faults.strike(fault, machine, lambda: _opposite(self._is_there(machine)))
         gone.close()  # nobody answers there any more: don't wait for them
 
     def _is_reached(self, machine: str) -> bool | None:
         """Whether another machine's datagrams get to it; None where there is no other one."""
-        remotes = self.cast.remotes
+        remotes = self.manager.remotes
         other = self._other(machine)
         if other is None:
             return None
@@ -328,7 +331,7 @@ class Lab:
 
     def _is_there(self, machine: str) -> bool | None:
         """Whether a machine answers another on the lab network; None where there is no other."""
-        remotes = self.cast.remotes
+        remotes = self.manager.remotes
         other = self._other(machine)
         if other is None:
             return None
@@ -337,7 +340,7 @@ class Lab:
     def _other(self, machine: str) -> Remote | None:
         """Return a machine that can look at another from outside."""
         broken = {name for name, _ in self.faults.broken}
-        others = (r for r in self.cast.remotes.values() if r.name not in {machine, *broken})
+        others = (r for r in self.manager.remotes.values() if r.name not in {machine, *broken})
         return next(others, None)
 
     def _repair(self, repair: str, target: Process | str) -> None:
@@ -348,7 +351,7 @@ class Lab:
 
     def _event(self, name: str, process: Process, t: float, **details: Any) -> None:
         machine, process_name = process.place
-        self.watch.event(
+        self.monitor.event(
             Event(t=t, event=name, machine=machine, process=process_name, details=details)
         )
 

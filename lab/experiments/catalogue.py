@@ -16,7 +16,7 @@ from lab.core.errors import LabError
 from lab.core.names import is_name
 from lab.core.records import Message, Reader, Record
 from lab.core.verdict import Outcome
-from lab.engine.experiment import Claim, Experiment, Told
+from lab.engine.experiment import Claim, Experiment, ExperimentMeta
 from lab.engine.program import Program
 from lab.experiments import old_names, user_folder
 from lab.runs.directory import EXPERIMENT, MODULE
@@ -191,7 +191,7 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
             cure="mark one function with @experiment(source=...)",
         )
     scenario = scenarios[0]
-    told: Told = scenario.__experiment__
+    told: ExperimentMeta = scenario.__experiment__
     claims: list[Claim] = [judge.__claim__ for judge in _marked(module, "__claim__")]
     if own:
         _require_sound(told, claims, file, scenario)
@@ -217,7 +217,9 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
     )
 
 
-def _require_sound(told: Told, claims: Sequence[Claim], file: Path, scenario: object) -> None:
+def _require_sound(
+    told: ExperimentMeta, claims: Sequence[Claim], file: Path, scenario: object
+) -> None:
     """Raise LabError where a user gave @experiment or @claim what is of another kind."""
     wrong = [
         f"@experiment({name}={getattr(told, name)!r})"

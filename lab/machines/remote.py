@@ -30,7 +30,7 @@ from lab.machines import tool_errors
 from lab.machines.agent import launcher, packet_capture, rule_keeper
 from lab.machines.connection import ANSWER_TIMEOUT_S, connect, explained
 from lab.machines.providers.base import Access
-from lab.machines.remote_process import CHUNK, LOST, Hold, Output, RemoteProcess, send
+from lab.machines.remote_process import CHUNK, LOST, ChangeLease, Output, RemoteProcess, send
 
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 
@@ -43,7 +43,7 @@ class Remote:
         self.name = access.machine
         self._connection = connect(access)
         self._work = access.work if access.work.startswith("/") else self._in_home(access.work)
-        self._running: list[RemoteProcess | Hold] = []
+        self._running: list[RemoteProcess | ChangeLease] = []
         self._spares: dict[str, paramiko.Channel] = {}
         self._agents: set[tuple[str, str]] = set()
         self._mutex = threading.Lock()
@@ -157,7 +157,7 @@ class Remote:
             with explained(self.access, "start a launcher"):
                 self._spares[folder] = self._channel(self._agent(folder, launcher))
 
-    def hold(self, folder: str, order: bytes) -> "Hold":
+    def hold(self, folder: str, order: bytes) -> "ChangeLease":
         """Let a guard make a change of the machine's network, see `guard`; LabError if it can't."""
         with explained(self.access, "change its network"):
             channel = self.talk(self._agent(folder, rule_keeper))
@@ -169,7 +169,7 @@ class Remote:
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
             )
-        hold = Hold(channel, _moment(at))
+        hold = ChangeLease(channel, _moment(at))
         with self._mutex:
             self._running.append(hold)
         return hold

@@ -17,7 +17,7 @@ LOST = (OSError, EOFError, paramiko.SSHException)
 Output = Callable[[bytes], None]
 
 
-class Hold:
+class ChangeLease:
     """A change of a machine's network that lasts until it's released, or we vanish.
 
     `at` is when it was in effect, by the machine's clocks.

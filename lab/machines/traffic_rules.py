@@ -13,7 +13,7 @@ from lab.core.errors import LabError
 from lab.machines.connection import explained
 from lab.machines.pool import at_once
 from lab.machines.remote import Remote
-from lab.machines.remote_process import Hold
+from lab.machines.remote_process import ChangeLease
 
 # Prints a port; then, told how many senders there are, the addresses from which datagrams came
 # until there were that many, or none for 0.3 s.
@@ -151,7 +151,7 @@ TRIALS: Mapping[str, Callable[[], Change]] = {
 }
 
 
-def hold(remote: Remote, folder: str, change: Change) -> Hold:
+def hold(remote: Remote, folder: str, change: Change) -> ChangeLease:
     """Make a change from a deployed folder, until it's released; LabError where it's refused."""
     if change.link:
         _require_default_queue(remote, change.link)

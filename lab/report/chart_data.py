@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any, TypeVar
 
-from lab.analysis.message_traces import FATES, Flow, Passage
+from lab.analysis.timeline import FATES, Delivery, Timeline
 from lab.core.text import duration
 
 MOST_KEPT = 100_000  # messages that a page holds one by one
@@ -21,15 +21,15 @@ Rows = list[dict[str, Any]]
 _T = TypeVar("_T")
 
 
-def kept(passages: Sequence[Passage], most: int) -> tuple[list[int], int]:
+def kept(deliveries: Sequence[Delivery], most: int) -> tuple[list[int], int]:
     """Return the places of the messages to draw, and that one in how many of the common ones is."""
     stride = 1
-    while len(passages) // stride > most:
+    while len(deliveries) // stride > most:
         stride *= 2
-    odd = [i for i, p in enumerate(passages) if p.fate != "came"][: most // 4]
+    odd = [i for i, p in enumerate(deliveries) if p.fate != "came"][: most // 4]
     if stride == 1:
-        return list(range(len(passages))), 1
-    return sorted({i for i in range(len(passages)) if _spread(i) < 1 / stride} | {*odd}), stride
+        return list(range(len(deliveries))), 1
+    return sorted({i for i in range(len(deliveries)) if _spread(i) < 1 / stride} | {*odd}), stride
 
 
 def _spread(i: int) -> float:
@@ -40,33 +40,33 @@ def _spread(i: int) -> float:
     return i * 2654435761 % 2**32 / 2**32
 
 
-def receivers(flow: Flow) -> list[str]:
+def receivers(flow: Timeline) -> list[str]:
     """Return the machines that got messages or were connected, in the order of their colours."""
-    got = {p.to for p in flow.passages}
+    got = {p.to for p in flow.deliveries}
     connected = {s.machine for s in flow.spans if s.kind != "life"}
-    there = got | (connected - {p.by for p in flow.passages})
+    there = got | (connected - {p.by for p in flow.deliveries})
     return [name for name in flow.machines if name in there]
 
 
-def columns(passages: Sequence[Passage], machines: Sequence[str]) -> dict[str, list[Any]]:
+def columns(deliveries: Sequence[Delivery], machines: Sequence[str]) -> dict[str, list[Any]]:
     """Return messages as columns: an eighth of the room that an object for each would take."""
     lane = {name: k for k, name in enumerate(machines)}
     fates = {name: k for k, name in enumerate(FATES)}
     return {
-        "number": [p.number for p in passages],
-        "sent": [_rounded(p.sent) for p in passages],
-        "got": [_rounded(p.got) for p in passages],
-        "by": [lane.get(p.by) for p in passages],
-        "to": [lane.get(p.to) for p in passages],
-        "fate": [fates[p.fate] for p in passages],
+        "number": [p.number for p in deliveries],
+        "sent": [_rounded(p.sent) for p in deliveries],
+        "got": [_rounded(p.got) for p in deliveries],
+        "by": [lane.get(p.by) for p in deliveries],
+        "to": [lane.get(p.to) for p in deliveries],
+        "fate": [fates[p.fate] for p in deliveries],
     }
 
 
-def messages(passages: Sequence[Passage], machines: Sequence[str], *, labels: bool) -> Rows:
+def messages(deliveries: Sequence[Delivery], machines: Sequence[str], *, labels: bool) -> Rows:
     """Return messages as the timeline draws them. (The page's script has the same for a part.)"""
     lane = {name: k for k, name in enumerate(machines)}
     rows = []
-    for p in passages:
+    for p in deliveries:
         sent, got = (p.got if p.sent is None else p.sent), (p.sent if p.got is None else p.got)
         by = lane.get(p.by, lane.get(p.to, 0))
         rows.append({
@@ -77,7 +77,7 @@ def messages(passages: Sequence[Passage], machines: Sequence[str], *, labels: bo
     return rows
 
 
-def spans(flow: Flow, kind: str) -> Rows:
+def spans(flow: Timeline, kind: str) -> Rows:
     """Return the spans of a kind, each in its machine's lane; of one moment one has a label."""
     lane = {name: k for k, name in enumerate(flow.machines)}
     rows: Rows = []
@@ -93,7 +93,7 @@ def spans(flow: Flow, kind: str) -> Rows:
     return rows
 
 
-def moments(flow: Flow) -> Rows:
+def moments(flow: Timeline) -> Rows:
     """Return what happened at one time, each in its machine's lane."""
     lane = {name: k for k, name in enumerate(flow.machines)}
     return [
@@ -102,12 +102,12 @@ def moments(flow: Flow) -> Rows:
     ]  # fmt: skip
 
 
-def cells(flow: Flow) -> Rows:
+def cells(flow: Timeline) -> Rows:
     """Return who got which message: one by one, or of very many the shares of equal parts."""
-    passages = sorted((p for p in flow.passages if p.sent is not None), key=lambda p: p.number)
-    one_by_one = len(passages) <= _MOST_CELLS
+    deliveries = sorted((p for p in flow.deliveries if p.sent is not None), key=lambda p: p.number)
+    one_by_one = len(deliveries) <= _MOST_CELLS
     rows: Rows = []
-    for part in ([p] for p in passages) if one_by_one else _parts(passages):
+    for part in ([p] for p in deliveries) if one_by_one else _parts(deliveries):
         first, last = part[0].number, part[-1].number
         for name, n in Counter(p.to for p in part).items():
             words = f"messages {first:,} to {last:,}: {n:,} of {len(part):,} to {name or _NOBODY}"
@@ -117,31 +117,31 @@ def cells(flow: Flow) -> Rows:
     return rows
 
 
-def edge(flow: Flow) -> int:
+def edge(flow: Timeline) -> int:
     """Return how wide the edge of the strip's cells is in pixels: those of many have none."""
-    return 1 if len(flow.passages) <= _MOST_CELLS // 4 else 0
+    return 1 if len(flow.deliveries) <= _MOST_CELLS // 4 else 0
 
 
-def rows_of_strip(flow: Flow) -> list[str]:
+def rows_of_strip(flow: Timeline) -> list[str]:
     """Return the strip's rows: the receivers, and nobody if a message came nowhere."""
-    lost = any(p.sent is not None and not p.to for p in flow.passages)
+    lost = any(p.sent is not None and not p.to for p in flow.deliveries)
     return receivers(flow) + ([_NOBODY] if lost else [])
 
 
-def shares(flow: Flow) -> Rows:
+def shares(flow: Timeline) -> Rows:
     """Return how many messages each receiver got, a second arrival counted as well."""
-    got = Counter(p.to for p in flow.passages if p.to)
+    got = Counter(p.to for p in flow.deliveries if p.to)
     total = max(1, sum(got.values()))
     return [
         {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
          "told": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
-        for name in (receivers(flow) if flow.passages else ())
+        for name in (receivers(flow) if flow.deliveries else ())
     ]  # fmt: skip
 
 
-def latencies(flow: Flow) -> Rows:
+def latencies(flow: Timeline) -> Rows:
     """Return how long messages took in ms: one by one, or the range in equal parts of many."""
-    took = [(p, 1000 * p.took) for p in flow.passages if p.took is not None]
+    took = [(p, 1000 * p.took) for p in flow.deliveries if p.took is not None]
     took.sort(key=lambda pair: pair[0].number)
     if len(took) <= _MOST_CELLS:
         return [{"number": p.number, "ms": ms, "machine": p.to, "told": told(p)} for p, ms in took]
@@ -156,7 +156,7 @@ def latencies(flow: Flow) -> Rows:
     return rows
 
 
-def heights(flow: Flow) -> dict[str, int]:
+def heights(flow: Timeline) -> dict[str, int]:
     """Return the height of each chart's ground in pixels."""
     lanes = len(flow.machines)
     return {
@@ -167,16 +167,16 @@ def heights(flow: Flow) -> dict[str, int]:
     }
 
 
-def window(flow: Flow) -> tuple[float, float]:
+def window(flow: Timeline) -> tuple[float, float]:
     """Return from when to when there were messages, with a margin; else the whole run."""
-    times = [t for p in flow.passages for t in (p.sent, p.got) if t is not None]
+    times = [t for p in flow.deliveries for t in (p.sent, p.got) if t is not None]
     if not times:
         return 0.0, flow.end
     margin = max(0.03 * (max(times) - min(times)), 1e-4)
     return min(times) - margin, max(times) + margin
 
 
-def told(p: Passage) -> str:
+def told(p: Delivery) -> str:
     """Return a message's way in words."""
     head = f"message {p.number}"
     if p.got is None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.analysis.history import Run
-from lab.analysis.message_traces import Flow, flow
 from lab.analysis.side_by_side import side_by_side
+from lab.analysis.timeline import Timeline, timeline
 from lab.core.records import Reader
 from lab.report import chart_data
 from lab.report.page import CHARTS
@@ -32,14 +32,14 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
     Raises:
         LabError: a file can't be written.
     """
-    found = flow(stored, Run(stored, reader), side_by_side(stored, reader))
+    found = timeline(stored, Run(stored, reader), side_by_side(stored, reader))
     return [
         attach(stored.path, f"{name}.{form}", picture(spec, form))
         for name, spec in specs(found, chart_data.window(found)).items()
     ]
 
 
-def specs(found: Flow, window: tuple[float, float]) -> dict[str, dict[str, Any]]:
+def specs(found: Timeline, window: tuple[float, float]) -> dict[str, dict[str, Any]]:
     """Return the charts of a run, filled in, the timeline from one second to another."""
     ready, heights = kit(), chart_data.heights(found)
     given, data = values(found, window), datasets(found, window)
@@ -49,7 +49,7 @@ def specs(found: Flow, window: tuple[float, float]) -> dict[str, dict[str, Any]]
     }
 
 
-def values(found: Flow, window: tuple[float, float]) -> dict[str, Any]:
+def values(found: Timeline, window: tuple[float, float]) -> dict[str, Any]:
     """Return the values of the charts' parameters."""
     return {
         "from_s": window[0],
@@ -62,21 +62,21 @@ def values(found: Flow, window: tuple[float, float]) -> dict[str, Any]:
     }
 
 
-def datasets(found: Flow, window: tuple[float, float]) -> dict[str, chart_data.Rows]:
+def datasets(found: Timeline, window: tuple[float, float]) -> dict[str, chart_data.Rows]:
     """Return the charts' data by name; of the timeline's, what lies in its seconds."""
     low, high = window
     inside = [
         p
-        for p in found.passages
+        for p in found.deliveries
         if (p.sent is None or p.sent <= high) and (p.got is None or p.got >= low)
     ]
     places, _ = chart_data.kept(inside, _MOST_DRAWN)
-    passages = [inside[i] for i in places]
-    times = [p.sent for p in passages if p.sent is not None]
+    deliveries = [inside[i] for i in places]
+    times = [p.sent for p in deliveries if p.sent is not None]
     taken = _WIDTH * (max(times) - min(times)) / (high - low) if times else 0
-    labels = len(passages) == 1 or len(passages) * _LABEL <= taken
+    labels = len(deliveries) == 1 or len(deliveries) * _LABEL <= taken
     return {
-        "messages": chart_data.messages(passages, found.machines, labels=labels),
+        "messages": chart_data.messages(deliveries, found.machines, labels=labels),
         "lives": chart_data.spans(found, "life"),
         "connections": chart_data.spans(found, "connection"),
         "faults": chart_data.spans(found, "fault"),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.message_traces import Flow
 from lab.analysis.side_by_side import TIMES, differences
+from lab.analysis.timeline import Timeline
 from lab.core.records import Reader
 from lab.report import chart_data, chart_files, docs_charts
 from lab.report.page import in_words, plain, rendered
@@ -32,7 +32,7 @@ def make(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Read
 
 def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> str:
     """Return the page of two runs; `reader_of` returns what reads a run's lines as messages."""
-    flows = [docs_charts.flow_of(run, reader_of(run)) for run in (one, other)]
+    flows = [docs_charts.timeline_of(run, reader_of(run)) for run in (one, other)]
     longest = max(end - start for start, end in map(chart_data.window, flows))
     verdicts = list(_verdicts(one, other))
     a, b = (
@@ -73,18 +73,18 @@ def _outcome(verdict: Mapping[str, Any] | None) -> str:
     return "-" if verdict is None else plain(verdict["verdict"])
 
 
-def _picture(found: Flow, longest: float) -> str:
+def _picture(found: Timeline, longest: float) -> str:
     start, _ = chart_data.window(found)
     svg = chart_files.picture(chart_files.specs(found, (start, start + longest))["timeline"], "svg")
     assert isinstance(svg, str)
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def _shares(found: Flow) -> dict[str, str]:
-    got = Counter(p.to for p in found.passages if p.to)
-    lost = sum(p.fate == "lost" for p in found.passages)
-    late = sum(p.fate == "late" for p in found.passages)
-    if not found.passages:
+def _shares(found: Timeline) -> dict[str, str]:
+    got = Counter(p.to for p in found.deliveries if p.to)
+    lost = sum(p.fate == "lost" for p in found.deliveries)
+    late = sum(p.fate == "late" for p in found.deliveries)
+    if not found.deliveries:
         return {}
     counted = {name: f"{got[name]:,}" for name in chart_data.receivers(found)}
     return counted | {"lost": f"{lost:,}", "late": f"{late:,}"}

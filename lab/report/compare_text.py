@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from lab.analysis.event_text import Teller
+from lab.analysis.event_text import EventDescriber
 from lab.analysis.side_by_side import TIMES, Differences, LogDifference, Row, SideBySide
 from lab.core.text import duration, fitted, harmless, line_of
 from lab.report.console import ALARM, colours, console_on, print_hanging, print_rule
@@ -35,11 +35,11 @@ def print_side_by_side(compared: SideBySide, *, file: TextIO) -> None:
         console.print(_columns("", heads, widths, colour), soft_wrap=True)
     if not any(rows):
         console.print("Nothing was printed on stdout in this run.")
-    teller = Teller()
+    describer = EventDescriber()
     for row, cells in zip(compared.rows, rows, strict=True):
         t = f"{row.t:.3f}"
         if row.event:
-            if told := teller.tell(row.event):
+            if told := describer.describe(row.event):
                 print_rule(console, f"{t}  {told}")
         elif widths:
             console.print(_columns(t, cells, widths, colour), soft_wrap=True)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.analysis.history import NO_ORDER_S, Run
-from lab.analysis.message_traces import Flow, flow
 from lab.analysis.side_by_side import side_by_side
+from lab.analysis.timeline import Timeline, timeline
 from lab.core.records import Reader
 from lab.report import chart_data, chart_files
 from lab.report.vega_bundle import filled, kit
@@ -17,19 +17,19 @@ _LANES = {"messages", "lives", "connections", "faults"}
 _TIMES = {"start", "end", "sent", "got", "arrived", "t"}
 
 
-def flow_of(stored: StoredRun, reader: Reader) -> Flow:
+def timeline_of(stored: StoredRun, reader: Reader) -> Timeline:
     """Return the flow of a stored run, whose lines `reader` reads as messages."""
-    return flow(stored, Run(stored, reader), side_by_side(stored, reader))
+    return timeline(stored, Run(stored, reader), side_by_side(stored, reader))
 
 
-def finding(found: Flow) -> dict[str, Any] | None:
+def finding(found: Timeline) -> dict[str, Any] | None:
     """Return the chart of the refuted explanation: the handshakes and first messages on one axis.
 
     The second machine is connected long before message 1 is dealt, which yet goes to the first.
     None for a run in which that did not happen.
     """
     links = [span for span in found.spans if span.kind == "connection"]
-    dealt = {p.number: p for p in found.passages if p.sent is not None}
+    dealt = {p.number: p for p in found.deliveries if p.sent is not None}
     if len(links) < 2 or _LAST_SHOWN not in dealt or dealt[0].to != dealt[1].to:
         return None
     second, sent = links[1], dealt[1].sent or 0.0
@@ -49,7 +49,7 @@ def finding(found: Flow) -> dict[str, Any] | None:
     return chart | {"title": {"text": title, "anchor": "start", "fontSize": 15}}
 
 
-def ways(runs: Mapping[str, Flow]) -> dict[str, Any]:
+def ways(runs: Mapping[str, Timeline]) -> dict[str, Any]:
     """Return the small multiple of timelines: one for each way to leave, told by the key.
 
     All of them are of the same machines; second 0 of each is its first message.
@@ -101,6 +101,6 @@ def losses(runs: Sequence[Loss], title: str) -> dict[str, Any]:
     return chart | {"title": {"text": title, **below}}
 
 
-def lost(found: Flow) -> int:
+def lost(found: Timeline) -> int:
     """Return how many messages of a run were lost."""
-    return sum(p.fate == "lost" for p in found.passages)
+    return sum(p.fate == "lost" for p in found.deliveries)

@@ -11,7 +11,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from lab.analysis.event_text import Teller
+from lab.analysis.event_text import EventDescriber
 from lab.core.records import Event, Record
 from lab.core.text import fitted, line_of, wrapped
 from lab.core.trace import trace_of
@@ -51,7 +51,7 @@ class View:
         self._colours = colours(machines)
         longest = max(map(len, machines), default=0)
         self._name_width = min(longest, max(8, self._console.width // 3))
-        self._teller = Teller()
+        self._describer = EventDescriber()
         # The painter's own, but for what the columns count: the foot has the widths of its rows.
         self._columns = Columns(self._console, self._colours)
         self._bar: Bar | None = None
@@ -87,7 +87,7 @@ class View:
         """Show a fault, a repair, or the end of a process that was not to end, as a rule across."""
         with self._mutex:
             self._columns.see(event)
-            if told := self._teller.tell(event):
+            if told := self._describer.describe(event):
                 self._put(partial(print_rule, self._console, told))
 
     def note(self, text: str) -> None:

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from lab.analysis import cut
 from lab.analysis.history import Run
-from lab.analysis.message_traces import FATES, Flow, flow
 from lab.analysis.side_by_side import side_by_side
+from lab.analysis.timeline import FATES, Timeline, timeline
 from lab.core.records import Reader
 from lab.core.text import duration, harmless
 from lab.core.trace import trace_of
@@ -70,7 +70,7 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
     """
     read = {id(record): reader(record) for record in stored.records}  # once, for all who ask
     compared = side_by_side(stored, lambda record: read[id(record)])
-    found = flow(stored, Run(stored, lambda record: read[id(record)]), compared)
+    found = timeline(stored, Run(stored, lambda record: read[id(record)]), compared)
     said = [
         r
         for r in stored.records
@@ -143,9 +143,9 @@ def _environment() -> Environment:
     return environment
 
 
-def picture_data(found: Flow) -> dict[str, Any]:
+def picture_data(found: Timeline) -> dict[str, Any]:
     """Return what the page's script draws, as JSON values."""
-    places, stride = chart_data.kept(found.passages, chart_data.MOST_KEPT)
+    places, stride = chart_data.kept(found.deliveries, chart_data.MOST_KEPT)
     return {
         "end": found.end,
         "heights": chart_data.heights(found),
@@ -153,15 +153,15 @@ def picture_data(found: Flow) -> dict[str, Any]:
         "receivers": chart_data.receivers(found) or found.machines,  # a legend needs one
         "edge": chart_data.edge(found),
         "stripRows": chart_data.rows_of_strip(found),
-        "passages": chart_data.columns([found.passages[i] for i in places], found.machines),
-        "total": len(found.passages),
+        "deliveries": chart_data.columns([found.deliveries[i] for i in places], found.machines),
+        "total": len(found.deliveries),
         "stride": stride,
         "fates": list(FATES.values()),
         "lives": chart_data.spans(found, "life"),
         "connections": chart_data.spans(found, "connection"),
         "faults": chart_data.spans(found, "fault"),
         "moments": chart_data.moments(found),
-        "epochs": [{"start": e.start, "end": e.end, "told": e.told} for e in found.epochs],
+        "periods": [{"start": e.start, "end": e.end, "told": e.told} for e in found.periods],
         "cells": chart_data.cells(found),
         "shares": chart_data.shares(found),
         "latencies": chart_data.latencies(found),
@@ -228,15 +228,15 @@ def _clocks(stored: StoredRun) -> str:
     )
 
 
-def _telling(found: Flow, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
+def _telling(found: Timeline, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the message that tells most: one that went wrong, else the first after a fault."""
-    odd = [p.number for p in found.passages if p.fate not in ("came", "unknown")]
+    odd = [p.number for p in found.deliveries if p.fate not in ("came", "unknown")]
     faults = [s.start for s in found.spans if s.kind == "fault"]
-    after = [p.number for p in found.passages if faults and (p.sent or 0) > faults[0]]
+    after = [p.number for p in found.deliveries if faults and (p.sent or 0) > faults[0]]
     # A few messages tell more than many; and those that refute a claim more than those that don't.
     decisive = sorted(verdicts, key=lambda v: (v["verdict"] != "refuted", _extent(v)))
     others = [n for v in decisive for n in v["evidence"].get("messages", [])[-1:]]
-    return next(iter((*odd, *after, *others, *(p.number for p in found.passages))), None)
+    return next(iter((*odd, *after, *others, *(p.number for p in found.deliveries))), None)
 
 
 def _extent(verdict: Mapping[str, Any]) -> int:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from lab.analysis.event_text import Teller
-from lab.analysis.message_traces import LATE_S, Flow
+from lab.analysis.event_text import EventDescriber
 from lab.analysis.side_by_side import Row
+from lab.analysis.timeline import LATE_S, Timeline
 from lab.core.records import Record
 from lab.core.text import duration, harmless, line_of
 from lab.report import chart_data
@@ -21,7 +21,7 @@ EACH_END = 1_000  # lines that are no messages: so many first and last ones of e
 _COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
 
 
-def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[str, Any]:
+def columns(rows: Sequence[Row], said: Sequence[Record], found: Timeline) -> dict[str, Any]:
     """Return the rows of the logs as columns, in the order of time, and whether lines are left out.
 
     Arguments:
@@ -35,11 +35,11 @@ def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[st
     shown.sort(key=lambda row: row.t)
     longest = min(_LONGEST_LINE, max(_SHORTEST, _ROOM // (len(shown) + 1)))
     lane = {name: k for k, name in enumerate(found.machines)}
-    teller = Teller()
-    sends = any(p.sent is not None for p in found.passages)
+    describer = EventDescriber()
+    sends = any(p.sent is not None for p in found.deliveries)
     filled: dict[str, Any] = {name: [] for name in _COLUMNS} | {"bounded": bool(left_out)}
     for row in shown:
-        told = teller.tell(row.event) if row.event else left_out.get(id(row), "")
+        told = describer.describe(row.event) if row.event else left_out.get(id(row), "")
         if row.event and not told:
             continue
         t = round(row.t + start - found.origin, 4)
@@ -51,7 +51,7 @@ def columns(rows: Sequence[Row], said: Sequence[Record], found: Flow) -> dict[st
     return filled
 
 
-def _start(rows: Sequence[Row], found: Flow) -> float:
+def _start(rows: Sequence[Row], found: Timeline) -> float:
     """Return the UNIX time from which the rows count their seconds."""
     for row in rows:
         if row.records:
@@ -59,11 +59,11 @@ def _start(rows: Sequence[Row], found: Flow) -> float:
     return found.origin
 
 
-def _kept(rows: Sequence[Row], found: Flow) -> Sequence[Row]:
-    places, stride = chart_data.kept(found.passages, chart_data.MOST_KEPT)
+def _kept(rows: Sequence[Row], found: Timeline) -> Sequence[Row]:
+    places, stride = chart_data.kept(found.deliveries, chart_data.MOST_KEPT)
     if stride == 1:
         return rows
-    numbers = {found.passages[i].number for i in places}
+    numbers = {found.deliveries[i].number for i in places}
     return [row for row in rows if row.number is None or row.number in numbers]
 
 

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from lab.analysis.event_text import Teller
+from lab.analysis.event_text import EventDescriber
 from lab.core.records import Event
 from lab.core.text import harmless
 from lab.report.console import ALARM, console_on, print_hanging
@@ -97,11 +97,11 @@ def _listed(label: str, rows: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def events_in_words(events: Sequence[Stored]) -> list[str]:
     """Return the events of a verdict's evidence, each with its time, as a reader is told them."""
-    teller, told = Teller(), []
+    describer, told = EventDescriber(), []
     for stored in events:
         own = {key: stored[key] for key in ("t", "event", "machine", "process") if key in stored}
         event = Event(**own, details={k: v for k, v in stored.items() if k not in own})
-        words = teller.tell(event) or " ".join(
+        words = describer.describe(event) or " ".join(
             word for word in (event.event, event.machine and f"on {event.machine}") if word
         )
         seconds, rest = divmod(event.t, 1)

@@ -8,7 +8,7 @@ as before, see `silence`; if the silence ends in time, TCP has kept its messages
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.engine.processes import Process, Processes
+from lab.engine.processes import Process
 from lab.engine.scenario import Lab
 from lab.experiments.judges.line_formats import number
 
@@ -88,8 +88,7 @@ def play(lab: Lab, way: Way) -> None:
     victim = lab.first(pullers, prints=lambda line: number(line) >= 7)
     way.leave(lab, victim)
     if way.mend is not None:
-        others = Processes(tuple(p for p in pullers if p is not victim), lab.watch)
-        lab.first(others, prints=lambda line: number(line) >= 14)
+        lab.first(pullers.without(victim), prints=lambda line: number(line) >= 14)
         way.mend(lab, victim)
     pusher.wait()
 
@@ -137,7 +136,6 @@ def come_back(lab: Lab, how: Return) -> None:
     pusher = lab.start("push", on="pusher", count=lab.count, interval=lab.interval)
     victim = lab.first(pullers, prints=lambda line: number(line) >= 7)
     how.leave(lab, victim)
-    others = Processes(tuple(p for p in pullers if p is not victim), lab.watch)
-    lab.first(others, prints=lambda line: number(line) >= 20)
+    lab.first(pullers.without(victim), prints=lambda line: number(line) >= 20)
     how.back(lab, victim)
     pusher.wait()

@@ -2,7 +2,7 @@
 // All text of the machines goes in as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
-const P = data.passages;
+const P = data.deliveries;
 const AT_ONCE = 600; // messages of a fate that the timeline draws one by one
 const LABEL = 20; // pixels that a message's number needs beside it
 const PAGE = 1000; // rows of the log
@@ -161,8 +161,8 @@ const words = (moment) => moment.told.replace(/^[\d.]+ s: /, "");
 function story(i) {
   const sent = P.sent[i] ?? P.got[i];
   const sentences = [`${told(i)}.`];
-  const epoch = data.epochs.find((e) => sent >= e.start && sent < e.end);
-  if (epoch) sentences.push(`When it was sent, ${epoch.told}.`);
+  const period = data.periods.find((e) => sent >= e.start && sent < e.end);
+  if (period) sentences.push(`When it was sent, ${period.told}.`);
   const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));
   const before = done.filter((m) => m.t <= sent).at(-1);
   if (before) sentences.push(`${period(sent - before.t)} before, ${words(before)}.`);

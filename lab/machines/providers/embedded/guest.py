@@ -58,7 +58,7 @@ _NEW = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
+class GuestSpec:
     """A machine's place in the lab.
 
     `prefix` is the length in bits of the network's mask, `open_files` how many files each of its
@@ -76,7 +76,7 @@ class Seat:
     open_files: int
 
 
-def fork_isolated(seat: Seat, visible: list[str]) -> socket.socket:
+def fork_isolated(guest_spec: GuestSpec, visible: list[str]) -> socket.socket:
     """Fork a guest with namespaces of its own; return a line to it, at once.
 
     On it `pid_of` hears the guest's pid. It says that it's ready when the other side has put its
@@ -93,7 +93,7 @@ def fork_isolated(seat: Seat, visible: list[str]) -> socket.socket:
             if pid:
                 _say(far_line, {"pid": pid, "between": os.getpid()})
                 os._exit(0)
-            _be_isolated(seat, visible, far_line)
+            _be_isolated(guest_spec, visible, far_line)
     far_line.close()
     return line
 
@@ -105,12 +105,12 @@ def pid_of(line: socket.socket) -> int:
     return int(said["pid"])
 
 
-def fork_plain(seat: Seat, folder: Path) -> int:
+def fork_plain(guest_spec: GuestSpec, folder: Path) -> int:
     """Fork a guest that is a plain process with its files in `folder`; return its pid."""
     pid = os.fork()
     if pid == 0:
         try:
-            _be_plain(seat, folder)
+            _be_plain(guest_spec, folder)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -118,15 +118,15 @@ def fork_plain(seat: Seat, folder: Path) -> int:
     return pid
 
 
-def _be_plain(seat: Seat, folder: Path) -> NoReturn:
+def _be_plain(guest_spec: GuestSpec, folder: Path) -> NoReturn:
     kernel.die_with_parent(signal.SIGKILL)
     kernel.become_subreaper()
     home, work = folder / "home", folder / "work"
     home.mkdir()
     work.mkdir()
     os.chdir(home)
-    _keep_only([seat.far_line.fileno()])
-    _serve(seat, str(home))
+    _keep_only([guest_spec.far_line.fileno()])
+    _serve(guest_spec, str(home))
 
 
 def switch_off_ipv6() -> None:
@@ -148,12 +148,12 @@ def heard(line: socket.socket) -> dict[str, Any]:
     return answer
 
 
-def _be_isolated(seat: Seat, visible: list[str], line: socket.socket) -> NoReturn:
-    _keep_only([seat.far_line.fileno(), line.fileno()])
+def _be_isolated(guest_spec: GuestSpec, visible: list[str], line: socket.socket) -> NoReturn:
+    _keep_only([guest_spec.far_line.fileno(), line.fileno()])
     line.recv(1)
-    _connect_link(seat)
-    socket.sethostname(seat.name)
-    _make_own_files(visible, seat.name)
+    _connect_link(guest_spec)
+    socket.sethostname(guest_spec.name)
+    _make_own_files(visible, guest_spec.name)
     kernel.drop_capabilities(*_GIVEN_UP)
     kernel.forbid_inspection()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores it then, its programs don't
@@ -163,25 +163,25 @@ def _be_isolated(seat: Seat, visible: list[str], line: socket.socket) -> NoRetur
     _say(line, {"ready": True})
     line.close()
     os.dup2(0, 2)  # a program could open it through /proc: a file of the user's, or their terminal
-    _serve(seat, _HOME)
+    _serve(guest_spec, _HOME)
 
 
-def _serve(seat: Seat, home: str) -> NoReturn:
-    limits.set_open_files(seat.open_files)
+def _serve(guest_spec: GuestSpec, home: str) -> NoReturn:
+    limits.set_open_files(guest_spec.open_files)
     Server(
-        line=seat.far_line,
-        host_key=seat.host_key,
-        client_key=seat.client_key,
-        environment=_environment(seat, home),
+        line=guest_spec.far_line,
+        host_key=guest_spec.host_key,
+        client_key=guest_spec.client_key,
+        environment=_environment(guest_spec, home),
     ).serve_forever()
     os._exit(0)
 
 
-def _environment(seat: Seat, home: str) -> dict[str, str]:
+def _environment(guest_spec: GuestSpec, home: str) -> dict[str, str]:
     """Of the user's shell only the places of programs are in it, behind those of every system."""
     return {
         "HOME": home,
-        "HOSTNAME": seat.name,
+        "HOSTNAME": guest_spec.name,
         "LANG": "C.UTF-8",
         "LOGNAME": "root",
         "PATH": f"{_PATH}:{os.environ.get('PATH', '')}".rstrip(":"),
@@ -220,12 +220,12 @@ def _enter_namespaces() -> None:
     switch_off_ipv6()
 
 
-def _connect_link(seat: Seat) -> None:
+def _connect_link(guest_spec: GuestSpec) -> None:
     with IPRoute() as netlink:
         for name in ("lo", LINK):
             netlink.link("set", index=socket.if_nametoindex(name), state="up")
         link = socket.if_nametoindex(LINK)
-        netlink.addr("add", index=link, address=seat.address, prefixlen=seat.prefix)
+        netlink.addr("add", index=link, address=guest_spec.address, prefixlen=guest_spec.prefix)
 
 
 def _make_own_files(visible: list[str], name: str) -> None:

@@ -19,12 +19,12 @@ _OFF = 0  # the pid of a guest that is off
 class PlainGuests:
     """Guests that are plain processes, with their files below `scratch`. No fault can hit them."""
 
-    def __init__(self, seats: list[guest.Seat], scratch: Path) -> None:
+    def __init__(self, guest_specs: list[guest.GuestSpec], scratch: Path) -> None:
         self._pids: dict[str, int] = {}
-        for seat in seats:
-            folder = scratch / seat.name
+        for guest_spec in guest_specs:
+            folder = scratch / guest_spec.name
             folder.mkdir()
-            self._pids[seat.name] = guest.fork_plain(seat, folder)
+            self._pids[guest_spec.name] = guest.fork_plain(guest_spec, folder)
 
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer the one request that there is, for the machines' states."""
@@ -38,17 +38,17 @@ class IsolatedGuests:
     when it is done.
     """
 
-    def __init__(self, seats: list[guest.Seat], visible: list[str]) -> None:
-        self._seats = {seat.name: seat for seat in seats}
-        self._numbers = {seat.name: number for number, seat in enumerate(seats)}
+    def __init__(self, guest_specs: list[guest.GuestSpec], visible: list[str]) -> None:
+        self._guest_specs = {guest_spec.name: guest_spec for guest_spec in guest_specs}
+        self._numbers = {guest_spec.name: number for number, guest_spec in enumerate(guest_specs)}
         self._visible = visible
-        etc.replace(_hosts_file(seats))
+        etc.replace(_hosts_file(guest_specs))
         self._pids: dict[str, int] = {}
         self._netlink = IPRoute()
         self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
         self._bridge = socket.if_nametoindex(_BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
-        self._seat(list(seats))
+        self._seat(list(guest_specs))
 
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Do what is asked for."""
@@ -77,20 +77,20 @@ class IsolatedGuests:
     def _power_on(self, name: str) -> None:
         if self._pids[name] != _OFF:
             return
-        self._seat([self._seats[name]])
+        self._seat([self._guest_specs[name]])
 
     def _repair(self) -> None:
         """Undo every fault that is in effect."""
-        for name in self._seats:
+        for name in self._guest_specs:
             self._power_on(name)
             self._set_link(name, "up")
 
-    def _seat(self, seats: list[guest.Seat]) -> None:
+    def _seat(self, guest_specs: list[guest.GuestSpec]) -> None:
         """Fork guests, all at once as each takes its time, and return when they are ready."""
         with contextlib.ExitStack() as stack:
             lines = {
-                seat.name: stack.enter_context(guest.fork_isolated(seat, self._visible))
-                for seat in seats
+                guest_spec.name: stack.enter_context(guest.fork_isolated(guest_spec, self._visible))
+                for guest_spec in guest_specs
             }
             for name, line in lines.items():
                 self._pids[name] = guest.pid_of(line)
@@ -136,9 +136,12 @@ def _as_os_errors() -> Iterator[None]:
         raise OSError(error.code, str(error)) from error
 
 
-def _hosts_file(seats: list[guest.Seat]) -> str:
+def _hosts_file(guest_specs: list[guest.GuestSpec]) -> str:
     """Return the /etc/hosts by which every machine finds every other by its name."""
-    lines = ["127.0.0.1 localhost", *(f"{seat.address} {seat.name}" for seat in seats)]
+    lines = [
+        "127.0.0.1 localhost",
+        *(f"{guest_spec.address} {guest_spec.name}" for guest_spec in guest_specs),
+    ]
     return "\n".join(lines) + "\n"
 
 

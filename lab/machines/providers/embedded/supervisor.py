@@ -62,7 +62,7 @@ def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey
     try:
         lab = Lab(
             provider=spec["provider"],
-            seats=_seats(spec, client_key, open_files),
+            guest_specs=_guest_specs(spec, client_key, open_files),
             visible=spec["visible"],
             scratch=None if isolated else _scratch_folder(),
             owner=os.getpid(),
@@ -78,7 +78,7 @@ def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey
     if first == 0:
         lab.own(control)
     control.forget()
-    carried = {seat.listener: seat.line for seat in lab.seats}
+    carried = {guest_spec.listener: guest_spec.line for guest_spec in lab.guest_specs}
     relay.carry(carried, until=os.pidfd_open(first))
     os.waitpid(first, 0)
     lab.clean_up()
@@ -93,14 +93,14 @@ class Lab:
     """
 
     provider: str
-    seats: list[guest.Seat]
+    guest_specs: list[guest.GuestSpec]
     visible: list[str]
     scratch: Path | None
     owner: int
     owner_ends: int
 
     def own(self, control: Control) -> NoReturn:
-        """Be the first process: seat the guests, answer control connections, end them all."""
+        """Be the first process: guest_spec the guests, answer control connections, end them all."""
         status = 1
         try:
             guests = self._seat()
@@ -111,7 +111,7 @@ class Lab:
         except Exception:  # `finally` leaves at once, and would leave nothing to look at
             traceback.print_exc()
         else:
-            key = self.seats[0].client_key.export_private_key("openssh").decode()
+            key = self.guest_specs[0].client_key.export_private_key("openssh").decode()
             ends = self.owner_ends if self.scratch else None
             control.serve(self._description(), key, guests.obey, ends)
             status = 0
@@ -129,35 +129,39 @@ class Lab:
         kernel.become_subreaper()
         if self.scratch:
             self.scratch.mkdir(mode=0o700)
-            return PlainGuests(self.seats, self.scratch)
+            return PlainGuests(self.guest_specs, self.scratch)
         kernel.die_with_parent(signal.SIGKILL)
         ended = select.poll()  # select() takes no descriptor from 1,024 on
         ended.register(self.owner_ends, select.POLLIN)
         if ended.poll(0):  # it has died before that
             os._exit(1)
-        return IsolatedGuests(self.seats, self.visible)
+        return IsolatedGuests(self.guest_specs, self.visible)
 
     def _description(self) -> dict[str, Any]:
         return {
             "provider": self.provider,
             "supervisor": self.owner,
-            "machines": {seat.name: self._access(seat) for seat in self.seats},
+            "machines": {
+                guest_spec.name: self._access(guest_spec) for guest_spec in self.guest_specs
+            },
         }
 
-    def _access(self, seat: guest.Seat) -> dict[str, Any]:
+    def _access(self, guest_spec: guest.GuestSpec) -> dict[str, Any]:
         return {
-            "address": seat.address,
-            "port": seat.listener.getsockname()[1],
-            "host_key": seat.host_key.export_public_key("openssh").decode().strip(),
-            "work": str(self.scratch / seat.name / "work") if self.scratch else guest.WORK,
+            "address": guest_spec.address,
+            "port": guest_spec.listener.getsockname()[1],
+            "host_key": guest_spec.host_key.export_public_key("openssh").decode().strip(),
+            "work": str(self.scratch / guest_spec.name / "work") if self.scratch else guest.WORK,
         }
 
 
-def _seats(spec: dict[str, Any], client_key: asyncssh.SSHKey, open_files: int) -> list[guest.Seat]:
+def _guest_specs(
+    spec: dict[str, Any], client_key: asyncssh.SSHKey, open_files: int
+) -> list[guest.GuestSpec]:
     block = None if spec["isolated"] else Block(spec["network"])
     lines = {name: socket.socketpair(type=socket.SOCK_DGRAM) for name in spec["machines"]}
     return [
-        guest.Seat(
+        guest.GuestSpec(
             name=name,
             line=lines[name][0],
             far_line=lines[name][1],

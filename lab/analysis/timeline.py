@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lab.analysis.event_text import Teller, state
+from lab.analysis.event_text import EventDescriber, state
 from lab.analysis.history import Run, joined
 from lab.analysis.side_by_side import Row, SideBySide
 from lab.core.records import Event
@@ -31,7 +31,7 @@ FATES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
+class Delivery:
     """One message's way.
 
     Attributes:
@@ -81,7 +81,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
+class ConnectionPeriod:
     """A time in which the connections did not change, and who had one, in words."""
 
     start: float
@@ -90,19 +90,19 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Timeline:
     """All of it. `origin` is the UNIX time of second 0, `end` the last second."""
 
     origin: float
     end: float
     machines: tuple[str, ...]
-    passages: tuple[Passage, ...]
+    deliveries: tuple[Delivery, ...]
     spans: tuple[Span, ...]
     moments: tuple[Moment, ...]
-    epochs: tuple[Epoch, ...]
+    periods: tuple[ConnectionPeriod, ...]
 
 
-def flow(stored: StoredRun, run: Run, compared: SideBySide) -> Flow:
+def timeline(stored: StoredRun, run: Run, compared: SideBySide) -> Timeline:
     """Return the flow of a run.
 
     Arguments:
@@ -116,18 +116,18 @@ def flow(stored: StoredRun, run: Run, compared: SideBySide) -> Flow:
     events = sorted(stored.events, key=lambda event: event.t)
     moments = tuple(_moments(events, origin))
     spans = tuple(_spans(events, moments, run, end))
-    return Flow(
+    return Timeline(
         origin=origin,
         end=end,
         machines=compared.machines,
-        passages=tuple(_passages(run, compared.rows, origin)),
+        deliveries=tuple(_passages(run, compared.rows, origin)),
         spans=spans,
         moments=moments,
-        epochs=tuple(_epochs(spans, end)),
+        periods=tuple(_epochs(spans, end)),
     )
 
 
-def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]:
+def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Delivery]:
     taken: defaultdict[tuple[int, str], deque[float]] = defaultdict(deque)
     for message in run.taken:
         t = message.t - run.offsets.get(message.machine, 0.0)
@@ -146,7 +146,7 @@ def _passages(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Passage]
         got = (told.popleft() if told else last.t) - origin if arrived else None
         stuck = traced and row.number not in run.dealt
         known = row.number <= last_known
-        yield Passage(
+        yield Delivery(
             number=row.number,
             by=first.machine if departed else "",
             to=last.machine if arrived else "",
@@ -195,9 +195,9 @@ def _spans(
 
 
 def _moments(events: Sequence[Event], origin: float) -> Iterator[Moment]:
-    teller = Teller()
+    describer = EventDescriber()
     for event in events:
-        told = teller.tell(event) or _told(event)
+        told = describer.describe(event) or _told(event)
         yield Moment(kind=event.event, machine=event.machine, t=event.t - origin, told=told)
 
 
@@ -223,7 +223,7 @@ def _told(event: Event) -> str:
     return f"{harmless(event.event, 60)} {process}"
 
 
-def _epochs(spans: Sequence[Span], end: float) -> Iterator[Epoch]:
+def _epochs(spans: Sequence[Span], end: float) -> Iterator[ConnectionPeriod]:
     """Cut the run where a connection came or went."""
     links = [span for span in spans if span.kind == "connection"]
     cuts = sorted({0.0, end, *(t for link in links for t in (link.start, link.end))})
@@ -233,4 +233,4 @@ def _epochs(spans: Sequence[Span], end: float) -> Iterator[Epoch]:
         told = f"{joined(names)} were connected"
         if len(names) < 2:
             told = f"only {names[0]} was connected" if names else "nobody was connected"
-        yield Epoch(start=start, end=stop, told=told)
+        yield ConnectionPeriod(start=start, end=stop, told=told)
