@@ -237,7 +237,8 @@ class Edit:
 
 _LOOP = "range(options.first, options.first + options.count)"
 _PRINT = "print(message, flush=True)"
-_PUSH, _PULL = "programs/push.py", "programs/pull.py"
+_PUSH = "experiments/programs/pyzmq/push.py"
+_PULL = "experiments/programs/pyzmq/pull.py"
 _HOLD_12 = """held.append(message)
     if number != "12":
         print(*reversed(held), sep="\\n", flush=True)
@@ -265,8 +266,8 @@ PROGRAMS: dict[str, list[Edit]] = {
         Edit(_PULL, _PRINT, 'print(message[:-1] if number == "12" else message, flush=True)')
     ],
     "fault never happens": [
-        Edit("faults.py", '"kill": signal.SIGKILL', '"kill": signal.SIGCONT'),
-        Edit("faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
+        Edit("engine/faults.py", '"kill": signal.SIGKILL', '"kill": signal.SIGCONT'),
+        Edit("engine/faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
     ],
 }
 

@@ -83,7 +83,7 @@ def test_a_program_whose_wall_clock_steps_back(tmp_path: Path, program: str, cal
     folder = tmp_path / "stepping"
     folder.mkdir()
     for name in ("push", "pull"):
-        text = (PROJECT / "lab" / "programs" / f"{name}.py").read_text()
+        text = (PROJECT / "lab" / "experiments" / "programs" / "pyzmq" / f"{name}.py").read_text()
         stepping = STEPPING.format(calls=calls) if name == program else ""
         (folder / f"{name}.py").write_text(stepping + text)
     (folder / "experiment.py").write_text(EXPERIMENT)

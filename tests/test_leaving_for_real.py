@@ -21,11 +21,11 @@ REAL: dict[str, tuple[list[Edit], str, str]] = {
         "ways_to_leave:pause", "???",
     ),
     "a cable is not cut": (
-        [Edit("providers/guests.py", 'self._set_link(name, "down"),', 'None,')],
+        [Edit("machines/providers/embedded/guests.py", 'self._set_link(name, "down"),', 'None,')],
         "ways_to_leave:cut_cable", "???",
     ),
     "a power cut says goodbye": (
-        [Edit("providers/guests.py", 'self._set_link(name, "down")\n        self._end',
+        [Edit("machines/providers/embedded/guests.py", 'self._set_link(name, "down")\n        self._end',
               "self._end")],
         "power_cut", "X?",
     ),
@@ -78,7 +78,9 @@ def test_a_mutation_turns_claims_in_a_real_run(mutation: str, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_partition_that_does_nothing_is_refused(tmp_path: Path) -> None:
-    nothing = Edit("network.py", 'if reject else ["drop"]', 'if reject else ["accept"]')
+    nothing = Edit(
+        "machines/traffic_rules.py", 'if reject else ["drop"]', 'if reject else ["accept"]'
+    )
     environment = mutated_lab(tmp_path, [nothing])
     flags = ("run-experiment", "--experiment", "ways_to_leave:partition")
     done = fab(*flags, cwd=tmp_path, environment=environment)

@@ -150,7 +150,7 @@ from lab.runs.capture import Capture
 from lab.core.errors import LabError
 from lab.core.records import Event
 from lab.runs.directory import RunDirectory
-from lab.runs import load
+from lab.runs.store import load
 
 root = pathlib.Path(sys.argv[1])
 ballast = root / "ballast"
@@ -211,7 +211,7 @@ import pathlib, resource, sys
 from lab.core.errors import LabError
 from lab.core.records import Record
 from lab.runs.directory import RunDirectory
-from lab.runs import load
+from lab.runs.store import load
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "limit", least)
 def batch(text, first):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.core import project
 from lab.core.errors import LabError
-from lab.machines import inventory, lab_folder
+from lab.machines import inventory
 from lab.machines.providers.base import Access
 from lab.machines.providers.vagrant import power
 from lab.machines.providers.vagrant.provider import Vms
@@ -85,7 +86,7 @@ class Computer:
 def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
     made = Computer(tmp_path)
     made.tool("vagrant", FAKE_VAGRANT)
-    monkeypatch.setattr(lab_folder, "PROJECT", made.project)
+    monkeypatch.setattr(project, "PROJECT", made.project)
     for name, value in {
         "PATH": f"{made.tools}:{os.defpath}",
         "VAGRANT_HOME": str(made.home),

@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab.core import project
 from lab.core.errors import LabError
-from lab.core.project import PROJECT
 from lab.machines.inventory import Inventory
 
 
 def folder(provider: str, inventory: Inventory) -> Path:
     """Return the folder's path; the key keeps the labs of two inventory files apart."""
     key = hashlib.sha256(str(inventory.path.resolve()).encode()).hexdigest()[:8]
-    return PROJECT / ".lab" / f"{provider}-{key}"
+    return project.PROJECT / ".lab" / f"{provider}-{key}"
 
 
 def make(place: Path) -> None:

@@ -4,8 +4,8 @@ import os
 import subprocess
 from collections.abc import Sequence
 
+from lab.core import project
 from lab.core.errors import LabError
-from lab.core.project import PROJECT
 
 _LINES_SHOWN = 5
 
@@ -25,7 +25,7 @@ def ask(words: Sequence[str], *, timeout_s: float, cure: str = "", **environment
     try:
         done = subprocess.run(
             words,
-            cwd=PROJECT,
+            cwd=project.PROJECT,
             env=environment | os.environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,

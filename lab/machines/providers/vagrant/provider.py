@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.core import project
 from lab.core.errors import LabError
-from lab.core.project import PROJECT
 from lab.machines import lab_folder, tools
 from lab.machines.inventory import Inventory, Machine
 from lab.machines.providers.base import NETWORK, Access, Machines
@@ -163,14 +163,14 @@ class Vms:
             raise LabError(f"not all VMs are running: {', '.join(off)}", cure="vagrant up")
 
     def _is_vagrants(self) -> bool:
-        return self.inventory.path.resolve() == PROJECT / "inventory.yaml"
+        return self.inventory.path.resolve() == project.PROJECT / "inventory.yaml"
 
     def _require_vagrants(self) -> None:
         if not self._is_vagrants():
             raise LabError(
                 "the VMs are those of the inventory beside the Vagrantfile, not of this one",
                 where=str(self.inventory.path),
-                cure=f"change {PROJECT / 'inventory.yaml'}, or take another provider",
+                cure=f"change {project.PROJECT / 'inventory.yaml'}, or take another provider",
             )
 
     def _delegate(self, command: str, *, cure: str) -> None:
@@ -182,7 +182,7 @@ class Vms:
         if shutil.which("vagrant") is None:
             raise LabError("there is no command 'vagrant' here", cure=_NO_VAGRANT)
         self.say(f"$ vagrant {' '.join(words)}")
-        return subprocess.run(["vagrant", *words], cwd=PROJECT).returncode
+        return subprocess.run(["vagrant", *words], cwd=project.PROJECT).returncode
 
     def _folder(self) -> Path:
         return lab_folder.folder("vagrant", self.inventory)

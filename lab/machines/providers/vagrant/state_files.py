@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.core import project
 from lab.core.errors import LabError
-from lab.core.project import PROJECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Vm:
 
 def find(machine: str) -> Vm | None:
     """Return what Vagrant's files tell of a machine, None if it doesn't exist."""
-    folder = PROJECT / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
+    folder = project.PROJECT / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
     for file in folder.glob(f"machines/{machine}/*/id"):
         uuid = _text(file.with_name("index_uuid"))
         entry = _index().get(uuid, {})
