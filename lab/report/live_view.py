@@ -40,6 +40,10 @@ class View:
     thread can't keep up: then the queue takes a couple of hundred lines a second, and the others
     are counted.
 
+    The foot is redrawn here rather than by rich.live.Live (rich 15.0): that hides the cursor, which
+    stays hidden after `kill -9`, and it erases as many rows as it drew, though a terminal that was
+    made narrower has wrapped them into more.
+
     Arguments:
         machines: their names; their order gives the colours.
         file: where to write, by default stdout.
