@@ -47,7 +47,7 @@ class Watched:
             ended=False,
             paused=False,
             blame="itself",
-            program=SimpleNamespace(ours=False),
+            program=SimpleNamespace(traces_messages=False),
         )
         self.manager = SimpleNamespace(processes=[self.process], warm_up=lambda: None)
         self.lab = Lab(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.cli import arguments
 from lab.experiments import ROLES, catalogue
+from lab.experiments.implementations import Choice
 from lab.machines.inventory import Inventory
 
 
@@ -15,6 +16,7 @@ class Call:
     """What the user asked for, every value checked; `interval` in seconds."""
 
     experiment: str
+    implementation: Choice
     provider: str
     inventory: Inventory
     count: int | None
@@ -28,6 +30,8 @@ class Call:
         """Return the command line that repeats it, or one experiment of it."""
         words = ["./fab", "run-experiment"]
         words += ["--experiment", experiment] if experiment else []
+        if self.implementation != Choice():
+            words += ["--implementation", str(self.implementation)]
         words += ["--provider", self.provider, "--inventory", str(self.inventory.path)]
         words += [] if self.count is None else ["--count", str(self.count)]
         words += [] if self.interval is None else ["--interval", str(self.interval)]
@@ -40,6 +44,7 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
     """Return the call that runs any of the lab's experiments as it is."""
     return Call(
         experiment="",
+        implementation=Choice(),
         provider=provider,
         inventory=arguments.inventory(inventory, ROLES),
         count=None,

@@ -7,12 +7,11 @@ from typing import Any
 from lab.analysis.tally import Tally, add
 from lab.cli import run_series
 from lab.cli.call import Call
-from lab.cli.run_experiment import say
+from lab.cli.run_experiment import experiments_of, say
 from lab.core.errors import ExitCode, LabError, worst
 from lab.core.records import Event, Record
 from lab.core.verdict import Outcome
 from lab.engine.runner import Result
-from lab.experiments import DEFAULT, catalogue
 from lab.machines.providers.registry import choose
 from lab.report.tallies import print_tallies
 
@@ -46,8 +45,7 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
-    names = [call.experiment] if call.experiment else DEFAULT
-    found = {name: catalogue.load(name) for name in names}
+    found = experiments_of(call)
     tallies: dict[str, Tally] = {}
     ended_by: list[ExitCode] = []
     with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117

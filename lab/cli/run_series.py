@@ -59,9 +59,10 @@ def run_connected(
     for name, experiment, variant in _parts(found):
         request = RunRequest(
             experiment=experiment,
-            programs=catalogue.programs(experiment),
+            programs=catalogue.programs(experiment, call.implementation),
             files=catalogue.files(experiment),
             code=fingerprint.code(experiment),
+            implementation=str(call.implementation),
             variant=variant,
             count=call.count,
             interval=call.interval,

@@ -17,6 +17,7 @@ from typing import Any
 from lab.cli import run_experiment
 from lab.cli.call import Call
 from lab.core.errors import ExitCode, LabError
+from lab.experiments.implementations import Choice
 from lab.machines.inventory import load
 
 
@@ -36,6 +37,7 @@ def main() -> None:
 def _run(wanted: dict[str, str]) -> dict[str, Any]:
     call = Call(
         experiment=wanted["experiment"],
+        implementation=Choice(),
         provider=wanted["provider"],
         inventory=load(Path(wanted["inventory"])),
         count=None,

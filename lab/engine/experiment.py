@@ -16,6 +16,8 @@ __all__ = ["Claim", "Experiment", "Outcome", "Verdict", "claim", "experiment"]
 
 Scenario = Callable[["Lab"], None]
 Judge = Callable[["Run"], Verdict]
+# By program: what it is used for that not every implementation has.
+Uses = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class Experiment:
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
     machines: Mapping[str, int]
+    uses: Mapping[str, Uses] | None
     file: Path
     folder: Path | None
     is_own: bool
@@ -84,6 +87,7 @@ class ExperimentMeta:
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
     machines: Mapping[str, int]
+    uses: Mapping[str, Uses] | None
 
 
 def experiment(
@@ -98,6 +102,7 @@ def experiment(
     faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
     variants: tuple[str, ...] = ("",),
     machines: Mapping[str, int] | None = None,
+    uses: Uses | Mapping[str, Uses] | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -117,6 +122,10 @@ def experiment(
             they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
         machines: how many machines of a role it needs at least, as `{"worker": 2}`.
+        uses: which of the protocol's programs it starts, each with what not every implementation of
+            it has: flags, socket options, events, as `{"source": ["--delay", "SNDHWM"]}`
+            (docs/program-protocol.md); or those of each variant. An implementation that lacks one
+            is refused before the run.
     """
 
     if not 0 <= grace <= _LONGEST_GRACE_S:
@@ -134,11 +143,19 @@ def experiment(
             faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
             variants=variants,
             machines=machines or {},
+            uses=None if uses is None else _of_each_variant(uses, variants),
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
 
     return mark
+
+
+def _of_each_variant(
+    uses: Uses | Mapping[str, Uses], variants: Sequence[str]
+) -> Mapping[str, Uses]:
+    by_variant = all(isinstance(each, Mapping) for each in uses.values())
+    return uses if by_variant else dict.fromkeys(variants, uses)  # type: ignore[arg-type, return-value]  # told apart by the values
 
 
 def claim(

@@ -18,14 +18,16 @@ from lab.machines.remote import Remote
 class RunRequest:
     """What the user wants of a run; None leaves it to the experiment. `interval` in seconds.
 
-    `programs` can be started, by their names; `files` are the user's beside the experiment, which
-    are deployed and kept with the run; `code` is the fingerprint of what judges it.
+    `programs` can be started, by their names; `implementation` says whose they are, as the user
+    chose it. `files` are the user's beside the experiment, which are deployed and kept with the
+    run; `code` is the fingerprint of what judges it.
     """
 
     experiment: Experiment
     programs: Mapping[str, Program]
     files: Mapping[str, Path]
     code: Mapping[str, str]
+    implementation: str
     variant: str
     count: int | None
     interval: float | None
@@ -61,6 +63,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
     return {
         "call": request.call,
         "command": request.command,
+        "implementation": request.implementation,
         "module": str(request.experiment.file.resolve()) if request.experiment.is_own else None,
         "code": dict(request.code),
         "summary": request.experiment.summary,

@@ -13,6 +13,7 @@ SLOWNESS = 5  # the work on a message, in intervals: with two machines one comes
     count=60,
     interval=0.02,
     takes=3,
+    uses={"push": [], "pull": ["--work"]},
 )
 def busy_worker(lab: Lab) -> None:
     busy, *others = lab.machines("puller")
