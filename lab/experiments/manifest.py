@@ -177,7 +177,7 @@ _TOP: Mapping[str, tuple[Check, Any]] = {
         _texts(r"[a-z0-9./-]+", 'the protocols on its wire, as wire = ["zmtp/3"]', least=1),
         _MISSING,
     ),
-    "needs": (_texts(r"(python:)?[A-Za-z0-9._+-]+", 'needs = ["perl", "python:zmq"]'), []),
+    "needs": (_texts(r"(python:|perl:)?[A-Za-z0-9._:+-]+", 'needs = ["perl", "python:zmq"]'), []),
     "install": (
         _text('the line that installs it, as install = "apt-get install perl"', least=0),
         "",
