@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="the folder for the pictures that tests make")
+    parser.addoption("--implementation", help="the one that tests/programs tries; else all")
 
 
 def pytest_configure() -> None:

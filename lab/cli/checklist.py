@@ -75,7 +75,7 @@ def run_quick(call: Call, experiments: Sequence[Experiment]) -> None:
     provider = choose(call.provider, call.inventory, say)
     with (
         provider.lab(keep=call.keep) as machines,
-        run_series.connected_and_fit(machines) as remotes,
+        run_series.connected_and_fit(machines, call, experiments) as remotes,
     ):
         waiting = list(experiments)
         while waiting:

@@ -49,7 +49,7 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     tallies: dict[str, Tally] = {}
     ended_by: list[ExitCode] = []
     with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
-        with run_series.connected_and_fit(machines) as remotes:
+        with run_series.connected_and_fit(machines, call, found.values()) as remotes:
             for number in range(1, most + 1):
                 results = run_series.run_connected(call, found, machines, remotes, view_of=_Silent)
                 for result in results:

@@ -1,8 +1,9 @@
 """One experiment after another, each seen on the terminal, on machines that are up."""
 
 import contextlib
+import functools
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +14,10 @@ from lab.engine import monitor, runner
 from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
-from lab.experiments import catalogue, fingerprint
-from lab.machines import preflight
-from lab.machines.pool import connected
+from lab.experiments import catalogue, fingerprint, implementations
+from lab.experiments.manifest import Manifest
+from lab.machines import preflight, requirements
+from lab.machines.pool import at_once, connected
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 from lab.report.live_view import View
@@ -32,17 +34,30 @@ def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list
 
     All of them are run, whatever one comes to; but after Ctrl-C none.
     """
-    with connected_and_fit(machines) as remotes:
+    with connected_and_fit(machines, call, found.values()) as remotes:
         return run_connected(call, found, machines, remotes)
 
 
 @contextlib.contextmanager
-def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
-    """Connect to machines; LabError where one isn't fit for a run."""
+def connected_and_fit(
+    machines: Machines, call: Call, experiments: Iterable[Experiment]
+) -> Iterator[dict[str, Remote]]:
+    """Connect to machines; LabError where one isn't fit for a run, or lacks what programs need."""
     with connected(machines) as remotes:
         if machines.foreign:
             preflight.require(remotes)
+        for one in implementations.playing(experiments, call.implementation):
+            at_once(remotes, functools.partial(_require, one))
         yield remotes
+
+
+def _require(implementation: Manifest, remote: Remote) -> None:
+    requirements.require(
+        remote,
+        implementation.needs,
+        by=f"the implementation '{implementation.name}'",
+        install=implementation.install,
+    )
 
 
 def run_connected(

@@ -136,6 +136,18 @@ def require_playable(experiment: Experiment, choice: Choice, options: Sequence[s
                 )
 
 
+def playing(experiments: Iterable[Experiment], choice: Choice) -> list[Manifest]:
+    """Return the implementations whose programs these experiments start."""
+    programs = {
+        name
+        for experiment in experiments
+        for variant in experiment.variants
+        for name in _uses(experiment, variant)
+        if experiment.uses is not None or choice != Choice()
+    }
+    return [get(name) for name in sorted({choice.of(program) for program in programs})]
+
+
 def _uses(experiment: Experiment, variant: str) -> Uses:
     if experiment.uses is None:
         return dict.fromkeys(("push", "pull"), ())
