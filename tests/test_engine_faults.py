@@ -9,13 +9,13 @@ from fake_machine import FakeMachines, FakeRemote
 
 from lab.core.clock import Moment, now
 from lab.core.errors import LabError
+from lab.core.faults.change import Spot
+from lab.core.faults.network import rate, slowness
 from lab.core.records import Event
 from lab.engine.disturbance import Clocks, Lateness, description
 from lab.engine.faults import Faults
-from lab.engine.network_faults import NetworkFaults
 from lab.engine.scenario import Lab
 from lab.machines import traffic_rules
-from lab.machines.traffic_rules import Change
 
 
 class Broken:
@@ -32,18 +32,12 @@ class Broken:
             folder="folder",
             processes=[],
             machines=lambda where: [where] if isinstance(where, str) else list(where),
+            monitor=monitor,
         )
         self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
         self.silent: set[str] = set()
-        self.lab = Lab(
-            variant="",
-            count=1,
-            interval=0.0,
-            manager=self.manager,
-            faults=Faults(self.machines, monitor),
-            network_faults=NetworkFaults(self.manager, monitor),
-            monitor=monitor,
-        )
+        self.faults = Faults.of(self.machines, self.manager)
+        self.lab = Lab(self.manager, self.faults, variant="", count=1, interval=0.0)
         monkeypatch.setattr(traffic_rules, "reached", self._reached)
         monkeypatch.setattr(
             traffic_rules, "is_there", lambda asker, one: one.name not in self.silent
@@ -131,7 +125,7 @@ def test_what_is_undone_in_the_end_is_not_said_to_be_verified(
     lab.passes = lambda sender, receiver: False
     lab.lab.partition(["pull-1"], "push")
     lab.events.clear()
-    lab.lab.network_faults.heal(check=False)
+    lab.faults.network.heal(check=False)
     assert lab.verified() == [None]
 
 
@@ -163,10 +157,11 @@ def test_a_slow_link_is_verified_by_the_kernels_list(
 
 
 def test_a_queue_is_found_for_its_own_kind_only() -> None:
-    change: Change = traffic_rules.rate("eth0", kbit=50)
+    eth0 = Spot(lambda: "eth0")
+    change = rate(eth0, kbit=50)
     remote: Any = SimpleNamespace(run=lambda argv: b"qdisc tbf 8001: root refcnt 2 rate 50Kbit\n")
     assert traffic_rules.is_queued(remote, change)
-    slow = traffic_rules.slowness("eth0", delay_ms=1, jitter_ms=0, loss_percent=0)
+    slow = slowness(eth0, delay_ms=1, jitter_ms=0, loss_percent=0)
     assert not traffic_rules.is_queued(remote, slow)
 
 

@@ -13,6 +13,7 @@ from lab.analysis.history import joined
 from lab.analysis.line_readers import unread
 from lab.core import clock, os_errors, user_code
 from lab.core.errors import ExitCode, LabError
+from lab.core.faults.fault import Scope
 from lab.engine import disturbance
 from lab.engine.disturbance import Lateness, MachineLateness
 from lab.engine.ending import Plan
@@ -20,7 +21,6 @@ from lab.engine.experiment import Experiment
 from lab.engine.faults import Faults
 from lab.engine.judge import exit_code, judged
 from lab.engine.monitor import LimitReached, RunMonitor, View
-from lab.engine.network_faults import NetworkFaults
 from lab.engine.process_manager import ProcessManager
 from lab.engine.request import RunRequest, description
 from lab.engine.scenario import Lab, TriggerMissed
@@ -131,7 +131,11 @@ def _need_machines(request: RunRequest, machines: Machines) -> None:
 
 
 def _need_faults(request: RunRequest, machines: Machines) -> None:
-    missing = [fault for fault in request.faults if fault not in machines.faults]
+    missing = [
+        fault.name
+        for fault in request.faults
+        if fault.scope is not Scope.PROCESS and fault not in machines.faults
+    ]
     if missing:
         provider = next(iter(machines.access.values())).provider
         raise LabError(
@@ -181,7 +185,7 @@ def _deploy_and_play(
         view.experiment(request.title, request.experiment.summary, request.planned_s)
         sniffers: list[RemoteProcess] = []
         try:
-            lab.network_faults.try_out(request.faults)
+            lab._faults.network.try_out(request.faults)
             sniffers += _sniff(remotes, directory) if request.packets else []
             monitor.begin()
             played = _play(request.experiment, lab)
@@ -198,7 +202,7 @@ def _deploy_and_play(
                     if abs(step_s) > clock.SET_S:
                         directory.update(clock_step_s=step_s)
                     directory.update(machines=_facts(remotes, monitor), disturbance=found)
-                    lab.manager.fetch_all()
+                    lab._manager.fetch_all()
                 finally:
                     _remove(remotes, directory.path.name)
     if monitor.leases_lost:
@@ -237,13 +241,11 @@ def _build(
         monitor=monitor,
     )
     return Lab(
+        processes,
+        Faults.of(machines, processes),
         variant=request.variant,
         count=request.messages,
         interval=request.pause,
-        manager=processes,
-        faults=Faults(machines, monitor),
-        network_faults=NetworkFaults(processes, monitor),
-        monitor=monitor,
     )
 
 

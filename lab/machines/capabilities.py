@@ -7,15 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from lab.core import faults
 from lab.core.errors import LabError
-from lab.core.vocabulary import REPAIRS
+from lab.core.faults.fault import Scope
 from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 
 _TIMEOUT_S = 10
-_PROCESS = "terminate, interrupt, kill, pause"
-_MACHINE = [fault for fault in REPAIRS if fault != "pause"]
 _PATIENT = "import signal; print(flush=True); signal.pause()"
 
 
@@ -29,17 +28,21 @@ class Ability:
 
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
     """Try one thing after another on a machine; what its provider does to it isn't tried."""
-    for fault in _MACHINE:
-        yield Ability(fault, None if fault in machines.faults else _unknown(remote))
+    known = [fault for fault in faults.ALL.values() if fault.kind == "fault"]
+    for fault in known:
+        if fault.scope is Scope.MACHINE:
+            yield Ability(fault.name, None if fault in machines.faults else _unknown(remote))
     folder = f"trial-{secrets.token_hex(4)}"
     remote.deploy(folder, {})
     try:
-        yield _tried(_PROCESS, lambda: _pause_and_kill(remote, folder))
-        for fault in traffic_rules.TRIALS:
-            if fault in machines.faults:
-                yield _tried(fault, functools.partial(traffic_rules.try_out, remote, folder, fault))
-            else:
-                yield Ability(fault, _unknown(remote))
+        signals = ", ".join(fault.name for fault in known if fault.signal)
+        yield _tried(signals, lambda: _pause_and_kill(remote, folder))
+        for fault in known:
+            if fault.trial and fault in machines.faults:
+                attempt = functools.partial(traffic_rules.try_out, remote, folder, fault.trial())
+                yield _tried(fault.name, attempt)
+            elif fault.trial:
+                yield Ability(fault.name, _unknown(remote))
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)

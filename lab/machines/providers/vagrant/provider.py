@@ -18,6 +18,8 @@ from typing import Any
 
 from lab.core import project
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_POWER, POWER_ON
 from lab.machines import lab_folder, tools
 from lab.machines.inventory import Inventory, Machine
 from lab.machines.providers.base import NETWORK, Access, Machines
@@ -204,17 +206,17 @@ class Vms:
 class _VmMachines(Machines):
     """VMs, whose power their hypervisor switches."""
 
-    faults = NETWORK | frozenset({"cut_power", "power_on"})
+    faults = NETWORK | {CUT_POWER, POWER_ON}
     foreign = True
 
     def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
         super().__init__(access)
         self._vms = vms
 
-    def do(self, fault: str, machine: str) -> None:
-        if fault == "cut_power":
+    def do(self, fault: Fault, machine: str) -> None:
+        if fault == CUT_POWER:
             self._vms.power_off(machine)
-        elif fault == "power_on":
+        elif fault == POWER_ON:
             self._vms.power_on(machine)
         else:
             super().do(fault, machine)
