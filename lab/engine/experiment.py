@@ -40,8 +40,8 @@ class Claim:
 class Experiment:
     """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
 
-    `faults` are the names of those that each variant needs. `is_own` says that it is a user's; `folder` is what lies beside its module and is deployed, None
-    of one in a single file.
+    `faults` are the names of those that each variant needs. `is_own` says that it is a user's;
+    `folder` is what lies beside its module and is deployed, None of one in a single file.
     """
 
     name: str
