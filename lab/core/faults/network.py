@@ -6,6 +6,7 @@ Rules name lab addresses alone, so a control connection, which comes from elsewh
 from collections.abc import Sequence
 from functools import partial
 
+from lab.core.errors import LabError
 from lab.core.faults.change import Change, Spot, queue, rules
 from lab.core.faults.fault import Check, Fault, Scope
 
@@ -18,6 +19,8 @@ def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Ch
     What it sends to them is lost, and what they send to it too, unless `one_way`. With `reject` TCP
     is answered by RST and the rest by ICMP, where otherwise there is silence.
     """
+    if not spot.others:
+        raise LabError("machines are kept apart only with some on both sides", cure="name both")
     addresses = "{ " + ", ".join(spot.others) + " }"
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     # The answers to what comes in go out through the same rules.
