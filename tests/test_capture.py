@@ -90,6 +90,36 @@ def test_an_endless_line_takes_no_memory() -> None:
     assert splitter.feed(b"\nnext\n") == [Line(0, 2**30, None), Line(2**30 + 1, 4, "next")]
 
 
+BAR = b"\r".join(b"[%6d/50000]" % k for k in range(50_000))
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (BAR, "[ 49999/50000]"),
+        (BAR + b"\r", "[ 49999/50000]"),
+        (BAR + b"\r\r\r17\r\r", "17"),
+        (b"\r" * 200_000 + b"18", "18"),
+        (b"x" * 70_000 + b"\r19", "19"),
+        (b"x" * 70_000 + b"\r", None),
+        (b"20\r" + b"x" * 70_000, None),
+        (b"x" * 65_537, None),
+        (b"\r" + b"x" * 65_536, "x" * 65_536),
+        (b"\r" * 70_000, ""),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1_000, 65_536, 10**9])
+def test_of_a_long_line_stays_what_a_terminal_shows(
+    line: bytes, text: str | None, chunk: int
+) -> None:
+    for end in (b"", b"\nnext\n"):
+        data = b"first\n" + line + end
+        chunks = [data[k : k + chunk] for k in range(0, len(data), chunk)]
+        found = split(chunks)
+        assert found[1] == Line(6, len(line), text)
+        assert [one.text for one in found[2:]] == ["next"] * bool(end)
+
+
 class Captured:
     """A run directory with a capture whose clock counts its readings."""
 
@@ -265,12 +295,21 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     assert "Free some space" in caught.value.cure
     disk: FullDisk = stream._log  # type: ignore[assignment]
     disk.room = 100
-    stream.feed(b"i\n")
+    stream.feed(b"i\nj\n")
     stream.close()
     log = captured.log("pull-1/pull.log")
-    assert log == b"abc\ndi\n"
+    assert log == b"abc\ndi\nj\n"
     places = [(r.offset, r.length, r.text) for r in captured.load().records]
-    assert places == [(0, 3, "abc"), (4, 2, "di")]
+    assert places == [(0, 3, "abc"), (7, 1, "j")]  # "di" is no line that was printed
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_half_a_number_is_no_line_where_the_rest_was_lost(captured: Captured, whole: bool) -> None:
+    stream = captured.capture.open("pull-1", "pull", "stdout")
+    stream.feed(b"11\n12")
+    stream.close(whole=whole)
+    assert captured.log("pull-1/pull.log") == b"11\n12"
+    assert [record.text for record in captured.load().records] == ["11", *["12"] * whole]
 
 
 def test_names_that_are_no_file_names_are_refused(captured: Captured) -> None:
