@@ -244,7 +244,7 @@ class RunMonitor:
         trace = trace_of(record)
         if trace is None:
             return
-        if trace.event == "received" and trace.number is not None:
+        if self.reads_messages and trace.event == "received" and trace.number is not None:
             self.ledger.taken((record.machine, record.process), trace.number)
         t = self.our_time(record.machine, trace.at)
         if trace.event not in _TRACED or not 0 <= t < LATEST:

@@ -248,8 +248,6 @@ def _deploy_and_play(
         why = _why_silent(lateness.stopped_s())
         cut = f"{why}; its programs were ended by their lease."
         played = replace(played, cut=cut, note=cut)
-    if played.cut:
-        directory.update(cut=played.cut)
     return played
 
 

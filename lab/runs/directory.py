@@ -202,9 +202,12 @@ def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
     with file_errors(file):
         new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
-        with new.open("xb") as made:
-            made.write(data)
-        new.replace(file)
+        try:
+            with new.open("xb") as made:
+                made.write(data)
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)  # a half of it, on a disk that was full
     return file
 
 
