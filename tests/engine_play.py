@@ -28,6 +28,7 @@ MESSAGES = lines(sent={{"src": r"(\\d+)"}}, received={{"work": r"(\\d+) .*"}})
     count=6,
     interval=0,
     takes={takes},
+    grace={grace},
     machines={{"puller": {pullers}}},
     faults={faults},
 )
@@ -92,13 +93,19 @@ def play(tmp_path: Path) -> Play:
         *,
         scenario: str = "source.wait()",
         takes: float = 0.0,
+        grace: float = 2.0,
         pullers: int = 1,
         workers: int = 1,
         faults: Sequence[str] = (),
+        reads: bool = True,
     ) -> Done:
         folder = tmp_path / "mine"
         folder.mkdir()
-        text = MINE.format(scenario=scenario, takes=takes, pullers=pullers, faults=tuple(faults))
+        text = MINE.format(
+            scenario=scenario, takes=takes, grace=grace, pullers=pullers, faults=tuple(faults)
+        )
+        if not reads:
+            text = text.replace("    reads=MESSAGES,\n", "")
         (folder / "experiment.py").write_text(text)
         for name in ("src.sh", "work.sh"):
             (folder / name).write_text("#!/bin/sh\n")

@@ -126,5 +126,5 @@ def test_where_one_machine_refuses_capture_the_others_sniffers_are_ended(tmp_pat
     machines: Any = {name: Sniffed(name, "x", {}, 1) for name in "abc"}
     directory: Any = Directory()
     with pytest.raises(LabError, match="can't capture"):
-        runner._sniff(machines, directory)
+        runner._sniff(machines, directory, directory)
     assert [one.ends for one in begun] == [1, 1]

@@ -134,4 +134,4 @@ def test_a_wrong_target_is_a_mistake_with_its_line(
     done = played(play, scenario, _endless)
     assert done.code == ExitCode.MISTAKE
     assert says in str(done.error)
-    assert "experiment.py:19" in str(done.error)
+    assert "experiment.py:20" in str(done.error)

@@ -12,8 +12,9 @@ from lab.analysis.cut import clock_step, disturbed_reason, lost_machines
 from lab.analysis.history import joined
 from lab.analysis.line_readers import unread
 from lab.core import clock, os_errors, user_code
-from lab.core.errors import ExitCode, LabError
+from lab.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
 from lab.core.faults.fault import Scope
+from lab.core.os_errors import file_errors
 from lab.engine import disturbance
 from lab.engine.disturbance import Lateness, MachineLateness
 from lab.engine.ending import Plan
@@ -40,10 +41,11 @@ _KERNEL = "/proc/sys/kernel/osrelease"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Where a run is, what its claims came to or what spoiled it, and its exit code."""
+    """Where a run is, what its claims came to or what spoiled it, its exit code and its state."""
 
     path: Path
     code: ExitCode
+    state: str = "interrupted"
     verdicts: Sequence[Mapping[str, Any]] = ()
     note: str = ""
     error: LabError | None = None
@@ -51,11 +53,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """How a scenario went: what the user is to know, and why the run is cut, in sentences."""
+    """How a scenario went: what the user is to know, and why the run is cut, in sentences.
+
+    `error` is why its files could not be written to the end.
+    """
 
     note: str = ""
     cut: str = ""
     interrupted: bool = False
+    error: LabError | None = None
 
 
 def run(
@@ -73,50 +79,80 @@ def run(
     its programs, so that it delays no fault.
 
     A run that was cut (see `cut`) is judged as far as it can be, with the exit code NOT_OBSERVED;
-    after Ctrl-C with INTERRUPTED. One that lost a machine on its way has an error too, which names
-    it; one that was spoiled has an error alone.
+    after Ctrl-C with INTERRUPTED. One that lost a machine on its way, or for whose files there was
+    no room left, has an error too, which names it; one that was spoiled has an error alone.
     Raises LabError where no run directory can be made. Any other exception is a bug of ours: its
     traceback is in the run directory, and further experiments still run.
     """
     _need_machines(request, machines)
     _need_faults(request, machines)
     directory = RunDirectory.create(root, request.experiment.name, description(request, remotes))
-    state = "interrupted"
+    result = Result(path=directory.path, code=ExitCode.INTERRUPTED)
     try:
         if request.experiment.is_own:
             directory.carry({MODULE: request.experiment.file, **request.files})
         played = _deploy_and_play(request, machines, remotes, view, directory, meanwhile)
-        stored = store.load(directory.path)
-        if lost := _lost(lost_machines(stored.events)):
-            directory.update(error=str(lost))
-        verdicts, why_cut = judged(stored, request.experiment)
-        reads = request.experiment.reads
-        notes = [played.note, disturbed_reason(stored), clock_step(stored)]
-        notes += [unread(stored.records, reads)] if reads else []
-        if why_cut:
-            directory.update(cut=why_cut)
-        directory.write_verdicts(verdicts)
-        state = "interrupted" if why_cut else "finished"
+        result = _judge(request, directory, played)
     except LabError as error:
-        directory.update(error=str(error), cut="An error ended the run.")
-        return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
+        result = _spoiled(directory, error)
     except Exception as error:
-        refused = os_errors.diagnose(error)
-        if refused:
-            directory.update(error=str(refused), cut="An error ended the run.")
-            return Result(path=directory.path, error=refused, code=ExitCode.MISTAKE)
-        directory.attach("traceback.txt", traceback.format_exc())
-        return Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
+        if refused := os_errors.diagnose(error):
+            result = _spoiled(directory, refused)
+        else:
+            directory.attach("traceback.txt", traceback.format_exc())
+            result = Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
-        directory.finish(state)
-    code = ExitCode.MISTAKE if lost else exit_code(verdicts, cut=bool(why_cut))
-    return Result(
+        unwritten = _refusal(lambda: directory.finish(result.state))
+    return result if unwritten is None else _with_error(result, unwritten)
+
+
+def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Result:
+    """Judge what was captured; where that can't be written any more, it is told nevertheless."""
+    stored = store.load(directory.path)
+    if played.cut:
+        stored = replace(stored, description=stored.description | {"cut": played.cut})
+    verdicts, why_cut = judged(stored, request.experiment)
+    reads = request.experiment.reads
+    notes = [played.note, disturbed_reason(stored), clock_step(stored)]
+    notes += [unread(stored.records, reads)] if reads else []
+    lost = played.error or _lost(lost_machines(stored.events))
+
+    def write() -> None:
+        told = {"error": str(lost or ""), "cut": why_cut}
+        directory.update(**{name: text for name, text in told.items() if text})
+        directory.write_verdicts(verdicts)
+
+    unwritten = _refusal(write)
+    code = exit_code(verdicts, cut=bool(why_cut))
+    result = Result(
         path=directory.path,
+        code=ExitCode.INTERRUPTED if played.interrupted else code,
+        state="interrupted" if why_cut else "finished",
         verdicts=verdicts,
         note=" ".join(filter(None, notes)),
-        error=lost,
-        code=ExitCode.INTERRUPTED if played.interrupted else code,
     )
+    error = lost or unwritten
+    return _with_error(result, error) if error else result
+
+
+def _with_error(result: Result, error: LabError) -> Result:
+    """Return a result with an error of the user's computer or of a machine, unless it has one."""
+    code = worst([result.code, ExitCode.MISTAKE])
+    return replace(result, error=result.error or error, code=code, state="interrupted")
+
+
+def _spoiled(directory: RunDirectory, error: LabError) -> Result:
+    _refusal(lambda: directory.update(error=str(error), cut="An error ended the run."))
+    return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)
+
+
+def _refusal(write: Callable[[], None]) -> LabError | None:
+    """Write something to a run; return why that can't be."""
+    try:
+        write()
+    except RunStoreError as error:
+        return error
+    return None
 
 
 def _need_machines(request: RunRequest, machines: Machines) -> None:
@@ -148,7 +184,7 @@ def _need_faults(request: RunRequest, machines: Machines) -> None:
 def _lost(machines: Sequence[str]) -> LabError | None:
     if not machines:
         return None
-    return LabError(
+    return MachineLost(
         "the connection broke in the midst of the run, which went on without it",
         where=f"machine {joined(machines)}",
         cure="is it up, is the way to it? `fab check` tells; what was captured is kept",
@@ -186,7 +222,7 @@ def _deploy_and_play(
         sniffers: list[RemoteProcess] = []
         try:
             lab._faults.network.try_out(request.faults)
-            sniffers += _sniff(remotes, directory) if request.packets else []
+            sniffers += _sniff(remotes, directory, monitor) if request.packets else []
             monitor.begin()
             played = _play(request.experiment, lab)
         except KeyboardInterrupt:
@@ -198,19 +234,24 @@ def _deploy_and_play(
                 _end(sniffers)
                 found = disturbance.description(lateness, theirs.end())
                 try:
+                    lab._manager.fetch_all()
+                    directory.make_room()
                     step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
                     if abs(step_s) > clock.SET_S:
                         directory.update(clock_step_s=step_s)
                     directory.update(machines=_facts(remotes, monitor), disturbance=found)
-                    lab._manager.fetch_all()
+                except RunStoreError as error:
+                    monitor.fail(error)
                 finally:
                     _remove(remotes, directory.path.name)
+    if isinstance(monitor.trouble, RunStoreError):
+        why = monitor.trouble.what.removeprefix("Cannot write this: ")
+        cut = f"Not all of this run could be kept: {why}"
+        played = replace(played, cut=cut, error=monitor.trouble)
     if monitor.leases_lost:
         why = _why_silent(lateness.stopped_s())
         cut = f"{why}; its programs were ended by their lease."
         played = replace(played, cut=cut, note=cut)
-    if played.cut:
-        directory.update(cut=played.cut)
     return played
 
 
@@ -249,7 +290,9 @@ def _build(
     )
 
 
-def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[RemoteProcess]:
+def _sniff(
+    remotes: Mapping[str, Remote], directory: RunDirectory, monitor: RunMonitor
+) -> list[RemoteProcess]:
     """Capture the packets of every machine, until the processes that are returned are ended.
 
     Where one machine refuses, those of the others are ended.
@@ -260,7 +303,15 @@ def _sniff(remotes: Mapping[str, Remote], directory: RunDirectory) -> list[Remot
         file = directory.packets(remote.name)
 
         def keep(data: bytes) -> None:
-            file.write(data) if data else file.close()
+            if not data or file.closed:
+                return file.close()
+            try:
+                with file_errors(directory.path):
+                    while data:
+                        data = data[file.write(data) :]
+            except RunStoreError as error:  # what follows would be no packet any more
+                file.close()
+                monitor.fail(error)
 
         begun.append(remote.sniff(directory.path.name, keep))
 
@@ -288,6 +339,9 @@ def _play(experiment: Experiment, lab: Lab) -> Played:
         except TriggerMissed as missed:
             note = str(missed)
         still_open = lab.finish()
+    except RunStoreError as error:  # what was captured by then is judged
+        lab._monitor.fail(error)
+        return Played()
     except LimitReached as stuck:
         note = f"the run took too long: it waited for {stuck}"
         return Played(note=note, cut=f"The run took too long, and waited for {stuck}.")
