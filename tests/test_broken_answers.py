@@ -2,13 +2,15 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_machine import FakeRemote
 
 from lab.core.errors import LabError, MachineLost
-from lab.engine import runner
+from lab.engine import play
+from lab.engine.sniffers import Sniffers
 from lab.machines import clock_offset, remote, traffic_rules
 
 
@@ -48,6 +50,11 @@ class Machine(FakeRemote):
         return "another boot"
 
 
+def setting(folder: Path, remotes: Any) -> Any:
+    directory = SimpleNamespace(path=folder, packets=lambda machine: io.BytesIO())
+    return SimpleNamespace(remotes=remotes, folder="run", directory=directory)
+
+
 BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket is closed")]
 
 
@@ -55,7 +62,7 @@ BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket
 def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path: Path) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
-        runner._prepare({"pull-1": machine}, "run", {}, [])
+        play._prepare(setting(tmp_path, {"pull-1": machine}), {}, [])
     assert raised.value.where == "machine pull-1"
     assert raised.value.cure
     assert clock_offset.our_boot_id() != "another boot"
@@ -117,14 +124,8 @@ def test_where_one_machine_refuses_capture_the_others_sniffers_are_ended(tmp_pat
             begun.append(Started(b""))
             return begun[-1]
 
-    class Directory:
-        path = tmp_path
-
-        def packets(self, machine: str) -> Any:
-            return io.BytesIO()
-
     machines: Any = {name: Sniffed(name, "x", {}, 1) for name in "abc"}
-    directory: Any = Directory()
+    monitor: Any = None
     with pytest.raises(LabError, match="can't capture"):
-        runner._sniff(machines, directory, directory)
+        Sniffers(setting(tmp_path, machines), monitor).begin()
     assert [one.ends for one in begun] == [1, 1]
