@@ -287,3 +287,19 @@ def test_machines_are_repaired_once_the_last_first(lab: Broken) -> None:
     assert lab.machines.done == [("power_on", "pull-1"), ("mend_cable", "push")]
     lab.faults.undo()
     assert len(lab.machines.done) == 2
+
+
+def test_an_event_has_the_parameters_of_its_fault_and_the_time_since_its_trigger(
+    lab: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic_rules, "is_queued", lambda *_: True)
+    lab.passes = lambda sender, receiver: receiver == "push"
+    lab.lab.slow("pull-1", loss_percent=5)
+    trigger: Any = SimpleNamespace(t=clock.now())
+    lab.faults.log.trigger = trigger
+    lab.lab.partition("push", "pull-1", one_way=True)
+    slow, apart = (event.details for event in lab.events)
+    assert list(slow) == ["fault", "delay_ms", "jitter_ms", "loss_percent", "verified", "took_s"]
+    assert slow["loss_percent"] == 5
+    assert (apart["from"], apart["one_way"]) == (["pull-1"], True)
+    assert 0 <= apart["trigger_to_effect_s"] < 60
