@@ -248,8 +248,8 @@ def test_what_counts_as_a_time(one: str, other: str, same: bool) -> None:
 def test_where_lines_differ_it_is_said_which_times_are_known() -> None:
     one, other = run([("push", 0.0, "half past 8")]), run([("push", 0.0, "half past 9")])
     said = " ".join(printed(print_differences, differences(one, other)))
-    assert "Times of other forms aren't known as such." in said
-    assert "Times of other" not in " ".join(printed(print_differences, differences(one, one)))
+    assert "Other formats are not recognised." in said
+    assert "Other formats" not in " ".join(printed(print_differences, differences(one, one)))
 
 
 def test_swapped_machines_are_told_and_are_no_failure() -> None:
@@ -264,17 +264,17 @@ def test_swapped_machines_are_told_and_are_no_failure() -> None:
         "A  one",
         "B  other",
         "",
-        "What was printed, times left out:",
-        "  pull-0/pull  2 lines, not the same: first in line 1",
+        "Output, ignoring times:",
+        "  pull-0/pull  2 lines, different from line 1 on",
         "               A: 0 , <time>",
         "               B: 1 , <time>",
-        "  pull-1/pull  2 lines, not the same: first in line 1",
+        "  pull-1/pull  2 lines, different from line 1 on",
         "               A: 1 , <time>",
         "               B: 0 , <time>",
         "  push/push    4 lines, the same",
         "",
-        "4 lines on another machine in B than in A. That alone is no failure: who has the",
-        "first turn may change from run to run.",
+        "4 lines on another machine in B than in A. That alone is not a failure: which",
+        "machine gets the first message may vary from run to run.",
         "  pull-0 -> pull-1: 0, 2",
         "  pull-1 -> pull-0: 1, 3",
         "",
@@ -292,7 +292,7 @@ def test_lines_and_machines_that_only_one_run_has() -> None:
     firsts = {log.machine: log.first for log in found.logs}
     assert firsts == {"pull-0": None, "pull-1": (3, None, "new"), "push": (5, "\x1bbye", None)}
     lines = printed(print_differences, found)
-    assert "  push/push    5 lines in A, 4 in B, not the same: first in line 5" in lines
+    assert "  push/push    5 lines in A, 4 in B, different from line 5 on" in lines
     assert lines[lines.index("               A: \\x1bbye") + 1] == "               B: (no more)"
     assert "  only in A: pull-3" in lines
     assert "2 lines only in A: \\x1bbye, alone" in lines
@@ -324,7 +324,7 @@ def test_verdicts_that_are_not_the_same() -> None:
         ("kill.d", "", "holds"),
     )
     assert printed(print_differences, found)[-5:] == [
-        "Not the same verdicts:",
+        "The verdicts differ:",
         "  kill.b: holds -> refuted",
         "  kill.c: refuted -> no verdict",
         "  kill.d: no verdict -> holds",

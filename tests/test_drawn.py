@@ -14,7 +14,7 @@ def _passages(count: int, machines: int) -> list[Delivery]:
             to="" if n % 1000 == 999 else f"pull-{n % machines}",
             sent=float(n),
             got=None if n % 1000 == 999 else float(n),
-            fate="lost" if n % 1000 == 999 else "came",
+            fate="lost" if n % 1000 == 999 else "arrived",
         )
         for n in range(count)
     ]

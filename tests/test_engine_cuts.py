@@ -57,8 +57,8 @@ def test_claims_about_time_are_not_observed_in_a_disturbed_run(
     assert done.stored.state == "finished"
     assert done.verdicts["once"][0] == "holds"
     assert done.verdicts["quick"][0] == "not observed"
-    assert "the lab itself stood still for 3.0 s" in done.verdicts["quick"][1]
-    assert "stood still" in done.note
+    assert "the lab itself stalled for 3.0 s" in done.verdicts["quick"][1]
+    assert "stalled" in done.note
 
 
 def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(

@@ -78,9 +78,9 @@ def test_pulses_before_the_order_are_leases(launch) -> None:
         (b"", "standard input has ended"),
         (b"0\n0\n", "standard input has ended"),
         (b"12\nshort", "standard input has ended"),
-        (b"5\nhello", "what came is no order"),
+        (b"5\nhello", "the input is not an order"),
         (b"12\na\0b\0c\0d\0e\0f", "standard input has ended"),
-        (b"11\na\0b\0\0no\0e\0f", "what came is no order"),
+        (b"11\na\0b\0\0no\0e\0f", "the input is not an order"),
         (b"-1\n", "is no number"),
         (b"Welcome to this machine\n", "is no number"),
         (b"9" * 4000, "is no number"),
@@ -99,7 +99,7 @@ def test_an_order_that_never_comes_is_an_error(launch, order: bytes, said: str) 
 
 def test_silence_instead_of_an_order_is_an_error(launch) -> None:
     status, said = launch(order=b"0\n7\n", lease=0.3).end()
-    assert (status, "no order came within" in said) == (launcher.FAILED, True)
+    assert (status, "no order arrived within" in said) == (launcher.FAILED, True)
 
 
 @pytest.mark.parametrize("words", [b"hello\n", b"999\n", b"\n", b"1" * 100, b"-9\n"])

@@ -4,14 +4,14 @@ from message_mutations import done
 from story import LEAVING
 
 from lab.analysis.history import Run
-from lab.analysis.outcome_table import Outcome, outcome, table
+from lab.analysis.outcome_table import MessageCounts, outcome, table
 from lab.experiments.judges.line_formats import read
 from lab.runs.store import load
 
 INTERVAL_S = 0.1
 
 
-def of(variant: str) -> Outcome:
+def of(variant: str) -> MessageCounts:
     return outcome(Run(load(LEAVING / f"ways_to_leave.{variant}"), read), INTERVAL_S)
 
 

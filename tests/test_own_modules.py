@@ -156,13 +156,13 @@ def test_a_run_is_judged_as_before_here_and_elsewhere(folder: Path, tmp_path: Pa
     assert run(folder).returncode == 0
     here, elsewhere = folder.parent / "runs", tmp_path / "elsewhere"
     again = command.fab("report", "--judge", "--runs", here)
-    assert "\nas judged before\n" in again.stdout, again.stderr
+    assert "\nsame verdicts as before\n" in again.stdout, again.stderr
     assert command.fab("bundle", "--runs", here, cwd=tmp_path).returncode == 0
     (file,) = tmp_path.glob("*-mine.run.tar.gz")
     shutil.rmtree(folder)
     again = command.fab("report", "--judge", "--run", file, "--runs", elsewhere)
     assert again.returncode == 0, again.stderr
-    assert "\nas judged before\n" in again.stdout
+    assert "\nsame verdicts as before\n" in again.stdout
 
 
 # -- what the user's code does wrong --------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_the_story_of_a_message_that_was_held_up(seen: Seen, tmp_path: Path) -> 
     run.got(0.8, 0, "pull-1")
     page = seen.open(run.end(1.0), "#message-0")
     expect(page.locator("#story")).to_contain_text(
-        "Message 0: push sent it at 0.300 s, pull-1 had it only 500 ms later."
+        "Message 0: push sent it at 0.300 s, pull-1 received it only 500 ms later."
         " When it was sent, pull-1 and pull-2 were connected."
         " 100 ms before, pull on pull-1 was paused. 400 ms after, pull on pull-1 was resumed."
     )
@@ -283,7 +283,7 @@ def test_very_many_messages(seen: Seen, tmp_path: Path) -> None:
     assert (run / "report.html").stat().st_size <= 12_000_000
     expect(page.locator("#drawn")).to_contain_text("messages in this window are drawn")
     for name in ("pull-1", "pull-2"):  # a part is drawn, but not always the same machine's
-        drawn = page.locator(f"#timeline line[aria-label*=', {name} had it']").count()
+        drawn = page.locator(f"#timeline line[aria-label*=', {name} received it']").count()
         assert drawn > 100
     page.locator("#number").fill("77777")
     page.locator("#number").press("Enter")

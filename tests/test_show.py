@@ -33,7 +33,7 @@ def test_report_makes_the_page(run: Path, capsys: pytest.CaptureFixture[str]) ->
     html = (run / "report.html").read_text()
     assert "After the kill the other machine gets every message." in html
     assert "push sent 12 messages to pull-1 and pull-2, about one every 100 ms." in html
-    assert "11 came, 1 was lost, 1 came late" in html
+    assert "11 arrived, 1 was lost, 1 arrived late" in html
     assert "default-src 'none'; script-src 'sha256-" in html
     assert "unsafe-eval" not in html.partition("</head>")[0]
 
@@ -68,7 +68,7 @@ def test_plot_writes_each_picture(run: Path, form: str, start: bytes) -> None:
 
 
 def test_plot_knows_no_other_format(run: Path) -> None:
-    with pytest.raises(LabError, match="no format"):
+    with pytest.raises(LabError, match="invalid --format"):
         show.plot(run.parent, None, "gif")
 
 
@@ -94,7 +94,7 @@ def test_a_packed_run_is_judged_elsewhere(
     elsewhere = tmp_path / "elsewhere"
     assert show.report(elsewhere, str(file), again=True) == ExitCode.EXPECTED
     out = capsys.readouterr().out
-    assert "as judged before" in out
+    assert "same verdicts as before" in out
     assert "NOT as judged" not in out
     assert (elsewhere / run.name / "push/push.log").read_bytes().startswith(b"0\n1\n")
     with pytest.raises(LabError, match="there already"):
@@ -155,7 +155,7 @@ def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
     assert (packed / "_experiment/.was-run").exists()
     out = capsys.readouterr().out
     assert "It is mine." in out
-    assert "\nas judged before\n" in out
+    assert "\nsame verdicts as before\n" in out
 
 
 def test_what_goes_along_is_the_runs_own_and_names_nobody(own_run: Path, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_code_that_was_changed_after_the_run_is_told(
     describe(own_run, description | {"code": description["code"] | {"lab": "another"}})
     assert show.report(own_run.parent, own_run.name, again=True) == ExitCode.UNEXPECTED
     out = capsys.readouterr().out
-    assert "NOT as judged before" in out
+    assert "NOT the same verdicts as before" in out
     assert "the experiment and the lab's own judging code" in out
 
 

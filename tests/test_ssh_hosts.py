@@ -184,7 +184,7 @@ def test_a_run_goes_on_without_a_host_that_is_lost_midway(
     found = verdicts(stored.path)
     assert {verdict["verdict"] for verdict in found} == {"not observed"}
     assert "The connection to pull-2 broke" in found[0]["why"]
-    assert "\nas judged before\n" in fab("report", "--judge", "--run", stored.path).stdout
+    assert "\nsame verdicts as before\n" in fab("report", "--judge", "--run", stored.path).stdout
     assert known.quiet_within(5)
     assert known.left_by(stored.path.name) == [
         known.folder / "pull-2/home/.cache/push-pull-lab" / stored.path.name

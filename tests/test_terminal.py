@@ -131,7 +131,7 @@ def test_lines_faults_and_notes_come_in_their_order() -> None:
         ({"status": 139, "by": "itself"}, "exit status 139 (SIGSEGV)"),
         ({"status": 255, "by": "itself"}, "exit status 255 ─"),
         ({"status": None, "by": "itself"}, "its exit status unknown"),
-        ({"status": None, "by": "lost"}, "pull on pull-2 is lost: the connection to its machine "),
+        ({"status": None, "by": "lost"}, "pull on pull-2 was lost: the connection to its machine "),
     ],
 )
 def test_only_an_unexpected_end_is_shown(details: dict[str, Any], shown: str) -> None:
@@ -342,7 +342,7 @@ def test_a_failure_shows_claim_expectation_and_what_was_seen_where() -> None:
         "  claimed   kill.all is claimed.",
         "  where     article, 2",
         "  expected  holds",
-        "  seen      refuted: Seen of kill.all.",
+        "  observed  refuted: Seen of kill.all.",
         "  messages  12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,",
         "            29, 30, 31 … and 60 more",
         "  events    12:47:22.123 UTC  pull on pull-2 was killed",
@@ -366,12 +366,12 @@ def test_the_order_is_failures_then_not_observed_then_the_expected() -> None:
         "✗ c.surprise",
         "✗ c.fails",
         "? b.missed",
-        "? b.chance (by chance: not counted)",
+        "? b.chance (inconclusive, not counted)",
         "✓ a.holds is claimed.",
         "✓ a.known is claimed.",
-        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted, as known",
+        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted (as expected)",
     ]
-    assert "  refuted, as known: Seen of a.known." in lines
+    assert "  refuted (as expected): Seen of a.known." in lines
     assert "  expected  refuted: the article guesses wrong" in lines
 
 

@@ -1,4 +1,4 @@
-"""What became of the messages of runs, as a table: one row for each variant of an experiment."""
+"""What became of messages, as a table with one row for each variant of an experiment."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ _LATE_S = 0.05  # beyond an interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Numbers of messages in one run; `noticed_s` is None where the sender noticed nothing."""
+class MessageCounts:
+    """Numbers of messages in one run; `noticed_s` is None if the sender noticed nothing."""
 
     sent: int
     received: int
@@ -21,11 +21,11 @@ class Outcome:
     noticed_s: float | None
 
 
-def outcome(run: Run, interval: float) -> Outcome:
-    """Count what became of a run's messages; late is what took over an interval, in seconds."""
+def outcome(run: Run, interval: float) -> MessageCounts:
+    """Count what became of a run's messages; late means later than `interval` seconds."""
     arrived = _arrived(run)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
-    return Outcome(
+    return MessageCounts(
         sent=len(run.dealt),
         received=len(arrived),
         late=len(late),
@@ -35,8 +35,8 @@ def outcome(run: Run, interval: float) -> Outcome:
     )
 
 
-def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
-    """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
+def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
+    """Return the counts of each variant's runs as a Markdown table of medians and ranges."""
     head = ("variant", "runs", "sent", "received", "late", "never", "twice", "noticed after")
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
@@ -49,9 +49,9 @@ def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
 
 
 def _arrived(run: Run) -> dict[int, float]:
-    """When each message that was printed came: as its receiver traced it, else as it was captured.
+    """Return when each printed message arrived: by its receiver's trace, else when captured.
 
-    A busy harness may capture a line late, so the trace's time counts.
+    A busy harness may capture a line late, so the trace's time has precedence.
     """
     arrived: dict[int, float] = {}
     for message in run.received:

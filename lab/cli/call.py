@@ -1,4 +1,4 @@
-"""What the user asks of `fab run-experiment`, every value checked."""
+"""The checked arguments of `fab run-experiment`."""
 
 import shlex
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lab.machines.inventory import Inventory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What the user asked for, every value checked; `interval` in seconds."""
+    """The user's arguments, every value checked; `interval` in seconds."""
 
     experiment: str
     provider: str
@@ -25,7 +25,7 @@ class Call:
     runs: Path
 
     def command(self, experiment: str) -> str:
-        """Return the command line that repeats it, or one experiment of it."""
+        """Return the command line that repeats this call, for one experiment or (if "") for all."""
         words = ["./fab", "run-experiment"]
         words += ["--experiment", experiment] if experiment else []
         words += ["--provider", self.provider, "--inventory", str(self.inventory.path)]
@@ -37,7 +37,7 @@ class Call:
 
 
 def quick_call(provider: str, inventory: str, runs: Path) -> Call:
-    """Return the call that runs any of the lab's experiments as it is."""
+    """Return a call that runs any of the lab's experiments with its defaults."""
     return Call(
         experiment="",
         provider=provider,
@@ -52,5 +52,5 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
 
 
 def roles(experiment: str) -> Sequence[str]:
-    """Return the roles that machines must have; a user's own experiment says so at its start."""
+    """Return the roles that machines need; for a user's own experiment, its scenario checks that."""
     return ROLES if not experiment or experiment in catalogue.names() else ()

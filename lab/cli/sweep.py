@@ -1,4 +1,4 @@
-"""`fab sweep`: each variant of an experiment several times, labs side by side, and one table."""
+"""`fab sweep`: runs each variant of an experiment several times in parallel labs; one table."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.analysis.history import Run
-from lab.analysis.outcome_table import Outcome, outcome, table
+from lab.analysis.outcome_table import MessageCounts, outcome, table
 from lab.cli.run_experiment import say
 from lab.core.errors import ExitCode, LabError, worst
 from lab.core.text import harmless
@@ -24,7 +24,7 @@ from lab.runs import store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What is to be run: how often each variant, and how many labs at once."""
+    """What to run: how often to repeat each variant, and how many labs run at once."""
 
     experiment: str
     provider: str
@@ -36,7 +36,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One run of the sweep, when it has ended: its directory, if there is one, and its error."""
+    """One finished run of the sweep: its directory, if there is one, and its error."""
 
     variant: str
     code: ExitCode
@@ -45,7 +45,7 @@ class Part:
 
 
 def run(sweep: Sweep) -> ExitCode:
-    """Run it all, print the table of outcomes, and return the worst exit code of its runs."""
+    """Run the sweep, print the table of outcomes, and return the worst exit code of its runs."""
     experiment = catalogue.load(sweep.experiment)
     name = catalogue.split(sweep.experiment)[0]
     todo = [variant for _ in range(sweep.repeat) for variant in experiment.variants]
@@ -54,7 +54,7 @@ def run(sweep: Sweep) -> ExitCode:
         with contextlib.closing(_run_all(sweep, name, todo)) as ending:
             for part in ending:
                 parts.append(part)
-                print(f"{len(parts)} of {len(todo)}: {part.variant}: {_told(part)}", flush=True)
+                print(f"{len(parts)} of {len(todo)}: {part.variant}: {_in_words(part)}", flush=True)
     except KeyboardInterrupt:
         print(f"interrupted after {len(parts)} of {len(todo)} runs", flush=True)
     outcomes = {v: _outcomes(v, parts) for v in experiment.variants}
@@ -64,14 +64,14 @@ def run(sweep: Sweep) -> ExitCode:
 
 
 def _run_all(sweep: Sweep, name: str, todo: Sequence[str]) -> Generator[Part, None, None]:
-    """Give each run as it ends; when we end, those that go on are interrupted.
+    """Yield each run as it ends; when this process ends, it interrupts the others.
 
-    All of them have the reading end of one pipe. The kernel closes the other end, which only we
-    have, however we end.
+    All of them have the read end of one pipe. Only this process has the write end, which the
+    kernel closes however this process ends.
     """
     at_once = sweep.at_once
     if at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
-        say("these machines are shared by all runs, which so take place one after another")
+        say("all runs share these machines, so they take place one after another")
         at_once = 1
     lifeline, ours = os.pipe()
     with ThreadPoolExecutor(at_once) as pool:
@@ -86,7 +86,7 @@ def _run_all(sweep: Sweep, name: str, todo: Sequence[str]) -> Generator[Part, No
 
 
 def _run_one(sweep: Sweep, name: str, variant: str, lifeline: int) -> Part:
-    """Run one variant in a process of its own: so labs stand side by side, and end apart."""
+    """Run one variant in its own process, so that labs run in parallel and end independently."""
     wanted = {
         "experiment": f"{name}:{variant}" if variant else name,
         "provider": sweep.provider,
@@ -99,7 +99,7 @@ def _run_one(sweep: Sweep, name: str, variant: str, lifeline: int) -> Part:
         capture_output=True,
         text=True,
         errors="backslashreplace",
-        start_new_session=True,  # Ctrl-C on the terminal is for us alone: we pass it on once
+        start_new_session=True,  # only this process gets Ctrl-C, and passes it on once
     )
     return _part(variant, done)
 
@@ -115,7 +115,7 @@ def _part(variant: str, done: "subprocess.CompletedProcess[str]") -> Part:
     return Part(variant, ExitCode(result["code"]), directory, result["said"])
 
 
-def _outcomes(variant: str, parts: Sequence[Part]) -> list[Outcome]:
+def _outcomes(variant: str, parts: Sequence[Part]) -> list[MessageCounts]:
     found = []
     for part in parts:
         judged = part.code in (ExitCode.EXPECTED, ExitCode.UNEXPECTED, ExitCode.NOT_OBSERVED)
@@ -126,7 +126,7 @@ def _outcomes(variant: str, parts: Sequence[Part]) -> list[Outcome]:
     return found
 
 
-def _told(part: Part) -> str:
+def _in_words(part: Part) -> str:
     if part.code == ExitCode.EXPECTED:
         return "as expected"
     about = [str(part.directory)] if part.directory else []
@@ -134,7 +134,7 @@ def _told(part: Part) -> str:
 
 
 def whole(flag: str, text: str, most: int) -> int:
-    """Return a number from 1 to `most`; LabError if the text isn't one."""
+    """Return a whole number from 1 to `most`; LabError if the text isn't one."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
-        raise LabError(f"'{text}' is no number from 1 to {most}", where=flag, hint="give one")
+        raise LabError(f"invalid {flag} '{text}'", hint=f"give a whole number from 1 to {most}")
     return int(text)

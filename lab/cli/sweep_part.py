@@ -1,8 +1,8 @@
-"""One run of a sweep, in a process of its own: `python -m lab.cli.sweep_part JSON`.
+"""One run of a sweep, in its own process: `python -m lab.cli.sweep_part JSON`.
 
-The argument has `experiment`, `provider`, `inventory` and `runs`. Standard output gets the result
-alone, as JSON: the exit `code`, the run's `directory` and what is `said` of an error. The run is
-interrupted when standard input ends: the sweep has ended, by its own will or not.
+The argument has `experiment`, `provider`, `inventory` and `runs`. Standard output gets only the
+result, as JSON: the exit `code`, the run's `directory` and, in `said`, the message of an error.
+When standard input ends, the sweep has ended in whatever way, and the run is interrupted.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from lab.machines.inventory import load
 
 
 def main() -> None:
-    """Run what the argument names; an exception of ours is a bug, and leaves no result."""
+    """Run what the argument names; an unexpected exception is a bug, and leaves no result."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     wanted = json.loads(sys.argv[1])

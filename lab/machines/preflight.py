@@ -13,7 +13,7 @@ from lab.core.errors import ExitCode, LabError, NotFit
 from lab.core.vocabulary import PORT
 from lab.machines import clock_offset
 from lab.machines.capabilities import abilities
-from lab.machines.connection import explained
+from lab.machines.connection import ssh_errors
 from lab.machines.inventory import Inventory
 from lab.machines.pool import at_once
 from lab.machines.providers.base import Access, Machines
@@ -165,7 +165,7 @@ def _about(remote: Remote) -> Iterator[Finding]:
         yield Finding(remote.name, f"no pyzmq: {about['missing']}", "provision it: provision/")
     if about["free"] < _LEAST_DISK:
         yield Finding(remote.name, f"{about['free']:,} bytes of disk are free", "make room")
-    with explained(remote.access, "ask it for its time"):
+    with ssh_errors(remote.access, "ask it for its time"):
         measured = clock_offset.measure(remote, clock_offset.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
     yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
@@ -212,7 +212,7 @@ def _listen(remote: Remote, place: tuple[str, int], stack: contextlib.ExitStack)
     """Let a machine listen until the stack is closed; return its word: `listening`, or why not."""
     channel = remote.talk([remote.access.python, "-Ic", _LISTEN, json.dumps(place)])
     stack.enter_context(contextlib.closing(channel))
-    with explained(remote.access, "listen at its lab address"):
+    with ssh_errors(remote.access, "listen at its lab address"):
         said: str = channel.makefile("r").readline().strip()
     return said
 

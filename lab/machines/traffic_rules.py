@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.core.errors import LabError
-from lab.machines.connection import explained
+from lab.machines.connection import ssh_errors
 from lab.machines.pool import at_once
 from lab.machines.remote import Remote
 from lab.machines.remote_process import ChangeLease
@@ -228,7 +228,7 @@ class _Listener:
         self._channel = remote.talk([remote.access.python, "-ISc", _LISTEN, self.address])
         self._answers = self._channel.makefile("r")
         self._access = remote.access
-        with explained(remote.access, "try the lab network"):
+        with ssh_errors(remote.access, "try the lab network"):
             self.port = self._answers.readline().strip()
         if not self.port:
             raise LabError(
@@ -239,7 +239,7 @@ class _Listener:
 
     def heard(self, most: int) -> list[str]:
         """Return the addresses of those that came through, at most so many."""
-        with explained(self._access, "try the lab network"):
+        with ssh_errors(self._access, "try the lab network"):
             self._channel.sendall(b"%d\n" % most)
             words: list[str] = self._answers.readline().split()
         return words
