@@ -1,7 +1,8 @@
 """`fab run-experiment --repeat` and `--until decided`: the same experiments, many times."""
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from lab.analysis.tally import Tally, add
@@ -46,23 +47,33 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
-    names = [call.experiment] if call.experiment else DEFAULT
-    found = {name: catalogue.load(name) for name in names}
     tallies: dict[str, Tally] = {}
     ended_by: list[ExitCode] = []
+    try:
+        with contextlib.closing(_runs(call, most)) as runs:
+            for results in runs:
+                for result in results:
+                    add(tallies, result.verdicts)
+                ended_by = [r.code for r in results if r.error or r.code == ExitCode.INTERRUPTED]
+                if ended_by or (until_decided and all(t.met is not None for t in tallies.values())):
+                    break
+    except KeyboardInterrupt:
+        ended_by = [ExitCode.INTERRUPTED]
+    print()
+    print_tallies(tallies, anytime=until_decided, file=sys.stdout)
+    return worst(ended_by or [_code(tally) for tally in tallies.values()])
+
+
+def _runs(call: Call, most: int) -> Generator[list[Result], None, None]:
+    """Run the experiments, give their results, and so on, on one lab."""
+    names = [call.experiment] if call.experiment else DEFAULT
+    found = {name: catalogue.load(name) for name in names}
     with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
         with run_series.connected_and_fit(machines) as remotes:
             for number in range(1, most + 1):
                 results = run_series.run_connected(call, found, machines, remotes, view_of=_Silent)
-                for result in results:
-                    add(tallies, result.verdicts)
                 print(f"run {number} of {most}: {_short(results)}", flush=True)
-                ended_by = [r.code for r in results if r.error or r.code == ExitCode.INTERRUPTED]
-                if ended_by or (until_decided and all(t.met is not None for t in tallies.values())):
-                    break
-    print()
-    print_tallies(tallies, anytime=until_decided, file=sys.stdout)
-    return worst(ended_by or [_code(tally) for tally in tallies.values()])
+                yield results
 
 
 def wanted(repeat: str, until: str) -> tuple[int, bool]:
