@@ -52,5 +52,5 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
 
 
 def roles(experiment: str) -> Sequence[str]:
-    """Return the roles that machines need; for a user's own experiment, its scenario checks that."""
+    """Return the roles that machines need; a user's own experiment checks its own."""
     return ROLES if not experiment or experiment in catalogue.names() else ()

@@ -144,7 +144,7 @@ class Remote:
         return self._follow(channel, stdout, stderr, ended)
 
     def notes(self, folder: str, name: str) -> dict[str, str]:
-        """Return the notes of a program's launcher (see `launcher`); LabError if they can't be read.
+        """Return the notes of a program's launcher (see `launcher`); LabError if unreadable.
 
         They are empty if the launcher ran nothing.
         """
@@ -152,7 +152,7 @@ class Remote:
         return dict(line.partition(" ")[::2] for line in said.splitlines())
 
     def warm_up(self, folder: str) -> None:
-        """Start a spare launcher in a deployed `folder`, so that the next program starts quickly."""
+        """Start a spare launcher in a deployed `folder`, for a quick start of the next program."""
         if folder not in self._spares:
             with ssh_errors(self.access, "start a launcher"):
                 self._spares[folder] = self._channel(self._agent(folder, launcher))

@@ -161,8 +161,8 @@ const words = (moment) => moment.tooltip.replace(/^[\d.]+ s: /, "");
 function story(i) {
   const sent = P.sent[i] ?? P.got[i];
   const sentences = [`${inWords(i)}.`];
-  const connections = data.periods.find((e) => sent >= e.start && sent < e.end);
-  if (connections) sentences.push(`When it was sent, ${connections.text}.`);
+  const connected = data.periods.find((e) => sent >= e.start && sent < e.end);
+  if (connected) sentences.push(`When it was sent, ${connected.text}.`);
   const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));
   const before = done.filter((m) => m.t <= sent).at(-1);
   if (before) sentences.push(`${period(sent - before.t)} before, ${words(before)}.`);
