@@ -40,7 +40,7 @@ def test_the_embedded_lab() -> None:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {POWER}, {PROCESSES}, partition" in able
         assert "capture" in able
-        assert f"✓ {name:12} root's rights" in told
+        assert f"✓ {name:12} can become root" in told
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
 
 
@@ -64,7 +64,7 @@ def test_hosts(up: Hosts) -> None:
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {PROCESSES}, partition" in able
-        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' has no means for it" in told
+        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' can't do it" in told
     assert up.quiet_within(5)
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 
@@ -108,6 +108,6 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
         text=True,
         check=False,
     ).stdout.strip()
-    cause, hint = tool_errors.explained(answer)
+    cause, hint = tool_errors.diagnose(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
     assert "NOPASSWD" in hint

@@ -92,7 +92,7 @@ def test_it_counts_as_for_ssh(up: Hosts, tmp_path: Path, config: str) -> None:
 
 def test_a_jump_host_that_does_not_exist_is_named(up: Hosts, tmp_path: Path) -> None:
     said = check(up, home_with(tmp_path, "Host *\n  ProxyJump bastion.invalid\n"))
-    assert "nobody answers SSH at the jump host bastion.invalid:22" in said
+    assert "no SSH server answers at the jump host bastion.invalid:22" in said
     assert "ProxyJump in ~/.ssh/config" in said
 
 
@@ -139,14 +139,14 @@ def keys(up: Hosts) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("name", "what", "hint"),
     [
-        ("locked", "is locked by a passphrase", "ssh-add"),
-        ("locked-pem", "is locked by a passphrase", "ssh-add"),
+        ("locked", "is locked with a passphrase", "ssh-add"),
+        ("locked-pem", "is locked with a passphrase", "ssh-add"),
         ("public.pub", "is a public key", "keys/public\n"),
-        ("none", "No such file", "private key's file"),
-        (".", "is no file", "private key's file"),
-        ("pipe", "is no file", "private key's file"),
-        ("words", "is no private key", "private key's file"),
-        ("damaged", "damaged", "private key's file"),
+        ("none", "No such file", "private key file"),
+        (".", "is not a file", "private key file"),
+        ("pipe", "is not a file", "private key file"),
+        ("words", "is not a private key", "private key file"),
+        ("damaged", "damaged", "private key file"),
     ],
 )
 def test_a_key_file_and_what_is_wrong_with_it(

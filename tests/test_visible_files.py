@@ -57,7 +57,7 @@ def test_what_is_no_folder_or_would_hide_a_machines_own_is_refused(
     inventory: Callable[[str], Path], folder: str
 ) -> None:
     with (
-        pytest.raises(LabError, match=f"machines can't be shown {folder}"),
+        pytest.raises(LabError, match=f"{folder} can't be visible on machines"),
         machine(inventory(folder)),
     ):
         pass

@@ -165,7 +165,7 @@ class Remote:
             answer = channel.makefile("r").readline().strip()
         word, _, at = answer.partition(" ")
         if word != "done":
-            cause, hint = tool_errors.explained(answer)
+            cause, hint = tool_errors.diagnose(answer)
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", hint=hint
             )

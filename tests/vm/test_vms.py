@@ -112,7 +112,7 @@ def test_check_finds_nothing_wrong(lab: VmLab) -> None:
     done = lab.fab("check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("reaches 2 others on the lab network") == len(MACHINES)
-    assert len(re.findall(r"clock \S+ ms from ours, give or take \S+ ms", done.stdout)) == 3
+    assert len(re.findall(r"clock \S+ ms from ours, ± \S+ ms", done.stdout)) == 3
 
 
 def test_status_and_a_shell_are_vagrants(lab: VmLab) -> None:
