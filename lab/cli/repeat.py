@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.analysis.tally import Tally, add
@@ -55,13 +55,15 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
                 for result in results:
                     add(tallies, result.verdicts)
                 ended_by = [r.code for r in results if r.error or r.code == ExitCode.INTERRUPTED]
-                if ended_by or (until_decided and all(t.met is not None for t in tallies.values())):
+                if ended_by or (until_decided and _all_decided(tallies.values())):
                     break
     except KeyboardInterrupt:
         ended_by = [ExitCode.INTERRUPTED]
     print()
     print_tallies(tallies, anytime=until_decided, file=sys.stdout)
-    return worst(ended_by or [_code(tally) for tally in tallies.values()])
+    return worst(
+        ended_by or [_code(tally.met(anytime=until_decided)) for tally in tallies.values()]
+    )
 
 
 def _runs(call: Call, most: int) -> Generator[list[Result], None, None]:
@@ -104,7 +106,11 @@ def _by_chance(verdict: Mapping[str, Any]) -> bool:
     return bool(verdict["verdict"] == Outcome.NOT_OBSERVED and verdict["by_chance"])
 
 
-def _code(tally: Tally) -> ExitCode:
-    if tally.met is None:
+def _all_decided(tallies: Iterable[Tally]) -> bool:
+    return all(tally.met(anytime=True) is not None for tally in tallies)
+
+
+def _code(met: bool | None) -> ExitCode:
+    if met is None:
         return ExitCode.NOT_OBSERVED
-    return ExitCode.EXPECTED if tally.met else ExitCode.UNEXPECTED
+    return ExitCode.EXPECTED if met else ExitCode.UNEXPECTED
