@@ -135,7 +135,7 @@ def test_one_file_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
     into = tmp_path / "files"
     machine = Machine(file("results.csv", b"1"), END)
     assert fetch.one(machine, "run", "results.csv", into).read_text() == "1"  # type: ignore[arg-type]
-    with pytest.raises(LabError, match=r"other can't be fetched: it didn't come"):
+    with pytest.raises(LabError, match=r"other can't be fetched: the machine did not send it"):
         fetch.one(machine, "run", "other", into)  # type: ignore[arg-type]
     for path in ("../x", "/etc/passwd", ""):
         with pytest.raises(LabError, match="can't be fetched"):
@@ -205,7 +205,7 @@ def test_nothing_but_regular_files_is_opened(folder: Path, tmp_path: Path) -> No
     given, left_out = collected(folder, DEPLOYED)
     assert given == {}
     assert set(left_out) == {"link", "fifo"}
-    assert collected(folder, {}, only="fifo") == ({}, {"fifo": "it is no regular file"})
+    assert collected(folder, {}, only="fifo") == ({}, {"fifo": "it is not a regular file"})
     assert collected(folder, {}, only="none") == ({}, {"none": "No such file or directory"})
 
 

@@ -369,7 +369,8 @@ def test_the_order_is_failures_then_not_observed_then_the_expected() -> None:
         "? b.chance (inconclusive, not counted)",
         "✓ a.holds is claimed.",
         "✓ a.known is claimed.",
-        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted (as expected)",
+        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted (as",
+        "expected)",
     ]
     assert "  refuted (as expected): Seen of a.known." in lines
     assert "  expected  refuted: the article guesses wrong" in lines

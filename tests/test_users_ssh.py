@@ -199,7 +199,7 @@ def test_a_greeting_is_never_taken_for_an_answer(
         done = fab(task, *flags)
     said = done.stdout + done.stderr
     assert done.returncode == ExitCode.MISTAKE, said
-    assert "this account's shell prints something before the answer (`" in said
+    assert "this account's shell prints text before the answer (`" in said
     assert "Welcome" in said
     assert "\x1b" not in said
     assert "~/.bashrc" in said

@@ -38,9 +38,7 @@ class Supervisor:
     def begin(self, spec: dict[str, Any]) -> None:
         """Let the supervisor create the lab."""
         assert self._process.stdin is not None
-        with contextlib.suppress(
-            BrokenPipeError
-        ):  # it has ended: no answer will come
+        with contextlib.suppress(BrokenPipeError):  # it has ended: no answer will come
             self._process.stdin.write(json.dumps(spec).encode())
             self._process.stdin.close()
 
