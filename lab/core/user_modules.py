@@ -61,9 +61,7 @@ def hint(error: BaseException, file: Path) -> str:
     if not top or not any((file.parent / there).exists() for there in (f"{top}.py", top)):
         return ""
     if top in sys.stdlib_module_names or top == "lab":
-        return (
-            f"`import {top}` isn't your {top}.py: rename it, or use `from . import {top}`"
-        )
+        return f"`import {top}` isn't your {top}.py: rename it, or use `from . import {top}`"
     if file.name == "experiment.py":
         return ""
     return (
