@@ -29,8 +29,8 @@ def in_order(run: Run) -> Verdict:
             pairs += max(0, len(arrived) - 1)
             wrong += _late(arrived, places)
     if wrong:
-        numbers = history.listed(sorted(wrong)).capitalize()
-        why = f"{numbers} arrived after a later message, on the same machine."
+        late = history.listed(sorted(wrong)).capitalize()
+        why = f"{late} arrived after a later message, on the same machine."
         return Verdict.refuted(why, messages=sorted(wrong), final=True)
     if not pairs:
         return Verdict.not_observed("No machine got two messages of one sender.")
