@@ -15,12 +15,12 @@ _SPEC.loader.exec_module(remake)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", remake.CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_comes_to_the_same_verdicts(chapter: Path, tmp_path: Path) -> None:
+def test_a_chapter_gets_the_same_verdicts(chapter: Path, tmp_path: Path) -> None:
     text = chapter.read_text()
     assert remake.differences(text, remake.remade(text, tmp_path)) == []
 
 
-def test_a_verdict_that_changed_is_told() -> None:
+def test_a_changed_verdict_is_reported() -> None:
     text = "```console\n$ ./fab x\n✓ One holds.\n? y.two (inconclusive, not counted)\n```\n"
     assert remake.differences(text, text) == []
     assert remake.differences(text, text.replace("✓ One holds.", "✗ y.one")) != []

@@ -87,7 +87,7 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     assert "→ install nftables there" in told
 
 
-def test_a_host_that_is_not_reached_hides_no_other(up: Hosts) -> None:
+def test_an_unreachable_host_hides_no_other(up: Hosts) -> None:
     nobody = up.inventory(pull_2=1)
     done = fab("check", "--provider", "ssh", "--inventory", nobody)
     up.inventory()

@@ -75,7 +75,7 @@ def test_clocks_that_may_be_wrong_leave_no_order() -> None:
     assert outcomes(run, "round_robin")["alone_for_k_gets_one_more"] == UNSEEN
 
 
-def test_an_end_that_tells_late_leaves_no_order() -> None:
+def test_a_late_report_of_a_connection_leaves_no_order() -> None:
     """As on a busy machine: the pusher's thread told of the connection 30 messages late."""
     run = told("A" * 20 + "BABA" * 10, {"A": -0.01, "B": 0.0185}, interval=0.001)
     late = replace(run, events=tuple(
@@ -86,7 +86,7 @@ def test_an_end_that_tells_late_leaves_no_order() -> None:
     assert outcomes(late, "round_robin")["turns_are_strict"] == HOLDS
 
 
-def test_a_send_that_is_told_late_was_dealt_when_it_came() -> None:
+def test_a_late_report_of_a_send_counts_from_its_receipt() -> None:
     """The pusher's thread was held up between the send and its trace; the puller's was not."""
     run = told("AABABABA", {"A": -0.01, "B": 0.02})
     came = {"t": START + 0.001, "event": "received", "number": "0"}
@@ -129,7 +129,7 @@ def test_division_and_turns(
     assert found["turns_are_strict"] == turns
 
 
-def test_what_a_run_that_was_cut_short_says() -> None:
+def test_verdicts_on_a_run_that_was_cut_short() -> None:
     """What came before its end counts; what was never to come, or on its way, does not."""
     found = outcomes(told("ABABAB..", AB, count=20, cut_short=True), "round_robin")
     assert found["turns_are_strict"] == HOLDS
@@ -196,13 +196,13 @@ def test_with_more_machines_each_survivor_counts() -> None:
     assert set(outcomes(run, "kill_worker").values()) == {HOLDS}
 
 
-def test_nobody_is_left() -> None:
+def test_no_survivor_is_left() -> None:
     """The only puller is killed and the pusher waits for ever: that is neither lost nor taken."""
     run = told("AAAAAAAA", {"A": -0.01}, *killed("A", 0.36, 0.358), count=20, cut_short=True)
     assert outcomes(run, "kill_worker")["survivor_gets_the_rest"] == UNSEEN
 
 
-def test_what_was_in_flight_at_the_kill() -> None:
+def test_messages_in_flight_at_the_kill() -> None:
     """All that had not come when the kill was ordered: also what was dealt before, and is lost."""
     run = seen(told("ABABABA..AAA", AB, *killed("B", 0.36, 0.405)))
     assert leaving.in_flight(run) == [7, 8]

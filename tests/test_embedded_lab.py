@@ -100,7 +100,7 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
 
 
 @pytest.mark.slow
-def test_a_program_gets_at_nothing_outside_of_its_machine(
+def test_a_program_reaches_nothing_outside_its_machine(
     someone: Callable[..., Path], tmp_path: Path
 ) -> None:
     experiment = tmp_path / "clone/intruder"
@@ -235,7 +235,7 @@ def test_a_wrong_client_key_is_refused(machines: Machines) -> None:
         connect(replace(machines["push"], key=key))
 
 
-def test_each_lab_has_keys_of_its_own(machines: Machines, inventory: Path) -> None:
+def test_each_lab_has_its_own_keys(machines: Machines, inventory: Path) -> None:
     with namespaces.provider(load(inventory)).lab(keep=False) as others:
         both = [*machines.values(), *others.access.values()]
         assert len({access.host_key for access in both}) == 6

@@ -79,7 +79,7 @@ def test_what_a_receiver_holds(told: str, holds: bool) -> None:
     assert list(accounted(*told.split()).in_hand()) == ([PULL] if holds else [])
 
 
-def test_a_trigger_finds_what_came_first_by_time_and_sees_each_line_once() -> None:
+def test_a_trigger_finds_the_earliest_line_and_sees_each_line_once() -> None:
     ledger = Ledger()
     ledger.line(line(PULL, 0, "b", t=2.0))
     ledger.line(line(PUSH, 0, "a", t=1.0))
@@ -127,19 +127,19 @@ def test_silence_that_ends_a_run(told: str, living: list[Living], silence: float
     assert silence_s(PLAN, ledger, living, reads=True) == silence
 
 
-def test_one_that_was_slow_before_may_be_so_again() -> None:
+def test_a_program_that_was_slow_may_be_slow_again() -> None:
     ledger = accounted("+0", "+1", "+2")
     ledger.line(line(PULL, 0, "x", t=10.0))
     ledger.line(line(PULL, 1, "x", t=12.5))
     assert silence_s(PLAN, ledger, [FOREIGN], reads=True) == pytest.approx(7.5)
 
 
-def test_without_a_reader_each_program_that_runs_may_have_more_to_say() -> None:
+def test_without_a_reader_each_running_program_may_print_more() -> None:
     assert silence_s(PLAN, Ledger(), [FOREIGN], reads=False) == PATIENCE_S
     assert silence_s(PLAN, Ledger(), [], reads=False) == PLAN.quiet_s
 
 
-def test_a_run_has_its_planned_length_while_only_the_plan_says_how_long_one_needs() -> None:
+def test_a_run_lasts_as_planned_while_only_the_plan_knows_how_long_a_program_needs() -> None:
     plan = Plan(count=20, interval=0.05, takes=10)
     assert may_take_its_time(plan, accounted("+0"), [FOREIGN], reads=True)
     assert may_take_its_time(plan, accounted("+0", "!0"), [OURS], reads=True)
@@ -161,7 +161,7 @@ def test_a_run_has_its_planned_length_while_only_the_plan_says_how_long_one_need
         ("+0 -0", FOREIGN, 0, False, False),
     ],
 )
-def test_what_is_open_when_all_had_been_silent(
+def test_what_is_open_after_silence(
     told: str, one: Living, takes: float, broken: bool, is_open: bool
 ) -> None:
     plan = Plan(count=20, interval=0.05, takes=takes)
@@ -172,7 +172,7 @@ def test_what_is_open_when_all_had_been_silent(
 # --- The limit. -----------------------------------------------------------------------------------
 
 
-def test_the_limit_grows_while_messages_come_and_with_their_number() -> None:
+def test_the_limit_grows_with_the_messages_that_arrive() -> None:
     plan = Plan(count=100_000, interval=0, takes=0)
     assert plan.limit(0.0, progress=0.0) == 10.0
     assert plan.limit(0.0, progress=9.0) == 19.0

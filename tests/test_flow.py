@@ -47,7 +47,7 @@ def test_a_program_that_is_started_again_has_two_lives() -> None:
     assert lives == ["pull runs", "pull.2 runs"]
 
 
-def test_a_second_arrival_and_one_that_was_never_sent(tmp_path: Path) -> None:
+def test_a_duplicate_and_an_arrival_that_was_never_sent(tmp_path: Path) -> None:
     run = MadeRun(tmp_path, count=1)
     run.begin()
     run.sent(0.2, 0)
@@ -72,7 +72,7 @@ def test_a_send_that_never_returned_is_not_called_lost(tmp_path: Path) -> None:
     assert [(p.number, p.fate) for p in found.deliveries] == [(0, "arrived"), (1, "stuck")]
 
 
-def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
+def test_a_machines_clock_offset_is_subtracted(tmp_path: Path) -> None:
     path = with_a_loss(tmp_path)
     before = _flow(path).deliveries[0]
     clocks = store.load(path).description["clocks"]

@@ -18,7 +18,7 @@ def test_exit_status(launch, script: str, status: int) -> None:
     assert launch(*shell(script)).end() == (status, "")
 
 
-def test_a_program_that_is_not_there(launch) -> None:
+def test_a_program_that_does_not_exist(launch) -> None:
     status, said = launch("/nowhere/program").end()
     assert (status, said) == (
         127,
@@ -103,7 +103,7 @@ def test_silence_instead_of_an_order_is_an_error(launch) -> None:
 
 
 @pytest.mark.parametrize("words", [b"hello\n", b"999\n", b"\n", b"1" * 100, b"-9\n"])
-def test_what_is_no_signal_ends_the_program(launch, words: bytes) -> None:
+def test_an_invalid_signal_ends_the_program(launch, words: bytes) -> None:
     run = launch(*shell("echo on", "while :; do sleep 0.01; done"))
     assert run.line() == "on"
     run.process.stdin.write(words)

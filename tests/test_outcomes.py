@@ -21,12 +21,12 @@ def test_what_is_late_is_not_lost() -> None:
     assert found.noticed_s is None
 
 
-def test_what_is_lost_came_nowhere() -> None:
+def test_a_lost_message_never_arrived() -> None:
     found = of("pause")
     assert (found.sent, found.received, found.late, found.never, found.twice) == (40, 24, 0, 16, 0)
 
 
-def test_a_line_that_is_captured_late_is_no_late_message() -> None:
+def test_a_line_that_is_captured_late_is_not_a_late_message() -> None:
     stored = done(1, "pull-2")(load(LEAVING / "ways_to_leave.kill"))
     assert outcome(Run(stored, read), INTERVAL_S).late == 0
 

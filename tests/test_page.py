@@ -79,7 +79,7 @@ def test_other_programs(spoken: Any, reads: Any, said: str, tmp_path: Path) -> N
     assert setup(stored, docs_charts.timeline_of(stored, reader)) == said
 
 
-def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_path: Path) -> None:
+def test_if_nothing_was_sent_there_are_no_charts_and_no_alarms(tmp_path: Path) -> None:
     stored = store.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
     reader = lines(received={"pull": r"(\d+)"})
     found, compared = docs_charts.timeline_of(stored, reader), side_by_side(stored, reader)
@@ -92,7 +92,7 @@ def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_pa
     assert 'id="timeline"' in html
 
 
-def test_of_very_long_logs_the_page_shows_both_ends(
+def test_the_page_shows_both_ends_of_very_long_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_logs, "EACH_END", 2)
@@ -120,7 +120,7 @@ def test_of_very_long_logs_the_page_shows_both_ends(
     assert "the page shows the first and the last 2" in html
 
 
-def test_what_spoils_a_whole_run_is_said_at_the_top(
+def test_what_spoils_a_whole_run_is_at_the_top(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = with_a_loss(tmp_path)
@@ -139,7 +139,7 @@ def test_what_spoils_a_whole_run_is_said_at_the_top(
     assert "! Disturbed: pull-1 stalled for 3.0 s" in said
 
 
-def test_what_a_claim_rests_on_and_who_disputes_it_are_on_the_page(tmp_path: Path) -> None:
+def test_the_page_shows_what_a_claim_rests_on_and_what_disputes_it(tmp_path: Path) -> None:
     stored = store.load(with_a_loss(tmp_path))
     verdicts = [
         {**v, "rests_on": "src/lb.cpp, <1>", "disputed_by": "a manual"}

@@ -123,7 +123,7 @@ def test_verdicts_decide_the_exit_code(play, verdict: str, code: ExitCode) -> No
         assert "experiment.py:13: ZeroDivisionError" in done.said
 
 
-def test_one_that_is_no_python(play) -> None:
+def test_one_that_is_not_python(play) -> None:
     done = play("shell_script")
     assert [record.text for record in done.records("shell_script")] == ["on push with 4"]
     assert done.exits() == {"shell_script": (3, "itself")}
@@ -149,7 +149,7 @@ def test_one_that_forks_away_from_its_parent(play) -> None:
     assert done.exits() == {"forks_away": (0, "harness")}
 
 
-def test_one_that_dies_in_the_midst_of_a_line(play) -> None:
+def test_one_that_dies_in_the_middle_of_a_line(play) -> None:
     done = play("dies_midway")
     assert [r.text for r in done.records("dies_midway")] == ["a whole line", "half of a li"]
     assert done.exits() == {"dies_midway": (137, "itself")}

@@ -61,7 +61,7 @@ def test_open_without_a_browser_says_which_file(run: Path, monkeypatch: pytest.M
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "start"), [("svg", b"<svg"), ("png", b"\x89PNG")])
-def test_plot_writes_each_picture(run: Path, form: str, start: bytes) -> None:
+def test_plot_writes_every_chart(run: Path, form: str, start: bytes) -> None:
     show.plot(run.parent, None, form)
     for name in ("timeline", "strip", "shares", "latency"):
         assert (run / f"{name}.{form}").read_bytes().startswith(start)
@@ -144,7 +144,7 @@ def own_run(tmp_path: Path) -> Path:
     return run
 
 
-def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
+def test_a_users_experiment_is_packed_and_executed_only_on_request(
     own_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = bundle.pack(own_run, tmp_path)
@@ -158,7 +158,7 @@ def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
     assert "\nsame verdicts as before\n" in out
 
 
-def test_what_goes_along_is_the_runs_own_and_names_nobody(own_run: Path, tmp_path: Path) -> None:
+def test_a_bundle_has_only_the_runs_files_and_names_nobody(own_run: Path, tmp_path: Path) -> None:
     file = bundle.pack(own_run, tmp_path)
     with tarfile.open(file) as archive:
         members = {m.name.partition("/")[2]: m for m in archive}
@@ -175,7 +175,7 @@ def test_what_goes_along_is_the_runs_own_and_names_nobody(own_run: Path, tmp_pat
     assert json.loads(said)["command"] == "./fab --runs ~/runs"
 
 
-def test_code_that_was_changed_after_the_run_is_told(
+def test_code_that_changed_after_the_run_is_reported(
     own_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = own_run / "_experiment/experiment.py"
@@ -208,7 +208,7 @@ DESCRIPTION = json.dumps(
 GOOD = {f"{RUN}/run.json": DESCRIPTION, f"{RUN}/records.jsonl": b"", f"{RUN}/events.jsonl": b""}
 
 
-def test_the_least_that_is_a_packed_run(tmp_path: Path) -> None:
+def test_the_smallest_packed_run(tmp_path: Path) -> None:
     """Or all that are refused below may be refused for another reason."""
     members = GOOD | {f"{RUN}/.env": b"", f"{RUN}/report.html": b"<script>"}
     path = bundle.unpack(_archive(tmp_path / "x.run.tar.gz", members), tmp_path / "runs")
@@ -234,7 +234,7 @@ def test_the_least_that_is_a_packed_run(tmp_path: Path) -> None:
         (GOOD, f"{RUN}/link"),
     ],
 )
-def test_what_is_no_packed_run_is_refused(
+def test_something_other_than_a_packed_run_is_refused(
     tmp_path: Path, members: dict[str, bytes], link: str
 ) -> None:
     file = _archive(tmp_path / "x.run.tar.gz", members, link)
@@ -246,7 +246,7 @@ def test_what_is_no_packed_run_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x1f\x8b\x08\x00cut"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_something_other_than_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.run.tar.gz"
     file.write_bytes(content)
     with pytest.raises(LabError, match="no packed run"):

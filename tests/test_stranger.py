@@ -30,14 +30,14 @@ def test_the_labs_own_connections_are_no_strangers(experiment: str) -> None:
     assert cut.reason(on_loopback(experiment)) == ""
 
 
-def test_a_connection_that_nobody_of_the_run_made() -> None:
+def test_a_connection_from_outside_the_run() -> None:
     run = with_one_more(on_loopback("return_worker"))
     assert "1 connection to push on push came from outside the lab" in cut.reason(run)
     assert set(outcomes(run, "return_worker").values()) == {"not observed"}
     assert cut.reason(with_one_more(recorded("return_worker"))) == ""  # a network of its own
 
 
-def test_a_program_that_tells_of_no_handshake_may_have_made_it() -> None:
+def test_a_program_that_reports_no_handshake_may_have_made_it() -> None:
     def is_of_the_second(event: Event) -> bool:
         return event.event == "connected" and event.machine == "pull-2"
 

@@ -62,7 +62,7 @@ def _states(root: Path) -> list[str]:
     return [store.load(path).state for path in root.glob("*Z-*")]
 
 
-def test_side_by_side(tiny: Path, inventory: Path) -> None:
+def test_labs_in_parallel(tiny: Path, inventory: Path) -> None:
     done = fab(*_flags(tiny, inventory, 2, 3))
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
     assert done.stdout.count(": as expected") == 4
@@ -82,7 +82,7 @@ def test_on_a_lab_that_is_up_one_after_another(tiny: Path, inventory: Path) -> N
     assert "one after another" in done.stderr
 
 
-def test_a_mistake_is_told_by_its_cause(tiny: Path, inventory: Path) -> None:
+def test_a_mistake_is_reported_with_its_cause(tiny: Path, inventory: Path) -> None:
     (tiny / "hello.sh").write_text("no interpreter\n")
     done = fab(*_flags(tiny, inventory, 1, 1))
     assert done.returncode == ExitCode.MISTAKE
@@ -134,7 +134,7 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     assert sweeping.returncode == ExitCode.INTERRUPTED
 
 
-def test_a_bug_is_no_success() -> None:
+def test_a_bug_is_not_a_success() -> None:
     done = subprocess.CompletedProcess(
         [], 1, stdout="", stderr="Traceback\n  KeyError: \x1b[31m'x'"
     )

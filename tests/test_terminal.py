@@ -184,7 +184,7 @@ def test_machine_output_does_nothing_to_the_terminal() -> None:
     assert lines[2] == "pull-1 | (a line of 100,000,000 bytes: the log has it)"
 
 
-def test_a_flood_is_counted_and_holds_nobody_up() -> None:
+def test_a_flood_is_counted_and_blocks_no_caller() -> None:
     class Stuck(io.StringIO):
         """A terminal that takes nothing until it is let go, as after Ctrl-S."""
 
@@ -211,7 +211,7 @@ def test_a_flood_is_counted_and_holds_nobody_up() -> None:
     assert "pull on pull-2 was killed" in lines[-1]
 
 
-def test_what_comes_at_once_in_normal_volume_is_shown_whole() -> None:
+def test_a_burst_of_normal_size_is_shown_completely() -> None:
     with piped() as (view, file):
         threads = [
             threading.Thread(target=view.records, args=[[record(f"pull-{k}", "x")] * 30])

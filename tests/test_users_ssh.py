@@ -57,7 +57,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("name", UNREAD)
-def test_a_line_that_is_not_understood_is_named(up: Hosts, tmp_path: Path, name: str) -> None:
+def test_a_line_that_paramiko_can_not_read_is_named(up: Hosts, tmp_path: Path, name: str) -> None:
     text, line = UNREAD[name]
     environment = home_with(tmp_path, "")
     (tmp_path / ".ssh/config").write_bytes(text.encode(errors="surrogateescape"))
@@ -86,7 +86,7 @@ def test_the_embedded_lab_does_not_read_it(tmp_path: Path) -> None:
     ],
     ids=["none before a jump host", "none before a command", "a match that is understood"],
 )
-def test_it_counts_as_for_ssh(up: Hosts, tmp_path: Path, config: str) -> None:
+def test_it_applies_as_for_ssh(up: Hosts, tmp_path: Path, config: str) -> None:
     assert "✗" not in check(up, home_with(tmp_path, config))
 
 
@@ -96,7 +96,7 @@ def test_a_jump_host_that_does_not_exist_is_named(up: Hosts, tmp_path: Path) -> 
     assert "ProxyJump in ~/.ssh/config" in said
 
 
-def test_a_jump_host_that_gets_no_further_is_named(up: Hosts, tmp_path: Path) -> None:
+def test_a_jump_host_that_can_not_connect_further_is_named(up: Hosts, tmp_path: Path) -> None:
     """The host itself, by another name, is the jump host; the machine is at a closed port."""
     config = f"Host 127.0.0.1\n  ProxyJump {os.environ.get('USER', 'root')}@localhost:{{}}\n"
     environment = home_with(tmp_path, config.format(up.ports["push"]))

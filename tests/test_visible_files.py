@@ -53,7 +53,7 @@ def test_folders_that_are_named_are_seen_and_no_others(
 
 
 @pytest.mark.parametrize("folder", ["/", "/proc", "/dev/shm", "/tmp", "/nowhere/at/all"])
-def test_what_is_no_folder_or_would_hide_a_machines_own_is_refused(
+def test_a_path_that_is_not_a_folder_or_hides_a_private_one_is_refused(
     inventory: Callable[[str], Path], folder: str
 ) -> None:
     with (
