@@ -1,4 +1,4 @@
-"""The front door: `./fab` makes its environment when it must, and says what it lacks."""
+"""The entry point: `./fab` makes its environment if necessary, and says what is missing."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""A machine that breaks off in the midst of an answer, or says nothing: one error that names it."""
+"""A machine that breaks off in the middle of an answer, or is silent: one error that names it."""
 
 import io
 from pathlib import Path

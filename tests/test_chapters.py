@@ -1,4 +1,4 @@
-"""The chapters say what happens: followed from an empty folder, they come to the same verdicts."""
+"""The chapters are true: followed from an empty folder, they give the same verdicts."""
 
 import importlib.util
 from pathlib import Path

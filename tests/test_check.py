@@ -1,4 +1,4 @@
-"""`fab check` says what each machine can do, and why not the rest; it changes nothing there."""
+"""`fab check` reports what each machine can do, and why not the rest; it changes nothing there."""
 
 import os
 import re

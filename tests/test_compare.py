@@ -1,4 +1,4 @@
-"""A run's machines beside each other, and where two runs differ."""
+"""A run's machines side by side, and how two runs differ."""
 
 import io
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Whatever lies in a run directory or in a packed run: it is read, or refused in one message."""
+"""Whatever a run directory or a packed run contains: it is read, or refused with one message."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The docs name only what is there: pages, headings, and the project's files."""
+"""The docs name only pages, headings and files that exist."""
 
 import re
 from collections.abc import Iterator

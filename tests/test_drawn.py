@@ -1,4 +1,4 @@
-"""What is drawn of very many messages: a fair part of them, and all that went wrong."""
+"""Of very many messages, the charts draw a fair part and everything that went wrong."""
 
 import pytest
 

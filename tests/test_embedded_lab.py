@@ -1,4 +1,4 @@
-"""The embedded lab: what a machine has of its own, what it can't touch, and who gets in."""
+"""The embedded lab: what a machine has for itself, what it can't touch, and who may log in."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Own experiments on the embedded lab whose messages are late, doubled or slow: none is lost."""
+"""Experiments on the embedded lab with late, duplicate or slow messages: none counts as lost."""
 
 import os
 import signal

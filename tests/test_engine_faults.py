@@ -1,4 +1,4 @@
-"""A fault counts as verified only where a check said so; and how late the lab itself was."""
+"""A fault counts as verified only if a check says so; and how late the lab itself was."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Whole runs on machines in memory: what the lab itself does is never told as a message's fate."""
+"""Whole runs on machines in memory: the lab never reports its own doing as a message's fate."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Faults on the embedded lab: what they do is seen from outside, and nothing of them stays."""
+"""Faults on the embedded lab: visible from outside, and without leftovers."""
 
 import json
 import signal
@@ -206,7 +206,7 @@ def test_a_rule_keeper_heals_when_the_connection_is_gone(
     assert reaches(push, pull)
 
 
-# No event tells the end of another's change; the machine looks, at most ten seconds long.
+# Another's change ends without an event, so the machine looks, for at most ten seconds.
 _UNTIL_NO_TABLE = """
 import select, subprocess
 for _ in range(500):

@@ -1,4 +1,4 @@
-"""What programs left is fetched: all that may be, and nothing that a machine only says."""
+"""Fetching what programs left: everything permitted, and nothing that a machine merely claims."""
 
 import contextlib
 import io

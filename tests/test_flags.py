@@ -1,4 +1,4 @@
-"""How a scenario's words reach a program: its flags and arguments, the machines that are meant."""
+"""How a scenario starts a program: its flags and arguments, and the machines that it names."""
 
 from typing import Any
 

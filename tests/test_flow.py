@@ -1,4 +1,4 @@
-"""What became of each message, told from a run directory alone."""
+"""The fate of each message, found from a run directory alone."""
 
 from pathlib import Path
 

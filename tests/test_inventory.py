@@ -1,4 +1,4 @@
-"""The inventory: what a file gives, and that each mistake in it is told with its line and hint."""
+"""The inventory: what a file contains, and a message with line and hint for each mistake."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A lab's life: what its processes are given, who may talk to it, how it starts and ends."""
+"""A lab's life: what its processes get, who may talk to it, how it starts and ends."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ def up(inventory: Path) -> Iterator[Path]:
 
 
 def _as_user(uid: int, *paths: Path) -> list[str]:
-    """Return a command that runs another one as this user, who reaches these paths."""
+    """Return a command that runs another one as this user, with access to these paths."""
     if uid == os.geteuid():
         return []
     if os.geteuid():

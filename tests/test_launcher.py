@@ -1,4 +1,4 @@
-"""The launcher: whatever a program starts is signalled with it, and ends with it."""
+"""The launcher: everything that a program starts is signalled and ends with it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The launcher ends all that descends from its program, however that runs away."""
+"""The launcher ends all descendants of its program, however they try to escape."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""However a run ends, nothing of it stays on this computer, and what was captured is kept."""
+"""However a run ends, nothing is left behind on this computer, and captured output is kept."""
 
 import contextlib
 import os

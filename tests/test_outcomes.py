@@ -1,4 +1,4 @@
-"""What became of the messages of recorded runs, counted, and the table of it."""
+"""Counts of what became of messages in recorded runs, and their table."""
 
 from message_mutations import done
 from story import LEAVING

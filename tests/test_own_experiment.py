@@ -1,4 +1,4 @@
-"""An experiment of the user's own: programs in any language, and its mistakes told as mistakes."""
+"""A user's own experiment: programs in any language, and its mistakes reported as such."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The programs of a user's experiment on a machine, and what they leave there."""
+"""The programs of a user's experiment on a machine, and the files that they leave there."""
 
 import os
 import signal

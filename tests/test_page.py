@@ -1,4 +1,4 @@
-"""What a page says of a run as a whole: only what was observed, and what spoils it."""
+"""What a page says about a run as a whole: only what was observed, and what spoils it."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Programs that try the harness itself: each ends as it should, and every byte is kept."""
+"""Programs that test the harness itself: each ends as it should, and every byte is kept."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ TEXTS = ("passes", "floods", "dies_midway", "junk", "escapes")
 
 
 class Done:
-    """What a run came to: what the user saw, and what is on the disk."""
+    """The result of a run: what the user saw, and what is on the disk."""
 
     def __init__(self, call: "subprocess.CompletedProcess[str]", root: Path) -> None:
         self.code = call.returncode
@@ -209,7 +209,7 @@ def test_a_line_of_100_mb(play) -> None:
 
 
 def refused(done: Done, machine: str, *words: str) -> None:
-    """Check that the user is told which machine failed, and what it said."""
+    """Check that the message names the machine that failed, and shows its output."""
     assert done.code == ExitCode.MISTAKE, done.said
     assert f"machine {machine}: " in done.said
     for word in words:

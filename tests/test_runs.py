@@ -1,4 +1,4 @@
-"""A run directory says the truth about its run, however the run ended."""
+"""A run directory tells the truth about its run, however the run ended."""
 
 import json
 import os

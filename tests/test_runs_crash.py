@@ -1,4 +1,4 @@
-"""A run directory whose writer is killed, or has no disk left: real processes, a real full disk."""
+"""A run directory whose writer is killed or runs out of disk: real processes, a real full disk."""
 
 import fcntl
 import os
@@ -53,7 +53,7 @@ run.finish("interrupted")
 
 @pytest.mark.parametrize("life", range(5))
 def test_the_output_of_a_killed_writer_is_kept(tmp_path: Path, life: int) -> None:
-    """The writer tells of each batch through a pipe after it was written, and is killed amidst."""
+    """The writer reports each written batch through a pipe, and is killed in between."""
     script = """
 import sys, pathlib
 from lab.runs.capture import Capture

@@ -1,4 +1,4 @@
-"""The run that is asked for is found, or those that there are are named."""
+"""The requested run is found, or the existing ones are named."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run shown again: its page, its pictures, and one file that is judged where there is no lab."""
+"""A run shown again: its page, its charts, and one file that is judged without a lab."""
 
 import io
 import json

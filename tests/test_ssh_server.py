@@ -1,4 +1,4 @@
-"""The machines' own SSH server: every byte arrives, and no client costs another one anything."""
+"""The machines' own SSH server: every byte arrives, and no client affects another."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""On loopback machines any user of the computer can connect: then nothing is known of the run."""
+"""On loopback machines any user of the computer can connect; then a run proves nothing."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ def on_loopback(experiment: str) -> StoredRun:
 
 
 def with_one_more(run: StoredRun) -> StoredRun:
-    """The pusher tells of a handshake that no puller of the run made."""
+    """The pusher reports a handshake that no puller of the run made."""
     told = next(e for e in run.events if e.event == "connected" and e.machine == "push")
     return replace(run, events=(*run.events, replace(told, t=told.t + 0.1)))
 

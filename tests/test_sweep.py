@@ -1,4 +1,4 @@
-"""`fab sweep`: its runs share what is shared, end with it, and say what became of them."""
+"""`fab sweep`: its runs share a shared lab, end with the sweep, and report their outcome."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What a user sees in the terminal: a run while it goes on, its verdicts, and nothing harmful."""
+"""What a user sees in the terminal: a run in progress, its verdicts, and nothing harmful."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""A user's own SSH: configurations, keys and shells as people have them, and who is to blame."""
+"""A user's own SSH: configurations, keys and shells as found in practice, and their errors."""
 
 import contextlib
 import os

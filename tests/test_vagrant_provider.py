@@ -1,4 +1,4 @@
-"""The provider `vagrant` against a stand-in for Vagrant: what it asks, keeps and refuses."""
+"""The provider `vagrant` with a stand-in for Vagrant: what it asks, caches and refuses."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from lab.machines.providers.vagrant.provider import Vms
 PROJECT = Path(__file__).parents[1]
 NAMES = ("push", "pull-1", "pull-2")
 
-# Notes each call. `status` tells the states that are in files; a host key is made of an id.
+# Notes each call. `status` reads the states from files; a host key is made from an id.
 FAKE_VAGRANT = """#!/bin/sh
 echo "vagrant $*" >>"$CALLS"
 case "$1" in

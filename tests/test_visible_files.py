@@ -1,4 +1,4 @@
-"""What machines in namespaces see of this computer's files, and how an inventory widens it."""
+"""Which files of this computer machines in namespaces see, and how an inventory adds to them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
