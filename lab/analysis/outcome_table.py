@@ -1,4 +1,4 @@
-"""What became of messages, as a table with one row for each variant of an experiment."""
+"""What became of the messages of runs, as a table: one row for each variant of an experiment."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ _LATE_S = 0.05  # beyond an interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCounts:
-    """Numbers of messages in one run; `noticed_s` is None if the sender noticed nothing."""
+    """Numbers of messages in one run; `noticed_s` is None if the sender noticed no fault."""
 
     sent: int
     received: int
@@ -19,6 +19,7 @@ class MessageCounts:
     never: int
     twice: int
     noticed_s: float | None
+    had_fault: bool
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
@@ -32,11 +33,12 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         never=len(set(run.dealt) - set(arrived)),
         twice=sum(len(takers) > 1 for takers in run.takers.values()),
         noticed_s=_noticed(run),
+        had_fault=run.fault is not None,
     )
 
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
-    """Return the counts of each variant's runs as a Markdown table of medians and ranges."""
+    """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
     head = ("variant", "runs", "sent", "received", "late", "never", "twice", "noticed after")
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
@@ -44,14 +46,14 @@ def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
             _range([getattr(one, column) for one in found])
             for column in ("sent", "received", "late", "never", "twice")
         ]
-        rows.append((name, str(len(found)), *counts, _times([one.noticed_s for one in found])))
+        rows.append((name, str(len(found)), *counts, _times(found)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _arrived(run: Run) -> dict[int, float]:
-    """Return when each printed message arrived: by its receiver's trace, else when captured.
+    """When each message that was printed came: as its receiver traced it, else as it was captured.
 
-    A busy harness may capture a line late, so the trace's time has precedence.
+    A busy harness may capture a line late, so the trace's time counts.
     """
     arrived: dict[int, float] = {}
     for message in run.received:
@@ -76,9 +78,9 @@ def _range(numbers: Sequence[int]) -> str:
     return str(low) if low == high else f"{statistics.median_low(numbers)} ({low} to {high})"
 
 
-def _times(times: Sequence[float | None]) -> str:
-    known = [time for time in times if time is not None]
+def _times(outcomes: Sequence[MessageCounts]) -> str:
+    known = [one.noticed_s for one in outcomes if one.noticed_s is not None]
     if not known:
-        return "never"
+        return "never" if any(one.had_fault for one in outcomes) else "-"
     text = f"{statistics.median(known):.2f} s"
-    return text if len(known) == len(times) else f"{text} (in {len(known)} of {len(times)})"
+    return text if len(known) == len(outcomes) else f"{text} (in {len(known)} of {len(outcomes)})"
