@@ -59,7 +59,7 @@ def test_an_unknown_name_is_a_mistake_of_the_experiments(
     with pytest.raises(LabError) as refused:
         catalogue.load(write(folder, faults))
     assert says in refused.value.what
-    assert hint in refused.value.cure
+    assert hint in refused.value.hint
     assert "experiment.py:" in refused.value.where
     assert "can't do" not in str(refused.value)
 

@@ -53,7 +53,7 @@ class NetworkFaults:
             raise LabError(
                 f"the network between {' or '.join(these)} and {' or '.join(others)} isn't as it"
                 " was to be",
-                cure="`fab check` tells what reaches what",
+                hint="`fab check` tells what reaches what",
             )
         details = {"from": list(others), **parameters} if others else parameters
         for name in these:
@@ -83,7 +83,7 @@ class NetworkFaults:
     ) -> Change:
         if fault.change is None:
             raise LabError(
-                f"'{fault}' is not done to single machines", cure="`lab.heal()` undoes all changes"
+                f"'{fault}' is not done to single machines", hint="`lab.heal()` undoes all changes"
             )
         remotes = self.manager.remotes
         addresses = [remotes[name].access.address for name in others]

@@ -19,7 +19,7 @@ from lab.engine.scenario import TriggerMissed
 from lab.engine.sniffers import Sniffers
 from lab.machines import clock_offset, requirements
 from lab.machines.agent import launcher
-from lab.machines.connection import explained
+from lab.machines.connection import ssh_errors
 from lab.machines.pool import at_once
 from lab.machines.remote import Remote
 
@@ -75,7 +75,7 @@ def _prepare(
         requirements.require(remote, needs)
         remote.deploy(setting.folder, files)
         remote.warm_up(setting.folder)
-        with explained(remote.access, "ask it for its time"):
+        with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
 
     try:

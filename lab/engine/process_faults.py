@@ -24,7 +24,7 @@ class ProcessFaults:
         if fault.signal is None:
             raise LabError(
                 f"'{fault}' is no signal that can be sent to {process}",
-                cure="docs/faults.md names the call for it",
+                hint="docs/faults.md names the call for it",
             )
         ordered = clock.now()
         _expect(fault, process)

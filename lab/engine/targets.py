@@ -40,5 +40,5 @@ def _place(one: object) -> str:
     raise _wrong(one, "a machine", "give its name, a role, or a process that runs on it")
 
 
-def _wrong(target: object, wanted: str, cure: str) -> LabError:
-    return LabError(f"{target!r} is not {wanted}", cure=cure)
+def _wrong(target: object, wanted: str, hint: str) -> LabError:
+    return LabError(f"{target!r} is not {wanted}", hint=hint)

@@ -22,8 +22,8 @@ def named(name: str | Fault) -> Fault:
     if name not in ALL:
         known = [fault.name for fault in ALL.values() if fault.kind == "fault"]
         close = difflib.get_close_matches(str(name), ALL, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise LabError(f"there is no fault {name!r}", cure=f"{hint}there are: {', '.join(known)}")
+        guess = f"did you mean '{close[0]}'? " if close else ""
+        raise LabError(f"there is no fault {name!r}", hint=f"{guess}there are: {', '.join(known)}")
     return ALL[name]
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What changes a machine's network and what undoes it: commands, the first one's input.
+    """The commands that change a machine's network and undo that; `input` is for the first one.
 
-    `link` is the one whose queueing discipline is to be another.
+    `link` is the link whose queueing discipline changes, if any.
     """
 
     do: Sequence[Sequence[str]]
@@ -19,7 +19,7 @@ class Change:
     link: str = ""
 
     def order(self) -> bytes:
-        """Return it as the line that `rule_keeper` reads."""
+        """Encode it as the line that the rule keeper reads."""
         return json.dumps({"do": self.do, "undo": self.undo, "input": self.input}).encode() + b"\n"
 
 

@@ -29,7 +29,7 @@ MEND_CABLE = Fault(
     name="mend_cable",
     kind="repair",
     scope=Scope.MACHINE,
-    words="had its cable mended",
+    words="had its cable repaired",
     check=Check.PLUGGED_IN,
 )
 CUT_CABLE = Fault(

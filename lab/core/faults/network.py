@@ -1,6 +1,6 @@
 """What can be done to the lab network, on the machines themselves: by nft and tc.
 
-Rules name lab addresses alone, so a control connection, which comes from elsewhere, is never cut.
+Rules name only lab addresses, so they never cut a control connection, which comes from elsewhere.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ _HARMLESS = "chain output { type filter hook output priority 0; }"
 
 
 def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Change:
-    """Return the change that keeps a machine from others, on the machine itself.
+    """Return the change that separates a machine from others.
 
-    What it sends to them is lost, and what they send to it too, unless `one_way`. With `reject` TCP
-    is answered by RST and the rest by ICMP, where otherwise there is silence.
+    What it sends to them is lost and, unless `one_way`, also what they send to it. With `reject`,
+    TCP gets an RST in answer and other protocols an ICMP error; otherwise there is no answer.
     """
     if not spot.others:
-        raise LabError("machines are kept apart only with some on both sides", cure="name both")
+        raise LabError("machines are kept apart only with some on both sides", hint="name both")
     addresses = "{ " + ", ".join(spot.others) + " }"
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
-    # The answers to what comes in go out through the same rules.
+    # Answers to incoming packets pass through the same rules.
     passed = ["tcp flags rst accept", "meta l4proto icmp accept"] if reject else []
     out = [*passed, *(f"ip daddr {addresses} {verdict}" for verdict in verdicts)]
     back = [f"ip saddr {addresses} {verdict}" for verdict in verdicts]
@@ -34,13 +34,13 @@ def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Ch
 def slowness(
     spot: Spot, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
 ) -> Change:
-    """Return the change by which what a machine sends is late, or lost at random."""
+    """Return the change that delays what a machine sends, or loses it at random."""
     how = ["delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss_percent}%"]
     return queue(spot.find_link(), ["netem", *how])
 
 
 def rate(spot: Spot, *, kbit: int) -> Change:
-    """Return the change by which a machine sends at most `kbit` kilobits a second."""
+    """Return the change that limits what a machine sends to `kbit` kilobits a second."""
     how = ["rate", f"{kbit}kbit", "burst", "16kb", "latency", "400ms"]
     return queue(spot.find_link(), ["tbf", *how])
 

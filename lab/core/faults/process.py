@@ -39,7 +39,7 @@ KILL = Fault(
 DIE_AT = Fault(
     name="die_at",
     scope=Scope.PROCESS,
-    words="killed itself, as planned",
+    words="killed itself, as instructed",
     check=Check.ENDED,
     repair=START_AGAIN,
 )
