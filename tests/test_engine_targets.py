@@ -123,8 +123,8 @@ def _endless(process: FakeProcess) -> None:
         ("lab.kill(lambda seen: 7)", "7 is not a process"),
         ("lab.cut_cable('pull-3')", "no machine has the name or the role 'pull-3'"),
         ("lab.inject('cutcable', 'pull-1')", "did you mean 'cut_cable'?"),
-        ("lab.start_again(worker)", "2 targets are meant, where one process is"),
-        ("lab.fetch('puller', 'x')", "2 targets are meant, where one machine is"),
+        ("lab.start_again(worker)", "takes one process, and the target is 2"),
+        ("lab.fetch('puller', 'x')", "takes one machine, and the target is 2"),
         ("lab.kill(lambda seen: 1 / 0)", "ZeroDivisionError"),
     ],
 )
@@ -135,3 +135,9 @@ def test_a_wrong_target_is_a_mistake_with_its_line(
     assert done.code == ExitCode.MISTAKE
     assert says in str(done.error)
     assert "experiment.py:20" in str(done.error)
+
+
+def test_a_scenario_cannot_reach_the_parts_behind_the_lab(play: Play, impatient: None) -> None:
+    public = "[name for name in vars(lab) if not name.startswith('_')]"
+    scenario = f"assert sorted({public}) == ['count', 'interval', 'variant']; source.wait()"
+    assert played(play, scenario).error is None

@@ -239,6 +239,57 @@ def test_a_fault_that_a_provider_cannot_do_is_refused_before_the_run(tmp_path: P
     assert not list((tmp_path / "runs").glob("*/records.jsonl"))
 
 
+CHOSEN = '''"""One that is chosen by what was observed."""
+from lab.api import Verdict, claim, experiment
+from lab.experiments.judges import line_formats
+
+
+@experiment(
+    source="a test", reads=line_formats.read, count=20, interval=0.05, faults=("cut_cable",)
+)
+def chosen(lab):
+    pullers = lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start("push", on="pusher", **lab.plan)
+    lab.cut_cable(lambda seen: seen.last_receiver if seen.received >= 7 else None)
+    lab.mend_cable("puller")
+    lab.inject("kill", lambda seen: max(pullers, key=seen.received_by))
+    pusher.wait()
+
+
+@claim("It ends.")
+def ends(run):
+    return Verdict.holds("It did.")
+'''
+
+
+def test_targets_are_chosen_by_what_was_observed(tmp_path: Path) -> None:
+    (tmp_path / "chosen.py").write_text(CHOSEN)
+    command = ("run-experiment", "--experiment", tmp_path / "chosen.py")
+    done = fab(*command, "--provider", "namespaces", "--runs", tmp_path / "runs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = store.load(only_run(tmp_path / "runs"))
+    cut, killed = (event for event in stored.events if event.event == "fault")
+    assert (cut.details["fault"], cut.details["verified"]) == ("cut_cable", True)
+    assert (killed.details["fault"], killed.details["verified"]) == ("kill", True)
+    received = [
+        record.machine
+        for record in stored.records
+        if record.process == "pull" and record.stream == "stdout" and record.t < cut.t
+    ]
+    assert len(received) >= 7
+    assert cut.machine in received
+
+
+def test_a_fault_that_does_not_exist_is_refused_before_the_lab_is_up(tmp_path: Path) -> None:
+    (tmp_path / "chosen.py").write_text(CHOSEN.replace('"cut_cable"', '"cutcable"'))
+    done = fab("run-experiment", "--experiment", tmp_path / "chosen.py", "--runs", tmp_path)
+    assert done.returncode == 2
+    assert "there is no fault 'cutcable'" in done.stderr
+    assert "did you mean 'cut_cable'?" in done.stderr
+    assert "chosen.py:" in done.stderr
+    assert "can't do" not in done.stderr
+
+
 def test_an_unknown_variant_is_a_mistake(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "ways_to_leave:nap", "--runs", tmp_path)
     assert done.returncode == 2

@@ -356,5 +356,5 @@ def _names(processes: Iterable[Process]) -> str:
 
 def _only(found: Sequence[_T], kind: str) -> _T:
     if len(found) != 1:
-        raise LabError(f"{len(found)} targets are meant, where one {kind} is", hint="name one")
+        raise LabError(f"this takes one {kind}, and the target is {len(found)}", hint="name one")
     return found[0]

@@ -248,7 +248,7 @@ def _require_known_faults(experiment: Experiment) -> None:
             experiment.faults_of(variant)
             if variant not in experiment.variants:
                 raise LabError(
-                    f"faults are named for the variant '{variant}', which there is not",
+                    f"`faults` names the variant '{variant}', which does not exist",
                     hint=f"there are: {', '.join(experiment.variants).strip(', ') or 'none'}",
                 )
     except LabError as error:
