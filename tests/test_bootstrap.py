@@ -148,19 +148,19 @@ def test_no_python_at_all(fab: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid", "cure"),
+    ("uid", "hint"),
     [
         ("1000", "  sudo apt-get install python3.11-venv\n"),
         ("0", "  apt-get install python3.11-venv\n"),
     ],
     ids=["user", "root"],
 )
-def test_venv_missing(fab: Run, calls: Path, tmp_path: Path, uid: str, cure: str) -> None:
+def test_venv_missing(fab: Run, calls: Path, tmp_path: Path, uid: str, hint: str) -> None:
     """Nothing is installed unasked, by root neither: the line to type is given."""
     tools = _tools(tmp_path, {"apt-get": 'echo "$1" >>"$CALLS"', "id": f"echo {uid}"})
     done = fab("status", FAKE_NO_VENV="1", PATH=f"{tools}:{os.defpath}")
     assert done.returncode == 2
-    assert done.stderr.endswith(cure)
+    assert done.stderr.endswith(hint)
     assert calls.read_text() == ""
 
 

@@ -57,7 +57,7 @@ def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
         runner._prepare({"pull-1": machine}, "run", {}, [])
     assert raised.value.where == "machine pull-1"
-    assert raised.value.cure
+    assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"
 
 

@@ -262,7 +262,7 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     with pytest.raises(LabError, match="No space left") as caught:
         stream.feed(b"abc\ndefgh\n")
     assert "pull-1/pull.log" in caught.value.where
-    assert "Free some space" in caught.value.cure
+    assert "Free some space" in caught.value.hint
     disk: FullDisk = stream._log  # type: ignore[assignment]
     disk.room = 100
     stream.feed(b"i\n")

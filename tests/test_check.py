@@ -108,6 +108,6 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
         text=True,
         check=False,
     ).stdout.strip()
-    cause, cure = tool_errors.explained(answer)
+    cause, hint = tool_errors.explained(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
-    assert "NOPASSWD" in cure
+    assert "NOPASSWD" in hint

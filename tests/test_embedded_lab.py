@@ -381,7 +381,7 @@ def test_auto_goes_on_with_loopback(forbidden: list[str], inventory: Path, tmp_p
     assert all(m["address"].startswith("127.") for m in stored.description["inventory"].values())
 
 
-def test_namespaces_by_name_give_cause_and_cure(
+def test_namespaces_by_name_give_cause_and_hint(
     forbidden: list[str], inventory: Path, tmp_path: Path
 ) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)

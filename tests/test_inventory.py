@@ -1,4 +1,4 @@
-"""The inventory: what a file gives, and that each mistake in it is told with its line and cure."""
+"""The inventory: what a file gives, and that each mistake in it is told with its line and hint."""
 
 import os
 import re
@@ -157,11 +157,11 @@ def test_importing_the_module_costs_neither_cerberus_nor_yaml() -> None:
     assert result.stdout == "[]\n"
 
 
-# --- Mistakes: one change of the good file (old -> new), the line, the words, the cure. -----------
+# --- Mistakes: one change of the good file (old -> new), the line, the words, the hint. -----------
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), CHANGES, ids=[c[2][:50] for c in CHANGES])
-def test_one_mistake_is_one_line_with_its_place_and_cure(
+def test_one_mistake_is_one_line_with_its_place_and_hint(
     mistakes: Any, old: str, new: str, expected: str
 ) -> None:
     assert old in GOOD
@@ -258,7 +258,7 @@ def test_a_flood_of_mistakes_is_cut_short(mistakes: Any) -> None:
     stanzas = "".join(f"  m{i}: {{rol: w, address: 10.0.0.{i + 1}}}\n" for i in range(150))
     found = mistakes(f"network: 10.0.0.0/8\nmachines:\n{stanzas}")
     assert len(found) == 101
-    assert found[-1] == " and 50 more mistakes - cure these first"
+    assert found[-1] == " and 50 more mistakes - fix these first"
 
 
 def test_more_machines_than_the_lab_can_carry_are_not_built(mistakes: Any) -> None:

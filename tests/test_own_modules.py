@@ -61,7 +61,7 @@ def test_a_module_that_is_hidden_by_pythons_own_is_told(folder: Path) -> None:
     module.write_text("from statistics import mine\n" + module.read_text())
     with pytest.raises(LabError, match="mine") as caught:
         catalogue.load(str(folder))
-    assert "from . import statistics" in caught.value.cure
+    assert "from . import statistics" in caught.value.hint
     module.write_text("from . import statistics as s\ns.mine()\n" + module.read_text()[28:])
     catalogue.load(str(folder))
 
@@ -111,7 +111,7 @@ def test_a_single_file_has_nothing_beside_it(folder: Path) -> None:
     alone.write_text("import words\n" + alone.read_text())
     with pytest.raises(LabError, match="words") as caught:
         catalogue.load(str(alone))
-    assert "call this file experiment.py" in caught.value.cure
+    assert "call this file experiment.py" in caught.value.hint
 
 
 def test_what_goes_along(folder: Path, tmp_path: Path) -> None:

@@ -255,7 +255,7 @@ def test_a_file_stands_where_the_runs_should_go(tmp_path: Path) -> None:
     for root in (tmp_path / "runs", tmp_path / "runs" / "below"):
         with pytest.raises(LabError, match="runs") as caught:
             RunDirectory.create(root, "round_robin", {})
-        assert "--runs" in caught.value.cure
+        assert "--runs" in caught.value.hint
 
 
 def test_what_could_not_start_leaves_no_folder(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ try:
     while True:
         stream.feed(chunk)
 except LabError as error:
-    print(error.what, error.where, error.cure)
+    print(error.what, error.where, error.hint)
 try:
     run.update(note="n" * 50_000)
 except LabError as error:
@@ -224,7 +224,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 3 + 20, hard))
 try:
     batch("b", 3)
 except LabError as error:
-    print(error.cure)
+    print(error.hint)
 assert [r.text for r in load(run.path).records] == ["a", "a", "a", "b"]
 assert not (run.path / "records.jsonl").read_bytes().endswith(b"\\n")
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

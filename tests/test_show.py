@@ -56,7 +56,7 @@ def test_open_without_a_browser_says_which_file(run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(webbrowser, "open", lambda _: False)
     with pytest.raises(LabError, match="no browser") as caught:
         show.open_page(run.parent, run.name)
-    assert "report.html" in caught.value.cure
+    assert "report.html" in caught.value.hint
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def home_with(tmp_path: Path, config: str) -> dict[str, str]:
 
 
 def check(up: Hosts, environment: dict[str, str] | None = None, **changes: str) -> str:
-    """Return what `fab check` says of a machine; it must have a cure that is no circle."""
+    """Return what `fab check` says of a machine; its hint must not be to run `fab check`."""
     text = up.inventory().read_text()
     for old, new in changes.items():
         text = re.sub(rf"{old}: [^,}}]+", f"{old}: {new}", text)
@@ -137,7 +137,7 @@ def keys(up: Hosts) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "cure"),
+    ("name", "what", "hint"),
     [
         ("locked", "is locked by a passphrase", "ssh-add"),
         ("locked-pem", "is locked by a passphrase", "ssh-add"),
@@ -150,12 +150,12 @@ def keys(up: Hosts) -> Iterator[Path]:
     ],
 )
 def test_a_key_file_and_what_is_wrong_with_it(
-    up: Hosts, keys: Path, name: str, what: str, cure: str
+    up: Hosts, keys: Path, name: str, what: str, hint: str
 ) -> None:
     said = check(up, {"SSH_AUTH_SOCK": ""}, key=f"keys/{name}")
     assert str(keys / name) in said
     assert what in said
-    assert cure in said
+    assert hint in said
 
 
 # -- shells --------------------------------------------------------------------------------------

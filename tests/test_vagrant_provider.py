@@ -192,7 +192,7 @@ def test_refuses_a_lab_that_is_partly_up(computer: Computer, machines: Machines)
     with pytest.raises(LabError) as refused:
         machines()
     assert refused.value.what == "not all VMs are running: pull-1 is shutoff, pull-2 is not up"
-    assert refused.value.cure == "vagrant up"
+    assert refused.value.hint == "vagrant up"
 
 
 def test_refuses_a_machine_on_another_computers_network(
@@ -222,7 +222,7 @@ def test_says_that_vagrant_is_missing(
     for ask in (vms.up, vms.down, vms.status, lambda: vms.own_shell("push"), machines):
         with pytest.raises(LabError, match="no command 'vagrant'") as missing:
             ask()
-        assert "install Vagrant" in missing.value.cure
+        assert "install Vagrant" in missing.value.hint
 
 
 def test_up_and_down_are_left_to_vagrant_and_said(
@@ -252,7 +252,7 @@ def test_a_shell_on_a_machine_that_was_never_made(computer: Computer, vms: Vms) 
     shutil.rmtree(computer.project / ".vagrant/machines/pull-2")
     with pytest.raises(LabError, match="there is no such VM") as missing:
         vms.own_shell("pull-2")
-    assert missing.value.cure == "vagrant up"
+    assert missing.value.hint == "vagrant up"
     assert computer.calls() == []
 
 
@@ -267,7 +267,7 @@ def test_a_failed_up_names_another_box(vms: Vms, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("FAILS", "1")
     with pytest.raises(LabError, match="`vagrant up` failed") as failed:
         vms.up()
-    assert "cloud-image/ubuntu-24.04" in failed.value.cure
+    assert "cloud-image/ubuntu-24.04" in failed.value.hint
 
 
 def test_what_vagrant_says_when_it_fails_is_shown(computer: Computer, machines: Machines) -> None:

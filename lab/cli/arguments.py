@@ -63,7 +63,7 @@ def whole_number(flag: str, text: str) -> int | None:
         raise LabError(
             f"'{text}' is no number of messages",
             where=flag,
-            cure=f"give a whole number from 1 to {_MOST_MESSAGES:,}",
+            hint=f"give a whole number from 1 to {_MOST_MESSAGES:,}",
         )
     return int(text)
 
@@ -80,7 +80,7 @@ def seconds(flag: str, text: str) -> float | None:
         raise LabError(
             f"'{text}' is no time in seconds",
             where=flag,
-            cure=f"give a number from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
+            hint=f"give a number from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
         )
     return value
 
@@ -97,7 +97,7 @@ def options(flag: str, texts: Sequence[str]) -> list[str]:
             raise LabError(
                 f"'{text}' is no socket option",
                 where=flag,
-                cure="give its ZMQ_ name and a number, such as SNDHWM=1",
+                hint="give its ZMQ_ name and a number, such as SNDHWM=1",
             )
     return list(texts)
 

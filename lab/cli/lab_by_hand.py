@@ -49,12 +49,12 @@ def shell(inventory: Inventory, provider: str, name: str) -> None:
     if chosen.own_shell(name):
         return
     if chosen.status()[name] == "not up":
-        raise LabError("no lab is up", where=f"machine {name}", cure="bring one up: fab up")
+        raise LabError("no lab is up", where=f"machine {name}", hint="bring one up: fab up")
     if not sys.stdin.isatty():
         raise LabError(
             "there is no terminal to open a shell on",
             where="standard input",
-            cure="call it on a terminal; programs are started by an experiment: fab new-experiment",
+            hint="call it on a terminal; programs are started by an experiment: fab new-experiment",
         )
     with chosen.lab(keep=True) as machines:
         remote = Remote(machines.access[name])

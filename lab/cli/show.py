@@ -55,13 +55,13 @@ def open_page(root: Path, run: str | None) -> None:
     file = file if file.exists() else page.make(path, catalogue.reader)
     print(f"page:  {file}")
     if not webbrowser.open(file.resolve().as_uri()):
-        raise LabError("no browser could be started", cure=f"open this file in one: {file}")
+        raise LabError("no browser could be started", hint=f"open this file in one: {file}")
 
 
 def plot(root: Path, run: str | None, form: str) -> None:
     """Write a run's pictures into its directory."""
     if form not in chart_files.FORMATS:
-        raise LabError(f"'{form}' is no format of a picture", where="--format", cure="svg or png")
+        raise LabError(f"'{form}' is no format of a picture", where="--format", hint="svg or png")
     stored = store.load(_found(root, run))
     for file in chart_files.make(stored, catalogue.reader(stored), form):
         print(f"plot:  {file}")

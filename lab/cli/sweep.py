@@ -136,5 +136,5 @@ def _told(part: Part) -> str:
 def whole(flag: str, text: str, most: int) -> int:
     """Return a number from 1 to `most`; LabError if the text isn't one."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
-        raise LabError(f"'{text}' is no number from 1 to {most}", where=flag, cure="give one")
+        raise LabError(f"'{text}' is no number from 1 to {most}", where=flag, hint="give one")
     return int(text)

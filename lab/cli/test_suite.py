@@ -64,7 +64,7 @@ def _require_tools() -> None:
         raise LabError(
             f"the tests need {', '.join(missing)}, which this Python lacks",
             where=sys.executable,
-            cure="`./fab test` makes an environment that has them",
+            hint="`./fab test` makes an environment that has them",
         )
 
 

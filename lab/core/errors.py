@@ -31,25 +31,25 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
 
 
 class LabError(Exception):
-    """Something the user can cure: shown as a message, never as a traceback; exit code 2.
+    """Something the user can put right: shown as a message, never as a traceback; exit code 2.
 
     Arguments:
         what: one sentence that says what is wrong.
         where: the place, such as `inventory.yaml:7` or `machine host-1`.
-        cure: what to do about it, with exact command lines where there are some.
+        hint: what to do about it, with exact command lines where there are some.
         output: the last lines that a machine printed, untrusted.
     """
 
-    def __init__(self, what: str, *, where: str = "", cure: str = "", output: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", hint: str = "", output: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where
-        self.cure = cure
+        self.hint = hint
         self.output = output
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  {self.cure}" if self.cure else head
+        return f"{head}\n  {self.hint}" if self.hint else head
 
 
 class InventoryError(LabError):

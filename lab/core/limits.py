@@ -50,7 +50,7 @@ def too_many_files(number: int | None) -> LabError | None:
     if number == errno.ENFILE:
         return LabError(
             "this computer has too many files open, all processes together",
-            cure="end some, or raise the limit:  sudo sysctl -w fs.file-max=1000000",
+            hint="end some, or raise the limit:  sudo sysctl -w fs.file-max=1000000",
         )
     return None
 
@@ -59,7 +59,7 @@ def _too_few(need: str) -> LabError:
     hard = _limits()[1]
     return LabError(
         f"too many open files: the limit is {hard} (`ulimit -Hn`), and {need}",
-        cure="raise it in this shell, as root:  ulimit -n 16384  (for good: `nofile` in"
+        hint="raise it in this shell, as root:  ulimit -n 16384  (for good: `nofile` in"
         " /etc/security/limits.conf, LimitNOFILE= of a service, --ulimit nofile= of a container);"
         " or take fewer machines",
     )

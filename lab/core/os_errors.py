@@ -9,7 +9,7 @@ from lab.core import limits
 from lab.core.errors import LabError, RunStoreError
 
 _OTHER = "name another folder with --runs DIR."
-_FILE_CURES = {
+_FILE_HINTS = {
     f"Free some space, or {_OTHER} What was captured is kept.": {
         errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
     },
@@ -38,15 +38,15 @@ _REFUSALS = {
 
 @contextlib.contextmanager
 def file_errors(path: Path, verb: str = "write") -> Iterator[None]:
-    """Turn the operating system's refusals into a RunStoreError that names the path and a cure."""
+    """Turn the operating system's refusals into a RunStoreError that names the path and a hint."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        cure = next((cure for cure, codes in _FILE_CURES.items() if error.errno in codes), "")
+        hint = next((hint for hint, codes in _FILE_HINTS.items() if error.errno in codes), "")
         what = f"Cannot {verb} this: {error.strerror}."
-        raise RunStoreError(what, where=str(path), cure=cure) from error
+        raise RunStoreError(what, where=str(path), hint=hint) from error
 
 
 def diagnose(error: BaseException) -> LabError | None:
@@ -54,11 +54,11 @@ def diagnose(error: BaseException) -> LabError | None:
     if too_many := limits.too_many_files(getattr(error, "errno", None)):
         return too_many
     if isinstance(error, MemoryError) or _lacks_memory(error):
-        cure = _REFUSALS[errno.ENOMEM]
-        return LabError("there is not enough memory", where="this computer", cure=cure)
+        hint = _REFUSALS[errno.ENOMEM]
+        return LabError("there is not enough memory", where="this computer", hint=hint)
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         place = str(error.filename) if error.filename else "this computer"
-        return LabError(error.strerror or "refused", where=place, cure=_REFUSALS[error.errno])
+        return LabError(error.strerror or "refused", where=place, hint=_REFUSALS[error.errno])
     return None
 
 

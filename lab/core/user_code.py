@@ -37,6 +37,6 @@ def mistake(error: BaseException, experiment_file: Path, what: object = None) ->
         return too_many
     if isinstance(error, LabError):
         where = f"{place}: {error.where}" if error.where else place
-        return UserMistake(error.what, where=where, cure=error.cure, output=error.output)
-    cure = user_modules.hint(error, experiment_file.resolve()) or "correct the experiment"
-    return UserMistake(f"{type(error).__name__}: {error}", where=place, cure=cure)
+        return UserMistake(error.what, where=where, hint=error.hint, output=error.output)
+    hint = user_modules.hint(error, experiment_file.resolve()) or "correct the experiment"
+    return UserMistake(f"{type(error).__name__}: {error}", where=place, hint=hint)

@@ -126,7 +126,7 @@ def _need_machines(request: RunRequest, machines: Machines) -> None:
             raise LabError(
                 f"{request.title} needs {least} machines with the role {role}, there "
                 + ("is 1" if found == 1 else f"are {found}"),
-                cure="add them to the inventory: a machine's `count` makes several of it",
+                hint="add them to the inventory: a machine's `count` makes several of it",
             )
 
 
@@ -137,7 +137,7 @@ def _need_faults(request: RunRequest, machines: Machines) -> None:
         raise LabError(
             f"{request.title} needs {' and '.join(missing)}, which the provider '{provider}'"
             " can't do",
-            cure="run it on another one: --provider namespaces, or --provider vagrant",
+            hint="run it on another one: --provider namespaces, or --provider vagrant",
         )
 
 
@@ -147,7 +147,7 @@ def _lost(machines: Sequence[str]) -> LabError | None:
     return LabError(
         "the connection broke in the midst of the run, which went on without it",
         where=f"machine {joined(machines)}",
-        cure="is it up, is the way to it? `fab check` tells; what was captured is kept",
+        hint="is it up, is the way to it? `fab check` tells; what was captured is kept",
     )
 
 
@@ -155,7 +155,7 @@ def _bug(run: Path) -> LabError:
     return LabError(
         "this run met a bug of the lab itself",
         where=str(run),
-        cure="its traceback.txt says where: please report it; what was captured is kept",
+        hint="its traceback.txt says where: please report it; what was captured is kept",
     )
 
 

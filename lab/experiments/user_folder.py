@@ -70,7 +70,7 @@ def _too_much(folder: Path, found: Sized, sizes: Counter[str]) -> LabError:
         f"more than {_MOST_FILES:,} files or {_LARGEST / 1024**2:.0f} MiB would go to every"
         f" machine; of the first {len(found):,} files most is in '{largest}' ({size:,} bytes)",
         where=str(folder),
-        cure="keep what the programs need in the experiment's folder, and nothing else",
+        hint="keep what the programs need in the experiment's folder, and nothing else",
     )
 
 
@@ -99,16 +99,16 @@ def create(path: Path, taken: Collection[str]) -> None:
         raise LabError(
             f"'{path.name}' can't be an experiment's name",
             where=str(path),
-            cure="take small letters, digits, - and _, at most 40",
+            hint="take small letters, digits, - and _, at most 40",
         )
     if name in taken:
         raise LabError(
             f"'{name}' is the name of an experiment that comes with the lab",
             where=str(path),
-            cure="take another one; `fab experiments` lists them",
+            hint="take another one; `fab experiments` lists them",
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise LabError("there is something here already", where=str(path), cure="take a new folder")
+        raise LabError("there is something here already", where=str(path), hint="take a new folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         for source in sorted(_TEMPLATE.iterdir()):
@@ -118,7 +118,7 @@ def create(path: Path, taken: Collection[str]) -> None:
         module.write_text(module.read_text().replace("def template(", f"def {name}("))
     except OSError as error:
         raise LabError(
-            f"can't be made: {error.strerror}", where=str(path), cure="take another folder"
+            f"can't be made: {error.strerror}", where=str(path), hint="take another folder"
         ) from error
 
 

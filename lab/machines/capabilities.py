@@ -56,7 +56,7 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
 def _unknown(remote: Remote) -> LabError:
     return LabError(
         f"the provider '{remote.access.provider}' has no means for it",
-        cure="--provider namespaces has",
+        hint="--provider namespaces has",
     )
 
 
@@ -79,5 +79,5 @@ def _pause_and_kill(remote: Remote, folder: str) -> None:
     if stopped is None or not gone.wait(_TIMEOUT_S):
         raise LabError(
             "a process did not stop, or did not end, when it was told to",
-            cure="the lab's launcher needs Linux, and /proc, on the machine",
+            hint="the lab's launcher needs Linux, and /proc, on the machine",
         )

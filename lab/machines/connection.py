@@ -36,7 +36,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 def connect(access: Access) -> Connection:
-    """Open a connection to a machine; LabError with cause and cure where that can't be done.
+    """Open a connection to a machine; LabError with cause and hint where that can't be done.
 
     A machine whose host key the provider doesn't know is one of the user's: their ssh_config
     counts for it (jump hosts too), and the key must stand in their known_hosts.
@@ -55,7 +55,7 @@ def connect(access: Access) -> Connection:
 
 @contextlib.contextmanager
 def explained(access: Access, doing: str, place: Place | None = None) -> Iterator[None]:
-    """Turn what goes wrong with a machine while `doing` into a LabError with cause and cure."""
+    """Turn what goes wrong with a machine while `doing` into a LabError with cause and hint."""
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as error:
@@ -78,7 +78,7 @@ def _connection(access: Access, config: Config) -> Connection:
         raise LabError(
             f"what stands there for {access.host} can't be used: {error}",
             where="~/.ssh/config",
-            cure="correct it",
+            hint="correct it",
         ) from error
 
 
@@ -114,11 +114,11 @@ def _require_quiet_shell(connection: Connection, access: Access) -> None:
     greeting = said.decode(errors="backslashreplace").partition(mark)[0].strip()
     if greeting:
         what = f"this account's shell prints something before the answer (`{greeting[:80]}`)"
-        cure = "let it greet on terminals only; first in its ~/.bashrc:  [ -t 1 ] || return"
+        hint = "let it greet on terminals only; first in its ~/.bashrc:  [ -t 1 ] || return"
     else:
         what = "this account's shell runs no commands"
-        cure = "give the account a shell such as /bin/sh, or name another `user`"
-    raise NotFit(what, where=f"machine {access.machine}", cure=cure)
+        hint = "give the account a shell such as /bin/sh, or name another `user`"
+    raise NotFit(what, where=f"machine {access.machine}", hint=hint)
 
 
 def _require_sftp(connection: Connection, access: Access) -> None:
@@ -128,7 +128,7 @@ def _require_sftp(connection: Connection, access: Access) -> None:
         raise NotFit(
             f"its SSH server offers no SFTP, by which programs are deployed ({error})",
             where=f"machine {access.machine}",
-            cure="add to its /etc/ssh/sshd_config, and restart sshd:  Subsystem sftp internal-sftp",
+            hint="add to its /etc/ssh/sshd_config, and restart sshd:  Subsystem sftp internal-sftp",
         ) from error
 
 

@@ -85,12 +85,12 @@ def one(remote: Remote, folder: str, path: str, into: Path) -> Path:
         raise LabError(
             f"{path!r} can't be fetched",
             where=where,
-            cure="name a file by its path in the folder where programs run, without ..",
+            hint="name a file by its path in the folder where programs run, without ..",
         )
     fetched = _fetch(remote, folder, {}, path, into)
     if path not in fetched.names:
         why = fetched.left_out.get(path, "it didn't come")
-        raise LabError(f"{path} can't be fetched: {why}", where=where, cure="is it there by then?")
+        raise LabError(f"{path} can't be fetched: {why}", where=where, hint="is it there by then?")
     return into / path
 
 

@@ -26,7 +26,7 @@ def make(place: Path) -> None:
         raise LabError(
             f"can't keep this lab's state: {error.strerror}",
             where=str(place),
-            cure="work in a clone of your own, or with a lab that isn't kept: run-experiment",
+            hint="work in a clone of your own, or with a lab that isn't kept: run-experiment",
         ) from error
 
 
@@ -60,7 +60,7 @@ def reserved(place: Path) -> Iterator[None]:
         except BlockingIOError:
             raise LabError(
                 "another run is using this lab",
-                cure="wait until it has ended, or run on a lab of your own:"
+                hint="wait until it has ended, or run on a lab of your own:"
                 " `--provider namespaces` with none up",
             ) from None
         yield

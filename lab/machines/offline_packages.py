@@ -58,6 +58,6 @@ def _download(folder: Path, *what: str) -> None:
         raise LabError(
             "the wheels could not be downloaded; the last lines of pip are below",
             where=str(FOLDER),
-            cure="is the internet within reach?",
+            hint="is the internet within reach?",
             output="\n".join(done.stderr.splitlines()[-5:]),
         )

@@ -1,4 +1,4 @@
-"""`fab check`: is this computer, is each machine fit? Each finding has its cause and cure."""
+"""`fab check`: are this computer and every machine fit? Each problem comes with a fix."""
 
 import contextlib
 import functools
@@ -76,27 +76,27 @@ _MOST_NAMES = 50
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the check; without a cure all is well.
+    """One line of the check; no hint means that all is well.
 
     What isn't `needed` is so for some experiments only, which say so themselves.
     """
 
     subject: str
     what: str
-    cure: str = ""
+    hint: str = ""
     needed: bool = True
 
     def __str__(self) -> str:
-        mark = "✓" if not self.cure else "✗" if self.needed else "○"
+        mark = "✓" if not self.hint else "✗" if self.needed else "○"
         line = f"{mark} {self.subject:12} {self.what}"
-        return f"{line}\n  {'':12} → {self.cure}" if self.cure else line
+        return f"{line}\n  {'':12} → {self.hint}" if self.hint else line
 
 
 def check(inventory: Inventory, provider: str) -> ExitCode:
-    """Print the findings as they come; MISTAKE if one of them needs a cure."""
+    """Print the findings as they come; MISTAKE if a needed one has a hint."""
     bad = False
     for finding in _findings(inventory, provider):
-        bad = bad or (finding.needed and bool(finding.cure))
+        bad = bad or (finding.needed and bool(finding.hint))
         print(finding, flush=True)
     return ExitCode.MISTAKE if bad else ExitCode.EXPECTED
 
@@ -105,8 +105,8 @@ def require(remotes: Mapping[str, Remote]) -> None:
     """Raise NotFit for the first thing that makes a machine unfit for a run."""
     about = at_once(remotes, lambda remote: list(_about(remote)))
     for finding in itertools.chain(*about.values(), _wire(remotes)):
-        if finding.cure:
-            raise NotFit(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
+        if finding.hint:
+            raise NotFit(finding.what, where=f"machine {finding.subject}", hint=finding.hint)
 
 
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
                 yield Finding("this computer", line, "see above; or name a --provider")
             yield from _of_machines(machines)
     except LabError as error:
-        yield Finding(error.where or "lab", error.what, error.cure or "see above")
+        yield Finding(error.where or "lab", error.what, error.hint or "see above")
 
 
 def _of_machines(machines: Machines) -> Iterator[Finding]:
@@ -128,7 +128,7 @@ def _of_machines(machines: Machines) -> Iterator[Finding]:
     for name, one in found.items():
         if isinstance(one, LabError):
             place = "" if one.where == f"machine {name}" else f"{one.where}: "
-            yield Finding(name, f"not reached: {place}{one.what}", one.cure or "is it up?")
+            yield Finding(name, f"not reached: {place}{one.what}", one.hint or "is it up?")
     with contextlib.ExitStack() as stack:
         for remote in remotes.values():
             stack.callback(remote.close)
@@ -146,7 +146,7 @@ def _reached(access: Access) -> Remote | LabError:
 
 def _fit(machines: Machines, remote: Remote) -> list[Finding]:
     about = list(_about(remote))
-    if any(finding.cure for finding in about):
+    if any(finding.hint for finding in about):
         return about  # what follows would only fail for the same reason
     return [*about, _rights(remote), *_able(machines, remote), *_names(machines, remote)]
 
@@ -182,12 +182,12 @@ def _able(machines: Machines, remote: Remote) -> Iterator[Finding]:
     """What of the fault vocabulary can be done there."""
     names: dict[tuple[str, str], list[str]] = {}
     for ability in abilities(machines, remote):
-        why = ("", "") if (no := ability.refusal) is None else (no.what, no.cure)
+        why = ("", "") if (no := ability.refusal) is None else (no.what, no.hint)
         names.setdefault(why, []).append(ability.name)
-    for (what, cure), which in sorted(names.items()):
+    for (what, hint), which in sorted(names.items()):
         verb = "can't do" if what else "can do"
         told = f"{verb} {', '.join(which)}{what and ': '}{what}"
-        yield Finding(remote.name, told, cure, needed=False)
+        yield Finding(remote.name, told, hint, needed=False)
 
 
 def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
@@ -197,13 +197,13 @@ def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
         listeners = at_once(remotes, lambda remote: _listen(remote, places[remote.name], stack))
         for name, said in listeners.items():
             if said != "listening":
-                cure = "has it this address on the lab network, is the port free there?"
+                hint = "has it this address on the lab network, is the port free there?"
                 address, port = places.pop(name)
-                yield Finding(name, f"can't listen at {address}:{port}: {said}", cure)
+                yield Finding(name, f"can't listen at {address}:{port}: {said}", hint)
         for name, (others, failed) in at_once(remotes, lambda r: _connect(r, places)).items():
             for other, why in failed.items():
-                cure = "is the lab network between them up, does a firewall stand between?"
-                yield Finding(name, f"can't connect to {other}: {why}", cure)
+                hint = "is the lab network between them up, does a firewall stand between?"
+                yield Finding(name, f"can't connect to {other}: {why}", hint)
             if not failed:
                 yield Finding(name, f"reaches {others} others on the lab network")
 
@@ -249,6 +249,6 @@ def _parsed(remote: Remote, answer: bytes) -> Any:
         raise NotFit(
             "what it answered isn't what its Python was asked for",
             where=f"machine {remote.name}",
-            cure=f"see what {remote.access.python} prints there at its start",
+            hint=f"see what {remote.access.python} prints there at its start",
             output=answer[:1000].decode(errors="backslashreplace"),
         ) from error

@@ -165,9 +165,9 @@ class Remote:
             answer = channel.makefile("r").readline().strip()
         word, _, at = answer.partition(" ")
         if word != "done":
-            cause, cure = tool_errors.explained(answer)
+            cause, hint = tool_errors.explained(answer)
             raise LabError(
-                f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
+                f"its network can't be changed: {cause}", where=f"machine {self.name}", hint=hint
             )
         hold = ChangeLease(channel, _moment(at))
         with self._mutex:
@@ -192,14 +192,14 @@ class Remote:
             raise MachineLost(
                 f"can't capture packets: it said nothing for {ANSWER_TIMEOUT_S} s",
                 where=f"machine {self.name}",
-                cure="is the machine up (`fab status`), and the way to it?",
+                hint="is the machine up (`fab status`), and the way to it?",
             ) from None
         if answer != b"listening\n":
             process.end()
             raise LabError(
                 f"can't capture packets: {answer.decode(errors='backslashreplace').strip()}",
                 where=f"machine {self.name}",
-                cure="it takes root, or sudo without a password, and a link with the lab address",
+                hint="it takes root, or sudo without a password, and a link with the lab address",
             )
         return process
 

@@ -26,7 +26,7 @@ def require(remote: Remote, needs: Sequence[str]) -> None:
     commands = [need for need in needs if not need.startswith(_PYTHON)]
     modules = [need.removeprefix(_PYTHON) for need in needs if need.startswith(_PYTHON)]
     python = remote.access.python
-    for argv, names, cure in (
+    for argv, names, hint in (
         (["sh", "-c", _COMMANDS, "sh"], commands, "install it there, as by `apt-get install {}`"),
         ([python, "-c", _MODULES], modules, f"{shlex.quote(python)} -m pip install {{}}  # there"),
     ):
@@ -35,5 +35,5 @@ def require(remote: Remote, needs: Sequence[str]) -> None:
             raise NotFit(
                 f"this experiment needs {', '.join(missing)}, which isn't there",
                 where=f"machine {remote.name}",
-                cure=cure.format(" ".join(missing)),
+                hint=hint.format(" ".join(missing)),
             )

@@ -59,12 +59,12 @@ def _add(config: _UsersSSHConfig, path: Path) -> None:
         raise LabError(
             f"this line can't be read by Paramiko, the lab's SSH library: {reading.line}",
             where=f"{path}:{reading.number}",
-            cure="correct it, or say the same with `Host`: after `Match` it takes `all`, or words"
+            hint="correct it, or say the same with `Host`: after `Match` it takes `all`, or words"
             " and values with a space between (host, originalhost, user, localuser, exec)",
         ) from error
     except OSError as error:
         raise LabError(
-            f"can't be read: {error.strerror}", where=str(path), cure="correct its permissions"
+            f"can't be read: {error.strerror}", where=str(path), hint="correct its permissions"
         ) from error
 
 

@@ -1,8 +1,8 @@
-"""Why a machine refuses a change of its network, told by what its tools answer, and the cure."""
+"""Why a machine refuses a change of its network, told by what its tools answer, and the hint."""
 
 RIGHTS = "log in there as root, or let its user call sudo without a password: sudoers(5), NOPASSWD"
 
-# What is in the answer, of whichever tool and version; the cause; the cure.
+# What is in the answer, of whichever tool and version; the cause; the hint.
 _CAUSES = (
     (("password is required", "a terminal is required"), "sudo asks for a password", RIGHTS),
     (("sudo: No such file",), "its user isn't root, and there is no sudo", RIGHTS),
@@ -18,8 +18,8 @@ _CAUSES = (
 
 
 def explained(answer: str) -> tuple[str, str]:
-    """Return the cause, with the answer behind it, and the cure."""
-    for signs, cause, cure in _CAUSES:
+    """Return the cause, with the answer behind it, and the hint."""
+    for signs, cause, hint in _CAUSES:
         if any(sign in answer for sign in signs):
-            return f"{cause} ({answer})", cure
+            return f"{cause} ({answer})", hint
     return answer or "no answer", "what do `nft list ruleset` and `tc qdisc` say there, as root?"

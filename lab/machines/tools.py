@@ -10,13 +10,13 @@ from lab.core.errors import LabError
 _LINES_SHOWN = 5
 
 
-def ask(words: Sequence[str], *, timeout_s: float, cure: str = "", **environment: str) -> str:
+def ask(words: Sequence[str], *, timeout_s: float, hint: str = "", **environment: str) -> str:
     """Return what a command prints, run in the project's folder.
 
     Arguments:
         words: the command.
         timeout_s: how long it may take.
-        cure: what to do when there is no such command.
+        hint: what to do when there is no such command.
         environment: variables for it, which those of the user's own environment override.
 
     Raises LabError when it can't be run, fails (with what it said) or takes too long.
@@ -34,10 +34,10 @@ def ask(words: Sequence[str], *, timeout_s: float, cure: str = "", **environment
             timeout=timeout_s,
         )
     except FileNotFoundError:
-        raise LabError(f"there is no command '{words[0]}' here", cure=cure) from None
+        raise LabError(f"there is no command '{words[0]}' here", hint=hint) from None
     except subprocess.TimeoutExpired:
         raise LabError(f"`{name}` gave no answer in {timeout_s:.0f} s") from None
     if done.returncode:
         last = (done.stderr.strip() or done.stdout).splitlines()[-_LINES_SHOWN:]
-        raise LabError(f"`{name}` failed", cure="what it said is below", output="\n".join(last))
+        raise LabError(f"`{name}` failed", hint="what it said is below", output="\n".join(last))
     return done.stdout

@@ -115,7 +115,7 @@ def link_of(remote: Remote) -> str:
         raise LabError(
             f"no link with the address {remote.access.address}, or no `ip` to ask for it",
             where=f"machine {remote.name}",
-            cure="install iproute2 there; `fab check` tells more",
+            hint="install iproute2 there; `fab check` tells more",
         )
     return answer[1]
 
@@ -168,7 +168,7 @@ def _require_default_queue(remote: Remote, link: str) -> None:
         raise LabError(
             f"the link {link} has a queueing discipline already, which is left alone",
             where=f"machine {remote.name}",
-            cure=f"heal it before another fault; or, if it's yours: tc qdisc del dev {link} root",
+            hint=f"heal it before another fault; or, if it's yours: tc qdisc del dev {link} root",
         )
 
 
@@ -234,7 +234,7 @@ class _Listener:
             raise LabError(
                 f"no address {self.address} on it to try the lab network with",
                 where=f"machine {remote.name}",
-                cure="`fab check` tells more",
+                hint="`fab check` tells more",
             )
 
     def heard(self, most: int) -> list[str]:

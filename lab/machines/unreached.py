@@ -1,4 +1,4 @@
-"""Why a machine can't be reached or asked, from what Paramiko raises, and the cure."""
+"""Why a machine can't be reached or asked, from what Paramiko raises, and the hint."""
 
 import errno
 import os
@@ -41,16 +41,16 @@ def known_hosts(access: Access) -> Path:
 
 def explained(error: Exception, access: Access, doing: str, place: Place) -> LabError:
     """Return the user's message for what went wrong while `doing` something with a machine."""
-    kind, what, cure = _cause(error, access, place)
-    return kind(f"can't {doing}: {what}", where=f"machine {access.machine}", cure=cure)
+    kind, what, hint = _cause(error, access, place)
+    return kind(f"can't {doing}: {what}", where=f"machine {access.machine}", hint=hint)
 
 
 def require_usable_key(access: Access) -> None:
     """Raise LabError for a key file that is no private key; a locked one may be the agent's."""
     if access.key_file is not None and (trouble := _key_trouble(access.key_file)):
-        what, cure = trouble
-        if cure != _unlock(access.key_file):
-            raise LabError(what, where=f"machine {access.machine}", cure=cure)
+        what, hint = trouble
+        if hint != _unlock(access.key_file):
+            raise LabError(what, where=f"machine {access.machine}", hint=hint)
 
 
 def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabError], str, str]:
@@ -83,10 +83,10 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             "correct `key` and `known_hosts` in the inventory, or IdentityFile in ~/.ssh/config",
         )
     if isinstance(error, OSError):
-        cure = "is the machine up (`fab status`), are host and port right in the inventory?"
+        hint = "is the machine up (`fab status`), are host and port right in the inventory?"
         if place.is_jump:
-            cure = f"is it up, is its name right? ({_USERS_CONFIG}; `none` switches it off)"
-        return MachineLost, f"nobody answers SSH at {at} ({error})", cure
+            hint = f"is it up, is its name right? ({_USERS_CONFIG}; `none` switches it off)"
+        return MachineLost, f"nobody answers SSH at {at} ({error})", hint
     told = str(error) or "the connection ended"
     return MachineLost, f"{told} ({at})", "does `ssh` get there? `ssh -v` says how far it comes"
 
@@ -109,20 +109,20 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
     if access.key_file is not None and (trouble := _key_trouble(access.key_file)):
         return trouble
     offered = "the keys that were offered"
-    cure = "name `user` and `key` under `ssh` in the inventory; passwords aren't used"
+    hint = "name `user` and `key` under `ssh` in the inventory; passwords aren't used"
     if access.key_file is not None:
         offered = f"the key {access.key_file}"
-        cure = (
+        hint = (
             f"add {access.key_file}.pub to ~/.ssh/authorized_keys there, or correct `user` and"
             " `key` under `ssh` in the inventory; passwords aren't used"
         )
     if place.is_jump:
-        cure += "; the jump host's own are those of ~/.ssh/config"
-    return f"{place.name} lets nobody in as '{place.user}' with {offered}", cure
+        hint += "; the jump host's own are those of ~/.ssh/config"
+    return f"{place.name} lets nobody in as '{place.user}' with {offered}", hint
 
 
 def _key_trouble(path: Path) -> tuple[str, str] | None:
-    """Say what makes a file unusable as a private key, and the cure; None if nothing does."""
+    """Say what makes a file unusable as a private key, and the hint; None if nothing does."""
     name = "correct `key` under `ssh` in the inventory: it names a private key's file"
     if path.exists() and not path.is_file():
         return f"the key {path} is no file", name

@@ -145,7 +145,7 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, "utf-8", "backslashreplace")
     except OSError as error:
         raise LabError(
-            f"can't be written: {error.strerror}", where=str(path), cure="name another file"
+            f"can't be written: {error.strerror}", where=str(path), hint="name another file"
         ) from error
 
 

@@ -124,7 +124,7 @@ def _require_in_log(log: Path, lines: int, end: int) -> None:
         raise RunStoreError(
             f"This log has {log.stat().st_size:,} bytes, its {lines:,} lines have {end:,}.",
             where=str(log),
-            cure="It was changed or cut after the run; without it the run can be read.",
+            hint="It was changed or cut after the run; without it the run can be read.",
         )
 
 
@@ -145,12 +145,12 @@ def find(root: Path, name: str | None) -> Path:
                 return path
     names = [path.name for path in _folders(root) if NAME.fullmatch(path.name)]
     if not names:
-        cure = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
-        raise LabError("There are no runs here yet.", where=str(root), cure=cure)
+        hint = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
+        raise LabError("There are no runs here yet.", where=str(root), hint=hint)
     if name is None:
         return root / names[-1]  # the latest was removed by hand
     near = ", ".join(difflib.get_close_matches(name, names) or names[-3:])
-    raise LabError(f"There is no run {name!r}.", where=str(root), cure=f"There are: {near}.")
+    raise LabError(f"There is no run {name!r}.", where=str(root), hint=f"There are: {near}.")
 
 
 def last_call(root: Path) -> list[Path]:
@@ -242,5 +242,5 @@ def malformed(file: Path, line: int, why: Exception) -> RunStoreError:
     return RunStoreError(
         f"This is not what a run leaves there: {reason}.",
         where=f"{file}:{line}",
-        cure="Was it edited by hand? Nothing of the lab writes it like that.",
+        hint="Was it edited by hand? Nothing of the lab writes it like that.",
     )

@@ -23,11 +23,11 @@ def provider(inventory: Inventory) -> Embedded:
 
 def explain(step: str, number: int) -> Refused:
     """Return the message for a kernel that refused `step` with errno `number`."""
-    cause, cure = _cause_and_cure(number)
-    return Refused(f"the kernel refuses namespaces ({step}): {cause}", cure=f"{cure}\n  {_VM_WAY}")
+    cause, hint = _cause_and_hint(number)
+    return Refused(f"the kernel refuses namespaces ({step}): {cause}", hint=f"{hint}\n  {_VM_WAY}")
 
 
-def _cause_and_cure(number: int) -> tuple[str, str]:
+def _cause_and_hint(number: int) -> tuple[str, str]:
     if not sys.platform.startswith("linux"):
         return "this is not Linux", "take the VMs"
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":

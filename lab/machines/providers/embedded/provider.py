@@ -159,7 +159,7 @@ class Embedded:
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",
                 where=str(self.inventory.path),
-                cure=f"it names {len(self.inventory.machines)}: take some away",
+                hint=f"it names {len(self.inventory.machines)}: take some away",
             )
         network = ipaddress.IPv4Network(self.inventory.network)
         if network.prefixlen < self.widest:
@@ -167,7 +167,7 @@ class Embedded:
                 f"the provider '{self.name}' has room for a /{self.widest} network,"
                 f" not for {network}",
                 where=str(self.inventory.path),
-                cure=f"make `network` a /{self.widest} or smaller",
+                hint=f"make `network` a /{self.widest} or smaller",
             )
         return {
             "provider": self.name,
@@ -186,7 +186,7 @@ class Embedded:
                 raise LabError(
                     f"machines can't be shown {folder}",
                     where=where,
-                    cure="name folders that exist, and that hold none of the machine's own"
+                    hint="name folders that exist, and that hold none of the machine's own"
                     " (/tmp, /run, /dev, /proc, /sys)",
                 )
         return [str(folder) for folder in (*self.inventory.visible, *local)]
@@ -208,7 +208,7 @@ class Embedded:
                 raise LabError(
                     "the lab that is up was made from another version of this file",
                     where=str(self.inventory.path),
-                    cure="`fab down` with the old version, or change it back",
+                    hint="`fab down` with the old version, or change it back",
                 )
             with contextlib.closing(Client(connection)) as client:
                 description = client.greet()
@@ -216,7 +216,7 @@ class Embedded:
                     raise LabError(
                         f"the lab that is up refuses us: {description['refused']}",
                         where=str(self._folder()),
-                        cure="use it as the user, and in the container, that brought it up",
+                        hint="use it as the user, and in the container, that brought it up",
                     )
                 yield _Found(client, description) if description else None
 
@@ -229,7 +229,7 @@ class Embedded:
         if not said:
             raise LabError(
                 "the lab's supervisor ended before its machines were up",
-                cure=f"see its last words in {log}" if log else "",
+                hint=f"see its last words in {log}" if log else "",
             )
         return said
 

@@ -47,7 +47,7 @@ def _switch(vm: Vm, commands: Mapping[str, Sequence[str]]) -> None:
     if vm.hypervisor not in commands:
         raise LabError(
             f"the power of {vm.hypervisor}'s VMs can't be switched",
-            cure=f"use {' or '.join(commands)}",
+            hint=f"use {' or '.join(commands)}",
         )
     words = [word.format(id=vm.id) for word in commands[vm.hypervisor]]
     tools.ask(words, timeout_s=SWITCH_TIMEOUT_S, LIBVIRT_DEFAULT_URI="qemu:///system")

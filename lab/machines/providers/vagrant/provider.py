@@ -30,7 +30,7 @@ _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 _NO_VAGRANT = "install Vagrant (docs/vms.md), or take machines without it: --provider namespaces"
 _NO_BOX = (
     "Vagrant says above why. If the box can't be had, the inventory can name another one,"
-    " such as `box: cloud-image/ubuntu-24.04`; more troubles and cures: docs/vms.md"
+    " such as `box: cloud-image/ubuntu-24.04`; more troubles and fixes: docs/vms.md"
 )
 
 
@@ -63,13 +63,13 @@ class Vms:
 
     def up(self) -> None:
         self._require_vagrants()
-        self._delegate("up", cure=_NO_BOX)
+        self._delegate("up", hint=_NO_BOX)
 
     def down(self) -> bool:
         """Halt the machines; their disks stay, as deleting them is left to the user."""
         if "running" not in self._states().values():
             return False
-        self._delegate("halt", cure="Vagrant says above why")
+        self._delegate("halt", hint="Vagrant says above why")
         self.say("the disks stay; `vagrant destroy` deletes them")
         return True
 
@@ -112,7 +112,7 @@ class Vms:
             raise LabError(
                 f"SSH doesn't answer {power.BOOT_TIMEOUT_S} s after power-on",
                 where=f"machine {machine}",
-                cure=f"vagrant up {machine}",
+                hint=f"vagrant up {machine}",
             )
 
     def _machines(self) -> dict[str, Access]:
@@ -160,7 +160,7 @@ class Vms:
         states = self._states()
         off = [f"{name} is {there}" for name, there in states.items() if there != "running"]
         if off:
-            raise LabError(f"not all VMs are running: {', '.join(off)}", cure="vagrant up")
+            raise LabError(f"not all VMs are running: {', '.join(off)}", hint="vagrant up")
 
     def _is_vagrants(self) -> bool:
         return self.inventory.path.resolve() == project.PROJECT / "inventory.yaml"
@@ -170,17 +170,17 @@ class Vms:
             raise LabError(
                 "the VMs are those of the inventory beside the Vagrantfile, not of this one",
                 where=str(self.inventory.path),
-                cure=f"change {project.PROJECT / 'inventory.yaml'}, or take another provider",
+                hint=f"change {project.PROJECT / 'inventory.yaml'}, or take another provider",
             )
 
-    def _delegate(self, command: str, *, cure: str) -> None:
+    def _delegate(self, command: str, *, hint: str) -> None:
         if self._call(command):
-            raise LabError(f"`vagrant {command}` failed", cure=cure)
+            raise LabError(f"`vagrant {command}` failed", hint=hint)
 
     def _call(self, *words: str) -> int:
         """Call Vagrant on the user's terminal, saying so; return its exit status."""
         if shutil.which("vagrant") is None:
-            raise LabError("there is no command 'vagrant' here", cure=_NO_VAGRANT)
+            raise LabError("there is no command 'vagrant' here", hint=_NO_VAGRANT)
         self.say(f"$ vagrant {' '.join(words)}")
         return subprocess.run(["vagrant", *words], cwd=project.PROJECT).returncode
 
@@ -237,7 +237,7 @@ def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
 
 
 def _ask(*words: str) -> str:
-    return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, cure=_NO_VAGRANT)
+    return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, hint=_NO_VAGRANT)
 
 
 def _id(machine: str) -> str:
@@ -269,7 +269,7 @@ def _require_own_link(machine: str, host: str) -> None:
     raise LabError(
         f"its address {host} is on no network of this computer",
         where=f"machine {machine}",
-        cure="its hypervisor may be in another network namespace: call fab there",
+        hint="its hypervisor may be in another network namespace: call fab there",
     )
 
 

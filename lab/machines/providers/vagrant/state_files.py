@@ -42,7 +42,7 @@ def found(machine: str) -> Vm:
     """Return what Vagrant's files tell of a machine; LabError if it doesn't exist."""
     vm = find(machine)
     if vm is None:
-        raise LabError("there is no such VM", where=f"machine {machine}", cure="vagrant up")
+        raise LabError("there is no such VM", where=f"machine {machine}", hint="vagrant up")
     return vm
 
 
