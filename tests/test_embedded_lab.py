@@ -24,7 +24,7 @@ from lab.machines import lab_folder
 from lab.machines.connection import connect
 from lab.machines.inventory import load
 from lab.machines.providers.base import Access
-from lab.machines.providers.embedded import namespaces
+from lab.machines.providers import namespaces
 from lab.machines.remote import Remote
 from lab.runs import store
 
@@ -60,7 +60,7 @@ def up(inventory: Path) -> Iterator[Path]:
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """How the machines of a lab are reached that is up in this process."""
     path = shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("lab"))
-    with namespaces.provider(load(Path(path))).lab(keep=False) as found:
+    with namespaces.Namespaces(load(Path(path))).lab(keep=False) as found:
         yield dict(found.access)
 
 
@@ -236,7 +236,7 @@ def test_a_wrong_client_key_is_refused(machines: Machines) -> None:
 
 
 def test_each_lab_has_keys_of_its_own(machines: Machines, inventory: Path) -> None:
-    with namespaces.provider(load(inventory)).lab(keep=False) as others:
+    with namespaces.Namespaces(load(inventory)).lab(keep=False) as others:
         both = [*machines.values(), *others.access.values()]
         assert len({access.host_key for access in both}) == 6
         assert len({access.key for access in both}) == 2

@@ -29,6 +29,7 @@ from lab.machines.agent import launcher
 from lab.machines.connection import ANSWER_TIMEOUT_S, explained
 from lab.machines.pool import at_once
 from lab.machines.providers.base import Machines
+from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
 from lab.machines.remote_process import RemoteProcess
 from lab.runs import store
@@ -137,7 +138,7 @@ def _need_faults(request: RunRequest, machines: Machines) -> None:
         raise LabError(
             f"{request.title} needs {' and '.join(missing)}, which the provider '{provider}'"
             " can't do",
-            hint="run it on another one: --provider namespaces, or --provider vagrant",
+            hint=can_do(request.faults),
         )
 
 

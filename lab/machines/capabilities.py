@@ -11,6 +11,7 @@ from lab.core.errors import LabError
 from lab.core.vocabulary import REPAIRS
 from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
+from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
 
 _TIMEOUT_S = 10
@@ -30,7 +31,7 @@ class Ability:
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
     """Try one thing after another on a machine; what its provider does to it isn't tried."""
     for fault in _MACHINE:
-        yield Ability(fault, None if fault in machines.faults else _unknown(remote))
+        yield Ability(fault, None if fault in machines.faults else _unknown(remote, fault))
     folder = f"trial-{secrets.token_hex(4)}"
     remote.deploy(folder, {})
     try:
@@ -39,7 +40,7 @@ def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
             if fault in machines.faults:
                 yield _tried(fault, functools.partial(traffic_rules.try_out, remote, folder, fault))
             else:
-                yield Ability(fault, _unknown(remote))
+                yield Ability(fault, _unknown(remote, fault))
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)
@@ -53,10 +54,9 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
     return Ability(name)
 
 
-def _unknown(remote: Remote) -> LabError:
+def _unknown(remote: Remote, fault: str) -> LabError:
     return LabError(
-        f"the provider '{remote.access.provider}' has no means for it",
-        hint="--provider namespaces has",
+        f"the provider '{remote.access.provider}' has no means for it", hint=can_do([fault])
     )
 
 

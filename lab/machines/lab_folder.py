@@ -60,7 +60,7 @@ def reserved(place: Path) -> Iterator[None]:
         except BlockingIOError:
             raise LabError(
                 "another run is using this lab",
-                hint="wait until it has ended, or run on a lab of your own:"
-                " `--provider namespaces` with none up",
+                hint="wait until it has ended, or run on a lab of your own: by --provider with one"
+                " that isn't up (`fab providers` lists them)",
             ) from None
         yield

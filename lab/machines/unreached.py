@@ -92,11 +92,10 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
 
 
 def _changed_key(error: paramiko.BadHostKeyException, access: Access, at: str) -> tuple[str, str]:
-    if access.provider == "vagrant":
+    if access.host_key is not None:
         return (
-            f"the host key of {at} is not the one that Vagrant told of",
-            "somebody else answers there, or the VM made new keys:"
-            f" vagrant destroy -f {access.machine} && vagrant up {access.machine}",
+            f"the host key of {at} is not the one that the provider '{access.provider}' gave",
+            access.if_key_changed or "somebody else answers there, or the machine made new keys",
         )
     return (
         f"the host key of {at} has changed ({error.key.get_name()} {error.key.fingerprint})",

@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from typing import IO, Any
 
 import lab
@@ -19,6 +18,8 @@ import lab
 # stay out of it: it gets what finds programs and libraries, and how text is written.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
 _NO_HOME = {"HOME": "/"}  # asyncssh fails without any, where the user isn't in /etc/passwd
+
+_PROVIDERS = ("auto", "namespaces", "loopback")  # whose labs have one, or may have
 
 _prepared: "list[Supervisor]" = []
 
@@ -55,29 +56,10 @@ class Supervisor:
         self.end()
 
 
-def is_wanted(arguments: Sequence[str]) -> bool:
-    """Tell whether a command line is sure to want an embedded lab's supervisor.
-
-    A look that costs nothing, as all else comes later: a rarer way to write the same only makes
-    the command start its supervisor when it is there.
-    """
-    if not arguments or arguments[0] != "run-experiment":
-        return False
-    if {"-h", "--help"} & set(arguments):
-        return False
-    words = iter(arguments[1:])
-    provider = "auto"
-    for word in words:
-        if word in ("-p", "--provider"):
-            provider = next(words, "")
-        elif word.startswith("--provider="):
-            provider = word.partition("=")[2]
-    return provider in ("auto", "namespaces", "loopback")
-
-
-def prepare() -> None:
-    """Start a supervisor for the lab that this command will want. It ends with this process."""
-    _prepared.append(Supervisor())
+def prepare(provider: str | None) -> None:
+    """Start a supervisor for a lab that this provider will want; it ends with this process."""
+    if provider in _PROVIDERS:
+        _prepared.append(Supervisor())
 
 
 def take_prepared() -> Supervisor:

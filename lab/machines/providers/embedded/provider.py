@@ -1,30 +1,26 @@
 """The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
 
+import abc
 import contextlib
 import ipaddress
 import os
 import select
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.core import limits
 from lab.core.errors import LabError
 from lab.machines import lab_folder
-from lab.machines.inventory import Inventory, folders
-from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
 from lab.machines.providers.embedded.control import Client
 from lab.machines.providers.embedded.early_start import Supervisor, take_prepared
 from lab.machines.providers.embedded.own_folders import hides_own
 
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
-
-
-class Refused(LabError):
-    """This computer's kernel refuses what the provider needs."""
 
 
 class IsolatedMachines(Machines):
@@ -50,19 +46,19 @@ class PlainMachines(Machines):
     faults = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embedded:
+class Embedded(Provider):
     """A provider whose machines are processes of this computer, see `supervisor`.
 
-    `explain` turns a step that the kernel refused, and its errno, into the user's message;
-    `widest` is the shortest network mask, in bits, that it has room for.
+    `isolated` ones are namespaces; `widest` is the shortest network mask, in bits, that there is
+    room for.
     """
 
-    name: str
-    inventory: Inventory
-    isolated: bool
-    explain: Callable[[str, int], Refused]
-    widest: int = 0
+    isolated: ClassVar[bool]
+    widest: ClassVar[int] = 0
+
+    @abc.abstractmethod
+    def explain(self, step: str, number: int) -> Refused:
+        """Turn a step that the kernel refused, and its errno, into the user's message."""
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
@@ -107,9 +103,6 @@ class Embedded:
     def is_shared(self) -> bool:
         with self._found() as found:
             return found is not None
-
-    def own_shell(self, machine: str) -> bool:
-        return False
 
     def _bring_up(self, folder: Path) -> None:
         """Start a supervisor that outlives us; it ends if we end before its lab is complete."""
@@ -179,9 +172,10 @@ class Embedded:
 
     def _visible(self) -> list[str]:
         """Return the folders that are to be seen on machines beside those of the system."""
-        local = folders(os.environ.get("LAB_VISIBLE", ""))
-        named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
-        for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
+        settings = self.inventory.settings.get(self.name, {})
+        named = [(each, str(self.inventory.path)) for each in _folders(settings.get("visible", ""))]
+        named += [(each, "LAB_VISIBLE") for each in _folders(os.environ.get("LAB_VISIBLE", ""))]
+        for folder, where in named:
             if not folder.is_dir() or hides_own(str(folder)):
                 raise LabError(
                     f"machines can't be shown {folder}",
@@ -189,7 +183,7 @@ class Embedded:
                     hint="name folders that exist, and that hold none of the machine's own"
                     " (/tmp, /run, /dev, /proc, /sys)",
                 )
-        return [str(folder) for folder in (*self.inventory.visible, *local)]
+        return [str(folder) for folder, _ in named]
 
     @contextlib.contextmanager
     def _found(self) -> Iterator["_Found | None"]:
@@ -263,6 +257,11 @@ def _access(machine: str, role: str, described: dict[str, Any], client_key: str)
         work=there["work"],
         python=sys.executable,
     )
+
+
+def _folders(text: str) -> list[Path]:
+    """Return the folders that a text names as PATH does, with : between them."""
+    return [Path(part).expanduser() for part in text.split(":") if part]
 
 
 @contextlib.contextmanager
