@@ -23,8 +23,8 @@ from lab.core.errors import ExitCode, LabError
 from lab.machines import lab_folder
 from lab.machines.connection import connect
 from lab.machines.inventory import load
-from lab.machines.providers.base import Access
 from lab.machines.providers import namespaces
+from lab.machines.providers.base import Access
 from lab.machines.remote import Remote
 from lab.runs import store
 

@@ -16,8 +16,8 @@ from command import PROJECT
 
 from lab.machines.connection import connect
 from lab.machines.inventory import load
-from lab.machines.providers.base import Access
 from lab.machines.providers import namespaces
+from lab.machines.providers.base import Access
 from lab.machines.remote import Remote
 
 MB = 1_000_000

@@ -1,6 +1,6 @@
-"""What a command line is sure to ask for, while the program that parses it isn't imported yet.
+"""What a command line is sure to ask for, before the program that parses it is imported.
 
-This imports nothing: it costs a run no time before its machines are on their way.
+That takes as long as starting the machines, which can so begin at once.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
     """Return the provider that a command line runs experiments on, None where it isn't clear.
 
     Clear are the flags of the task, each a word of its own or joined to its value by `=`. All else,
-    such as `-kp ssh`, `--help` or a second task, is left to the parser.
+    such as `-kp ssh`, `--help`, a second task or a value that looks like a flag, is left to the
+    parser.
     """
     if not arguments or arguments[0] != RUN:
         return None
@@ -29,8 +30,8 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
         if word in SWITCHES:
             continue
         flag, joined, value = word.partition("=")
-        given = value if joined else next(words, None)
-        if flag not in VALUED or given is None:
+        given = value if joined else next(words, "-")
+        if flag not in VALUED or given.startswith("-"):
             return None
         if flag in PROVIDER:
             provider = given
