@@ -94,7 +94,8 @@ class Provider(abc.ABC):
     needs. `settings` and `machine_settings` are JSON Schemas (see `inventory.settings`) of what the
     inventory may hold under `providers: NAME:`, and under `NAME:` of one machine. `faults` are the
     words of the fault vocabulary, for machines and networks, that its machines can be meant for.
-    `auto` is None for one that is only taken by name.
+    `knows_names` promises that machines find each other by name. `auto` is None for a provider that
+    is only taken by name.
     """
 
     name: ClassVar[str]
@@ -102,6 +103,7 @@ class Provider(abc.ABC):
     settings: ClassVar[Schema | None] = None
     machine_settings: ClassVar[Schema | None] = None
     faults: ClassVar[frozenset[str]] = NETWORK
+    knows_names: ClassVar[bool] = False
     auto: ClassVar[Auto | None] = None
 
     def __init__(self, inventory: Inventory) -> None:

@@ -32,6 +32,7 @@ class Namespaces(Embedded):
         },
     )
     faults = IsolatedMachines.faults
+    knows_names = True
     auto = Auto(order=20)
     isolated = True
 
