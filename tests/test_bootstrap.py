@@ -283,7 +283,7 @@ def test_what_is_left_out_is_named_and_fails_in_ci(
         "import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('no moon')\n"
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n  alone\n")
-    monkeypatch.setattr(test_suite, "_PROJECT", tmp_path)
+    monkeypatch.setattr(test_suite, "PROJECT", tmp_path)
     monkeypatch.setattr(test_suite, "_CHECKS", {})
     monkeypatch.setattr(test_suite, "_unpack_packages", lambda: "nowhere")
     monkeypatch.setenv("CI", ci)

@@ -81,10 +81,10 @@ def test_pulses_before_the_order_are_leases(launch) -> None:
         (b"5\nhello", "what came is no order"),
         (b"12\na\0b\0c\0d\0e\0f", "standard input has ended"),
         (b"11\na\0b\0\0no\0e\0f", "what came is no order"),
-        (b"-1\n", "is no number"),
-        (b"Welcome to this machine\n", "is no number"),
-        (b"9" * 4000, "is no number"),
-        (b"11\n\0/no/such/folder/notes\0\x000\0true", "is no order"),
+        (b"-1\n", "is not a number"),
+        (b"Welcome to this machine\n", "is not a number"),
+        (b"9" * 4000, "is not a number"),
+        (b"11\n\0/no/such/folder/notes\0\x000\0true", "is not an order"),
     ],
 )
 def test_an_order_that_never_comes_is_an_error(launch, order: bytes, said: str) -> None:

@@ -33,7 +33,15 @@ def says(folder: Path, program: str, expected: str, *flags: str, scenario: str =
 
 
 def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -> None:
-    names = ["launcher.py", "guard.py", "sniffer.py", "count.notes", "push.py", "pull.py", "os.py"]
+    names = [
+        "launcher.py",
+        "rule_keeper.py",
+        "packet_capture.py",
+        "count.notes",
+        "push.py",
+        "pull.py",
+        "os.py",
+    ]
     for name in names:
         (folder / name).write_text(f"raise SystemExit('mine: {name}')\n")
     says(folder, "cat " + " ".join(names) + " | cut -d' ' -f3", " ".join(

@@ -212,11 +212,13 @@ def test_hosts_that_can_not_be_reached_any_more(lab: Hosts, known: Hosts, tmp_pa
     """No packet comes through any more, not even one that says so: programs end by themselves."""
     lease = tmp_path / "lab"
     shutil.copytree(PROJECT / "lab", lease)
-    launcher = (lease / "launcher.py").read_text()
+    file = lease / "machines" / "agent" / "launcher.py"
+    launcher = file.read_text()
     launcher = launcher.replace("LEASE_S = 30", "LEASE_S = 3").replace(
         "PULSE_S = 10", "PULSE_S = 1"
     )
-    (lease / "launcher.py").write_text(launcher)
+    assert "LEASE_S = 3\n" in launcher
+    file.write_text(launcher)
     shutil.copy(PROJECT / "fabfile.py", tmp_path)
     with contextlib.ExitStack() as stack:
         wires = {name: stack.enter_context(_wire(port)) for name, port in lab.ports.items()}

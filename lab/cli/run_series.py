@@ -2,13 +2,14 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from lab.cli import arguments
 from lab.cli.call import Call
 from lab.core.errors import ExitCode
-from lab.engine import runner
+from lab.engine import monitor, runner
 from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
@@ -18,6 +19,12 @@ from lab.machines.pool import connected
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 from lab.report.live_view import View
+
+
+class ClosableView(monitor.View, Protocol):
+    """Where a run is shown, until it is closed."""
+
+    def close(self) -> None: ...
 
 
 def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
@@ -43,8 +50,10 @@ def run_connected(
     found: Mapping[str, Experiment],
     machines: Machines,
     remotes: dict[str, Remote],
+    *,
+    view_of: Callable[[Sequence[str]], ClosableView] = View,
 ) -> list[Result]:
-    """Do as `run`, on machines that are connected already."""
+    """Do as `run`, on machines that are connected already, and show each run on a view of them."""
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
@@ -61,7 +70,7 @@ def run_connected(
             call=call_id,
             command=call.command(name),
         )
-        results.append(_run_seen(request, machines, remotes, call.runs))
+        results.append(_run_seen(request, machines, remotes, call.runs, view_of(list(remotes))))
         if error := results[-1].error:
             arguments.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -78,9 +87,12 @@ def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, s
 
 
 def _run_seen(
-    request: RunRequest, machines: Machines, remotes: dict[str, Remote], runs: Path
+    request: RunRequest,
+    machines: Machines,
+    remotes: dict[str, Remote],
+    runs: Path,
+    view: ClosableView,
 ) -> Result:
-    view = View(list(remotes))
     try:
         return runner.run(request, machines, remotes, view, runs, meanwhile=_get_pages_ready)
     finally:

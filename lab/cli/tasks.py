@@ -25,6 +25,8 @@ _RUNS = "the folder of the run directories"
         "set": "a socket option of the programs, as SNDHWM=1; may be given again",
         "keep": "leave the lab up afterwards",
         "capture": "record each machine's packets on the lab network, as pcap",
+        "repeat": "how often to run it; prints how often each claim held",
+        "until": "decided: repeat it until each claim is decided, see docs/repeats.md",
         "runs": _RUNS,
     },
     iterable=["set"],
@@ -40,9 +42,12 @@ def run_experiment(
     set: list[str] | None = None,
     keep: bool = False,
     capture: bool = False,
+    repeat: str = "",
+    until: str = "",
     runs: str = "runs",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
+    from lab.cli import repeat as repeating
     from lab.cli.call import Call, roles
     from lab.cli.run_experiment import run
 
@@ -57,6 +62,9 @@ def run_experiment(
         packets=capture,
         runs=Path(runs),
     )
+    if repeat or until:
+        most, until_decided = repeating.wanted(repeat, until)
+        return repeating.run(call, most, until_decided=until_decided)
     return run(call)
 
 

@@ -161,8 +161,8 @@ const words = (moment) => moment.told.replace(/^[\d.]+ s: /, "");
 function story(i) {
   const sent = P.sent[i] ?? P.got[i];
   const sentences = [`${told(i)}.`];
-  const period = data.periods.find((e) => sent >= e.start && sent < e.end);
-  if (period) sentences.push(`When it was sent, ${period.told}.`);
+  const connected = data.periods.find((e) => sent >= e.start && sent < e.end);
+  if (connected) sentences.push(`When it was sent, ${connected.told}.`);
   const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));
   const before = done.filter((m) => m.t <= sent).at(-1);
   if (before) sentences.push(`${period(sent - before.t)} before, ${words(before)}.`);
