@@ -9,7 +9,7 @@ RUN = "run-experiment"
 PROVIDER = ("--provider", "-p")
 VALUED = (
     *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
-    *("--set", "-s", "--runs", "-r"),
+    *("--set", "-s", "--repeat", "-r", "--until", "-u", "--runs"),
     *PROVIDER,
 )
 SWITCHES = ("--keep", "-k", "--capture", "-a")
