@@ -29,7 +29,7 @@ from lab.machines.pool import at_once, connected
 from lab.machines.providers.base import NETWORK, Machines, Provider
 from lab.machines.remote import Remote
 
-OURS = ("namespaces", "loopback", "ssh")
+OURS = ("namespaces", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loopback", "ssh")))
 LIMIT_S = 30
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 MACHINE_FAULTS = [fault for fault in REPAIRS if fault != "pause"]

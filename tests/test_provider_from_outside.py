@@ -155,6 +155,7 @@ def test_without_it_its_settings_are_unknown(inventory: Path) -> None:
     ("module", "target", "why"),
     [
         ("import nothing_of_the_kind", "broken_provider:Broken", "ModuleNotFoundError"),
+        ("raise SystemExit", "broken_provider:Broken", "SystemExit"),
         ("Broken = 3", "broken_provider:Broken", "3 is not the provider 'broken'"),
         ("class Broken: name = 'other'", "broken_provider:Broken", "is not the provider 'broken'"),
         ("", "broken_provider:Broken", "AttributeError"),

@@ -85,10 +85,10 @@ def wanted(repeat: str, until: str) -> tuple[int, bool]:
         LabError: one of them says neither.
     """
     if until not in ("", "decided"):
-        raise LabError(f"invalid --until '{until}'", cure="there is --until decided")
+        raise LabError(f"invalid --until '{until}'", hint="there is --until decided")
     if repeat and not (repeat.isascii() and repeat.isdigit() and 1 <= int(repeat[:9]) <= _MOST):
         cure = f"give a whole number from 1 to {_MOST:,}"
-        raise LabError(f"invalid --repeat '{repeat}'", cure=cure)
+        raise LabError(f"invalid --repeat '{repeat}'", hint=cure)
     return int(repeat or MOST_UNTIL_DECIDED), until == "decided"
 
 

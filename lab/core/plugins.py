@@ -6,7 +6,7 @@ Python Packaging User Guide, "Entry points specification".
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -35,20 +35,21 @@ def built_in(package: str, attribute: str) -> Iterator[Plugin]:
             yield Plugin(name=found.name, value=getattr(module, attribute))
 
 
-def installed(group: str) -> Iterator[Plugin]:
-    """Give what installed distributions name in a group of entry points.
+def installed(group: str, *, taken: Collection[str]) -> Iterator[Plugin]:
+    """Give what installed distributions name in a group of entry points, but for `taken` names.
 
     What can't be loaded has an `error`; it stops only those who ask for it by name.
     """
     for found in entry_points(group=group):
-        yield _loaded(found)
+        if found.name not in taken:
+            yield _loaded(found)
 
 
 def _loaded(found: EntryPoint) -> Plugin:
     origin = f"{found.dist.name} {found.dist.version}" if found.dist else found.module
     try:
         return Plugin(name=found.name, value=found.load(), origin=origin)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         refusal = LabError(
             f"{found.value} can't be loaded: {type(error).__name__}: {error}",
             where=origin,
