@@ -108,12 +108,13 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
     if access.key_file is not None and (trouble := _key_trouble(access.key_file)):
         return trouble
     offered = "the keys that were offered"
-    hint = "name `user` and `key` under `ssh` in the inventory; passwords aren't used"
+    section = f"under `{access.provider}` in the inventory"
+    hint = f"name `user` and `key` {section}; passwords aren't used"
     if access.key_file is not None:
         offered = f"the key {access.key_file}"
         hint = (
             f"add {access.key_file}.pub to ~/.ssh/authorized_keys there, or correct `user` and"
-            " `key` under `ssh` in the inventory; passwords aren't used"
+            f" `key` {section}; passwords aren't used"
         )
     if place.is_jump:
         hint += "; the jump host's own are those of ~/.ssh/config"
@@ -122,7 +123,7 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
 
 def _key_trouble(path: Path) -> tuple[str, str] | None:
     """Say what makes a file unusable as a private key, and the hint; None if nothing does."""
-    name = "correct `key` under `ssh` in the inventory: it names a private key's file"
+    name = "correct `key` in the inventory: it names a private key's file"
     if path.exists() and not path.is_file():
         return f"the key {path} is no file", name
     try:
