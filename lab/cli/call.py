@@ -1,11 +1,12 @@
 """What the user asks of `fab run-experiment`, every value checked."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.cli import arguments
+from lab.core.errors import LabError
 from lab.experiments import ROLES, catalogue
 from lab.machines.inventory import Inventory
 
@@ -23,6 +24,7 @@ class Call:
     keep: bool
     packets: bool
     runs: Path
+    sweep: Mapping[str, str] | None = None
 
     def command(self, experiment: str) -> str:
         """Return the command line that repeats it, or one experiment of it."""
@@ -54,3 +56,20 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
 def roles(experiment: str) -> Sequence[str]:
     """Return the roles that machines must have; a user's own experiment says so at its start."""
     return ROLES if not experiment or experiment in catalogue.names() else ()
+
+
+def with_setting(call: Call, name: str, value: str) -> Call:
+    """Return a call with one thing set: `count`, `interval`, or a socket option of the programs.
+
+    Raises:
+        LabError: there is no such setting, or no such value of it.
+    """
+    flag = f"--vary {name}"
+    if not value:
+        raise LabError("there is no value", where=flag, hint=f"give some: --vary {name}=1,2")
+    if name == "count":
+        return replace(call, count=arguments.whole_number(flag, value))
+    if name == "interval":
+        return replace(call, interval=arguments.seconds(flag, value))
+    option = arguments.options(flag, [f"{name}={value}"])
+    return replace(call, options=[*call.options, *option])

@@ -22,7 +22,7 @@ MOST_UNTIL_DECIDED = 500
 _MOST = 100_000
 
 
-class _Silent:
+class Silent:
     """Shows nothing of a single run."""
 
     def __init__(self, machines: Sequence[str]) -> None: ...
@@ -73,7 +73,7 @@ def _runs(call: Call, most: int) -> Generator[list[Result], None, None]:
     with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
         with run_series.connected_and_fit(machines) as remotes:
             for number in range(1, most + 1):
-                results = run_series.run_connected(call, found, machines, remotes, view_of=_Silent)
+                results = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
                 print(f"run {number} of {most}: {_short(results)}", flush=True)
                 yield results
 

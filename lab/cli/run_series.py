@@ -69,6 +69,7 @@ def run_connected(
             packets=call.packets,
             call=call_id,
             command=call.command(name),
+            sweep=call.sweep,
         )
         results.append(_run_seen(request, machines, remotes, call.runs, view_of(list(remotes))))
         if error := results[-1].error:

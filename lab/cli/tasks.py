@@ -70,18 +70,21 @@ def run_experiment(
 
 @task(
     help={
-        "experiment": "an experiment with variants",
-        "repeat": "how many runs of each variant (5)",
+        "experiment": "one experiment, by its name or your own's path",
+        "vary": "a setting and its values, as interval=0.01,0.1 or SNDHWM=1,9; may be given again",
+        "repeat": "how many runs of each combination (5)",
         "at-once": "how many labs stand side by side (3)",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
-    }
+    },
+    iterable=["vary"],
 )
 @arguments.exits
 def sweep(
     _: Context,
     experiment: str,
+    vary: list[str] | None = None,
     repeat: str = "5",
     at_once: str = "3",
     provider: str = "auto",
@@ -90,11 +93,14 @@ def sweep(
 ) -> int:
     """Run every variant of an experiment several times, and print one table."""
     from lab.cli import sweep as sweeping
+    from lab.cli.call import quick_call
 
+    call = quick_call(provider, inventory, Path(runs))
     wanted = sweeping.Sweep(
         experiment=experiment,
         provider=provider,
         inventory=arguments.inventory(inventory),
+        vary=sweeping.varied(call, vary or []),
         repeat=sweeping.whole("--repeat", repeat, 1000),
         at_once=sweeping.whole("--at-once", at_once, 64),
         runs=Path(runs),

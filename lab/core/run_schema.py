@@ -141,6 +141,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "started": _time,
     "call": _word,
     "command": _text,
+    "sweep": _record_of({"id": _word, "cell": _text}, needed=("id", "cell")),
     "module": _or_null(_text),
     "summary": _text,
     "source": _text,

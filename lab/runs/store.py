@@ -193,6 +193,11 @@ def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, lis
     return found
 
 
+def belongs_to_sweep(path: Path, sweep: str) -> bool:
+    """Tell whether a run was made by the sweep of this id; LabError where the run can't be read."""
+    return bool(_read_description(path).get("sweep", {}).get("id") == sweep)
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob("*Z-*/run.json"))
 
