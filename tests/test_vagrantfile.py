@@ -141,13 +141,21 @@ def test_nothing_of_this_computer_is_shared_and_keys_are_replaced(evaluate: Eval
 
 
 def test_hands_over_what_provisioning_needs_wheels_included(evaluate: Evaluate) -> None:
-    *files, (kind, run) = evaluate()["provision"]
+    _, *files, (kind, run) = evaluate()["provision"]
     sent = {options["source"]: options["destination"] for _, options in files}
     assert sent == {
         "requirements.lock": "/tmp/lab/requirements.lock",
         "provision": "/tmp/lab/provision",
     }
     assert (kind, run["inline"]) == ("shell", "sh /tmp/lab/provision/provision.sh")
+
+
+def test_each_start_tells_a_machine_the_names_of_all(evaluate: Evaluate, folder: Path) -> None:
+    (kind, run), *_ = evaluate(COUNTED)["provision"]
+    assert (kind, run["path"], run["run"]) == ("shell", "provision/hosts.sh", "always")
+    machines = inventory.load(folder / "inventory.yaml").machines
+    expected = [word for machine in machines for word in (machine.address, machine.name)]
+    assert run["args"] == expected
 
 
 @pytest.mark.slow

@@ -30,8 +30,9 @@ class Ability:
 
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
     """Try one thing after another on a machine; what its provider does to it isn't tried."""
+    missing = _missing(machines, remote)
     for fault in _MACHINE:
-        yield Ability(fault, None if fault in machines.faults else _unknown(remote, fault))
+        yield Ability(fault, None if fault in machines.faults else missing)
     folder = f"trial-{secrets.token_hex(4)}"
     remote.deploy(folder, {})
     try:
@@ -40,7 +41,7 @@ def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
             if fault in machines.faults:
                 yield _tried(fault, functools.partial(traffic_rules.try_out, remote, folder, fault))
             else:
-                yield Ability(fault, _unknown(remote, fault))
+                yield Ability(fault, missing)
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)
@@ -54,10 +55,11 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
     return Ability(name)
 
 
-def _unknown(remote: Remote, fault: str) -> LabError:
-    return LabError(
-        f"the provider '{remote.access.provider}' has no means for it", hint=can_do([fault])
-    )
+def _missing(machines: Machines, remote: Remote) -> LabError:
+    """Say that the provider can't do what it doesn't declare, and which one can."""
+    missing = {*_MACHINE, *traffic_rules.TRIALS} - machines.faults
+    what = f"the provider '{remote.access.provider}' has no means for it"
+    return LabError(what, hint=can_do(missing))
 
 
 def _pause_and_kill(remote: Remote, folder: str) -> None:

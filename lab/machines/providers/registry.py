@@ -40,7 +40,7 @@ def usable() -> Sequence[type[Provider]]:
 def can_do(faults: Collection[str]) -> str:
     """Say as a hint which providers can do all of these faults."""
     names = [f"--provider {each.name}" for each in usable() if set(faults) <= each.faults]
-    return f"run it on another one: {', or '.join(names)}" if names else "no provider here can"
+    return f"another provider can: {' or '.join(names)}" if names else "no provider here can"
 
 
 def order_of_auto() -> list[str]:

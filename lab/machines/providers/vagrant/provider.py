@@ -59,6 +59,7 @@ class Vms(Provider):
         },
     )
     faults = NETWORK | {"cut_power", "power_on"}
+    knows_names = True
     auto = Auto(order=10, only_if_up=True)
 
     def __init__(self, inventory: Inventory, say: Callable[[str], None] = _say) -> None:
