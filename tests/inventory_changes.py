@@ -1,4 +1,4 @@
-"""A good inventory, and each change that makes a mistake of it: old, new, and what is told."""
+"""A good inventory, and changes that turn it into a mistake: old, new, and the message."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ providers:
   ssh: {user: lab}
 """
 
-# The line of a mistake, its words and its hint are matched against what is told.
+# The line, the words and the hint of a mistake are matched against the message.
 CHANGES = [
     # keys
     ("role: pusher", "rol: pusher", "3: unknown key 'rol' - did you mean 'role'?"),

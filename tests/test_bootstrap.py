@@ -1,4 +1,4 @@
-"""The front door: `./fab` makes its environment when it must, and says what it lacks."""
+"""The entry point: `./fab` makes its environment if necessary, and says what is missing."""
 
 import fcntl
 import os
@@ -102,7 +102,7 @@ def test_a_second_call_costs_at_most_20_ms(fab: Run, clone: Path) -> None:
     ],
     ids=["interrupted", "lock changed", "python gone", "moved"],
 )
-def test_a_stale_environment_is_made_anew(
+def test_a_stale_environment_is_rebuilt(
     fab: Run, clone: Path, calls: Path, spoil: Callable[[Path], object]
 ) -> None:
     fab("status")
@@ -111,7 +111,7 @@ def test_a_stale_environment_is_made_anew(
     assert calls.read_text().split() == ["venv", "pip"] * 2
 
 
-def test_the_environment_is_seen_as_moved_with_its_clone(
+def test_the_environment_is_rebuilt_after_its_clone_moved(
     fab: Run, clone: Path, calls: Path, tmp_path: Path
 ) -> None:
     fab("status")
@@ -272,7 +272,7 @@ def test_a_real_install_from_nothing(clone: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
-def test_what_is_left_out_is_named_and_fails_in_ci(
+def test_skipped_tests_are_listed_and_fail_in_ci(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

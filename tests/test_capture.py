@@ -181,7 +181,7 @@ def test_a_trigger_that_fails_costs_no_output(captured: Captured) -> None:
     assert [(r.n, r.offset, r.text) for r in captured.load().records] == [(0, 0, "0"), (1, 2, "11")]
 
 
-def test_a_second_life_has_a_log_of_its_own(captured: Captured) -> None:
+def test_a_second_life_has_its_own_log(captured: Captured) -> None:
     for process in ("pull", "pull.2"):
         stream = captured.capture.open("pull-1", process, "stdout")
         stream.feed(process.encode())
@@ -192,7 +192,7 @@ def test_a_second_life_has_a_log_of_its_own(captured: Captured) -> None:
         captured.capture.open("pull-1", "pull", "stdout")
 
 
-def test_streams_are_fed_side_by_side(captured: Captured) -> None:
+def test_streams_are_fed_in_parallel(captured: Captured) -> None:
     count = 2000
     together = threading.Barrier(8)
 
@@ -273,7 +273,7 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     assert places == [(0, 3, "abc"), (4, 2, "di")]
 
 
-def test_names_that_are_no_file_names_are_refused(captured: Captured) -> None:
+def test_names_that_are_not_file_names_are_refused(captured: Captured) -> None:
     opens: list[Callable[[], object]] = [
         lambda: captured.capture.open("../pull", "pull", "stdout"),
         lambda: captured.capture.open("pull-1", "../../pull", "stdout"),

@@ -1,4 +1,4 @@
-"""Experiments on leaving, really run with a program or a fault that is wrong: the verdicts turn."""
+"""Experiments on leaving, really run with a wrong program or fault: the verdicts change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The run that is asked for is found, or those that there are are named."""
+"""The requested run is found, or the existing ones are named."""
 
 import shutil
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_run_is_found(three: list[Path], monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "nonsense", "x" * 5000, "a\x00b", "/dev/null"])
-def test_a_run_that_is_not_there(three: list[Path], name: str) -> None:
+def test_a_run_that_does_not_exist(three: list[Path], name: str) -> None:
     with pytest.raises(LabError, match="There is no run") as caught:
         find(three[0].parent, name)
     assert three[0].name in caught.value.hint

@@ -79,7 +79,7 @@ def test_side_by_side(tiny: Path, inventory: Path) -> None:
     assert _states(inventory.parent / "runs") == ["finished"] * 4
 
 
-def test_on_a_lab_that_is_up_one_after_another(tiny: Path, inventory: Path) -> None:
+def test_on_a_shared_lab_one_after_another(tiny: Path, inventory: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)
     assert fab("up", *flags).returncode == ExitCode.EXPECTED
     try:
@@ -143,7 +143,7 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     assert sweeping.returncode == ExitCode.INTERRUPTED
 
 
-def test_what_is_varied_has_a_row_for_each_combination(tiny: Path, inventory: Path) -> None:
+def test_each_combination_has_a_row(tiny: Path, inventory: Path) -> None:
     flags = ("--vary", "interval=0.01,0.02", "--vary", "SNDHWM=1,9")
     done = fab(*_flags(tiny, inventory, 1, 3), *flags)
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
@@ -162,19 +162,19 @@ def test_what_is_varied_has_a_row_for_each_combination(tiny: Path, inventory: Pa
     assert {run.description["parameters"]["interval"] for run in runs} == {0.01, 0.02}
 
 
-def test_a_sweep_that_is_complete_runs_nothing_more(tiny: Path, inventory: Path) -> None:
+def test_a_complete_sweep_runs_nothing_more(tiny: Path, inventory: Path) -> None:
     flags = _flags(tiny, inventory, 1, 2)
     first, second = fab(*flags), fab(*flags)
-    assert second.stdout.startswith("2 runs are there already, 0 are missing\n")
+    assert second.stdout.startswith("2 runs exist already, 0 are missing\n")
     assert first.stdout.partition("\n| variant")[2] == second.stdout.partition("\n| variant")[2]
     assert _states(inventory.parent / "runs") == ["finished"] * 2
-    (tiny / "hello.sh").write_text("#!/bin/sh\necho hello again\n")  # what is judged is another
+    (tiny / "hello.sh").write_text("#!/bin/sh\necho hello again\n")  # changes the judged code
     assert "2 of 2" in fab(*flags).stdout
     assert _states(inventory.parent / "runs") == ["finished"] * 4
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_killed_again_and_again_is_whole_in_the_end(
+def test_a_sweep_that_is_killed_repeatedly_is_complete_in_the_end(
     tiny: Path, inventory: Path
 ) -> None:
     adopt_orphans()
@@ -203,7 +203,7 @@ def test_a_sweep_that_is_killed_again_and_again_is_whole_in_the_end(
 
 
 def counted(root: Path) -> list[str]:
-    """Return the cells of the runs that count; one killed in its first moment can't be read."""
+    """Return the cells of the runs that count; a run killed at its very start is unreadable."""
     cells = []
     for path in root.glob("*Z-*"):
         with contextlib.suppress(LabError):
@@ -212,7 +212,7 @@ def counted(root: Path) -> list[str]:
     return cells
 
 
-def test_two_sweeps_in_one_folder_would_make_the_same_runs(tiny: Path, inventory: Path) -> None:
+def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> None:
     runs = inventory.parent / "runs"
     runs.mkdir()
     folder = os.open(runs, os.O_RDONLY)
@@ -222,16 +222,16 @@ def test_two_sweeps_in_one_folder_would_make_the_same_runs(tiny: Path, inventory
     finally:
         os.close(folder)
     assert done.returncode == ExitCode.MISTAKE
-    assert "another sweep is at work in this folder" in done.stderr
+    assert "another sweep is using this folder" in done.stderr
 
 
 @pytest.mark.parametrize(
     "vary", ["interval", "interval=", "interval=fast", "colour=red", "count=0", "SNDHWM=many", "=1"]
 )
-def test_what_can_not_be_varied(tiny: Path, inventory: Path, vary: str) -> None:
+def test_invalid_settings_to_vary(tiny: Path, inventory: Path, vary: str) -> None:
     done = fab(*_flags(tiny, inventory, 1, 1), "--vary", vary)
     assert done.returncode == ExitCode.MISTAKE
-    assert done.stderr.startswith("--vary ")
+    assert "--vary " in done.stderr.partition("\n")[0]
     assert not (inventory.parent / "runs").exists()
 
 
@@ -244,7 +244,7 @@ def test_missing_runs_are_made_in_turn() -> None:
     assert str(cells([""], {})[0]) == "as it is"
 
 
-def test_a_worker_that_fails_is_no_success(tmp_path: Path) -> None:
+def test_a_failing_worker_is_not_a_success(tmp_path: Path) -> None:
     pool = Pool("no_such", "no_such", tmp_path / "none.yaml", tmp_path, 1)
     with contextlib.closing(pool.results([(0, Cell("one"))], "id")) as results:
         (done,) = results

@@ -10,8 +10,8 @@ _LATE_S = 0.05  # beyond an interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Numbers of messages in one run; `noticed_s` is None where the sender noticed no fault."""
+class MessageCounts:
+    """Numbers of messages in one run; `noticed_s` is None if the sender noticed no fault."""
 
     sent: int
     received: int
@@ -22,11 +22,11 @@ class Outcome:
     had_fault: bool
 
 
-def outcome(run: Run, interval: float) -> Outcome:
-    """Count what became of a run's messages; late is what took over an interval, in seconds."""
+def outcome(run: Run, interval: float) -> MessageCounts:
+    """Count what became of a run's messages; late means later than `interval` seconds."""
     arrived = _arrived(run)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
-    return Outcome(
+    return MessageCounts(
         sent=len(run.dealt),
         received=len(arrived),
         late=len(late),
@@ -37,7 +37,7 @@ def outcome(run: Run, interval: float) -> Outcome:
     )
 
 
-def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
     head = ("variant", "runs", "sent", "received", "late", "never", "twice", "noticed after")
     rows = [head, tuple("---" for _ in head)]
@@ -78,7 +78,7 @@ def _range(numbers: Sequence[int]) -> str:
     return str(low) if low == high else f"{statistics.median_low(numbers)} ({low} to {high})"
 
 
-def _times(outcomes: Sequence[Outcome]) -> str:
+def _times(outcomes: Sequence[MessageCounts]) -> str:
     known = [one.noticed_s for one in outcomes if one.noticed_s is not None]
     if not known:
         return "never" if any(one.had_fault for one in outcomes) else "-"

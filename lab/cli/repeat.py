@@ -87,8 +87,8 @@ def wanted(repeat: str, until: str) -> tuple[int, bool]:
     if until not in ("", "decided"):
         raise LabError(f"invalid --until '{until}'", hint="there is --until decided")
     if repeat and not (repeat.isascii() and repeat.isdigit() and 1 <= int(repeat[:9]) <= _MOST):
-        cure = f"give a whole number from 1 to {_MOST:,}"
-        raise LabError(f"invalid --repeat '{repeat}'", hint=cure)
+        hint = f"give a whole number from 1 to {_MOST:,}"
+        raise LabError(f"invalid --repeat '{repeat}'", hint=hint)
     return int(repeat or MOST_UNTIL_DECIDED), until == "decided"
 
 

@@ -1,4 +1,4 @@
-"""One experiment after another, each seen on the terminal, on machines that are up."""
+"""Runs experiments one after another on machines that are up, and shows them on the terminal."""
 
 import contextlib
 import secrets
@@ -28,9 +28,9 @@ class ClosableView(monitor.View, Protocol):
 
 
 def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
-    """Connect to the machines and run the experiments, by the names that the user gave them.
+    """Connect to the machines and run the experiments, keyed by the names that the user gave.
 
-    All of them are run, whatever one comes to; but after Ctrl-C none.
+    If one fails, the others still run; Ctrl-C ends the series.
     """
     with connected_and_fit(machines) as remotes:
         return run_connected(call, found, machines, remotes)
@@ -38,7 +38,7 @@ def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list
 
 @contextlib.contextmanager
 def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
-    """Connect to machines; LabError where one isn't fit for a run."""
+    """Connect to machines; LabError if one is unsuitable for a run."""
     with connected(machines) as remotes:
         if machines.foreign:
             preflight.require(remotes)
@@ -53,7 +53,7 @@ def run_connected(
     *,
     view_of: Callable[[Sequence[str]], ClosableView] = View,
 ) -> list[Result]:
-    """Do as `run`, on machines that are connected already, and show each run on a view of them."""
+    """Like `run`, on machines that are connected already; show each run on a view of them."""
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
@@ -71,7 +71,7 @@ def run_connected(
             command=call.command(name),
             sweep=call.sweep,
         )
-        results.append(_run_seen(request, machines, remotes, call.runs, view_of(list(remotes))))
+        results.append(_run_in_view(request, machines, remotes, call.runs, view_of(list(remotes))))
         if error := results[-1].error:
             arguments.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -80,14 +80,14 @@ def run_connected(
 
 
 def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
-    """Give each run's full name, its experiment and its variant."""
+    """Yield each run's full name, its experiment and its variant."""
     for name, experiment in found.items():
         for variant in experiment.variants:
             full = f"{catalogue.split(name)[0]}:{variant}" if variant else name
             yield full, experiment, variant
 
 
-def _run_seen(
+def _run_in_view(
     request: RunRequest,
     machines: Machines,
     remotes: dict[str, Remote],

@@ -1,8 +1,8 @@
-"""`fab sweep`: every combination of what is varied, several times, labs side by side, one table.
+"""`fab sweep`: runs every combination of settings several times, in parallel labs; one table.
 
-A sweep keeps no state of its own: each run says in its run.json to which sweep and cell it belongs.
-So the same command goes on where it was ended, however that was, and one that is complete prints
-its table.
+A sweep has no state of its own: each run.json names the sweep and the cell to which it belongs. So
+the same command continues a sweep that ended in whatever way, and prints the table of a complete
+one.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ _MOST_TRIES = 3  # of a run that something disturbed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What is to be run: how often each cell, what is varied, and how many labs at once."""
+    """What to run: the settings to vary, how often to repeat each cell, how many labs at once."""
 
     experiment: str
     provider: str
@@ -46,7 +46,7 @@ class Sweep:
 
     @property
     def id(self) -> str:
-        """What tells it from other sweeps: all that a run's result depends on but the cell."""
+        """Identifies the sweep: a hash of everything but the cell on which a result depends."""
         code = fingerprint.code(catalogue.load(self.experiment))
         inventory = self.inventory.path.read_text()
         whole = json.dumps([self.name, code, self.provider, inventory])
@@ -60,7 +60,7 @@ class Sweep:
 def run(sweep: Sweep) -> ExitCode:
     """Run what is missing, print the table, and return the worst exit code of the runs made.
 
-    A run that something disturbed is made again, up to three times in all.
+    A disturbed run is repeated, up to three times in all.
 
     Raises:
         LabError: another sweep is at work in the folder of the runs.
@@ -70,16 +70,16 @@ def run(sweep: Sweep) -> ExitCode:
         before = _done(sweep)
         todo = list(plan(every, sweep.repeat, before))
         if before:
-            print(f"{len(before)} runs are there already, {len(todo)} are missing", flush=True)
+            print(f"{len(before)} runs exist already, {len(todo)} are missing", flush=True)
         codes = list(_run_all(sweep, todo))
         _print_table(sweep, every)
         if missing := len(list(plan(every, sweep.repeat, _done(sweep)))):
-            print(f"{missing} runs are missing: cut, disturbed or failed; the same command goes on")
+            print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
     return worst(codes)
 
 
 def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
-    """Make these runs, tell of each as it ends, and give its exit code."""
+    """Make these runs, report each as it ends, and yield its exit code."""
     tries: Counter[int] = Counter()
     ended = 0
     pool = Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, _at_once(sweep))
@@ -88,7 +88,7 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
             for done in results:
                 tries[done.number] += 1
                 if _was_disturbed(done) and tries[done.number] < _MOST_TRIES:
-                    print(f"{done.cell}: disturbed, so it is made again", flush=True)
+                    print(f"{done.cell}: disturbed, so it is repeated", flush=True)
                     pool.again(done.number, done.cell)
                     continue
                 ended += 1
@@ -96,14 +96,15 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
                 yield done.code
     except KeyboardInterrupt:
         print(
-            f"interrupted after {ended} of {len(todo)} runs; the same command goes on", flush=True
+            f"interrupted after {ended} of {len(todo)} runs; repeat the command to continue",
+            flush=True,
         )
         yield ExitCode.INTERRUPTED
 
 
 def _at_once(sweep: Sweep) -> int:
     if sweep.at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
-        say("these machines are shared by all runs, so these take place one after another")
+        say("all runs share these machines, so they take place one after another")
         return 1
     return sweep.at_once
 
@@ -157,7 +158,7 @@ def _described(done: Done) -> str:
 
 @contextlib.contextmanager
 def _alone_in(runs: Path) -> Iterator[None]:
-    """Keep other sweeps out of a folder: they would make the same runs."""
+    """Lock a folder against other sweeps, which would make the same runs."""
     with file_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)
         folder = os.open(runs, os.O_RDONLY | os.O_DIRECTORY)
@@ -166,7 +167,7 @@ def _alone_in(runs: Path) -> Iterator[None]:
         except BlockingIOError:
             os.close(folder)
             raise LabError(
-                "another sweep is at work in this folder",
+                "another sweep is using this folder",
                 where=str(runs),
                 hint="wait until it ends, or name another folder with --runs",
             ) from None
@@ -177,17 +178,17 @@ def _alone_in(runs: Path) -> Iterator[None]:
 
 
 def whole(flag: str, text: str, most: int) -> int:
-    """Return a number from 1 to `most`; LabError if the text isn't one."""
+    """Return a whole number from 1 to `most`; LabError if the text isn't one."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
         raise LabError(f"invalid {flag} '{text}'", hint=f"give a whole number from 1 to {most:,}")
     return int(text)
 
 
 def varied(call: Call, flags: Sequence[str]) -> dict[str, list[str]]:
-    """Return what `--vary NAME=VALUE,VALUE` says: the values of each setting.
+    """Return the values of each setting in flags such as `--vary NAME=VALUE,VALUE`.
 
     Raises:
-        LabError: a setting is none, or a value of it isn't.
+        LabError: a setting or a value is invalid.
     """
     found: dict[str, list[str]] = {}
     for flag in flags:

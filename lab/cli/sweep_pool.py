@@ -1,4 +1,4 @@
-"""The worker processes of a sweep: each plays one run after another, on a lab of its own."""
+"""The worker processes of a sweep: each runs one experiment after another on its own lab."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from lab.core.text import harmless
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A run that has ended: its place in the sweep, its directory, if there is one, its error."""
+    """A finished run: its number in the sweep, its directory if there is one, its error."""
 
     number: int
     cell: Cell
@@ -30,10 +30,10 @@ class Done:
 
 
 class Pool:
-    """A number of workers that share what is to be run.
+    """Workers that share the runs of a sweep.
 
-    They have the reading ends of pipes whose other ends only we have. The kernel closes those,
-    however we end; then each worker interrupts its run and ends.
+    They have the read ends of pipes; only this process has the write ends. The kernel closes those
+    however this process ends; then each worker interrupts its run and ends.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Pool:
         self._ended: SimpleQueue[Done] = SimpleQueue()
 
     def results(self, todo: Iterable[tuple[int, Cell]], sweep: str) -> Generator[Done, None, None]:
-        """Play runs, each given with its number, and give them as they end.
+        """Make these runs, each given with its number, and yield them as they end.
 
-        When we end before that, runs that go on are interrupted.
+        Closing the generator early interrupts runs in progress.
         """
         for number, cell in todo:
             self.again(number, cell)
@@ -79,7 +79,7 @@ class Pool:
                 thread.join()
 
     def again(self, number: int, cell: Cell) -> None:
-        """Add a run to what is still to be made."""
+        """Add a run to the queue."""
         self._left += 1
         self._todo.put((number, cell))
 
@@ -91,7 +91,7 @@ class Pool:
 
 
 class _Worker:
-    """One worker process; another one takes the place of one that died."""
+    """One worker process, which is replaced if it dies."""
 
     def __init__(self, wanted: str, sweep: str) -> None:
         self._wanted = wanted
@@ -120,7 +120,7 @@ class _Worker:
         return self._died(number, cell, process.wait())
 
     def close(self) -> None:
-        """Let it end, with the run that it is at; returns when it has."""
+        """End the worker, and its current run; return once it has ended."""
         with self._mutex:
             self._closed = True
             process = self._process
@@ -141,7 +141,7 @@ class _Worker:
                     stdout=subprocess.PIPE,
                     stderr=self._errors,
                     text=True,
-                    start_new_session=True,  # Ctrl-C on the terminal is for us: we pass it on once
+                    start_new_session=True,  # only this process gets Ctrl-C, and passes it on once
                 )
             return self._process
 
@@ -161,5 +161,5 @@ def _done(number: int, cell: Cell, answer: dict[str, Any]) -> Done:
 
 
 def last_words(errors: str) -> str:
-    """Return the end of what a process said, harmless to a terminal."""
+    """Return the end of a process's error output, without terminal escapes."""
     return harmless(errors.strip()[-500:], 500)

@@ -1,10 +1,10 @@
-"""A process that plays the runs of a sweep, one after another, on a lab of its own.
+"""A process that makes runs of a sweep, one after another, on its own lab.
 
 `python -m lab.cli.sweep_worker JSON`: the argument has `experiment`, `provider`, `inventory` and
 `runs`. Each line of standard input orders one run: a JSON object with `variant`, `settings` and
-`sweep`, which goes into run.json. Each gets a line on standard output: the exit `code`, the run's
-`directory` and what is `said` of an error. When standard input ends, so does the run: the sweep has
-ended, by its own will or not.
+`sweep`, which goes into run.json. The answer is a line on standard output: the exit `code`, the
+run's `directory` and, in `said`, the message of an error. When standard input ends, the sweep has
+ended in whatever way, and the worker interrupts its run.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ Order = Mapping[str, Any]
 
 
 def main() -> None:
-    """Serve until standard input ends; an exception of ours is a bug, and ends the process."""
+    """Serve until standard input ends; an unexpected exception is a bug, and ends the process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     worker = _Worker(json.loads(sys.argv[1]), sys.stdout)
@@ -60,15 +60,15 @@ class _Worker:
         threading.Thread(target=self._take_orders, daemon=True).start()
 
     def serve(self) -> None:
-        """Play what is ordered; after a run that met an error, on machines that are made anew."""
+        """Make the ordered runs; after a run with an error, on new machines."""
         while (order := self._orders.get()) is not None:
             try:
                 self._play_from(order)
-            except LabError as error:  # the machines don't come up: told as this run's result
+            except LabError as error:  # the machines don't come up: that is this run's result
                 self._answer(ExitCode.MISTAKE, None, str(error))
 
     def _play_from(self, order: Order) -> None:
-        """Play this order and those after it on one lab, until one meets an error."""
+        """Make this run and the following ones on one lab, until one has an error."""
         provider = choose(self._call.provider, self._call.inventory, say)
         with provider.lab(keep=False) as machines:  # noqa: SIM117
             with run_series.connected_and_fit(machines) as remotes:
@@ -96,7 +96,7 @@ class _Worker:
 
     def _answer(self, code: ExitCode, directory: str | None, said: str) -> None:
         answer = {"code": code, "directory": directory, "said": said}
-        with contextlib.suppress(BrokenPipeError):  # the sweep is gone, and so are we
+        with contextlib.suppress(BrokenPipeError):  # the sweep is gone, and this process ends too
             print(json.dumps(answer), file=self._answers, flush=True)
 
     def _take_orders(self) -> None:

@@ -26,7 +26,7 @@ from lab.engine.request import RunRequest, description
 from lab.engine.scenario import Lab, TriggerMissed
 from lab.machines import clock_offset, requirements
 from lab.machines.agent import launcher
-from lab.machines.connection import ANSWER_TIMEOUT_S, explained
+from lab.machines.connection import ANSWER_TIMEOUT_S, ssh_errors
 from lab.machines.pool import at_once
 from lab.machines.providers.base import Machines
 from lab.machines.providers.registry import can_do
@@ -307,7 +307,7 @@ def _prepare(
         requirements.require(remote, wanted)
         remote.deploy(folder, files)
         remote.warm_up(folder)
-        with explained(remote.access, "ask it for its time"):
+        with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
 
     try:

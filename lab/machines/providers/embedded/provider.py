@@ -1,4 +1,4 @@
-"""The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
+"""The user's side of an embedded lab: starts its supervisor, finds a running one, ends it."""
 
 import abc
 import contextlib
@@ -24,7 +24,7 @@ _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
 
 class IsolatedMachines(Machines):
-    """Machines in namespaces: their supervisor cuts what is to be cut."""
+    """Machines in namespaces; their supervisor carries out faults."""
 
     faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
 
@@ -41,16 +41,16 @@ class IsolatedMachines(Machines):
 
 
 class PlainMachines(Machines):
-    """Machines that share this computer's network, which isn't to be changed, and its power."""
+    """Machines that share this computer's network, which the lab must not change, and its power."""
 
     faults = frozenset()
 
 
 class Embedded(Provider):
-    """A provider whose machines are processes of this computer, see `supervisor`.
+    """A provider whose machines are processes of this computer, see supervisor.py.
 
-    `isolated` ones are namespaces; `widest` is the shortest network mask, in bits, that there is
-    room for.
+    `isolated` machines are namespaces; `widest` is the shortest network mask, in bits, that the
+    provider has room for.
     """
 
     isolated: ClassVar[bool]
@@ -67,7 +67,7 @@ class Embedded(Provider):
         with self._found() as found:
             if found is not None:
                 with lab_folder.reserved(self._folder()):
-                    yield self._given(found.client, found.description, self._client_key())
+                    yield self._machines(found.client, found.description, self._client_key())
                 return
         with self._own_lab() as machines:
             yield machines
@@ -86,7 +86,7 @@ class Embedded(Provider):
                 return False
             supervisor = os.pidfd_open(found.description["supervisor"])
             found.client.ask("down")
-            ended = select.poll()  # select() takes no descriptor from 1,024 on
+            ended = select.poll()  # select() can't handle descriptors from 1,024 on
             ended.register(supervisor, select.POLLIN)
             ended.poll()
             os.close(supervisor)
@@ -105,7 +105,7 @@ class Embedded(Provider):
             return found is not None
 
     def _bring_up(self, folder: Path) -> None:
-        """Start a supervisor that outlives us; it ends if we end before its lab is complete."""
+        """Start a supervisor that outlives us, unless we end before its lab is complete."""
         spec = self._spec()
         (folder / "control").unlink(missing_ok=True)
         (folder / "inventory").write_text(self.inventory.digest)
@@ -134,12 +134,12 @@ class Embedded(Provider):
         try:
             supervisor.begin(spec)
             description = self._described(client.hear())
-            yield self._given(client, description, description["client_key"])
+            yield self._machines(client, description, description["client_key"])
         finally:
             client.close()
             supervisor.end()
 
-    def _given(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
+    def _machines(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
         access = {
             machine.name: _access(machine.name, machine.role, description, client_key)
             for machine in self.inventory.machines
@@ -152,7 +152,7 @@ class Embedded(Provider):
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",
                 where=str(self.inventory.path),
-                hint=f"it names {len(self.inventory.machines)}: take some away",
+                hint=f"it names {len(self.inventory.machines)}: remove some",
             )
         network = ipaddress.IPv4Network(self.inventory.network)
         if network.prefixlen < self.widest:
@@ -171,25 +171,25 @@ class Embedded(Provider):
         }
 
     def _visible(self) -> list[str]:
-        """Return the folders that are to be seen on machines beside those of the system."""
+        """Return the folders that machines see besides those of the system."""
         settings = self.inventory.settings.get(self.name, {})
         named = [(each, str(self.inventory.path)) for each in _folders(settings.get("visible", ""))]
         named += [(each, "LAB_VISIBLE") for each in _folders(os.environ.get("LAB_VISIBLE", ""))]
         for folder, where in named:
             if not folder.is_dir() or hides_own(str(folder)):
                 raise LabError(
-                    f"machines can't be shown {folder}",
+                    f"{folder} can't be visible on machines",
                     where=where,
-                    hint="name folders that exist, and that hold none of the machine's own"
+                    hint="name existing folders that contain none of a machine's private ones"
                     " (/tmp, /run, /dev, /proc, /sys)",
                 )
         return [str(folder) for folder, _ in named]
 
     @contextlib.contextmanager
     def _found(self) -> Iterator["_Found | None"]:
-        """Give a connection to the lab that is up, None if there is none.
+        """Connect to a lab that is up; None if there is none.
 
-        Raises LabError if that lab isn't ours to use.
+        Raises LabError if this user or inventory may not use that lab.
         """
         with socket.socket(socket.AF_UNIX) as connection:
             try:
@@ -200,22 +200,22 @@ class Embedded(Provider):
                 return
             if (self._folder() / "inventory").read_text() != self.inventory.digest:
                 raise LabError(
-                    "the lab that is up was made from another version of this file",
+                    "the running lab was made from another version of this file",
                     where=str(self.inventory.path),
-                    hint="`fab down` with the old version, or change it back",
+                    hint="restore the old version, then `fab down`",
                 )
             with contextlib.closing(Client(connection)) as client:
                 description = client.greet()
                 if "refused" in description:
                     raise LabError(
-                        f"the lab that is up refuses us: {description['refused']}",
+                        f"the running lab refuses access: {description['refused']}",
                         where=str(self._folder()),
-                        hint="use it as the user, and in the container, that brought it up",
+                        hint="use it as the same user, and in the same container, as `fab up`",
                     )
                 yield _Found(client, description) if description else None
 
     def _described(self, said: dict[str, Any], log: Path | None = None) -> dict[str, Any]:
-        """Return a lab's description; LabError if that is a refusal, or nothing."""
+        """Return a lab's description; LabError if the answer is a refusal, or empty."""
         if "refused" in said:
             raise limits.too_many_files(said["errno"]) or self.explain(
                 said["refused"], said["errno"]
@@ -223,7 +223,7 @@ class Embedded(Provider):
         if not said:
             raise LabError(
                 "the lab's supervisor ended before its machines were up",
-                hint=f"see its last words in {log}" if log else "",
+                hint=f"see its log: {log}" if log else "",
             )
         return said
 
@@ -236,7 +236,7 @@ class Embedded(Provider):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A lab that is up: our connection to it, and what it is."""
+    """A running lab: our connection to it, and its description."""
 
     client: Client
     description: dict[str, Any]
@@ -266,7 +266,7 @@ def _folders(text: str) -> list[Path]:
 
 @contextlib.contextmanager
 def _at(folder: Path) -> Iterator[str]:
-    """Give a short name for `folder`: a Unix socket's path has at most 107 bytes."""
+    """Yield a short path for `folder`, as a Unix socket's path has at most 107 bytes."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}"

@@ -1,4 +1,4 @@
-"""Virtual machines, by Vagrant."""
+"""Virtual machines that Vagrant manages."""
 
 from lab.machines.providers.vagrant.provider import Vms
 
