@@ -30,7 +30,7 @@ def built_in() -> Mapping[str, Plugin]:
 def found() -> Mapping[str, Plugin]:
     """Return all providers by name; nobody can put another one in the place of the lab's own."""
     ours = built_in()
-    others = plugins.installed(GROUP, taken=ours)
+    others = plugins.installed(GROUP, taken=[*ours, "auto"])
     return {**ours, **{each.name: _checked(each) for each in others}}
 
 

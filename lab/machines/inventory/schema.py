@@ -46,11 +46,11 @@ class Fault:
 def schema(providers: Iterable[Declared]) -> dict[str, Any]:
     """Return the JSON Schema of an inventory that may have settings of these providers."""
     known = list(providers)
-    machine = {
+    machine = {one.name: one.machine_settings for one in known if one.machine_settings} | {
         "role": text("a word of a-z, 0-9 and -, such as worker", NAME),
         "address": _formatted("an IPv4 address, such as 192.168.0.161", "ipv4"),
         "count": number(1, MAX_MACHINES, f"a number from 1 to {MAX_MACHINES}"),
-    } | {one.name: one.machine_settings for one in known if one.machine_settings}
+    }
     file = {
         "network": _formatted("an IPv4 network, such as 192.168.0.0/24", "ipv4-network"),
         "machines": {

@@ -33,7 +33,10 @@ _NO_BOX = (
     "Vagrant says above why. If the box is unavailable, name another one in the inventory,"
     " such as `box: cloud-image/ubuntu-24.04`; see docs/vms.md for troubleshooting"
 )
-_NEW_KEYS = "another machine answers there, or the VM has new keys: vagrant destroy -f {0} && vagrant up {0}"
+_NEW_KEYS = (
+    "another machine answers there, or the VM has new keys:"
+    " vagrant destroy -f {0} && vagrant up {0}"
+)
 
 
 def _say(line: str) -> None:
