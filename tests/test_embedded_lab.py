@@ -224,7 +224,9 @@ def test_machines_listen_on_loopback_alone(machines: Machines) -> None:
 
 def test_a_wrong_host_key_is_refused(machines: Machines) -> None:
     wrong = replace(machines["push"], host_key=machines["pull-1"].host_key)
-    with pytest.raises(LabError, match=r"the host key of 127\.0\.0\.1:\d+ is not the one that") as caught:
+    with pytest.raises(
+        LabError, match=r"the host key of 127\.0\.0\.1:\d+ is not the one that"
+    ) as caught:
         connect(wrong)
     assert caught.value.where == "machine push"
 

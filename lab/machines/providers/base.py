@@ -25,7 +25,8 @@ class Access:
     `~/.ssh`. The host key is `host_key` (as in known_hosts: kind and base64); without one, it must
     stand in `known_hosts`. Each run makes a folder of its own below `work`; a relative one lies in
     the user's home there. `if_key_changed` says what to do where the machine answers with another
-    host key than `host_key`.
+    host key than `host_key`. `open_network` is true where any user of this computer can connect to
+    the lab address.
     """
 
     provider: str
@@ -42,6 +43,7 @@ class Access:
     host_key: str | None = None
     known_hosts: Path | None = None
     if_key_changed: str = ""
+    open_network: bool = False
 
 
 # Faults of the network that a machine with one of its own can do itself, if it has the tools.

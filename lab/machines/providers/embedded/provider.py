@@ -141,7 +141,9 @@ class Embedded(Provider):
 
     def _machines(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
         access = {
-            machine.name: _access(machine.name, machine.role, description, client_key)
+            machine.name: _access(
+                machine.name, machine.role, description, client_key, isolated=self.isolated
+            )
             for machine in self.inventory.machines
         }
         return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
@@ -242,7 +244,9 @@ class _Found:
     description: dict[str, Any]
 
 
-def _access(machine: str, role: str, described: dict[str, Any], client_key: str) -> Access:
+def _access(
+    machine: str, role: str, described: dict[str, Any], client_key: str, *, isolated: bool
+) -> Access:
     there = described["machines"][machine]
     return Access(
         provider=described["provider"],
@@ -254,6 +258,7 @@ def _access(machine: str, role: str, described: dict[str, Any], client_key: str)
         user="root",
         key=client_key,
         host_key=there["host_key"],
+        open_network=not isolated,
         work=there["work"],
         python=sys.executable,
     )
