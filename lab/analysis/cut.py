@@ -68,8 +68,8 @@ def stranger_reason(stored: StoredRun) -> str:
     """Return a sentence that says that an outsider connected to a program; empty if none did.
 
     Where the lab's network is open, any user of the computer can. Programs that bind and programs
-    that connect both report their handshakes; if those that bind report more, an outsider connected.
-    Nothing is known if a program that connects reports no handshake.
+    that connect both report their handshakes; if those that bind report more, an outsider
+    connected. Nothing is known if a program that connects reports no handshake.
     """
     # Older runs don't say so: then only the provider loopback had an open network.
     was_open = stored.description.get("provider") == "loopback"
