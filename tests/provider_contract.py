@@ -203,7 +203,7 @@ def test_machines_know_each_other_by_name_or_check_says_not(subject: Subject) ->
         ]
     known = all(there == [*addresses.values()] for there in found)
     assert known or not subject.kind.knows_names, found
-    assert known == ("by name; programs get addresses" not in fab("check", *subject.flags).stdout)
+    assert known == ("add to its /etc/hosts: " not in fab("check", *subject.flags).stdout)
 
 
 def test_files_arrive_as_they_are_and_go(subject: Subject, tmp_path: Path) -> None:
