@@ -22,42 +22,37 @@ from jsonschema import Draft202012Validator
 from leftovers import Family, adopt_orphans
 
 from lab.core.errors import ExitCode, LabError
-from lab.core.vocabulary import REPAIRS
+from lab.core.faults.change import Change
+from lab.core.faults.fault import Scope
 from lab.machines import lab_folder, preflight, provider_plugins, traffic_rules
 from lab.machines.inventory import Inventory, load
 from lab.machines.pool import at_once, connected
-from lab.machines.providers.base import NETWORK, Machines, Provider
+from lab.machines.providers.base import Machines, Provider
 from lab.machines.remote import Remote
 
 OURS = ("namespaces", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loopback", "ssh")))
 LIMIT_S = 30
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
-MACHINE_FAULTS = [fault for fault in REPAIRS if fault != "pause"]
-
-# Does each fault of FAULTS to a machine, and its repair.
+# What a change of the network is tried with; one that needs nothing has no row.
+PARAMETERS = {"rate": {"kbit": 100}, "slow": {"delay_ms": 1}}
+# Does each of FAULTS to a machine, and undoes it.
 EXPERIMENT = """
 from lab.api import Verdict, claim, experiment
 
-FAULTS = {faults!r}
-REPAIRS = {repairs!r}
+FAULTS = {faults!r}  # each with its repair, empty for one of the network
 
 
-@experiment(source="the contract of providers", faults=FAULTS)
+@experiment(source="the contract of providers", faults=tuple(FAULTS))
 def broken(lab):
     "A machine that suffers all there is."
     victim, other = lab.machines("puller")[:2]
-    for fault in [fault for fault in REPAIRS if fault in FAULTS]:
-        getattr(lab, fault)(victim)
-        getattr(lab, REPAIRS[fault])(victim)
-    if "partition" in FAULTS:
-        lab.partition(victim, other)
-        lab.heal()
-    if "slow" in FAULTS:
-        lab.slow(victim, delay_ms=1)
-        lab.heal()
-    if "rate" in FAULTS:
-        lab.limit_rate(victim, kbit=100)
-        lab.heal()
+    for fault, repair in FAULTS.items():
+        if repair:
+            lab.inject(fault, victim)
+            lab.inject(repair, victim)
+        else:
+            lab.inject(fault, victim, others=other, **{parameters!r}.get(fault, {{}}))
+            lab.heal()
 
 
 @claim("It comes to its end.")
@@ -166,9 +161,8 @@ def test_it_says_what_it_is(subject: Subject) -> None:
     assert issubclass(kind, Provider)
     assert kind.name == subject.name
     assert len(kind.summary.splitlines()) == 1
-    assert kind.faults <= NETWORK | {*MACHINE_FAULTS, *REPAIRS.values()}
-    for fault in kind.faults & {*MACHINE_FAULTS}:
-        assert REPAIRS[fault] in kind.faults, f"{fault} has no repair"
+    assert {fault.scope for fault in kind.faults} <= {Scope.MACHINE, Scope.NETWORK}
+    assert {fault.repair for fault in kind.faults} - {None} <= kind.faults
     for settings in filter(None, (kind.settings, kind.machine_settings)):
         Draft202012Validator.check_schema(settings)
         assert settings["type"] == "object"
@@ -231,31 +225,27 @@ def test_every_fault_that_it_declares_works_and_is_verified(
 ) -> None:
     """Those of the network need tools on the machines, and are tried where these are there."""
     with subject.lab() as (machines, remotes):
-        faults = [fault for fault in MACHINE_FAULTS if fault in machines.faults]
-        faults += [fault for fault in sorted(NETWORK & machines.faults) if _has(remotes, fault)]
-    text = EXPERIMENT.format(faults=tuple(faults), repairs={f: REPAIRS[f] for f in MACHINE_FAULTS})
+        declared = sorted((f for f in machines.faults if f.kind == "fault"), key=str)
+        faults = [f for f in declared if f.trial is None or _has(remotes, f.trial())]
+    repairs = {f.name: f.repair.name if f.scope is Scope.MACHINE else "" for f in faults}
+    text = EXPERIMENT.format(faults=repairs, parameters=PARAMETERS)
     (tmp_path / "broken.py").write_text(text)
     flags = ("--experiment", tmp_path / "broken.py", "--runs", tmp_path / "runs")
     done = fab("run-experiment", *subject.flags, *flags)
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
     seen = [e for e in events(only_run(tmp_path / "runs")) if e["event"] in ("fault", "repair")]
-    assert [e["fault"] for e in seen if e["event"] == "fault"] == _in_turn(faults)
+    assert [e["fault"] for e in seen if e["event"] == "fault"] == [f.name for f in faults]
     assert len(seen) == 2 * len(faults)
     assert [e for e in seen if e["verified"] is not True] == []
 
 
-def _in_turn(faults: list[str]) -> list[str]:
-    network = [fault for fault in ("partition", "slow", "rate") if fault in faults]
-    return [fault for fault in MACHINE_FAULTS if fault in faults] + network
-
-
-def _has(remotes: dict[str, Remote], fault: str) -> bool:
-    """Tell whether all machines have what a fault of the network needs."""
+def _has(remotes: dict[str, Remote], trial: Change) -> bool:
+    """Tell whether a harmless change of the network works on all machines."""
     try:
         for remote in remotes.values():
             remote.deploy("contract", {})
             try:
-                traffic_rules.try_out(remote, "contract", fault)
+                traffic_rules.try_out(remote, "contract", trial)
             finally:
                 remote.remove("contract")
     except LabError:

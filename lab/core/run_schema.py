@@ -197,6 +197,7 @@ _DETAILS: dict[str, Check] = _EVENT | {
     "from": _list(_machine),
     "by": _text,
     "status": _or_null(_number),
+    "killed_after_s": _positive,
 }
 _NEEDED = {"fault": ("fault", "took_s", "verified"), "exit": ("by", "status")}
 

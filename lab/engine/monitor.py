@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.core.clock import Clock, Moment
+from lab.core.errors import RunStoreError
 from lab.core.records import Event, Reader, Record
 from lab.core.run_schema import LATEST
 from lab.core.trace import trace_of
@@ -111,8 +112,11 @@ class RunMonitor:
             self.news.notify_all()
 
     def event(self, event: Event) -> None:
-        """Keep, show and tell an event."""
-        self._run.event(event)
+        """Keep, show and tell an event; where it can't be kept, whoever waits is told that."""
+        try:
+            self._run.event(event)
+        except RunStoreError as error:
+            self.fail(error)
         self._view.event(event)
         with self.news:
             if event.event == "ready":
@@ -123,6 +127,12 @@ class RunMonitor:
             self.connected += event.event == "connected"
             self.faults += event.event == "fault"
             self.news.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Let whoever waits raise an error: the first one that there was."""
+        with self.news:
+            self.trouble = self.trouble or error
+        self.notify()
 
     @contextlib.contextmanager
     def looking(self, *looks: Look, back: bool = True) -> Iterator[None]:
@@ -234,7 +244,7 @@ class RunMonitor:
         trace = trace_of(record)
         if trace is None:
             return
-        if trace.event == "received" and trace.number is not None:
+        if self.reads_messages and trace.event == "received" and trace.number is not None:
             self.ledger.taken((record.machine, record.process), trace.number)
         t = self.our_time(record.machine, trace.at)
         if trace.event not in _TRACED or not 0 <= t < LATEST:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.core.faults.fault import Fault
 from lab.core.project import PROJECT
 from lab.engine.experiment import Experiment
 from lab.engine.program import Program
@@ -36,8 +37,8 @@ class RunRequest:
     sweep: Mapping[str, str] | None = None
 
     @property
-    def faults(self) -> Sequence[str]:
-        return self.experiment.faults[self.variant]
+    def faults(self) -> Sequence[Fault]:
+        return self.experiment.faults_of(self.variant)
 
     @property
     def title(self) -> str:

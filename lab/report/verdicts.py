@@ -42,7 +42,7 @@ def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO, notices: Sequence
         _print_in_full(console, verdict, "?", "yellow")
     good = ("as expected", "refuted as expected")
     _print_in_short(console, [v for v in verdicts if kind_of(v) in good])
-    console.print(_count(kinds))
+    print_hanging(console, Text(), _count(kinds))
 
 
 def kind_of(verdict: Stored) -> str:

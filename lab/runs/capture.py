@@ -10,12 +10,16 @@ from lab.core.os_errors import file_errors
 from lab.core.records import Record
 from lab.runs.directory import RunDirectory
 
-LONGEST_TEXT = 64 * 1024  # bytes; of a longer line only its place is kept
+LONGEST_TEXT = 64 * 1024  # bytes; of a longer line no more is kept than a terminal shows in the end
 _TAIL = 8 * 1024  # bytes; what an error message shows of a stream is no more
 
 
 class Line(NamedTuple):
-    """One line: its place in the stream in bytes, without its newline, and its text if not long."""
+    """One line: its place in the stream in bytes, without its newline, and its text.
+
+    Of a line over 64 KiB the text is what a terminal shows of it in the end (see `Record.shown`),
+    as of a progress bar; None where that is too long as well.
+    """
 
     offset: int
     length: int
@@ -23,7 +27,7 @@ class Line(NamedTuple):
 
 
 class LineSplitter:
-    r"""Cuts a stream into lines, whatever the chunks are. Pure; holds 64 KiB at most.
+    r"""Cuts a stream into lines, whatever the chunks are. Pure; holds 64 KiB and a chunk at most.
 
     Only b"\n" ends a line; bytes that are no UTF-8 become backslash escapes.
     """
@@ -31,7 +35,8 @@ class LineSplitter:
     def __init__(self) -> None:
         self._offset = 0  # of the unfinished line
         self._length = 0  # what came of it
-        self._kept = bytearray()  # the first of these bytes; all of them, unless they are too many
+        self._kept = bytearray()  # all of that, or what a terminal shows of it by now
+        self._torn = False
 
     def feed(self, data: bytes) -> list[Line]:
         """Return the lines that these bytes complete."""
@@ -39,33 +44,60 @@ class LineSplitter:
         self._keep(first)
         if not others:
             return []
-        lines = [self._finish()]
+        lines = self._finish()
         offset = self._offset
         last = others.pop()
         for line in others:  # the hot loop of a flood: lines that lie whole in the chunk
             length = len(line)
-            lines.append(Line(offset, length, _text(line) if length <= LONGEST_TEXT else None))
+            text = _text(line) if length <= LONGEST_TEXT else _shown(line)
+            lines.append(Line(offset, length, text))
             offset += length + 1
         self._offset = offset
         self._keep(last)
         return lines
 
+    def tear(self) -> None:
+        """Note that bytes are missing here: the line that they were in is none that was printed."""
+        self._torn = True
+
     def close(self) -> list[Line]:
         """Return the unfinished last line, if there is one."""
-        return [self._finish()] if self._length else []
+        return self._finish() if self._length else []
 
     def _keep(self, data: bytes) -> None:
         self._length += len(data)
-        if self._length <= LONGEST_TEXT:
-            self._kept += data
+        self._kept += data
+        if len(self._kept) > LONGEST_TEXT:
+            _shorten(self._kept)
 
-    def _finish(self) -> Line:
-        text = _text(self._kept) if self._length <= LONGEST_TEXT else None
-        line = Line(self._offset, self._length, text)
+    def _finish(self) -> list[Line]:
+        text = _text(self._kept) if self._length <= LONGEST_TEXT else _shown(self._kept)
+        lines = [] if self._torn else [Line(self._offset, self._length, text)]
         self._offset += self._length + 1
         self._length = 0
         self._kept.clear()
-        return line
+        self._torn = False
+        return lines
+
+
+def _shorten(line: bytearray) -> None:
+    """Leave of an unfinished line what is enough to know what a terminal will show of it.
+
+    Of a piece that is too long to be kept so much stays that it is seen to be.
+    """
+    returned = line.endswith(b"\r")
+    if returned:
+        line[:] = line.rstrip(b"\r")
+    del line[: line.rfind(b"\r") + 1]
+    del line[LONGEST_TEXT + 1 :]
+    if returned:
+        line += b"\r"
+
+
+def _shown(line: bytes | bytearray) -> str | None:
+    """Return what a terminal shows of a long line in the end; None where that is too long, too."""
+    piece = line.rstrip(b"\r").rpartition(b"\r")[2]
+    return _text(piece) if len(piece) <= LONGEST_TEXT else None
 
 
 def _text(line: bytes | bytearray) -> str:
@@ -142,13 +174,22 @@ class CaptureStream:
                 while rest := data[self.bytes - before :]:
                     self.bytes += self._log.write(rest)
         finally:  # a full disk may have taken a part: count just that, so that offsets stay true
-            self._publish(self._splitter.feed(data[: self.bytes - before]), t)
+            kept = self.bytes - before
+            lines = self._splitter.feed(data[:kept])
+            if kept < len(data):
+                self._splitter.tear()
+            self._publish(lines, t)
 
-    def close(self) -> None:
-        """End the stream: an unfinished last line is a record as well. May be called twice."""
+    def close(self, *, whole: bool = True) -> None:
+        """End the stream: an unfinished last line is a record as well. May be called twice.
+
+        Unless it isn't known to be `whole`: a number of which the end was lost is another number.
+        """
         if self._log.closed:
             return
         self._log.close()
+        if not whole:
+            self._splitter.tear()
         self._publish(self._splitter.close(), self._clock())
 
     def tail(self, lines: int) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,14 @@ from typing import Any
 
 from lab.core import clock
 from lab.core.errors import LabError
-from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
 from lab.core.os_errors import file_errors
 from lab.core.records import Event, Record
 from lab.core.run_schema import MACHINE, PROCESS
+from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
+_RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
 _SUFFIX = {"stdout": "log", "stderr": "err"}
 
 
@@ -40,6 +42,9 @@ class RunDirectory:
         # the last child is gone that was forked from it and has not called exec).
         self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
+        # Nameless, so that it is gone with this process, whatever ends that.
+        self._reserve = tempfile.TemporaryFile(dir=path, buffering=0)  # noqa: SIM115
+        self._reserve.write(bytes(_RESERVE))
         self._records = LineFile(path / "records.jsonl")
         self._events = LineFile(path / "events.jsonl")
 
@@ -143,6 +148,10 @@ class RunDirectory:
             self._replace("run.json", _pretty(merged))
             self._description = merged
 
+    def make_room(self) -> None:
+        """Give the end of a run its room on a disk that may be full; nothing is captured by now."""
+        self._reserve.close()
+
     def write_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
         """Write verdicts.json: a list, one object per claim."""
         self._replace("verdicts.json", _pretty(list(verdicts)))
@@ -166,6 +175,7 @@ class RunDirectory:
         with self._mutex:
             self._records.close()
             self._events.close()
+            self._reserve.close()
             if self._lock >= 0:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)  # also where a forked child has a copy
                 os.close(self._lock)
@@ -192,9 +202,12 @@ def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
     with file_errors(file):
         new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
-        with new.open("xb") as made:
-            made.write(data)
-        new.replace(file)
+        try:
+            with new.open("xb") as made:
+                made.write(data)
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)  # a half of it, on a disk that was full
     return file
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from lab.core import faults
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
 from lab.machines.inventory import Inventory
 from lab.machines.inventory.settings import Schema
 
@@ -47,27 +49,27 @@ class Access:
 
 
 # Faults of the network that a machine with one of its own can do itself, if it has the tools.
-NETWORK = frozenset({"partition", "slow", "rate"})
+NETWORK = faults.of(Scope.NETWORK)
 
 
 class Machines:
     """The machines of a lab that is up: how they are reached, and what can be done to them.
 
-    `faults` are the words of the fault vocabulary, for machines and networks, that can be meant
-    here; whether a machine has the tools for those of NETWORK shows when they're tried. `foreign`
-    ones were not made by the lab itself, so whether they are fit is seen before a run.
+    `faults` are those of machines and networks, and their repairs, that can be done here; whether a
+    machine has the tools for those of NETWORK shows when they're tried. `foreign` ones were not
+    made by the lab itself, so whether they are fit is seen before a run.
     """
 
-    faults = NETWORK
+    faults: frozenset[Fault] = NETWORK
     foreign = False
 
     def __init__(self, access: Mapping[str, Access]) -> None:
         self.access = access
 
-    def do(self, fault: str, machine: str) -> None:
-        """Do a fault or a repair, and return when it is in effect.
+    def do(self, fault: Fault, machine: str) -> None:
+        """Do a machine's fault or repair, and return when it is in effect.
 
-        Raises LabError where this provider can't, or it didn't come to it.
+        Raises LabError where this provider can't, or it failed.
         """
         raise LabError(f"this provider can't do '{fault}'", where=f"machine {machine}")
 
@@ -95,16 +97,15 @@ class Provider(abc.ABC):
     `name` is what `--provider` takes, `summary` one line on what machines it gives and what it
     needs. `settings` and `machine_settings` are JSON Schemas (see `inventory.settings`) of what the
     inventory may hold under `providers: NAME:`, and under `NAME:` of one machine. `faults` are the
-    words of the fault vocabulary, for machines and networks, that its machines can be meant for.
-    `knows_names` promises that machines find each other by name. `auto` is None for a provider that
-    is only taken by name.
+    faults of machines and networks, and the repairs, that can be done. `knows_names` promises that
+    machines find each other by name. `auto` is None for a provider that is only taken by name.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     settings: ClassVar[Schema | None] = None
     machine_settings: ClassVar[Schema | None] = None
-    faults: ClassVar[frozenset[str]] = NETWORK
+    faults: ClassVar[frozenset[Fault]] = NETWORK
     knows_names: ClassVar[bool] = False
     auto: ClassVar[Auto | None] = None
 

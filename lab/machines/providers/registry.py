@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
 from lab.machines import provider_plugins
 from lab.machines.inventory import Inventory
 from lab.machines.providers.base import Auto, Machines, Provider, Refused
@@ -37,9 +38,10 @@ def usable() -> Sequence[type[Provider]]:
     return [each.value for each in provider_plugins.found().values() if each.error is None]
 
 
-def can_do(faults: Collection[str]) -> str:
-    """Say as a hint which providers can do all of these faults."""
-    names = [f"--provider {each.name}" for each in usable() if set(faults) <= each.faults]
+def can_do(faults: Collection[Fault]) -> str:
+    """Return which providers can do all of these faults, as a hint; processes' faults all can."""
+    needed = {fault for fault in faults if fault.scope is not Scope.PROCESS}
+    names = [f"--provider {each.name}" for each in usable() if needed <= each.faults]
     return f"another provider can: {' or '.join(names)}" if names else "no provider here can"
 
 

@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 
 from lab.core import limits
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from lab.machines import lab_folder
 from lab.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
 from lab.machines.providers.embedded.control import Client
@@ -26,14 +28,14 @@ _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 class IsolatedMachines(Machines):
     """Machines in namespaces; their supervisor carries out faults."""
 
-    faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
+    faults = NETWORK | {CUT_POWER, SHUT_DOWN, POWER_ON, CUT_CABLE, MEND_CABLE}
 
     def __init__(self, access: Mapping[str, Access], client: Client) -> None:
         super().__init__(access)
         self._client = client
 
-    def do(self, fault: str, machine: str) -> None:
-        answer = self._client.ask(fault, machine)
+    def do(self, fault: Fault, machine: str) -> None:
+        answer = self._client.ask(fault.name, machine)
         if "refused" in answer:
             raise LabError(
                 f"the kernel refuses to {fault}: {answer['refused']}", where=f"machine {machine}"
@@ -43,7 +45,7 @@ class IsolatedMachines(Machines):
 class PlainMachines(Machines):
     """Machines that share this computer's network, which the lab must not change, and its power."""
 
-    faults = frozenset()
+    faults: frozenset[Fault] = frozenset()
 
 
 class Embedded(Provider):

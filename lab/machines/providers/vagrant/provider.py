@@ -18,6 +18,8 @@ from typing import Any
 
 from lab.core import project
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_POWER, POWER_ON
 from lab.machines import lab_folder, tools
 from lab.machines.inventory import Inventory, Machine
 from lab.machines.inventory.settings import number, section, text
@@ -60,7 +62,7 @@ class Vms(Provider):
             "cpus": number(1, 256, "a number from 1 to 256"),
         },
     )
-    faults = NETWORK | {"cut_power", "power_on"}
+    faults = NETWORK | {CUT_POWER, POWER_ON}
     knows_names = True
     auto = Auto(order=10, only_if_up=True)
 
@@ -228,10 +230,10 @@ class _VmMachines(Machines):
         super().__init__(access)
         self._vms = vms
 
-    def do(self, fault: str, machine: str) -> None:
-        if fault == "cut_power":
+    def do(self, fault: Fault, machine: str) -> None:
+        if fault == CUT_POWER:
             self._vms.power_off(machine)
-        elif fault == "power_on":
+        elif fault == POWER_ON:
             self._vms.power_on(machine)
         else:
             super().do(fault, machine)
