@@ -185,10 +185,10 @@ def test_a_queue_of_the_users_own_is_left_alone(lab: tuple[Machines, dict[str, R
     pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "77"])
     before = pull.run(["tc", "qdisc", "show"])
     assert b"limit 77p" in before
-    with pytest.raises(LabError, match="eth0 has a queueing discipline already"):
+    with pytest.raises(LabError, match="eth0 already has a queueing discipline"):
         hold(pull, _FOLDER, rate(ETH0, kbit=100))
     pull.run(["tc", "qdisc", "add", "dev", "lo", "root", "pfifo", "limit", "78"])
-    with pytest.raises(LabError, match="lo has a queueing discipline already"):
+    with pytest.raises(LabError, match="lo already has a queueing discipline"):
         try_out(pull, _FOLDER, RATE.trial())
     assert b"limit 78p" in pull.run(["tc", "qdisc", "show", "dev", "lo"])
 

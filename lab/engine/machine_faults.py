@@ -13,6 +13,8 @@ from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 
+_TRIES = 5  # of 0.3 s and more
+
 
 @dataclass(frozen=True, slots=True)
 class MachineFaults:
@@ -80,9 +82,14 @@ def _is_reached(other: Remote, machine: Remote) -> bool:
     return traffic_rules.reaches(other, machine)
 
 
+def _is_reached_soon(other: Remote, machine: Remote) -> bool:
+    """Look more than once: ARP, unanswered while the cable was cut, asks again after a second."""
+    return any(traffic_rules.reaches(other, machine) for _ in range(_TRIES))
+
+
 # How another machine looks at one, and what it sees if the fault or repair is in effect.
 _FROM_OUTSIDE: Mapping[Check, tuple[Callable[[Remote, Remote], bool], bool]] = {
     Check.SILENT: (_is_there, False),
     Check.UNPLUGGED: (_is_reached, False),
-    Check.PLUGGED_IN: (_is_reached, True),
+    Check.PLUGGED_IN: (_is_reached_soon, True),
 }

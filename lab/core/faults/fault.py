@@ -44,6 +44,7 @@ class Fault:
         repair: what undoes it; None where nothing needs to, or can.
         kind: whether it is a fault or a repair, which is also the kind of its events.
         signal: of a process: what is sent to it. Without one, it is not done from outside.
+        between: of the network: whether it keeps its target from others, which are to be named.
         change: of the network: what is changed on a machine, from its `Spot` and from parameters.
         trial: of the network: a harmless change that shows whether a machine has the means.
     """
@@ -55,6 +56,7 @@ class Fault:
     repair: "Fault | None" = None
     kind: Literal["fault", "repair"] = "fault"
     signal: int | None = None
+    between: bool = False
     change: Callable[..., Change] | None = None
     trial: Callable[[], Change] | None = None
 
