@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from broken_lab import Broken
 from command import PROJECT
+from provider_contract import PARAMETERS
 
 from lab.analysis.event_text import EventDescriber
 from lab.core import clock, faults
@@ -21,7 +22,6 @@ from lab.core.records import Event
 from lab.machines import traffic_rules
 
 EVERY = list(faults.ALL.values())
-PARAMETERS: dict[str, dict[str, Any]] = {"rate": {"kbit": 100}}
 
 
 class FakeProcess:
