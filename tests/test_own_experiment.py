@@ -144,7 +144,7 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (('"count", on=', '"cuont", on='), 6, "there is no program 'cuont'"),
         (('on="puller"', 'on="pullers"'), 6, "no machine has the name or the role 'pullers'"),
         (("run.planned", "run.plans"), 10, "AttributeError"),
-        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None, no Verdict"),
+        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None instead of a Verdict"),
         (('r"(\\d+)"', 'r"(x?)\\d+"'), 4, "is no number in '0'"),
         (('r"(\\d+)"', 'r"\\d+"'), 4, "has no group"),
         (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),

@@ -1,4 +1,4 @@
-"""What can be done to the lab network, on the machines themselves: by nft and tc.
+"""Faults of the lab network, injected on the machines themselves with nft and tc.
 
 Rules name only lab addresses, so they never cut a control connection, which comes from elsewhere.
 """
@@ -20,7 +20,7 @@ def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Ch
     TCP gets an RST in answer and other protocols an ICMP error; otherwise there is no answer.
     """
     if not spot.others:
-        raise LabError("a partition needs machines on both sides", hint="name both")
+        raise LabError("a partition needs machines on both sides", hint="name machines for both")
     addresses = "{ " + ", ".join(spot.others) + " }"
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     # Answers to incoming packets pass through the same rules.
