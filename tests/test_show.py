@@ -95,7 +95,7 @@ def test_a_packed_run_is_judged_elsewhere(
     assert show.report(elsewhere, str(file), again=True) == ExitCode.EXPECTED
     out = capsys.readouterr().out
     assert "same verdicts as before" in out
-    assert "NOT as judged" not in out
+    assert "NOT the same" not in out
     assert (elsewhere / run.name / "push/push.log").read_bytes().startswith(b"0\n1\n")
     with pytest.raises(LabError, match="there already"):
         bundle.unpack(file, elsewhere)
