@@ -18,7 +18,7 @@ from lab.core.faults.network import RATE, rate, separation
 from lab.machines.inventory import load
 from lab.machines.pool import connected
 from lab.machines.providers.base import Machines
-from lab.machines.providers.embedded.namespaces import provider
+from lab.machines.providers.namespaces import Namespaces
 from lab.machines.remote import Remote
 from lab.machines.traffic_rules import hold, reaches, try_out
 from lab.runs import store
@@ -71,7 +71,7 @@ def apart(other: Remote, *, one_way: bool = False, reject: bool = False) -> Chan
 @pytest.fixture
 def lab() -> Iterator[tuple[Machines, dict[str, Remote]]]:
     inventory = load(PROJECT / "inventory.yaml")
-    with provider(inventory).lab(keep=False) as machines, connected(machines) as remotes:
+    with Namespaces(inventory).lab(keep=False) as machines, connected(machines) as remotes:
         for remote in remotes.values():
             remote.deploy(_FOLDER, {})
         yield machines, remotes

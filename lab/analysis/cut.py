@@ -88,11 +88,13 @@ def killed_reason(events: Iterable[Event]) -> str:
 def stranger_reason(stored: StoredRun) -> str:
     """Return a sentence that says that an outsider connected to a program; empty if none did.
 
-    On loopback machines, any user of the computer can. Programs that bind and programs that connect
-    both report their handshakes; if those that bind report more, an outsider connected. Nothing is
-    known if a program that connects reports no handshake.
+    Where the lab's network is open, any user of the computer can. Programs that bind and programs
+    that connect both report their handshakes; if those that bind report more, an outsider
+    connected. Nothing is known if a program that connects reports no handshake.
     """
-    if stored.description.get("provider") != "loopback":
+    # Older runs don't say so: then only the provider loopback had an open network.
+    was_open = stored.description.get("provider") == "loopback"
+    if not stored.description.get("open_network", was_open):
         return ""
     made = Counter((e.machine, e.process) for e in stored.events if e.event == "connected")
     accepting = {(e.machine, e.process) for e in stored.events if e.event == "accepted"}

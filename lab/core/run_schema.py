@@ -147,6 +147,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "source": _text,
     "error": _text,
     "provider": _word,
+    "open_network": _flag,
     "parameters": _record_of(
         {
             "count": _that(lambda v: type(v) is int and 0 <= v <= 10**8, "a number of messages"),

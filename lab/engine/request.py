@@ -60,6 +60,7 @@ class RunRequest:
 
 def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str, Any]:
     """Return what run.json is to say of a run on these machines before it begins."""
+    one = next(iter(remotes.values())).access
     return {
         **({} if request.sweep is None else {"sweep": dict(request.sweep)}),
         "call": request.call,
@@ -74,7 +75,8 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
             "options": list(request.options),
             "variant": request.variant,
         },
-        "provider": next(iter(remotes.values())).access.provider,
+        "provider": one.provider,
+        "open_network": one.open_network,
         "environment": {
             "python": platform.python_version(),
             "kernel": platform.release(),

@@ -18,6 +18,7 @@ from lab.engine.monitor import View
 from lab.engine.play import Played, deploy_and_play
 from lab.engine.request import RunRequest, description
 from lab.machines.providers.base import Machines
+from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
 from lab.runs import store
 from lab.runs.directory import MODULE, RunDirectory
@@ -151,7 +152,7 @@ def _need_faults(request: RunRequest, machines: Machines) -> None:
         raise LabError(
             f"{request.title} needs {' and '.join(missing)}, which the provider '{provider}'"
             " can't do",
-            hint="use another one: --provider namespaces, or --provider vagrant",
+            hint=can_do(request.faults),
         )
 
 

@@ -12,6 +12,7 @@ from lab.core.errors import LabError
 from lab.core.faults.fault import Scope
 from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
+from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
 
 _TIMEOUT_S = 10
@@ -28,10 +29,11 @@ class Ability:
 
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
     """Try each action on a machine, except for those that its provider carries out."""
+    missing = _missing(machines, remote)
     known = [fault for fault in faults.ALL.values() if fault.kind == "fault"]
     for fault in known:
         if fault.scope is Scope.MACHINE:
-            yield Ability(fault.name, None if fault in machines.faults else _unknown(remote))
+            yield Ability(fault.name, None if fault in machines.faults else missing)
     folder = f"trial-{secrets.token_hex(4)}"
     remote.deploy(folder, {})
     try:
@@ -42,7 +44,7 @@ def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
                 attempt = functools.partial(traffic_rules.try_out, remote, folder, fault.trial())
                 yield _tried(fault.name, attempt)
             elif fault.trial:
-                yield Ability(fault.name, _unknown(remote))
+                yield Ability(fault.name, missing)
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)
@@ -56,11 +58,11 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
     return Ability(name)
 
 
-def _unknown(remote: Remote) -> LabError:
-    return LabError(
-        f"the provider '{remote.access.provider}' can't do it",
-        hint="use --provider namespaces",
-    )
+def _missing(machines: Machines, remote: Remote) -> LabError:
+    """Return that the provider can't do the faults it doesn't declare, and which one can."""
+    missing = (faults.of(Scope.MACHINE) | faults.of(Scope.NETWORK)) - machines.faults
+    what = f"the provider '{remote.access.provider}' can't do it"
+    return LabError(what, hint=can_do(missing))
 
 
 def _pause_and_kill(remote: Remote, folder: str) -> None:
