@@ -43,7 +43,7 @@ def test_arguments_that_are_not_a_list(arguments: Any) -> None:
 
 
 def test_a_word_that_no_program_can_receive() -> None:
-    with pytest.raises(LabError, match="can't be given"):
+    with pytest.raises(LabError, match="can't be an argument"):
         words({"a": "x\0y"})
 
 
