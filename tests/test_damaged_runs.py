@@ -144,7 +144,7 @@ def test_nothing_is_written_through_a_link(whole: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine"
     target.write_text("mine")
     (run / ".report.html").symlink_to(target)
-    with pytest.raises(LabError, match="no plain file"):
+    with pytest.raises(LabError, match="not a plain file"):
         show.report(run.parent, run.name, again=False)
     assert target.read_text() == "mine"
 

@@ -261,7 +261,7 @@ def test_what_cannot_be_injected_is_said() -> None:
 @pytest.mark.parametrize("fault", [START_AGAIN, DIE_AT], ids=ids)
 def test_what_a_program_does_itself_is_not_injected(lab: Broken, fault: Fault) -> None:
     process: Any = FakeProcess(None)
-    with pytest.raises(LabError, match="is no signal"):
+    with pytest.raises(LabError, match="is not a signal"):
         lab.faults.processes.inject(fault, process)
 
 

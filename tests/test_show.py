@@ -95,9 +95,9 @@ def test_a_packed_run_is_judged_elsewhere(
     assert show.report(elsewhere, str(file), again=True) == ExitCode.EXPECTED
     out = capsys.readouterr().out
     assert "same verdicts as before" in out
-    assert "NOT as judged" not in out
+    assert "NOT the same" not in out
     assert (elsewhere / run.name / "push/push.log").read_bytes().startswith(b"0\n1\n")
-    with pytest.raises(LabError, match="there already"):
+    with pytest.raises(LabError, match="exists already"):
         bundle.unpack(file, elsewhere)
 
 
@@ -239,7 +239,7 @@ def test_something_other_than_a_packed_run_is_refused(
 ) -> None:
     file = _archive(tmp_path / "x.run.tar.gz", members, link)
     root = tmp_path / "inside/runs"
-    with pytest.raises(RunStoreError, match="no packed run") as caught:
+    with pytest.raises(RunStoreError, match="not a packed run") as caught:
         bundle.unpack(file, root)
     assert "\x1b" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} == {file.name}
@@ -249,5 +249,5 @@ def test_something_other_than_a_packed_run_is_refused(
 def test_something_other_than_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.run.tar.gz"
     file.write_bytes(content)
-    with pytest.raises(LabError, match="no packed run"):
+    with pytest.raises(LabError, match="not a packed run"):
         bundle.unpack(file, tmp_path / "runs")

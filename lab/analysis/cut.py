@@ -121,8 +121,8 @@ def unreadable_reason(records: Iterable[Record]) -> str:
     places = sorted({f"{record.process} on {record.machine}" for record in found})
     lines = "1 line" if len(found) == 1 else f"{len(found)} lines"
     return (
-        f"{lines} of {', '.join(places)} exceed 64 KiB and can't be read as messages: which"
-        " messages they are about is not known."
+        f"{lines} over 64 KiB ({', '.join(places)}) can't be read as messages: which messages"
+        " they are about is not known."
     )
 
 

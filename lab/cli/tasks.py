@@ -7,7 +7,7 @@ from invoke import Context
 
 from lab.cli import arguments
 
-_EXPERIMENT = "one experiment, by name or by your own folder; default: the article's four"
+_EXPERIMENT = "one experiment, by name or by your own folder; without it, the default ones"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"

@@ -1,4 +1,4 @@
-"""Faults of machines: done by their provider, verified from another machine."""
+"""Faults of machines: the provider injects them, another machine verifies them."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _TRIES = 5  # of 0.3 s and more
 
 @dataclass(frozen=True, slots=True)
 class MachineFaults:
-    """Does faults and repairs of machines, and remembers those that are still to be undone."""
+    """Injects faults of machines and repairs them; remembers those not yet repaired."""
 
     supply: Machines
     manager: ProcessManager
@@ -26,9 +26,9 @@ class MachineFaults:
     broken: list[tuple[str, Fault]] = field(default_factory=list)
 
     def inject(self, fault: Fault, machine: str) -> None:
-        """Do a fault or a repair to a machine; LabError where its provider can't."""
+        """Apply a fault or a repair to a machine; LabError if its provider can't."""
         ordered = clock.now()
-        if fault.repair is not None:  # should it fail half-way, it is to be repaired as well
+        if fault.repair is not None:  # even if it fails half-way, it needs the repair
             self.broken.append((machine, fault))
         goes_off = fault.check is Check.SILENT
         if goes_off:
@@ -43,7 +43,7 @@ class MachineFaults:
             gone.close()  # nothing answers there any more: don't wait for it
 
     def undo(self) -> None:
-        """Repair what is still broken, the last first."""
+        """Repair what is still broken, in reverse order."""
         for machine, fault in reversed(self.broken.copy()):
             if fault.repair is not None and (machine, fault) in self.broken:
                 with contextlib.suppress(LabError):
@@ -67,7 +67,7 @@ class MachineFaults:
     def _seen_from_outside(
         self, look: Callable[[Remote, Remote], bool], machine: str
     ) -> bool | None:
-        """Let another machine look at this one; None where there is no other one."""
+        """Let another machine look at this one; None if there is no other one."""
         remotes, broken = self.manager.remotes, {name for name, _ in self.broken}
         others = (r for r in remotes.values() if r.name not in {machine, *broken})
         other = next(others, None)

@@ -133,7 +133,9 @@ def _load(wanted: str) -> Experiment:
     there = file.resolve().parent.name if file.name == MODULE else file.stem
     name = there.lower().replace("-", "_")
     if not is_name(name) or name in names():
-        why = "one that comes with the lab has it" if name in names() else "it has odd characters"
+        why = "it has invalid characters"
+        if name in names():
+            why = "the lab already has an experiment of that name"
         raise LabError(
             f"'{name}' can't be the name of your experiment: {why}",
             where=str(path),

@@ -1,7 +1,7 @@
-"""The providers that there are: those in lab/machines/providers/, and those that others installed.
+"""Finds all providers: those in lab/machines/providers/, and installed ones of others.
 
-They are found by name only, not imported by name: so the inventory can ask them for their settings,
-though they themselves are made from an inventory.
+This module finds them without importing any by name. So the inventory can ask them for their
+settings, though they themselves are created from an inventory.
 """
 
 import dataclasses
@@ -28,14 +28,14 @@ def built_in() -> Mapping[str, Plugin]:
 
 @functools.cache
 def found() -> Mapping[str, Plugin]:
-    """Return all providers by name; nobody can put another one in the place of the lab's own."""
+    """Return all providers by name; no other one can replace one of the lab's own."""
     ours = built_in()
     others = plugins.installed(GROUP, taken=[*ours, "auto"])
     return {**ours, **{each.name: _checked(each) for each in others}}
 
 
 def _checked(plugin: Plugin) -> Plugin:
-    """Return a plugin; with an error where it isn't a provider as `providers.base` describes."""
+    """Return a plugin, with an error if it isn't a provider as in `providers.base`."""
     if plugin.error is not None:
         return plugin
     declared = getattr(plugin.value, "name", None)

@@ -1,4 +1,4 @@
-"""What can be done to the lab network, on the machines themselves: by nft and tc.
+"""Faults of the lab network, injected on the machines themselves with nft and tc.
 
 Rules name only lab addresses, so they never cut a control connection, which comes from elsewhere.
 """
