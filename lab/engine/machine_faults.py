@@ -1,4 +1,4 @@
-"""Faults of machines: the provider injects them, another machine verifies them."""
+"""Faults of machines: done by their provider, verified from another machine."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -13,12 +13,12 @@ from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 
-_TRIES = 5  # of 0.3 s and more
+_TRIES = 6  # each waits 0.3 s for a datagram
 
 
 @dataclass(frozen=True, slots=True)
 class MachineFaults:
-    """Injects faults of machines and repairs them; remembers those not yet repaired."""
+    """Does faults and repairs of machines, and remembers those that are still to be undone."""
 
     supply: Machines
     manager: ProcessManager
@@ -26,9 +26,9 @@ class MachineFaults:
     broken: list[tuple[str, Fault]] = field(default_factory=list)
 
     def inject(self, fault: Fault, machine: str) -> None:
-        """Apply a fault or a repair to a machine; LabError if its provider can't."""
+        """Do a fault or a repair to a machine; LabError where its provider can't."""
         ordered = clock.now()
-        if fault.repair is not None:  # even if it fails half-way, it needs the repair
+        if fault.repair is not None:  # should it fail half-way, it is to be repaired as well
             self.broken.append((machine, fault))
         goes_off = fault.check is Check.SILENT
         if goes_off:
@@ -43,7 +43,7 @@ class MachineFaults:
             gone.close()  # nothing answers there any more: don't wait for it
 
     def undo(self) -> None:
-        """Repair what is still broken, in reverse order."""
+        """Repair what is still broken, the last first."""
         for machine, fault in reversed(self.broken.copy()):
             if fault.repair is not None and (machine, fault) in self.broken:
                 with contextlib.suppress(LabError):
@@ -67,7 +67,7 @@ class MachineFaults:
     def _seen_from_outside(
         self, look: Callable[[Remote, Remote], bool], machine: str
     ) -> bool | None:
-        """Let another machine look at this one; None if there is no other one."""
+        """Let another machine look at this one; None where there is no other one."""
         remotes, broken = self.manager.remotes, {name for name, _ in self.broken}
         others = (r for r in remotes.values() if r.name not in {machine, *broken})
         other = next(others, None)
@@ -82,14 +82,18 @@ def _is_reached(other: Remote, machine: Remote) -> bool:
     return traffic_rules.reaches(other, machine)
 
 
-def _is_reached_soon(other: Remote, machine: Remote) -> bool:
-    """Look more than once: ARP, unanswered while the cable was cut, asks again after a second."""
-    return any(traffic_rules.reaches(other, machine) for _ in range(_TRIES))
+def _is_reached_again(other: Remote, machine: Remote) -> bool:
+    """Return whether a datagram arrives within some tries.
+
+    If the other machine asked for this one's link address while the cable was out, Linux keeps its
+    datagrams back until it asks again, a second later (`retrans_time_ms`, arp(7)).
+    """
+    return any(_is_reached(other, machine) for _ in range(_TRIES))
 
 
 # How another machine looks at one, and what it sees if the fault or repair is in effect.
 _FROM_OUTSIDE: Mapping[Check, tuple[Callable[[Remote, Remote], bool], bool]] = {
     Check.SILENT: (_is_there, False),
     Check.UNPLUGGED: (_is_reached, False),
-    Check.PLUGGED_IN: (_is_reached_soon, True),
+    Check.PLUGGED_IN: (_is_reached_again, True),
 }

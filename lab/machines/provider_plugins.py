@@ -17,6 +17,7 @@ GROUP = "pushpull.providers"
 
 _PACKAGE = "lab.machines.providers"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_DECLARED = ("summary", "settings", "machine_settings", "faults", "knows_names", "auto")
 
 
 @functools.cache
@@ -38,8 +39,9 @@ def _checked(plugin: Plugin) -> Plugin:
     """Return a plugin, with an error if it isn't a provider as in `providers.base`."""
     if plugin.error is not None:
         return plugin
-    declared = getattr(plugin.value, "name", None)
-    if declared == plugin.name and _NAME.fullmatch(declared) and hasattr(plugin.value, "settings"):
+    is_whole = all(hasattr(plugin.value, attribute) for attribute in _DECLARED)
+    name = getattr(plugin.value, "name", None)
+    if is_whole and name == plugin.name and _NAME.fullmatch(name):
         return plugin
     error = LabError(
         f"{plugin.value!r} is not the provider {plugin.name!r}",
