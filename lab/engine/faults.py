@@ -26,6 +26,7 @@ from lab.engine.processes import Process
 from lab.machines.providers.base import Machines
 
 VERIFY_TIMEOUT_S = 10
+_DRIFT_S = 1.0  # of a machine's clock since it was compared with ours
 
 _ENDING = {
     "terminate": signal.SIGTERM,
@@ -58,8 +59,10 @@ class Faults:
             process.signal(_HALTING[fault])
             process.paused = fault == "pause"
             effect = process.wait_stopped(process.paused, VERIFY_TIMEOUT_S)
-        # What had ended before it was ordered was not ended by it.
-        effect = effect if effect is not None and effect >= ordered else None
+        # What had ended before it was ordered was not ended by it; nor was it in the future.
+        effect = (
+            effect if effect is not None and ordered <= effect < clock.now() + _DRIFT_S else None
+        )
         self._note(fault, process, ordered, effect, verified=effect is not None)
 
     def suffer(self, fault: str, process: Process, told: float) -> None:

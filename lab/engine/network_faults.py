@@ -83,9 +83,11 @@ class NetworkFaults:
             self._tell("repair", [held.machine], at, ordered, details)
 
     def _hold(self, machine: str, change: Change, is_undone: Callable[[], bool]) -> float:
+        ordered = clock.now()
         hold = traffic_rules.hold(self.manager.remotes[machine], self.manager.folder, change)
         self.held.append(Held(machine, hold, is_undone))
-        return self.monitor.our_time(machine, hold.at)
+        at, told = self.monitor.our_time(machine, hold.at), clock.now()
+        return at if ordered <= at <= told else told  # whatever its clock says
 
     def _are_apart(self, these: Sequence[str], those: Sequence[str], *, one_way: bool) -> bool:
         """Tell whether nothing of any of these gets to any of those, nor back if not one way."""
