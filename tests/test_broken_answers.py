@@ -1,15 +1,17 @@
-"""A machine that breaks off in the midst of an answer, or says nothing: one error that names it."""
+"""A machine that breaks off in the middle of an answer, or is silent: one error that names it."""
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_machine import FakeRemote
 
 from lab.core.errors import LabError, MachineLost
-from lab.engine import runner
+from lab.engine import play
 from lab.engine.disturbance import MachineLateness
+from lab.engine.sniffers import Sniffers
 from lab.machines import clock_offset, remote, traffic_rules
 
 
@@ -49,22 +51,29 @@ class Machine(FakeRemote):
         return "another boot"
 
 
+def setting(folder: Path, remotes: Any) -> Any:
+    directory = SimpleNamespace(path=folder, packets=lambda machine: io.BytesIO())
+    return SimpleNamespace(remotes=remotes, folder="run", directory=directory)
+
+
 NO_TIMES = ["nan\n", "inf\n", "1e300\n", "-1.0\n", "253402300800.0\n", "9" * 400 + "\n"]
 BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket is closed")]
 
 
 @pytest.mark.parametrize("answer", [*BROKEN, "", "soon\n", "1.0\n", *NO_TIMES], ids=repr)
-def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path: Path) -> None:
+def test_a_machine_that_does_not_answer_with_its_time(
+    answer: Exception | str, tmp_path: Path
+) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
-        runner._prepare({"pull-1": machine}, "run", {}, [])
+        play._prepare(setting(tmp_path, {"pull-1": machine}), {}, [])
     assert raised.value.where == "machine pull-1"
-    assert raised.value.cure
+    assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"
 
 
 @pytest.mark.parametrize("answer", BROKEN, ids=repr)
-def test_a_machine_that_breaks_while_the_network_is_tried(answer: Exception) -> None:
+def test_a_machine_that_breaks_during_the_network_trial(answer: Exception) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't try the lab network") as raised:
         traffic_rules.reaches(machine, machine)
@@ -122,7 +131,7 @@ def test_a_sniffer_that_does_not_listen_is_ended(
     assert started.ends == 1
 
 
-def test_where_one_machine_refuses_capture_the_others_sniffers_are_ended(tmp_path: Path) -> None:
+def test_if_one_machine_refuses_capture_the_other_sniffers_end(tmp_path: Path) -> None:
     begun: list[Started] = []
 
     class Sniffed(FakeRemote):
@@ -132,14 +141,8 @@ def test_where_one_machine_refuses_capture_the_others_sniffers_are_ended(tmp_pat
             begun.append(Started(b""))
             return begun[-1]
 
-    class Directory:
-        path = tmp_path
-
-        def packets(self, machine: str) -> Any:
-            return io.BytesIO()
-
     machines: Any = {name: Sniffed(name, "x", {}, 1) for name in "abc"}
-    directory: Any = Directory()
+    monitor: Any = None
     with pytest.raises(LabError, match="can't capture"):
-        runner._sniff(machines, directory, directory)
+        Sniffers(setting(tmp_path, machines), monitor).begin()
     assert [one.ends for one in begun] == [1, 1]

@@ -42,5 +42,5 @@ def test_a_run_that_nobody_could_unpack_is_not_packed(
         (run / "push" / "files" / f"{number}.bin").write_bytes(bytes(10_000))
     with pytest.raises(RunStoreError, match="too large for a bundle") as raised:
         bundle.pack(run, tmp_path)
-    assert "MACHINE/files" in raised.value.cure
+    assert "MACHINE/files" in raised.value.hint
     assert not list(tmp_path.glob("*.gz")) + list(tmp_path.glob(".*.gz"))

@@ -215,7 +215,7 @@ def test_a_trigger_that_fails_costs_no_output(captured: Captured) -> None:
     assert [(r.n, r.offset, r.text) for r in captured.load().records] == [(0, 0, "0"), (1, 2, "11")]
 
 
-def test_a_second_life_has_a_log_of_its_own(captured: Captured) -> None:
+def test_a_second_life_has_its_own_log(captured: Captured) -> None:
     for process in ("pull", "pull.2"):
         stream = captured.capture.open("pull-1", process, "stdout")
         stream.feed(process.encode())
@@ -226,7 +226,7 @@ def test_a_second_life_has_a_log_of_its_own(captured: Captured) -> None:
         captured.capture.open("pull-1", "pull", "stdout")
 
 
-def test_streams_are_fed_side_by_side(captured: Captured) -> None:
+def test_streams_are_fed_in_parallel(captured: Captured) -> None:
     count = 2000
     together = threading.Barrier(8)
 
@@ -296,7 +296,7 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     with pytest.raises(LabError, match="No space left") as caught:
         stream.feed(b"abc\ndefgh\n")
     assert "pull-1/pull.log" in caught.value.where
-    assert "Free some space" in caught.value.cure
+    assert "Free some space" in caught.value.hint
     disk: FullDisk = stream._log  # type: ignore[assignment]
     disk.room = 100
     stream.feed(b"i\nj\n")
@@ -316,7 +316,7 @@ def test_half_a_number_is_no_line_where_the_rest_was_lost(captured: Captured, wh
     assert [record.text for record in captured.load().records] == ["11", *["12"] * whole]
 
 
-def test_names_that_are_no_file_names_are_refused(captured: Captured) -> None:
+def test_names_that_are_not_file_names_are_refused(captured: Captured) -> None:
     opens: list[Callable[[], object]] = [
         lambda: captured.capture.open("../pull", "pull", "stdout"),
         lambda: captured.capture.open("pull-1", "../../pull", "stdout"),

@@ -71,7 +71,7 @@ def test_what_was_decided_before_the_disk_was_full_is_told_and_kept(
     assert done.code == ExitCode.MISTAKE
     assert isinstance(done.error, RunStoreError)
     assert "refused by the test" in done.error.what
-    assert "Free some space" in done.error.cure
+    assert "Free some space" in done.error.hint
     assert done.verdicts["twice"] == ("refuted", "Message 0 was received more than once.")
     verdict, why = done.verdicts["quick"]
     assert verdict == "not observed"

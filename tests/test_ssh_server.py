@@ -1,4 +1,4 @@
-"""The machines' own SSH server: every byte arrives, and no client costs another one anything."""
+"""The machines' own SSH server: every byte arrives, and no client affects another."""
 
 import contextlib
 import hashlib
@@ -17,8 +17,8 @@ from paramiko import common
 
 from lab.machines.connection import connect
 from lab.machines.inventory import load
+from lab.machines.providers import namespaces
 from lab.machines.providers.base import Access
-from lab.machines.providers.embedded import namespaces
 from lab.machines.remote import Remote
 
 MB = 1_000_000
@@ -39,7 +39,7 @@ for thread in threads: thread.join()
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     """How a machine is reached."""
     path = shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("lab"))
-    with namespaces.provider(load(Path(path))).lab(keep=False) as machines:
+    with namespaces.Namespaces(load(Path(path))).lab(keep=False) as machines:
         yield machines.access["push"]
 
 
@@ -201,7 +201,7 @@ except ProcessLookupError:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_channels_closed_at_random_cost_no_other(
+def test_channels_closed_at_random_do_not_affect_others(
     wire: paramiko.Transport, access: Access, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -298,7 +298,7 @@ def test_a_client_that_vanishes_takes_daemons_with_it(
     remote.close()
 
 
-def test_clients_that_talk_no_ssh(wire: paramiko.Transport, access: Access) -> None:
+def test_clients_that_do_not_speak_ssh(wire: paramiko.Transport, access: Access) -> None:
     with contextlib.ExitStack() as stack:
         for words in (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n" + bytes(300), b"\xff" * 999):
             for _ in range(5):
@@ -309,7 +309,7 @@ def test_clients_that_talk_no_ssh(wire: paramiko.Transport, access: Access) -> N
             assert everything(command(another.transport, "echo too")) == (0, b"too\n", b"")
 
 
-def test_files_come_and_go_whole(wire: paramiko.Transport) -> None:
+def test_files_are_transferred_completely(wire: paramiko.Transport) -> None:
     data = noise(3 * MB, 7)
     with paramiko.SFTPClient.from_transport(wire) as files:
         with files.open("/tmp/home/file", "wb") as file:

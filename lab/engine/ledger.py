@@ -43,11 +43,15 @@ class Ledger:
         outstanding: copies that were sent and not received yet.
         unreadable: lines on stdout that are too long to be read.
         senders: the processes that have sent.
+        received_by, last_receiver: how many messages each process has received, and which one
+            received the last.
     """
 
     def __init__(self) -> None:
         self.sent = self.received = self.outstanding = self.unreadable = 0
         self.senders: set[Place] = set()
+        self.received_by: Counter[Place] = Counter()
+        self.last_receiver: Place | None = None
         self._lines: defaultdict[Place, deque[Record]] = defaultdict(
             lambda: deque(maxlen=KEPT_LINES)
         )
@@ -81,6 +85,8 @@ class Ledger:
             self._move(number, 1)
         elif message.kind == "received":
             self.received += 1
+            self.received_by[place] += 1
+            self.last_receiver = place
             self._move(number, -1)
             self._hands[place].put_down(number)
 

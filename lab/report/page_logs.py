@@ -1,4 +1,4 @@
-"""The machines' logs side by side, as the page shows them: as a terminal would, and harmless."""
+"""The machines' logs side by side, as the page shows them: like a terminal, but harmless."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from lab.core.records import Record
 from lab.core.text import duration, harmless, line_of
 from lab.report import chart_data
 
-_LONGEST_LINE = 2_000  # characters, where there are few lines
+_LONGEST_LINE = 2_000  # characters, if there are few lines
 _SHORTEST = 40
 _ROOM = 5_000_000  # characters of all lines together
-EACH_END = 1_000  # lines that are no messages: so many first and last ones of each log are shown
+EACH_END = 1_000  # of each log, the page shows this many first and last lines without a message
 
-# A row has its second, its message's number if it speaks of one, a note, what happened (then there
-# is no line), and one line or two, each with the place of its machine.
-_COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
+# A row has its second, the number of the message that it is about (if any), a note, an event (then
+# it has no line), and one or two lines, each with the lane of its machine.
+_COLUMNS = ("t", "number", "note", "event", "lane", "text", "lane2", "text2")
 
 
 def columns(rows: Sequence[Row], said: Sequence[Record], found: Timeline) -> dict[str, Any]:
-    """Return the rows of the logs as columns, in the order of time, and whether lines are left out.
+    """Return the rows of the logs as columns, ordered by time, and whether lines are left out.
 
     Arguments:
-        rows: what was printed on stdout side by side, and what happened.
-        said: what was printed on stderr for people.
-        found: the run's flow; of very many messages those are kept that the page draws.
+        rows: the lines on stdout side by side, and the events.
+        said: the lines on stderr, except for traces.
+        found: the run's timeline; of very many messages, only those that the page draws are kept.
     """
     start = _start(rows, found)
     shown = [*_kept(rows, found), *(Row(t=r.t - start, records=(r,)) for r in said)]
@@ -39,13 +39,13 @@ def columns(rows: Sequence[Row], said: Sequence[Record], found: Timeline) -> dic
     sends = any(p.sent is not None for p in found.deliveries)
     filled: dict[str, Any] = {name: [] for name in _COLUMNS} | {"bounded": bool(left_out)}
     for row in shown:
-        told = describer.describe(row.event) if row.event else left_out.get(id(row), "")
-        if row.event and not told:
+        event = describer.describe(row.event) if row.event else left_out.get(id(row), "")
+        if row.event and not event:
             continue
         t = round(row.t + start - found.origin, 4)
         cells = [x for r in row.records for x in (lane[r.machine], _line(r, longest))]
         note = _note(row) if sends else ""
-        values = (t, row.number, note, told, *cells, *[None] * (4 - len(cells)))
+        values = (t, row.number, note, event, *cells, *[None] * (4 - len(cells)))
         for name, value in zip(_COLUMNS, values, strict=True):
             filled[name].append(value)
     return filled
@@ -68,9 +68,9 @@ def _kept(rows: Sequence[Row], found: Timeline) -> Sequence[Row]:
 
 
 def _ends(rows: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
-    """Return the rows without the middle of very long logs, and what is said of those in its place.
+    """Return the rows without the middle of very long logs, and a text for each gap.
 
-    A row without records stands for a middle; by its `id` it is found what is said.
+    A row without records marks a gap; the texts are keyed by the `id` of that row.
     """
     logs: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for k, row in enumerate(rows):
@@ -79,7 +79,7 @@ def _ends(rows: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
             logs[record.machine, record.process, record.stream].append(k)
     shown: list[Row | None] = list(rows)
     marks: list[Row] = []
-    told: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for (machine, process, stream), places in logs.items():
         middle = places[EACH_END:-EACH_END]
         if not middle:
@@ -87,12 +87,12 @@ def _ends(rows: Sequence[Row]) -> tuple[list[Row], dict[int, str]]:
         marks.append(Row(t=rows[middle[0]].t))
         suffix = "err" if stream == "stderr" else "log"
         lines = "1 line" if len(middle) == 1 else f"{len(middle):,} lines"
-        told[id(marks[-1])] = (
+        texts[id(marks[-1])] = (
             f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
         )
         for k in middle:
             shown[k] = None
-    return [row for row in shown if row is not None] + marks, told
+    return [row for row in shown if row is not None] + marks, texts
 
 
 def _line(record: Record, longest: int) -> str:

@@ -16,10 +16,10 @@ from typing import Any
 
 from lab.core import clock
 from lab.core.errors import LabError
-from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
 from lab.core.os_errors import file_errors
 from lab.core.records import Event, Record
 from lab.core.run_schema import MACHINE, PROCESS
+from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
@@ -229,7 +229,7 @@ def packets_of(run: Path, machine: str) -> Path:
 def _check_name(kind: str, name: str, pattern: str) -> None:
     if not re.fullmatch(pattern, name):
         what = f"This can't be the name of {kind}: {name[:80]!r}."
-        raise LabError(what, cure=f"It becomes part of a file's name: {pattern}")
+        raise LabError(what, hint=f"It becomes part of a file's name: {pattern}")
 
 
 def _pretty(value: object) -> str:

@@ -1,9 +1,9 @@
 """An inventory's text in, its checked content out, or all of its mistakes at once.
 
-The text becomes YAML nodes, which know their lines. The nodes become plain data, Cerberus judges
-the data, and the path of each of its errors leads back to a node and so to a line. What is right
-so far is then judged as a whole. A mistake is repaired in memory where that is possible, so that
-it gives one message and not three.
+The text becomes YAML nodes, which know their lines. The nodes become plain data, a JSON Schema
+judges the data, and the path of each error leads back to a node and so to a line. What is right so
+far is then judged as a whole. A mistake is repaired in memory where that is possible, so that it
+gives one message and not three.
 """
 
 import ipaddress
@@ -23,6 +23,7 @@ from lab.machines.inventory.schema import (
     description,
     judged,
     known_keys,
+    unique,
 )
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -37,13 +38,16 @@ _READ_AS = {
 }
 
 
+Settings = Mapping[str, Mapping[str, Any]]  # by the provider's name, and by the setting's
+
+
 class CheckedMachine(NamedTuple):
-    """One machine after counting; `ssh` holds what its own stanza says."""
+    """One machine after counting; `settings` are those of its own stanza."""
 
     name: str
     role: str
     address: str
-    ssh: Mapping[str, Any]
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +56,7 @@ class Checked:
 
     network: str
     machines: Sequence[CheckedMachine]
-    namespaces: Mapping[str, Any]
-    vagrant: Mapping[str, Any]
-    ssh: Mapping[str, Any]
+    settings: Settings
 
 
 def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
@@ -78,13 +80,10 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     _check_roles(stanzas, roles, tree, mistakes)
     if mistakes:
         raise mistakes.error()
-    providers = tree.data.get("providers", {})
     return Checked(
         network=tree.data["network"],
         machines=[machine for stanza in stanzas for machine in stanza.machines()],
-        namespaces=providers.get("namespaces", {}),
-        vagrant=providers.get("vagrant", {}),
-        ssh=providers.get("ssh", {}),
+        settings=tree.data.get("providers", {}),
     )
 
 
@@ -167,8 +166,8 @@ class _Tree:
         if known is None or key in known:
             return key
         close = _closest(key, known)
-        cure = f"did you mean {close!r}?" if close else f"known here: {', '.join(sorted(known))}"
-        self._mistakes.add(line_of(node), f"unknown key {shown(key)}", cure)
+        hint = f"did you mean {close!r}?" if close else f"known here: {', '.join(sorted(known))}"
+        self._mistakes.add(line_of(node), f"unknown key {shown(key)}", hint)
         return close if close not in written else None
 
     def _report_doubled(self, node: yaml.Node, keys: Keys) -> None:
@@ -181,22 +180,22 @@ class _Tree:
             self._mistakes.add(line_of(node), what, "delete one of them")
 
     def _explained(self, fault: Fault) -> tuple[str, str]:
-        """Say in plain words what is wrong with a value, and the cure."""
+        """Say in plain words what is wrong with a value, and the hint."""
         node, name = self._values[fault.keys], shown(fault.keys[-1])
-        cure = f"write {description(fault.keys)}"
+        hint = f"write {description(fault.keys)}"
         if not isinstance(node, yaml.ScalarNode):
             if fault.kind == "empty":
-                return f"{name} is empty", cure
+                return f"{name} is empty", hint
             held = "keys of its own" if isinstance(node, yaml.MappingNode) else "a list"
-            return f"{name} can't hold {held}", cure
+            return f"{name} can't hold {held}", hint
         if not node.value and node.style is None:
-            return f"{name} has no value", f"{cure}, or delete the key"
+            return f"{name} has no value", f"{hint}, or delete the key"
         if fault.kind == "no text":
             what = f"{shown(node.value)} is read as {_read_as(node)}, not as text"
-            return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {cure})'
+            return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {hint})'
         if fault.kind == "no number" and node.style:
-            cure += ", without quotes"
-        return f"{name} can't be {shown(node.value)}", fault.cure or cure
+            hint += ", without quotes"
+        return f"{name} can't be {shown(node.value)}", fault.hint or hint
 
     def _take_out(self, keys: Keys) -> None:
         holder = self.data
@@ -236,7 +235,7 @@ class _Stanza:
     role: str
     address: int
     count: int | None
-    ssh: Mapping[str, Any]
+    settings: Settings
     tree: _Tree
 
     @property
@@ -250,7 +249,7 @@ class _Stanza:
         for i in range(self.count or 1):
             name = self.name if self.count is None else f"{self.name}-{i + 1}"
             address = str(ipaddress.IPv4Address(self.address + i))
-            yield CheckedMachine(name, self.role, address, self.ssh)
+            yield CheckedMachine(name, self.role, address, self.settings)
 
 
 def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
@@ -260,7 +259,7 @@ def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
             role=data.get("role", ""),
             address=int(ipaddress.IPv4Address(data["address"])) if "address" in data else -1,
             count=data.get("count"),
-            ssh=data.get("ssh", {}),
+            settings={key: held for key, held in data.items() if isinstance(held, dict)},
             tree=tree,
         )
 
@@ -275,10 +274,18 @@ def _check_names(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
             first = counted[base].line()
             what = f"the machine {stanza.name!r} is also one of those counted on line {first}"
             mistakes.add(stanza.line(), what, "give one of them another name")
-        if (stanza.count or 1) > 1 and "host" in stanza.ssh:
-            what = f"{stanza.count} machines can't have the same host"
-            cure = "delete `host`, or write a stanza for each machine"
-            mistakes.add(stanza.line("ssh", "host"), what, cure)
+        if (stanza.count or 1) > 1:
+            _check_shared(stanza, mistakes)
+
+
+def _check_shared(stanza: _Stanza, mistakes: Mistakes) -> None:
+    """Report what a stanza of several machines sets though each needs its own."""
+    for provider, settings in stanza.settings.items():
+        for key in settings:
+            if unique(("machines", stanza.name, provider, key)):
+                what = f"{stanza.count} machines can't have the same {key}"
+                hint = f"delete `{key}`, or write a stanza for each machine"
+                mistakes.add(stanza.line(provider, key), what, hint)
 
 
 def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
@@ -286,8 +293,8 @@ def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
     longest = f"{stanza.name}-{stanza.count}" if stanza.count else stanza.name
     if not re.fullmatch(NAME, longest):
         what = f"the machine name {shown(stanza.name)} is not a host name"
-        cure = "begin with a-z, go on with a-z, 0-9 and -, 63 characters at most with its number"
-        mistakes.add(stanza.line(), what, cure)
+        hint = "begin with a-z, go on with a-z, 0-9 and -, 63 characters at most with its number"
+        mistakes.add(stanza.line(), what, hint)
     elif read_as:
         what = f"the machine name {stanza.name!r} is read as {read_as}, not as text"
         mistakes.add(stanza.line(), what, f'quote it: "{stanza.name}"')
@@ -316,13 +323,13 @@ def _check_in_network(stanza: _Stanza, network: ipaddress.IPv4Network, mistakes:
     address = ipaddress.IPv4Address(stanza.address)
     if not lowest <= address <= highest:
         what = f"{address} is not an address for a machine in the network {network}"
-        cure = f"write one from {lowest} to {highest}, or change `network`"
-        mistakes.add(stanza.line("address"), what, cure)
+        hint = f"write one from {lowest} to {highest}, or change `network`"
+        mistakes.add(stanza.line("address"), what, hint)
     elif stanza.last > int(highest):
         room = int(highest) - stanza.address + 1
         what = f"{stanza.count} machines from {address} on, but {network} has room for {room}"
-        cure = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
-        mistakes.add(stanza.line("address"), what, cure)
+        hint = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
+        mistakes.add(stanza.line("address"), what, hint)
 
 
 def _wider(network: ipaddress.IPv4Network, last: int) -> ipaddress.IPv4Network:
@@ -346,11 +353,11 @@ def _check_roles(
         return  # there is no machine at all, which was reported
     holders = {stanza.role: stanza for stanza in reversed(stanzas) if stanza.role}
     for role in roles:
-        what, cure = f"no machine has the role {role!r}", f"write `role: {role}`"
+        what, hint = f"no machine has the role {role!r}", f"write `role: {role}`"
         close = _closest(role, holders)
         if close is None:
-            mistakes.add(tree.line("machines"), what, f"{cure} for one of them")
+            mistakes.add(tree.line("machines"), what, f"{hint} for one of them")
         elif close != role:
             close_by = holders[close]
             what = f"{what}; {close_by.name!r} has {close!r}"
-            mistakes.add(close_by.line("role"), what, cure)
+            mistakes.add(close_by.line("role"), what, hint)
