@@ -10,6 +10,7 @@ from fake_machine import FakeRemote
 
 from lab.core.errors import LabError, MachineLost
 from lab.engine import play
+from lab.engine.disturbance import MachineLateness
 from lab.engine.sniffers import Sniffers
 from lab.machines import clock_offset, remote, traffic_rules
 
@@ -55,10 +56,11 @@ def setting(folder: Path, remotes: Any) -> Any:
     return SimpleNamespace(remotes=remotes, folder="run", directory=directory)
 
 
+NO_TIMES = ["nan\n", "inf\n", "1e300\n", "-1.0\n", "253402300800.0\n", "9" * 400 + "\n"]
 BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket is closed")]
 
 
-@pytest.mark.parametrize("answer", [*BROKEN, "", "soon\n", "1.0\n"], ids=repr)
+@pytest.mark.parametrize("answer", [*BROKEN, "", "soon\n", "1.0\n", *NO_TIMES], ids=repr)
 def test_a_machine_that_does_not_answer_with_its_time(
     answer: Exception | str, tmp_path: Path
 ) -> None:
@@ -76,6 +78,19 @@ def test_a_machine_that_breaks_during_the_network_trial(answer: Exception) -> No
     with pytest.raises(MachineLost, match="can't try the lab network") as raised:
         traffic_rules.reaches(machine, machine)
     assert raised.value.where == "machine pull-1"
+
+
+@pytest.mark.parametrize("said", ["", "x y", "1.0", "1.0 2.0 3.0", "1e9 none"])
+def test_a_machine_that_says_no_time_for_a_change(said: str) -> None:
+    with pytest.raises(MachineLost, match="ask it for its time"):
+        remote._moment(said, Machine("").access)
+
+
+@pytest.mark.parametrize("said", ["", "nan\n", "-3\n", "1e300\n", "soon\n", "0.25\n"])
+def test_a_machine_that_says_nonsense_for_its_lateness_is_not_measured(said: str) -> None:
+    talk: Any = Channel(said)
+    found = MachineLateness({"pull-1": talk}).end()
+    assert found == ({"pull-1": 0.25} if said == "0.25\n" else {})
 
 
 class Started:

@@ -13,6 +13,7 @@ from pathlib import Path
 import paramiko
 import pytest
 from command import PROJECT
+from paramiko import common
 
 from lab.machines.connection import connect
 from lab.machines.inventory import load
@@ -224,6 +225,37 @@ def test_channels_closed_at_random_do_not_affect_others(
     expected = (0, digest(noise(MB, 1)), digest(noise(MB, 2)))
     assert [(s, digest(out), digest(err)) for s, out, err in results] == [expected] * 3
     assert everything(command(wire, "echo still here")) == (0, b"still here\n", b"")
+
+
+@pytest.mark.parametrize("script", ["exit 3", "exec yes", "exec cat"])
+@pytest.mark.parametrize("kind", ["WINDOW_ADJUST", "EOF", "CLOSE", "DATA", "REQUEST"])
+def test_last_words_on_a_channel_that_is_closed_cost_no_other(
+    wire: paramiko.Transport, script: str, kind: str
+) -> None:
+    """Paramiko sends them where the end of a channel overtakes the thread that reads from it."""
+    other = command(wire, "read line; echo $line")
+    channel = command(wire, script)
+    number = channel.remote_chanid
+    if script == "exit 3":
+        assert everything(channel) == (3, b"", b"")
+    if script != "exec cat":
+        channel.close()
+    channel.shutdown_write()
+    late = paramiko.Message()
+    late.add_byte(getattr(common, f"cMSG_CHANNEL_{kind}"))
+    late.add_int(number)
+    if kind == "WINDOW_ADJUST":
+        late.add_int(100_000)
+    elif kind == "DATA":
+        late.add_string(b"late")
+    elif kind == "REQUEST":
+        late.add_string("exec")
+        late.add_boolean(False)
+        late.add_string("echo late")
+    wire._send_user_message(late)
+    other.sendall(b"still here\n")
+    assert everything(other) == (0, b"still here\n", b"")
+    assert everything(command(wire, "echo and here")) == (0, b"and here\n", b"")
 
 
 def test_what_flooded_a_closed_channel_ends(wire: paramiko.Transport, access: Access) -> None:

@@ -96,10 +96,12 @@ class NetworkFaults:
 
     def _hold(self, fault: Fault, machine: str, others: Sequence[str], change: Change) -> float:
         """Make a change; return the UNIX time from which it is in effect."""
+        ordered = clock.now()
         lease = traffic_rules.hold(self.manager.remotes[machine], self.manager.folder, change)
         is_undone = partial(self._is_undone, fault, machine, others, change)
         self.held.append(Held(machine, lease, is_undone))
-        return self.log.monitor.our_time(machine, lease.at)
+        at, latest = self.log.monitor.our_time(machine, lease.at), clock.now()
+        return at if ordered <= at <= latest else latest  # whatever its clock says
 
     def _is_in_effect(
         self, fault: Fault, changes: dict[str, Change], others: Sequence[str], *, one_way: bool

@@ -11,6 +11,7 @@ from lab.engine.fault_log import FaultLog
 from lab.engine.processes import Process
 
 VERIFY_TIMEOUT_S = 10
+_DRIFT_S = 1.0  # of a machine's clock since it was compared with ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,9 @@ class ProcessFaults:
         _expect(fault, process)
         process.signal(fault.signal)
         effect = _effect(fault, process)
-        # A process that ended before the order was not ended by the fault.
-        effect = effect if effect is not None and effect >= ordered else None
+        # A process that ended before the order was not ended by the fault; nor one in the future.
+        latest = clock.now() + _DRIFT_S
+        effect = effect if effect is not None and ordered <= effect < latest else None
         verified = None if fault.check is None else effect is not None
         self._note(fault, process, ordered, effect, verified=verified)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core import clock
-from lab.core.errors import LabError
+from lab.core.errors import LabError, MachineLost
 from lab.core.records import LOST, Event
 from lab.core.vocabulary import AGENT, FILES, PORT
 from lab.engine.flags import words
@@ -255,7 +255,8 @@ def _not_ready(process: Process, in_time: bool) -> LabError:
         what = f"{process.name} was not ready when another ended"
     else:
         what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
-    return LabError(
+    kind = MachineLost if process.blame == LOST else LabError
+    return kind(
         what,
         where=f"machine {process.machine}",
         hint=f"run it by hand: fab ssh --machine {process.machine}",

@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 from lab.core.clock import WALL_AHEAD_S, Clock, now
+from lab.core.run_schema import LATEST
 from lab.machines.remote import Remote
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -35,10 +36,10 @@ def measure(remote: Remote, our_boot_id: str) -> Clock:
 
 
 def _time(said: str) -> float:
-    try:
-        return float(said)
-    except ValueError:
-        raise EOFError(f"it answered {said[:40]!r} instead of a time") from None
+    with contextlib.suppress(ValueError):
+        if 0 <= (t := float(said)) < LATEST:
+            return t
+    raise EOFError(f"it answered {said[:40]!r} instead of a time")
 
 
 def our_boot_id() -> str:

@@ -169,7 +169,7 @@ class Remote:
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", hint=hint
             )
-        lease = ChangeLease(channel, _moment(at))
+        lease = ChangeLease(channel, _moment(at, self.access))
         with self._mutex:
             self._running.append(lease)
         return lease
@@ -211,7 +211,7 @@ class Remote:
         number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
         notes = self._notes(folder, name)
         answer = self.run(self._agent(folder, launcher, str(number), notes, str(timeout)))
-        return _moment(answer.decode()) if answer.strip() else None
+        return _moment(answer.decode(errors="replace"), self.access) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start a command and return a channel to exchange lines with; the caller closes it."""
@@ -294,9 +294,13 @@ class Remote:
         return channel
 
 
-def _moment(words: str) -> Moment:
-    t, m = words.split()
-    return Moment(float(t), float(m))
+def _moment(words: str, access: Access) -> Moment:
+    with ssh_errors(access, "ask it for its time"):
+        try:
+            t, m = map(float, words.split())
+        except ValueError:
+            raise EOFError(f"it answered {words[:40]!r} instead of a time") from None
+        return Moment(t, m)
 
 
 def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from lab.core.errors import RunStoreError
@@ -16,6 +16,10 @@ from lab.runs.archive import NotPacked
 from lab.runs.directory import describe
 
 _ENDING = ".run.tar.gz"
+# zlib's fastest level compresses by 229 at most, even nothing but zeros; the others by up to 1,030,
+# which unpacking takes for a bomb.
+_COMPRESSION = 1
+_TAR_EACH = 4 * 1024  # bytes that a file's headers and padding take at most
 _MADE_AGAIN = (".html", ".svg", ".png")  # never trust a packed page or picture: make it again
 # Where home folders can be: their owners' names must not leave this computer.
 _HOME = re.compile(r"(?:/home|/Users|/var/home|/data/home)/[^/\s'\"]+|/root(?=/)")
@@ -44,8 +48,13 @@ def pack(path: Path, into: Path) -> Path:
     file = into / f"{folder.name}{_ENDING}"
     part = file.with_name(f".{file.name}")
     try:
-        with file_errors(file), tarfile.open(part, "w:gz") as packed:
-            for source in _packed(folder):
+        sources = list(_packed(folder))
+        _require_unpackable(folder, sources)
+        with (
+            file_errors(file),
+            tarfile.open(part, "w:gz", compresslevel=_COMPRESSION) as packed,
+        ):
+            for source in sources:
                 _add(packed, source, PurePosixPath(folder.name, source.relative_to(folder)))
         with file_errors(file):
             part.replace(file)
@@ -117,6 +126,18 @@ def _packed(folder: Path) -> Iterator[Path]:
         made_again = len(inside.parts) == 1 and path.suffix in _MADE_AGAIN
         if path.is_file() and not archive.is_hidden(PurePosixPath(inside)) and not made_again:
             yield path
+
+
+def _require_unpackable(folder: Path, sources: Sequence[Path]) -> None:
+    """Raise RunStoreError for a run of which nobody could unpack the bundle."""
+    total = sum(source.stat().st_size + _TAR_EACH for source in sources)
+    if total > archive.LARGEST or len(sources) > archive.MOST_FILES:
+        raise RunStoreError(
+            f"this run is too large for a bundle: {len(sources):,} files, {total:,} bytes; at most"
+            f" {archive.MOST_FILES:,} files and {archive.LARGEST:,} bytes are unpacked",
+            where=str(folder),
+            hint="remove from it what your programs left and nobody needs: MACHINE/files",
+        )
 
 
 def _add(packed: tarfile.TarFile, source: Path, name: PurePosixPath) -> None:

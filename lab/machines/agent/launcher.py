@@ -291,10 +291,14 @@ def signal_descendants(number: int, group: int = 0) -> None:
     no password. It is asked only once to kill a process, as the end of sudo itself triggers the
     next round.
     """
+    found = descendants(os.getpid())
+    if number == signal.SIGKILL:
+        # One that forks and is gone before we come to it: its next is in the same group as a rule,
+        # and no fork escapes what a group gets. (0 and 1 would be our own, and everybody.)
+        for its_group in {its_group for _, its_group, _ in found} - {0, 1, os.getpgrp()}:
+            send(-its_group, number)
     denied = [
-        pid
-        for pid, its_group, _ in descendants(os.getpid())
-        if not send(pid, 0 if its_group == group else number)
+        pid for pid, its_group, _ in found if not send(pid, 0 if its_group == group else number)
     ]
     if number == signal.SIGKILL:
         denied = [pid for pid in denied if pid not in _asked_to_kill]

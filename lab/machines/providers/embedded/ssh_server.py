@@ -24,6 +24,7 @@ from lab.machines.providers.embedded import relay
 _CHUNK = 65536
 # Reset as by a real server, even if the lab's caller ignores some: `nohup` ignores SIGHUP.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+_BEFORE_THE_END = (94, 95, 96)  # RFC 4254, section 9: data, extended data and the end of both
 _BROKEN = (OSError, EOFError, asyncssh.Error)
 _Process = asyncssh.SSHServerProcess[bytes]
 
@@ -52,6 +53,7 @@ class Server:
         options = asyncssh.SSHServerConnectionOptions(
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(client),
+            server_factory=_Door,
             process_factory=handle,
             sftp_factory=True,
             encoding=None,
@@ -76,6 +78,42 @@ class Server:
 async def _answer(connection: socket.socket, options: asyncssh.SSHServerConnectionOptions) -> None:
     with contextlib.suppress(*_BROKEN):  # the client left before it logged in
         await (await asyncssh.run_server(connection, options=options)).wait_closed()
+
+
+class _Door(asyncssh.SSHServer):
+    """What a connection is given when it comes in."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        conn._channels = _Channels()
+
+
+class _Channels(dict[int, Any]):
+    """The channels of a connection, without its end where a client's last words come too late.
+
+    A client may say that it has read so much, or send a byte, just as another thread of it ends the
+    channel and overtakes that: Paramiko does. asyncssh takes such words for a breach of the
+    protocol and ends the connection, with every command on it. OpenSSH ignores them.
+    """
+
+    def __getitem__(self, number: int) -> "_Channel":
+        return _Channel(self.get(number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """What takes a client's words on a channel; there may be none of that number any more."""
+
+    channel: Any
+
+    def log_received_packet(self, *_: Any) -> None:
+        """Say nothing: the server has no log."""
+
+    def process_packet(self, kind: int, *packet: Any) -> Any:
+        """Return what asyncssh's channel does."""
+        state = self.channel._recv_state if self.channel else "closed"
+        if "close" in state or ("eof" in state and kind in _BEFORE_THE_END):
+            return True
+        return self.channel.process_packet(kind, *packet)
 
 
 class _Children:
