@@ -10,6 +10,15 @@ LOST = "lost"
 LEASE = "lease"
 
 
+def shown(text: str) -> str:
+    """Return what a terminal shows of a line in the end.
+
+    A carriage return goes back to the start of the line, so that a progress bar is drawn over: the
+    last piece that isn't empty stays. A line that ends with CR LF is shown without the CR.
+    """
+    return text.rstrip("\r").rpartition("\r")[2] if "\r" in text else text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One captured output line.
@@ -30,14 +39,8 @@ class Record:
 
     @property
     def shown(self) -> str | None:
-        """What a terminal shows of the line in the end, which is what it is read by.
-
-        A carriage return goes back to the start of the line, so that a progress bar is drawn over:
-        the last piece that isn't empty stays. A line that ends with CR LF is shown without the CR.
-        """
-        if self.text is None or "\r" not in self.text:
-            return self.text
-        return self.text.rstrip("\r").rpartition("\r")[2]
+        """What a terminal shows of the line in the end, which is what it is read by."""
+        return None if self.text is None else shown(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

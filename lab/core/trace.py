@@ -11,10 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.core.clock import Moment
-from lab.core.records import Record
+from lab.core.records import Record, shown
 from lab.core.run_schema import LARGEST, LATEST, require_event
 
 _LONGEST = 8 * 1024  # characters
+_T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"
+_N = rb'("\d{1,18}"|0|[1-9]\d{0,17})'
+# Finds in lines, whole ones of up to 64 KiB, the traces of messages as the lab's own programs write
+# them: their `t`, their `m` or nothing, `sent` or `received`, and the number, perhaps in quotes.
+# Else the last group is a line that may hold another trace, for `parse_line`; no other line does.
+PLAIN = re.compile(
+    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(sent|received)", "number": %b'
+    rb'(?:, "text": "[ !#-\[\]-~]{0,4000}")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
+    re.MULTILINE,
+)
 _OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # no details of an event
 
 
@@ -37,6 +47,11 @@ def trace_of(record: Record) -> Trace | None:
     if record.stream != "stderr" or record.text is None:
         return None
     return parse(record.shown or "")
+
+
+def parse_line(line: bytes) -> Trace | None:
+    """Return the trace that a whole line of stderr is, as `trace_of` does of its record."""
+    return parse(shown(line.decode("utf-8", "backslashreplace")))
 
 
 def parse(text: str) -> Trace | None:

@@ -31,7 +31,7 @@ from lab.machines.pool import at_once
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 from lab.machines.remote_process import RemoteProcess
-from lab.runs import store
+from lab.runs import records_file, store
 from lab.runs.capture import Capture
 from lab.runs.directory import MODULE, RunDirectory
 
@@ -97,6 +97,9 @@ def run(
             directory.update(cut=why_cut)
         directory.write_verdicts(verdicts)
         state = "interrupted" if why_cut else "finished"
+        if len(stored.records) <= records_file.MOST_UNASKED:
+            with contextlib.suppress(LabError):  # `fab records` makes it, or says why it can't
+                records_file.write(stored)
     except LabError as error:
         directory.update(error=str(error), cut="An error ended the run.")
         return Result(path=directory.path, error=error, code=ExitCode.MISTAKE)

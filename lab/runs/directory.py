@@ -15,13 +15,15 @@ from typing import Any
 
 from lab.core import clock
 from lab.core.errors import LabError
-from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
+from lab.runs.index import ENDING, IndexFile
+from lab.runs.jsonl import LineFile, event_line
 from lab.core.os_errors import file_errors
-from lab.core.records import Event, Record
+from lab.core.records import Event
 from lab.core.run_schema import MACHINE, PROCESS
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
+FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
 
 
@@ -40,7 +42,6 @@ class RunDirectory:
         # the last child is gone that was forked from it and has not called exec).
         self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
-        self._records = LineFile(path / "records.jsonl")
         self._events = LineFile(path / "events.jsonl")
 
     @classmethod
@@ -58,7 +59,12 @@ class RunDirectory:
         """
         _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
         path = _make_folder(root, experiment)
-        head = {"state": "running", "experiment": experiment, "started": clock.now()}
+        head = {
+            "state": "running",
+            "format": FORMAT,
+            "experiment": experiment,
+            "started": clock.now(),
+        }
         try:
             with file_errors(path):
                 run = cls(path)
@@ -72,15 +78,15 @@ class RunDirectory:
             raise
         return run
 
-    def log(self, machine: str, process: str, stream: str) -> io.FileIO:
-        """Open the file that gets one stream of a process byte for byte, unbuffered.
+    def log(self, machine: str, process: str, stream: str) -> tuple[io.FileIO, IndexFile]:
+        """Open the file that gets one stream of a process byte for byte, unbuffered, and its index.
 
         Arguments:
             machine, process: their names; a further life of `echo` is `echo.2`.
             stream: `stdout` or `stderr`.
 
         Raises:
-            LabError: a name can't be a file's, or the file can't be made.
+            LabError: a name can't be a file's, or a file can't be made.
             FileExistsError: that stream was opened before.
         """
         _check_name("a machine", machine, MACHINE)
@@ -90,7 +96,7 @@ class RunDirectory:
             raise FileExistsError(f"{path} was opened before")
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
-            return io.FileIO(path, "a")
+            return io.FileIO(path, "a"), IndexFile(index_of(path))
 
     def carry(self, files: Mapping[str, Path]) -> None:
         """Keep the user's own experiment as it is now, so that its claims can be judged anywhere.
@@ -113,19 +119,6 @@ class RunDirectory:
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a")
-
-    def record(self, records: Sequence[Record]) -> None:
-        """Append captured lines to records.jsonl, in one write.
-
-        Raises:
-            LabError: the disk is full, or the like; earlier records are untouched.
-        """
-        self._records.append(record_lines(records))
-
-    def recorded(self) -> list[Record]:
-        """Return the captured lines so far."""
-        lines = (self.path / "records.jsonl").read_bytes().split(b"\n")[:-1]
-        return [to_record(json.loads(line)) for line in lines]
 
     def event(self, event: Event) -> None:
         """Append one event to events.jsonl; its details become keys of their own.
@@ -164,7 +157,6 @@ class RunDirectory:
     def close(self) -> None:
         """Let go of the files and the lock. A run that is closed without `finish` has died."""
         with self._mutex:
-            self._records.close()
             self._events.close()
             if self._lock >= 0:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)  # also where a forked child has a copy
@@ -206,6 +198,11 @@ def describe(path: Path, description: Mapping[str, Any]) -> None:
 def log_of(run: Path, machine: str, process: str, stream: str) -> Path:
     """Return the place of one stream's log in a run."""
     return run / machine / f"{process}.{_SUFFIX[stream]}"
+
+
+def index_of(log: Path) -> Path:
+    """Return the place of a log's index."""
+    return log.with_name(f"{log.name}{ENDING}")
 
 
 def packets_of(run: Path, machine: str) -> Path:

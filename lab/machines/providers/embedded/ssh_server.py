@@ -20,7 +20,7 @@ from typing import Any
 
 import asyncssh
 
-from lab.machines.providers.embedded import relay
+from lab.machines.providers.embedded import output_pump, relay
 
 _CHUNK = 65536
 # As a real server would, whatever whoever started the lab ignores: `nohup` does so with SIGHUP.
@@ -206,19 +206,8 @@ class _Command:
 
     async def _pump(self, fd: int, channel: asyncssh.SSHWriter[bytes]) -> None:
         """Pass all that comes from `fd` on to the client, as fast as the client takes it."""
-        reader = asyncio.StreamReader(limit=_CHUNK)
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-        )
-        try:
-            while data := await reader.read(_CHUNK):
-                channel.write(data)
-                await channel.drain()
-        except _BROKEN:
-            return
-        finally:
-            transport.close()
+        with contextlib.suppress(*_BROKEN):
+            await output_pump.carry(fd, channel.write, channel.drain)
 
 
 def _resize(terminal: int, size: tuple[int, int, int, int]) -> None:
