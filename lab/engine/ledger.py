@@ -59,16 +59,17 @@ class Ledger:
         self._over = 0  # copies that were received and not sent
         self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
         self._gaps: dict[Place, float] = {}
+        self._times: dict[Place, float] = {}  # of the last line
 
     def lines(self, lines: Lines) -> None:
         """Take in lines of stdout, and show them to the triggers that wait for one."""
         place = lines.machine, lines.process
         if lines.piece.data is None:
             self.unreadable += 1
-        last = self._last[place]
-        if last.chunks:
-            self._gaps[place] = max(self._gaps.get(place, 0.0), lines.t - last.chunks[-1][-1].t)
-        last.add(lines)
+        gap = lines.t - self._times.get(place, lines.t)
+        self._gaps[place] = max(self._gaps.get(place, 0.0), gap)
+        self._times[place] = lines.t
+        self._last[place].add(lines)
         for look in self._looks:
             if place in look.places:
                 look.see_all(lines)

@@ -14,11 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 _CHUNK = 1 << 18
-_CLOSE_S = 0.001  # reads that are less than this apart follow each other without a break;
-_FLOOD = 32  # so many of them in a row are a flood,
-_A_LINE_S = 0.001  # which lasts while lines come faster than this.
-# Times in a run that are less than 5 ms apart have no order (lab.analysis.history.NO_ORDER_S).
-_LONGEST_PAUSE_S = 0.004
+_A_LINE_S = 0.004  # reads, then lines, that follow each other faster than this
+_FLOOD = 32  # are a flood where so many came in a row.
+# Times in a run that are less than 5 ms apart have no order (lab.analysis.history.NO_ORDER_S): that
+# is as late as a line may be, but in a flood that goes on.
+_PAUSE_S = 0.004
+_GOES_ON = 128  # reads with a pause before each: half a second
+_LONGEST_PAUSE_S = 0.02
 _PIPE = 1 << 16
 _LARGEST_PIPE = 1 << 20  # bytes; what any user may set
 
@@ -71,21 +73,22 @@ class _Pace:
     _in_a_row: int = 0
     _last: float = 0.0
     _pipe: int = _PIPE
+    _longest_s: float = _LONGEST_PAUSE_S
 
     def saw(self, data: bytes, now: float) -> None:
         """Take note of what was read at a time (monotonic seconds)."""
+        fast = now - self._last < _A_LINE_S
         if self.pause_s:
-            if data.count(b"\n") * _A_LINE_S < self.pause_s:
-                self.pause_s, self._in_a_row = 0.0, 0
-            elif 2 * len(data) > self._pipe and not self._widen():
-                self.pause_s /= 2  # else the program would stand before a full pipe
-            else:
-                self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
-        else:
-            self._in_a_row = self._in_a_row + 1 if now - self._last < _CLOSE_S else 0
-            if self._in_a_row >= _FLOOD:
-                self.pause_s = _A_LINE_S
+            fast = data.count(b"\n") * _A_LINE_S >= self.pause_s
+        self._in_a_row = self._in_a_row + 1 if fast else 0
         self._last = now
+        if 2 * len(data) > self._pipe and self.pause_s and not self._widen():
+            self._longest_s = self.pause_s / 2  # else the program would stand before a full pipe
+        if self._in_a_row < _FLOOD:
+            self.pause_s, self._longest_s = 0.0, _LONGEST_PAUSE_S
+        else:
+            wanted = _PAUSE_S if self._in_a_row < _GOES_ON else _LONGEST_PAUSE_S
+            self.pause_s = min(wanted, self._longest_s)
 
     def _widen(self) -> bool:
         """Let the pipe take more; false where it can't, or the user's pipes have all they may."""
