@@ -84,7 +84,8 @@ def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_pa
     reader = lines(received={"pull": r"(\d+)"})
     found, compared = docs_charts.timeline_of(stored, reader), side_by_side(stored, reader)
     assert not compared.sends
-    assert set(page_logs.columns(compared.rows, [], found)["note"]) == {""}
+    shown = page_logs.LinesToShow(printed=stored.records, said=(), left_out={})
+    assert set(page_logs.columns(compared.rows, shown, found)["note"]) == {""}
     assert {p.fate for p in found.deliveries} == {"came"}
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):

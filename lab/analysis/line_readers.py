@@ -141,7 +141,7 @@ def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
         return []
     rows = PLAIN.findall(data)
     if rows and len(rows) == data.count(b"\n"):
-        ts, ms, events, numbers, others = zip(*rows, strict=True)
+        ts, ms, events, numbers, _, others = zip(*rows, strict=True)
         if not any(others) and len(set(events)) == 1:
             return [
                 Found(

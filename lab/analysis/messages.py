@@ -10,6 +10,7 @@ third of what a run of 20 messages takes in all.
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from operator import itemgetter
 from typing import NamedTuple, overload
 
 from lab.core.records import Message, Reader, Record
@@ -57,6 +58,17 @@ class Messages(Sequence[Message]):
         """Give the machine of each."""
         names = [machine for machine, _ in self.named]
         return map(names.__getitem__, self.places)
+
+    def by_life(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
+        """Return what each machine's process said, in the order of its output: line and message."""
+        found: list[list[tuple[int, int]]] = [[] for _ in self.named]
+        for place, n, number in zip(self.places, self.ns, self.numbers, strict=True):
+            found[place].append((n, number))
+        return {
+            life: sorted(said, key=itemgetter(0))
+            for life, said in zip(self.named, found, strict=True)
+            if said
+        }
 
     def speakers(self) -> set[tuple[str, str]]:
         """Return the machines and processes that said so."""

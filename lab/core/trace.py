@@ -18,11 +18,12 @@ _LONGEST = 8 * 1024  # characters
 _T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"
 _N = rb'("\d{1,18}"|0|[1-9]\d{0,17})'
 # Finds in lines, whole ones of up to 64 KiB, the traces of messages as the lab's own programs write
-# them: their `t`, their `m` or nothing, `sent` or `received`, and the number, perhaps in quotes.
-# Else the last group is a line that may hold another trace, for `parse_line`; no other line does.
+# them: `t`, `m` or nothing, `sent` or `received`, the number, perhaps in quotes, and the text that
+# was sent or nothing. Else the last group is a line that may hold another trace, for `parse_line`;
+# no other line does.
 PLAIN = re.compile(
     rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(sent|received)", "number": %b'
-    rb'(?:, "text": "[ !#-\[\]-~]{0,4000}")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
+    rb'(?:, "text": "([ !#-\[\]-~]{1,4000})")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
     re.MULTILINE,
 )
 _OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # no details of an event
