@@ -53,7 +53,7 @@ class Run:
             messages.correct(self._steady)
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
-        if not self.cut and Counter(self.sent.numbers) != Counter(self.received.numbers):
+        if not self.cut and sorted(self.sent.numbers) != sorted(self.received.numbers):
             self.cut = cut.unreadable_reason(stored.records)
 
     def _steady(self, machine: str) -> Callable[[float], float] | None:
@@ -106,10 +106,13 @@ class Run:
 
     @functools.cached_property
     def takers(self) -> Mapping[int, list[str]]:
-        """The machines that printed each message, one for each time."""
+        """The machines that printed each message, one for each time; not to be changed."""
         takers: dict[int, list[str]] = {}
+        alone: dict[str, list[str]] = {}  # most messages come once: they share a list
         for number, machine in zip(self.received.numbers, self.received.machines(), strict=True):
-            takers.setdefault(number, []).append(machine)
+            others = takers.get(number)
+            one = alone.setdefault(machine, [machine])
+            takers[number] = one if others is None else [*others, machine]
         return takers
 
     @functools.cached_property
@@ -153,7 +156,8 @@ class Run:
     @functools.cached_property
     def senders(self) -> frozenset[str]:
         """The machines that sent."""
-        return frozenset((*self.sent.machines(), *self._messages.of("dealt").machines()))
+        said = self.sent.speakers() | self._messages.of("dealt").speakers()
+        return frozenset(machine for machine, _ in said)
 
     @functools.cached_property
     def receivers(self) -> list[str]:

@@ -146,7 +146,7 @@ def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
             return [
                 Found(
                     _TRACES[events[0].decode()],
-                    numbers=[int(number.strip(b'"')) for number in numbers],
+                    numbers=list(map(int, b" ".join(numbers).replace(b'"', b"").split())),
                     ns=range(n, n + len(rows)),
                     ts=list(map(float, ts)),
                     ms=[float(m or b"nan") for m in ms],

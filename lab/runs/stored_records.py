@@ -82,6 +82,10 @@ class StoredRecords(Sequence[Record]):
         """Return how many lines of `stdout` or `stderr` there are."""
         return sum(c.lines for c in self._chunks if self._sources[c.stream][2] == stream)
 
+    def too_long(self) -> Iterator[Source]:
+        """Give the stream of each line that is too long to be read."""
+        return (self._sources[chunk.stream] for chunk in self._chunks if chunk.size < 0)
+
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
@@ -131,6 +135,13 @@ def count_of(records: Sequence[Record], stream: str) -> int:
     if isinstance(records, StoredRecords):
         return records.count_in(stream)
     return sum(record.stream == stream for record in records)
+
+
+def too_long(records: Sequence[Record]) -> Iterator[Source]:
+    """Give the machine, process and stream of each line that is too long to be read."""
+    if isinstance(records, StoredRecords):
+        return records.too_long()
+    return ((r.machine, r.process, r.stream) for r in records if r.text is None)
 
 
 def derive(run: Path, machines: set[str] | None, *, closed: bool) -> StoredRecords:
