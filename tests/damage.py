@@ -37,7 +37,7 @@ def damage_run(random_: random.Random, run: Path) -> str:
 
 
 def _a_value(random_: random.Random, file: Path) -> None:
-    """Take another value, or none, in the place of one, however deep it lies."""
+    """Replace or remove a value, at any depth."""
     lines = [file.read_text()] if file.suffix == ".json" else file.read_text().splitlines()
     k = random_.randrange(len(lines))
     value = json.loads(lines[k])
@@ -94,7 +94,7 @@ def _cut(random_: random.Random, file: Path) -> None:
 
 
 def _raw(random_: random.Random, file: Path) -> None:
-    """Put what only looks like JSON in the place of a number or a text."""
+    """Replace a number or a text with something that only looks like JSON."""
     text = file.read_text()
     at = random_.choice([k for k, c in enumerate(text) if c == ":"])
     end = min(k for k in (text.find(c, at) for c in ",}\n") if k > 0)
@@ -102,7 +102,7 @@ def _raw(random_: random.Random, file: Path) -> None:
 
 
 def _kind_of_file(random_: random.Random, file: Path) -> None:
-    """Put what is no plain file, or a huge one, in the place of a file or of a log."""
+    """Replace a file, log or index with something other than a plain file, or with a huge one."""
     logs = [*sorted(file.parent.glob("*/*.log")), *sorted(file.parent.glob("*/*.index"))]
     place = random_.choice((file, *logs))
     place.unlink()
@@ -134,7 +134,7 @@ def _lines(random_: random.Random, file: Path) -> None:
 
 
 def damage_archive(random_: random.Random, run: Path, file: Path) -> str:
-    """Pack a run that was damaged, or as an adversary would; return how."""
+    """Pack a damaged run, or pack one as an adversary would; return how."""
     do: Callable[[random.Random, Path, Path], None] = random_.choice(
         (_packed_bytes, _packed_cut, _unpacked_bytes, _header, _odd_member, _odd_member, _inner)
     )
@@ -171,7 +171,7 @@ def _unpacked_bytes(random_: random.Random, run: Path, file: Path) -> None:
 
 
 def _header(random_: random.Random, run: Path, file: Path) -> None:
-    """Change a field of a header, with a checksum that is right."""
+    """Change a field of a header, with a correct checksum."""
     data = bytearray(_tar(run))
     starts = [k for k in range(0, len(data), 512) if data[k + 257 : k + 262] == b"ustar"]
     at = random_.choice(starts)
@@ -227,7 +227,7 @@ def _odd_member(random_: random.Random, run: Path, file: Path) -> None:
 
 
 def _inner(random_: random.Random, run: Path, file: Path) -> None:
-    """Pack a damaged run, or one under a name that is none."""
+    """Pack a damaged run, or one under an invalid name."""
     copy = file.parent / "inner" / run.name
     shutil.copytree(run, copy)
     if random_.random() < 0.7:

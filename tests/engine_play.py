@@ -63,7 +63,7 @@ class NoView:
 
 
 class Done:
-    """A run that was done: its result, and what is stored of it."""
+    """A finished run: its result, and what was stored."""
 
     def __init__(self, result: runner.Result, stored: StoredRun) -> None:
         self.code, self.note, self.error = result.code, result.note, result.error
@@ -128,14 +128,14 @@ def play(tmp_path: Path) -> Play:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence ends a run at once: for tests in which there is nothing that could still come."""
+    """Silence ends a run at once: for tests in which nothing more can arrive."""
     for name in ("QUIET_S", "PATIENCE_S", "AT_WORK_S"):
         monkeypatch.setattr(ending, name, 0.05)
     monkeypatch.setattr(finish, "AT_WORK_S", 0.05)
 
 
 def untraced(script: Script) -> Script:
-    """Return the script of a program that knows nothing of traces."""
+    """Return the script of a program without traces."""
 
     def quietly(process: FakeProcess) -> int | None:
         process.traces = lambda event, **details: None  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A good inventory, and each change that makes a mistake of it: old, new, and what is told."""
+"""A good inventory, and changes that turn it into a mistake: old, new, and the message."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ providers:
   ssh: {user: lab}
 """
 
-# The line of a mistake, its words and its cure are matched against what is told.
+# The line, the words and the hint of a mistake are matched against the message.
 CHANGES = [
     # keys
     ("role: pusher", "rol: pusher", "3: unknown key 'rol' - did you mean 'role'?"),
@@ -178,7 +178,7 @@ def inventory(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def mistakes(inventory: Any, tmp_path: Path) -> Any:
-    """Load a text that has mistakes; return them as "LINE: what - cure"."""
+    """Load a text that has mistakes; return them as "LINE: what - hint"."""
 
     def found(text: str | bytes, **options: Any) -> list[str]:
         with pytest.raises(LabError) as caught:

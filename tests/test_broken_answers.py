@@ -1,4 +1,4 @@
-"""A machine that breaks off in the midst of an answer, or says nothing: one error that names it."""
+"""A machine that breaks off in the middle of an answer, or is silent: one error that names it."""
 
 import io
 from pathlib import Path
@@ -52,17 +52,19 @@ BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket
 
 
 @pytest.mark.parametrize("answer", [*BROKEN, "", "soon\n", "1.0\n"], ids=repr)
-def test_a_machine_that_does_not_tell_its_time(answer: Exception | str, tmp_path: Path) -> None:
+def test_a_machine_that_does_not_answer_with_its_time(
+    answer: Exception | str, tmp_path: Path
+) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
         runner._prepare({"pull-1": machine}, "run", {}, [])
     assert raised.value.where == "machine pull-1"
-    assert raised.value.cure
+    assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"
 
 
 @pytest.mark.parametrize("answer", BROKEN, ids=repr)
-def test_a_machine_that_breaks_while_the_network_is_tried(answer: Exception) -> None:
+def test_a_machine_that_breaks_during_the_network_trial(answer: Exception) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't try the lab network") as raised:
         traffic_rules.reaches(machine, machine)
@@ -107,7 +109,7 @@ def test_a_sniffer_that_does_not_listen_is_ended(
     assert started.ends == 1
 
 
-def test_where_one_machine_refuses_capture_the_others_sniffers_are_ended(tmp_path: Path) -> None:
+def test_if_one_machine_refuses_capture_the_other_sniffers_end(tmp_path: Path) -> None:
     begun: list[Started] = []
 
     class Sniffed(FakeRemote):

@@ -185,7 +185,7 @@ def test_a_trigger_that_fails_costs_no_output(captured: Captured) -> None:
     assert [(r.n, r.offset, r.text) for r in captured.load().records] == [(0, 0, "0"), (1, 2, "11")]
 
 
-def test_a_second_life_has_a_log_of_its_own(captured: Captured) -> None:
+def test_a_second_life_has_its_own_log(captured: Captured) -> None:
     for process in ("pull", "pull.2"):
         stream = captured.capture.open("pull-1", process, "stdout")
         stream.feed(process.encode())
@@ -196,7 +196,7 @@ def test_a_second_life_has_a_log_of_its_own(captured: Captured) -> None:
         captured.capture.open("pull-1", "pull", "stdout")
 
 
-def test_streams_are_fed_side_by_side(captured: Captured) -> None:
+def test_streams_are_fed_in_parallel(captured: Captured) -> None:
     count = 2000
     together = threading.Barrier(8)
 
@@ -270,7 +270,7 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     with pytest.raises(LabError, match="No space left") as caught:
         stream.feed(b"abc\ndefgh\n")
     assert caught.value.where.endswith("pull-1/pull.log")
-    assert "Free some space" in caught.value.cure
+    assert "Free some space" in caught.value.hint
     disk: FullDisk = stream._log  # type: ignore[assignment]
     disk.room = 100
     stream.feed(b"i\n")
@@ -308,7 +308,7 @@ def test_an_index_that_was_not_taken_whole_is_made_up_for(
     assert [(batch.n, batch.t) for batch in captured.batches] == [(0, 1.0), (3, 3.0)]
 
 
-def test_names_that_are_no_file_names_are_refused(captured: Captured) -> None:
+def test_names_that_are_not_file_names_are_refused(captured: Captured) -> None:
     opens: list[Callable[[], object]] = [
         lambda: captured.capture.open("../pull", "pull", "stdout"),
         lambda: captured.capture.open("pull-1", "../../pull", "stdout"),

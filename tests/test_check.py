@@ -1,4 +1,4 @@
-"""`fab check` says what each machine can do, and why not the rest; it changes nothing there."""
+"""`fab check` reports what each machine can do, and why not the rest; it changes nothing there."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def test_the_embedded_lab() -> None:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {POWER}, {PROCESSES}, partition" in able
         assert "capture" in able
-        assert f"✓ {name:12} root's rights" in told
+        assert f"✓ {name:12} can become root" in told
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
 
 
@@ -64,7 +64,7 @@ def test_hosts(up: Hosts) -> None:
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {PROCESSES}, partition" in able
-        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' has no means for it" in told
+        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' can't do it" in told
     assert up.quiet_within(5)
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 
@@ -87,7 +87,7 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     assert "→ install nftables there" in told
 
 
-def test_a_host_that_is_not_reached_hides_no_other(up: Hosts) -> None:
+def test_an_unreachable_host_hides_no_other(up: Hosts) -> None:
     nobody = up.inventory(pull_2=1)
     done = fab("check", "--provider", "ssh", "--inventory", nobody)
     up.inventory()
@@ -108,6 +108,6 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
         text=True,
         check=False,
     ).stdout.strip()
-    cause, cure = tool_errors.explained(answer)
+    cause, hint = tool_errors.diagnose(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
-    assert "NOPASSWD" in cure
+    assert "NOPASSWD" in hint

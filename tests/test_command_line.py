@@ -1,4 +1,4 @@
-"""`fab` as a shell sees it: exit codes, and one clear message for each mistake of the user's."""
+"""`fab` from a shell: exit codes, and one clear message for each mistake of the user."""
 
 import itertools
 import shutil
@@ -211,7 +211,7 @@ def test_the_worst_code_counts() -> None:
     ],
 )
 def test_the_code_of_verdicts(verdicts: Sequence[str], code: int) -> None:
-    """Each is told as: what it is, what was expected, whether it is chance."""
+    """Each verdict is given as outcome, expected outcome, and whether it depends on chance."""
     told = (verdict.split() for verdict in verdicts)
     stored = [
         {"verdict": v.replace("-", " "), "expected": e, "by_chance": bool(c)} for v, e, *c in told

@@ -1,4 +1,4 @@
-"""Whatever lies in a run directory or in a packed run: it is read, or refused in one message."""
+"""Whatever a run directory or a packed run contains: it is read, or refused with one message."""
 
 import contextlib
 import json
@@ -112,7 +112,7 @@ def test_damaged_archives(whole: Path, tmp_path: Path, part: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_damage_as_the_command_tells_it(whole: Path, tmp_path: Path, seed: int) -> None:
+def test_damage_as_the_command_reports_it(whole: Path, tmp_path: Path, seed: int) -> None:
     random_ = random.Random(1000 + seed)
     run = tmp_path / "runs" / whole.name
     shutil.copytree(whole, run)

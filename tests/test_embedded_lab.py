@@ -1,4 +1,4 @@
-"""The embedded lab: what a machine has of its own, what it can't touch, and who gets in."""
+"""The embedded lab: what a machine has for itself, what it can't touch, and who may log in."""
 
 import contextlib
 import json
@@ -100,7 +100,7 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
 
 
 @pytest.mark.slow
-def test_a_program_gets_at_nothing_outside_of_its_machine(
+def test_a_program_reaches_nothing_outside_its_machine(
     someone: Callable[..., Path], tmp_path: Path
 ) -> None:
     experiment = tmp_path / "clone/intruder"
@@ -231,16 +231,16 @@ def test_a_wrong_host_key_is_refused(machines: Machines) -> None:
 
 def test_a_wrong_client_key_is_refused(machines: Machines) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519").export_private_key("openssh").decode()
-    with pytest.raises(LabError, match="lets nobody in as 'root'"):
+    with pytest.raises(LabError, match="refuses the login of 'root'"):
         connect(replace(machines["push"], key=key))
 
 
-def test_each_lab_has_keys_of_its_own(machines: Machines, inventory: Path) -> None:
+def test_each_lab_has_its_own_keys(machines: Machines, inventory: Path) -> None:
     with namespaces.provider(load(inventory)).lab(keep=False) as others:
         both = [*machines.values(), *others.access.values()]
         assert len({access.host_key for access in both}) == 6
         assert len({access.key for access in both}) == 2
-        with pytest.raises(LabError, match="lets nobody in"):
+        with pytest.raises(LabError, match="refuses the login"):
             connect(replace(others.access["push"], key=machines["push"].key))
 
 
@@ -381,7 +381,7 @@ def test_auto_goes_on_with_loopback(forbidden: list[str], inventory: Path, tmp_p
     assert all(m["address"].startswith("127.") for m in stored.description["inventory"].values())
 
 
-def test_namespaces_by_name_give_cause_and_cure(
+def test_namespaces_by_name_give_cause_and_hint(
     forbidden: list[str], inventory: Path, tmp_path: Path
 ) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)

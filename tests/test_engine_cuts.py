@@ -11,7 +11,7 @@ from lab.analysis.history import Run
 from lab.core.errors import ExitCode, LabError
 
 
-def test_a_machine_that_is_lost_keeps_what_was_decided(play: Play, impatient: None) -> None:
+def test_losing_a_machine_keeps_what_was_decided(play: Play, impatient: None) -> None:
     wire = Wire()
 
     def work(process: FakeProcess, number: int) -> None:
@@ -29,7 +29,7 @@ def test_a_machine_that_is_lost_keeps_what_was_decided(play: Play, impatient: No
     assert done.verdicts["quick"][0] == "not observed"
 
 
-def test_what_ends_after_we_were_stopped_for_long_was_ended_by_its_lease(
+def test_programs_that_end_while_we_were_stopped_ended_by_their_lease(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.engine.disturbance.Lateness.stopped_s", lambda self: 36.0)
@@ -57,8 +57,8 @@ def test_claims_about_time_are_not_observed_in_a_disturbed_run(
     assert done.stored.state == "finished"
     assert done.verdicts["once"][0] == "holds"
     assert done.verdicts["quick"][0] == "not observed"
-    assert "the lab itself stood still for 3.0 s" in done.verdicts["quick"][1]
-    assert "stood still" in done.note
+    assert "the lab itself stalled for 3.0 s" in done.verdicts["quick"][1]
+    assert "stalled" in done.note
 
 
 def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
@@ -80,7 +80,7 @@ def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
     assert "1 line of work on pull-1 of over 64 KiB" in why
 
 
-def test_too_few_machines_are_told_before_anything_runs(play: Play, tmp_path: Path) -> None:
+def test_too_few_machines_are_reported_before_anything_runs(play: Play, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="needs 2 machines with the role puller, there is 1"):
         play(lambda process: None, lambda process: None, pullers=2)
     assert not (tmp_path / "runs").exists()
@@ -159,7 +159,7 @@ def test_a_wall_clock_that_is_set_back_during_a_run(
     assert max(event.t for event in done.stored.events) >= max(taken.values())
 
 
-def test_a_run_whose_wall_clock_is_left_alone_says_nothing_of_it(play: Play) -> None:
+def test_a_run_whose_wall_clock_is_left_alone_has_no_note(play: Play) -> None:
     wire = Wire()
     done = play(pusher(wire, range(COUNT)), puller(wire))
     assert "clock_step_s" not in done.stored.description

@@ -1,4 +1,4 @@
-"""A fault counts as verified only where a check said so; and how late the lab itself was."""
+"""A fault counts as verified only if a check says so; and how late the lab itself was."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -124,7 +124,7 @@ def test_a_heal_is_verified_when_all_is_undone(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_what_is_undone_in_the_end_is_not_said_to_be_verified(
+def test_the_final_cleanup_is_not_called_verified(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lab = Broken(monkeypatch, "push", "pull-1")
@@ -185,7 +185,7 @@ class Clock:
         self.asleep += seconds
 
 
-def test_the_worst_lateness_is_kept_this_moment_included() -> None:
+def test_the_worst_lateness_is_kept_including_this_moment() -> None:
     clock = Clock()
     lateness = Lateness(clock.clocks)
     clock.run(0.05)
@@ -196,7 +196,7 @@ def test_the_worst_lateness_is_kept_this_moment_included() -> None:
     assert description(lateness, {})["disturbed"]
 
 
-def test_a_suspended_computer_is_no_lateness_and_noticed_all_the_same() -> None:
+def test_a_suspension_is_not_lateness_but_is_noticed() -> None:
     clock = Clock()
     lateness = Lateness(clock.clocks)
     clock.asleep += 3600

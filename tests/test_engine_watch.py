@@ -75,7 +75,7 @@ def in_a_thread(do: Any) -> threading.Thread:
     return thread
 
 
-def test_a_chunk_that_is_on_the_disk_and_not_taken_in_yet_counts_once(watched: Watched) -> None:
+def test_a_chunk_on_the_disk_that_is_not_processed_yet_counts_once(watched: Watched) -> None:
     watched.prints(0, 1)
     watched.view.gate.clear()
     watched.view.entered.clear()
@@ -96,14 +96,14 @@ def test_a_chunk_that_is_on_the_disk_and_not_taken_in_yet_counts_once(watched: W
     assert trigger.text == "6"
 
 
-def test_first_finds_what_came_before_and_is_taken_off(watched: Watched) -> None:
+def test_first_finds_earlier_lines_and_is_unsubscribed(watched: Watched) -> None:
     watched.prints(*range(10))
     watched.lab.first([watched.process], prints=lambda line: line == "7")
     assert watched.lab.faults.trigger.text == "7"  # type: ignore[union-attr]
     assert not watched.monitor.ledger._looks
 
 
-def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) -> None:
+def test_a_trigger_that_raises_ends_the_wait_but_not_the_capture(watched: Watched) -> None:
     def broken(line: str) -> bool:
         raise ZeroDivisionError
 
@@ -120,7 +120,7 @@ def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) ->
     assert not watched.monitor.ledger._looks
 
 
-def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watched) -> None:
+def test_many_concurrent_streams_and_triggers_lose_and_duplicate_nothing(watched: Watched) -> None:
     """Of 4 x 500 lines each of 20 triggers fires at its own line, whenever it was set."""
     capture = Capture(watched.run, watched.monitor.records)
     streams = [capture.open(f"machine-{k}", "pull", "stdout") for k in range(4)]
@@ -142,7 +142,7 @@ def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watc
     assert watched.monitor.ledger.printed(places) == 2000
 
 
-def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
+def test_a_stalled_run_is_given_up_and_its_setup_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.engine.ending._LIMIT_EXTRA_S", 0.1)
@@ -155,7 +155,7 @@ def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
         watched.monitor.wait(lambda: False, "somebody")
 
 
-def test_time_in_which_we_were_stopped_is_no_silence_and_counts_for_no_limit(
+def test_time_in_which_we_were_stopped_is_neither_silence_nor_part_of_the_limit(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait wakes an hour late; what came meanwhile is only then delivered."""

@@ -1,4 +1,4 @@
-"""Faults on the embedded lab: what they do is seen from outside, and nothing of them stays."""
+"""Faults on the embedded lab: visible from outside, and without leftovers."""
 
 import json
 import signal
@@ -65,7 +65,7 @@ def lab() -> Iterator[tuple[Machines, dict[str, Remote]]]:
         yield machines, remotes
 
 
-def test_a_power_cut_says_no_goodbye_and_a_shut_down_does(
+def test_a_shut_down_closes_connections_and_a_power_cut_does_not(
     lab: tuple[Machines, dict[str, Remote]],
 ) -> None:
     machines, remotes = lab
@@ -119,7 +119,7 @@ def test_a_cut_cable_stops_the_lab_network_and_not_the_control(
 
 
 @pytest.mark.parametrize("reject", [False, True])
-def test_a_partition_stops_both_ways_and_leaves_no_rule(
+def test_a_partition_blocks_both_ways_and_leaves_no_rule(
     lab: tuple[Machines, dict[str, Remote]], reject: bool
 ) -> None:
     _, remotes = lab
@@ -157,7 +157,7 @@ def test_two_labs_on_one_host_leave_each_others_rules_alone(
     assert reaches(push, pull)
 
 
-def test_one_way_stops_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:
+def test_one_way_blocks_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:
     _, remotes = lab
     push, pull = remotes["push"], remotes["pull-1"]
     change = separation([pull.access.address], incoming=False, reject=False)
@@ -180,7 +180,9 @@ def test_a_queue_of_the_users_own_is_left_alone(lab: tuple[Machines, dict[str, R
     assert b"limit 78p" in pull.run(["tc", "qdisc", "show", "dev", "lo"])
 
 
-def test_what_a_guard_is_refused_it_does_not_undo(lab: tuple[Machines, dict[str, Remote]]) -> None:
+def test_a_rule_keeper_does_not_undo_what_was_refused(
+    lab: tuple[Machines, dict[str, Remote]],
+) -> None:
     pull = lab[1]["pull-1"]
     pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *_SLOW])
     before = pull.run(["tc", "qdisc", "show"])
@@ -189,7 +191,7 @@ def test_what_a_guard_is_refused_it_does_not_undo(lab: tuple[Machines, dict[str,
     assert pull.run(["tc", "qdisc", "show"]) == before
 
 
-def test_a_guard_heals_when_the_connection_is_gone(
+def test_a_rule_keeper_heals_when_the_connection_is_gone(
     lab: tuple[Machines, dict[str, Remote]],
 ) -> None:
     _, remotes = lab
@@ -204,7 +206,7 @@ def test_a_guard_heals_when_the_connection_is_gone(
     assert reaches(push, pull)
 
 
-# No event tells the end of another's change; the machine looks, at most ten seconds long.
+# Another's change ends without an event, so the machine looks, for at most ten seconds.
 _UNTIL_NO_TABLE = """
 import select, subprocess
 for _ in range(500):
@@ -247,7 +249,7 @@ def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
+def test_a_process_that_kills_itself_is_reported_as_such(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "fast_kill:told", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
     stored = store.load(only_run(tmp_path))
@@ -264,7 +266,7 @@ def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "variant", ["terminate", "kill", "pause", "cut_power", "reject", "pause_resume"]
 )
-def test_a_way_to_leave_is_as_told(variant: str, tmp_path: Path) -> None:
+def test_a_way_to_leave_behaves_as_described(variant: str, tmp_path: Path) -> None:
     way = f"ways_to_leave:{variant}"
     done = fab("run-experiment", "--experiment", way, "--capture", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout

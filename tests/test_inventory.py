@@ -1,4 +1,4 @@
-"""The inventory: what a file gives, and that each mistake in it is told with its line and cure."""
+"""The inventory: what a file contains, and a message with line and hint for each mistake."""
 
 import os
 import re
@@ -111,7 +111,7 @@ def test_providers_may_be_left_out(inventory: Any) -> None:
     assert lab.machine("push").ssh == SshSettings(host="192.168.0.161")
 
 
-def test_the_digest_tells_versions_of_the_file_apart(inventory: Any) -> None:
+def test_the_digest_distinguishes_versions_of_the_file(inventory: Any) -> None:
     first, same, other = inventory(GOOD), inventory(GOOD), inventory(GOOD + "# more\n")
     assert first.digest == same.digest != other.digest
 
@@ -131,14 +131,14 @@ def test_the_results_cant_be_changed(inventory: Any) -> None:
         inventory(GOOD).machines[0].name = "other"
 
 
-def test_an_unknown_machine_is_told_with_the_closest_and_the_known(inventory: Any) -> None:
+def test_an_unknown_machine_is_reported_with_the_closest_and_the_known_ones(inventory: Any) -> None:
     with pytest.raises(LabError) as caught:
         inventory(GOOD).machine("pul-1")
     assert "no machine 'pul-1'" in str(caught.value)
     assert "Did you mean 'pull-1'? The machines are: push, pull-1, pull-2." in str(caught.value)
 
 
-def test_of_a_thousand_known_machines_a_few_are_told(inventory: Any) -> None:
+def test_of_a_thousand_known_machines_a_few_are_listed(inventory: Any) -> None:
     lab = inventory("network: 10.0.0.0/8\nmachines: {w: {role: w, address: 10.0.0.1, count: 1000}}")
     with pytest.raises(LabError, match="w-12 and 988 more") as caught:
         lab.machine("\x1b[2J" * 1000)
@@ -157,11 +157,11 @@ def test_importing_the_module_costs_neither_cerberus_nor_yaml() -> None:
     assert result.stdout == "[]\n"
 
 
-# --- Mistakes: one change of the good file (old -> new), the line, the words, the cure. -----------
+# --- Mistakes: one change of the good file (old -> new), the line, the words, the hint. -----------
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), CHANGES, ids=[c[2][:50] for c in CHANGES])
-def test_one_mistake_is_one_line_with_its_place_and_cure(
+def test_one_mistake_is_one_line_with_its_place_and_hint(
     mistakes: Any, old: str, new: str, expected: str
 ) -> None:
     assert old in GOOD
@@ -188,7 +188,7 @@ def test_one_mistake_is_one_line_with_its_place_and_cure(
         ("%YAML 1." + "9" * 5000 + "\n---\n", "1: a number is too large to be"),
     ],
 )
-def test_a_text_that_is_no_inventory_at_all(
+def test_a_text_that_is_not_an_inventory_at_all(
     mistakes: Any, text: str | bytes, expected: str
 ) -> None:
     found = mistakes(text, roles=["pusher"])
@@ -196,7 +196,7 @@ def test_a_text_that_is_no_inventory_at_all(
     assert found[0].startswith(expected)
 
 
-def test_an_alias_bomb_is_told_and_not_built(mistakes: Any) -> None:
+def test_an_alias_bomb_is_reported_and_not_expanded(mistakes: Any) -> None:
     levels = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 20)]
     found = mistakes("a0: &a0 [lol]\n" + "\n".join(levels) + "\n" + GOOD)
     assert "1: the anchor 'a0' is not allowed here - delete it" in found
@@ -209,19 +209,19 @@ def test_a_role_without_a_machine(mistakes: Any) -> None:
     ]
 
 
-def test_a_role_with_a_slip_is_told_where_it_is(mistakes: Any) -> None:
+def test_a_misspelt_role_is_reported_at_its_line(mistakes: Any) -> None:
     text = GOOD.replace("role: puller", "role: pullr")
     assert mistakes(text, roles=["puller"]) == [
         "4: no machine has the role 'puller'; 'pull-1' has 'pullr' - write `role: puller`"
     ]
 
 
-def test_a_role_under_a_misspelt_key_is_no_second_mistake(mistakes: Any) -> None:
+def test_a_role_under_a_misspelt_key_is_not_a_second_mistake(mistakes: Any) -> None:
     found = mistakes(GOOD.replace("role: pusher", "rol: pusher"), roles=["pusher"])
     assert found == ["3: unknown key 'rol' - did you mean 'role'?"]
 
 
-def test_all_kinds_of_mistakes_are_told_together_in_the_files_order(mistakes: Any) -> None:
+def test_all_kinds_of_mistakes_are_reported_together_in_file_order(mistakes: Any) -> None:
     found = mistakes(
         """\
 netwrok: 192.168.0.1/24
@@ -258,7 +258,7 @@ def test_a_flood_of_mistakes_is_cut_short(mistakes: Any) -> None:
     stanzas = "".join(f"  m{i}: {{rol: w, address: 10.0.0.{i + 1}}}\n" for i in range(150))
     found = mistakes(f"network: 10.0.0.0/8\nmachines:\n{stanzas}")
     assert len(found) == 101
-    assert found[-1] == " and 50 more mistakes - cure these first"
+    assert found[-1] == " and 50 more mistakes - fix these first"
 
 
 def test_more_machines_than_the_lab_can_carry_are_not_built(mistakes: Any) -> None:
@@ -288,7 +288,7 @@ def test_the_file_is_named_as_the_user_named_it(
     assert message_of(Path("gone.yaml")).startswith("gone.yaml: there is no such file - ")
 
 
-def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+def test_something_other_than_a_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "this is not a file - name the inventory" in message_of(tmp_path)
     assert "this is not a file" in message_of(tmp_path / "pipe")  # opened, it would never answer

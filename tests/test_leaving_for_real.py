@@ -1,4 +1,4 @@
-"""Experiments on leaving, really run with a program or a fault that is wrong: the verdicts turn."""
+"""Experiments on leaving, really run with a wrong program or fault: the verdicts change."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ from command import fab, only_run, verdicts
 from mutations import Edit, mutated_lab
 from story import MARKS
 
-_FAULTS, _PUSH, _PULL = "faults.py", "programs/push.py", "programs/pull.py"
-_WAYS = "experiments/ways.py"
+_FAULTS, _WAYS = "engine/faults.py", "experiments/judges/ways.py"
+_PUSH, _PULL = (f"experiments/programs/pyzmq/{name}.py" for name in ("push", "pull"))
+_GUESTS = "machines/providers/embedded/guests.py"
 _AT_ONCE = Edit(_FAULTS, "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1")
 _EVERY = "range(options.first, options.first + options.count)"
 _PRINT = "print(message, flush=True)"
@@ -21,11 +22,11 @@ REAL: dict[str, tuple[list[Edit], str, str]] = {
         "ways_to_leave:pause", "???",
     ),
     "a cable is not cut": (
-        [Edit("machines/providers/embedded/guests.py", 'self._set_link(name, "down"),', 'None,')],
+        [Edit(_GUESTS, 'self._set_link(name, "down"),', 'None,')],
         "ways_to_leave:cut_cable", "???",
     ),
     "a power cut says goodbye": (
-        [Edit("machines/providers/embedded/guests.py", 'self._set_link(name, "down")\n        self._end',
+        [Edit(_GUESTS, 'self._set_link(name, "down")\n        self._end',
               "self._end")],
         "power_cut", "X?",
     ),

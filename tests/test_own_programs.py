@@ -1,4 +1,4 @@
-"""The programs of a user's experiment on a machine, and what they leave there."""
+"""The programs of a user's experiment on a machine, and the files that they leave there."""
 
 import os
 import signal
@@ -32,8 +32,16 @@ def says(folder: Path, program: str, expected: str, *flags: str, scenario: str =
     return ran.stdout
 
 
-def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -> None:
-    names = ["launcher.py", "guard.py", "sniffer.py", "count.notes", "push.py", "pull.py", "os.py"]
+def test_no_file_of_the_user_replaces_one_of_the_labs(folder: Path) -> None:
+    names = [
+        "launcher.py",
+        "rule_keeper.py",
+        "packet_capture.py",
+        "count.notes",
+        "push.py",
+        "pull.py",
+        "os.py",
+    ]
     for name in names:
         (folder / name).write_text(f"raise SystemExit('mine: {name}')\n")
     says(folder, "cat " + " ".join(names) + " | cut -d' ' -f3", " ".join(
@@ -42,7 +50,7 @@ def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -
 
 
 @pytest.mark.slow
-def test_a_program_of_the_users_comes_before_the_labs_of_that_name(folder: Path) -> None:
+def test_a_users_program_precedes_the_labs_of_that_name(folder: Path) -> None:
     (folder / "push.py").write_text("print('mine')\n")
     module = HEAD + SCENARIO.replace('"count", on=', '"push", on=') + SAYS.replace(
         'printed(run, "count")', 'printed(run, "push")'
@@ -53,7 +61,7 @@ def test_a_program_of_the_users_comes_before_the_labs_of_that_name(folder: Path)
 
 
 @pytest.mark.slow
-def test_a_module_of_the_users_is_none_for_the_labs_programs(folder: Path) -> None:
+def test_the_labs_programs_do_not_import_a_users_module(folder: Path) -> None:
     """The lab's own programs import `json`, `zmq` and others: theirs, not those beside them."""
     for name in ("json.py", "zmq.py", "argparse.py"):
         (folder / name).write_text("raise SystemExit('mine')\n")
@@ -75,7 +83,7 @@ def sent(run: Run) -> Verdict:
 
 
 @pytest.mark.slow
-def test_what_can_be_executed_here_can_be_there(folder: Path) -> None:
+def test_executable_files_stay_executable(folder: Path) -> None:
     (folder / "tools").mkdir()
     for name, mode in (("helper.py", 0o755), ("tools/helper", 0o744), ("data.sh", 0o644)):
         (folder / name).write_text("#!/bin/sh\necho ran\n")
@@ -92,13 +100,13 @@ def test_a_bad_exit_status_is_the_programs_own(folder: Path, status: int) -> Non
 
 
 @pytest.mark.slow
-def test_socket_options_reach_a_program_of_ones_own(folder: Path) -> None:
+def test_socket_options_reach_a_users_own_program(folder: Path) -> None:
     flags = ("--set", "SNDHWM=1", "--set", "LINGER=0")
     says(folder, 'echo "<$LAB_SET>"\n', "<SNDHWM=1 LINGER=0>", *flags)
 
 
 @pytest.mark.slow
-def test_messages_on_stderr_are_pointed_out(folder: Path) -> None:
+def test_messages_on_stderr_are_reported(folder: Path) -> None:
     (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))
     ran = run(folder)
     assert ran.returncode == 1, ran.stdout + ran.stderr
@@ -114,7 +122,7 @@ while :; do sleep 0.05; done
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("grace", "expected"), [(0.5, "up"), (20, "total up")])
-def test_a_program_has_its_grace_to_end(folder: Path, grace: float, expected: str) -> None:
+def test_a_program_gets_its_grace_period(folder: Path, grace: float, expected: str) -> None:
     scenario = SCENARIO.replace("count=3", f"count=3, grace={grace}").replace(
         'lab.start("count", on="puller").wait()',
         'lab.end(lab.start("count", on="puller", ready=lambda line: line == "up"))',
@@ -133,7 +141,7 @@ echo written
 """
 
 
-def test_what_programs_left_is_in_the_run(folder: Path) -> None:
+def test_files_that_programs_left_are_in_the_run(folder: Path) -> None:
     (folder / "data.txt").write_text("some\n")
     (folder / "other.txt").write_text("not touched\n")
     says(folder, WRITES, "written")
@@ -173,7 +181,7 @@ def test_a_scenario_fetches_a_file(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_programs_left_is_in_a_run_that_was_interrupted(folder: Path) -> None:
+def test_files_that_programs_left_are_in_an_interrupted_run(folder: Path) -> None:
     (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo 0; sleep 100\n")
     flags = ("--experiment", folder, "--runs", folder.parent / "runs")
     with command.started("run-experiment", *flags) as lab:

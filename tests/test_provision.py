@@ -130,7 +130,7 @@ def locked_version() -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
-def test_makes_a_bare_system_a_machine_of_the_lab(
+def test_turns_a_bare_system_into_a_machine_of_the_lab(
     system: Callable[[str], System], release: str
 ) -> None:
     debian = system(release)
@@ -149,7 +149,7 @@ def test_makes_a_bare_system_a_machine_of_the_lab(
 
 
 @pytest.mark.slow
-def test_makes_the_environment_anew_when_it_is_stale_or_broken(
+def test_rebuilds_a_stale_or_broken_environment(
     system: Callable[[str], System],
     wheel_folder: Path,
 ) -> None:
@@ -169,7 +169,7 @@ def test_makes_the_environment_anew_when_it_is_stale_or_broken(
 
 
 @pytest.mark.slow
-def test_refuses_a_package_whose_hash_is_another(
+def test_refuses_a_package_with_a_wrong_hash(
     system: Callable[[str], System], wheel_folder: Path
 ) -> None:
     debian = system("bookworm")
@@ -218,7 +218,7 @@ def test_leaves_the_systems_own_python_alone(
 
 
 @pytest.mark.slow
-def test_wheels_are_those_that_any_machine_may_need(wheel_folder: Path) -> None:
+def test_wheels_suit_every_supported_machine(wheel_folder: Path) -> None:
     names = {file.name for file in wheel_folder.iterdir()}
     assert sum(name.startswith("pip-") for name in names) == 1
     for python in ("cp310", "cp311", "cp312"):

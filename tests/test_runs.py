@@ -1,4 +1,4 @@
-"""A run directory says the truth about its run, however the run ended."""
+"""A run directory tells the truth about its run, however the run ended."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_records_are_what_json_makes_of_them(
     assert record_lines(records) == plain.encode()
 
 
-def test_details_can_not_hide_who_it_was(run: RunDirectory) -> None:
+def test_details_can_not_hide_the_machine_and_the_process(run: RunDirectory) -> None:
     with pytest.raises(ValueError, match="machine"):
         run.event(Event(t=1.0, event="kill", details={"machine": "pull-2"}))
     with pytest.raises(ValueError, match="JSON"):
@@ -152,7 +152,7 @@ def test_threads_write_whole_lines(run: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Ä", "a" * 41, "a/b", "..", "a b", "UP", "a\n"])
-def test_a_folder_is_never_made_from_such_a_name(tmp_path: Path, name: str) -> None:
+def test_an_invalid_name_never_becomes_a_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(LabError, match="name of an experiment"):
         RunDirectory.create(tmp_path / "runs", name, {})
     assert not (tmp_path / "runs").exists()
@@ -174,7 +174,7 @@ def test_other_users_see_what_the_umask_says(tmp_path: Path) -> None:
 # -- two at once -----------------------------------------------------------------------------
 
 
-def test_runs_of_one_second_have_folders_of_their_own(
+def test_runs_that_start_in_one_second_have_separate_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.strftime", lambda *_: "20261124T061026Z")
@@ -203,7 +203,7 @@ def test_runs_of_one_second_have_folders_of_their_own(
 
 
 @pytest.mark.parametrize("name", ["records.jsonl", "events.jsonl"])
-def test_a_torn_last_line_is_no_mistake(run: RunDirectory, name: str) -> None:
+def test_a_torn_last_line_is_not_a_mistake(run: RunDirectory, name: str) -> None:
     run.event(Event(t=1.0, event="start"))
     run.event(Event(t=2.0, event="ready"))
     run.finish("finished")
@@ -233,7 +233,7 @@ def test_a_torn_last_line_is_no_mistake(run: RunDirectory, name: str) -> None:
         ("verdicts.json", "{}", "verdicts.json:1"),
     ],
 )
-def test_what_is_malformed_is_named(
+def test_malformed_content_is_named(
     run: RunDirectory, name: str, content: str, where: str | None
 ) -> None:
     run.finish("finished")
@@ -260,15 +260,15 @@ def test_a_run_without_its_files_is_named(run: RunDirectory) -> None:
 # -- where nothing can be written ----------------------------------------------------------------
 
 
-def test_a_file_stands_where_the_runs_should_go(tmp_path: Path) -> None:
+def test_a_file_is_in_place_of_the_runs_folder(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     for root in (tmp_path / "runs", tmp_path / "runs" / "below"):
         with pytest.raises(LabError, match="runs") as caught:
             RunDirectory.create(root, "round_robin", {})
-        assert "--runs" in caught.value.cure
+        assert "--runs" in caught.value.hint
 
 
-def test_what_could_not_start_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_run_that_could_not_start_leaves_no_folder(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
     with pytest.raises(LabError, match="directory"):
         RunDirectory.create(tmp_path, "round_robin", {})
@@ -282,7 +282,7 @@ def test_the_folder_is_removed_meanwhile(run: RunDirectory) -> None:
     run.close()
 
 
-def test_json_that_is_none_is_our_bug(run: RunDirectory) -> None:
+def test_invalid_json_is_our_bug(run: RunDirectory) -> None:
     broken: list[Callable[[], Any]] = [
         lambda: run.update(took_s=float("inf")),
         lambda: run.write_verdicts([{"why": float("nan")}]),

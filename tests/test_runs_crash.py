@@ -1,4 +1,4 @@
-"""A run directory whose writer is killed, or has no disk left: real processes, a real full disk."""
+"""A run directory whose writer is killed or runs out of disk: real processes, a real full disk."""
 
 import fcntl
 import os
@@ -52,8 +52,8 @@ run.finish("interrupted")
 
 
 @pytest.mark.parametrize("life", range(5))
-def test_what_a_killed_writer_wrote_is_kept(tmp_path: Path, life: int) -> None:
-    """The writer tells of each batch through a pipe after it was written, and is killed amidst."""
+def test_the_output_of_a_killed_writer_is_kept(tmp_path: Path, life: int) -> None:
+    """The writer reports each written batch through a pipe, and is killed in between."""
     script = """
 import sys, pathlib
 from lab.runs.capture import Capture
@@ -115,7 +115,7 @@ def test_the_lock_goes_with_the_writer_though_a_forked_child_lives(run: RunDirec
         os.waitpid(child, 0)
 
 
-def test_finished_is_not_said_before_it_is_true(run: RunDirectory) -> None:
+def test_a_run_is_not_called_finished_too_early(run: RunDirectory) -> None:
     with pytest.raises(ValueError, match="done"):
         run.finish("done")
     assert load(run.path).state == "running"
@@ -164,7 +164,7 @@ try:
     while True:
         stream.feed(chunk)
 except LabError as error:
-    print(error.what, error.where, error.cure)
+    print(error.what, error.where, error.hint)
 try:
     run.update(note="n" * 50_000)
 except LabError as error:
@@ -222,7 +222,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (5 * 16 + 7, hard))
 try:
     stream.feed(b"b\\n")
 except LabError as error:
-    print(error.cure)
+    print(error.hint)
 assert [r.text for r in load(run.path).records] == ["a"] * 5
 assert (run.path / "m/p.log.index").stat().st_size == 5 * 16 + 7
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,4 +1,4 @@
-"""The machines' own SSH server: every byte arrives, and no client costs another one anything."""
+"""The machines' own SSH server: every byte arrives, and no client affects another."""
 
 import contextlib
 import hashlib
@@ -200,7 +200,7 @@ except ProcessLookupError:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_channels_closed_at_random_cost_no_other(
+def test_channels_closed_at_random_do_not_affect_others(
     wire: paramiko.Transport, access: Access, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -266,7 +266,7 @@ def test_a_client_that_vanishes_takes_daemons_with_it(
     remote.close()
 
 
-def test_clients_that_talk_no_ssh(wire: paramiko.Transport, access: Access) -> None:
+def test_clients_that_do_not_speak_ssh(wire: paramiko.Transport, access: Access) -> None:
     with contextlib.ExitStack() as stack:
         for words in (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n" + bytes(300), b"\xff" * 999):
             for _ in range(5):
@@ -277,7 +277,7 @@ def test_clients_that_talk_no_ssh(wire: paramiko.Transport, access: Access) -> N
             assert everything(command(another.transport, "echo too")) == (0, b"too\n", b"")
 
 
-def test_files_come_and_go_whole(wire: paramiko.Transport) -> None:
+def test_files_are_transferred_completely(wire: paramiko.Transport) -> None:
     data = noise(3 * MB, 7)
     with paramiko.SFTPClient.from_transport(wire) as files:
         with files.open("/tmp/home/file", "wb") as file:

@@ -1,4 +1,4 @@
-"""After a run, however it ended, each machine is as before: rules, queues, links, processes."""
+"""However a run ended, each machine is as before: rules, queues, links, processes."""
 
 import shutil
 import subprocess

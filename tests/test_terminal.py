@@ -1,4 +1,4 @@
-"""What a user sees in the terminal: a run while it goes on, its verdicts, and nothing harmful."""
+"""What a user sees in the terminal: a run in progress, its verdicts, and nothing harmful."""
 
 import contextlib
 import io
@@ -135,7 +135,7 @@ def test_lines_faults_and_notes_come_in_their_order() -> None:
         ({"status": 139, "by": "itself"}, "exit status 139 (SIGSEGV)"),
         ({"status": 255, "by": "itself"}, "exit status 255 ─"),
         ({"status": None, "by": "itself"}, "its exit status unknown"),
-        ({"status": None, "by": "lost"}, "pull on pull-2 is lost: the connection to its machine "),
+        ({"status": None, "by": "lost"}, "pull on pull-2 was lost: the connection to its machine "),
     ],
 )
 def test_only_an_unexpected_end_is_shown(details: dict[str, Any], shown: str) -> None:
@@ -191,7 +191,7 @@ def test_machine_output_does_nothing_to_the_terminal() -> None:
     assert lines[2] == "pull-1 | (a line of 100,000,000 bytes: the log has it)"
 
 
-def test_a_flood_is_counted_and_holds_nobody_up() -> None:
+def test_a_flood_is_counted_and_blocks_no_caller() -> None:
     class Stuck(io.StringIO):
         """A terminal that takes nothing until it is let go, as after Ctrl-S."""
 
@@ -218,7 +218,7 @@ def test_a_flood_is_counted_and_holds_nobody_up() -> None:
     assert "pull on pull-2 was killed" in lines[-1]
 
 
-def test_what_comes_at_once_in_normal_volume_is_shown_whole() -> None:
+def test_a_burst_of_normal_size_is_shown_completely() -> None:
     with piped() as (view, file):
         threads = [
             threading.Thread(target=view.records, args=[[record(f"pull-{k}", "x")] * 30])
@@ -349,7 +349,7 @@ def test_a_failure_shows_claim_expectation_and_what_was_seen_where() -> None:
         "  claimed   kill.all is claimed.",
         "  where     article, 2",
         "  expected  holds",
-        "  seen      refuted: Seen of kill.all.",
+        "  observed  refuted: Seen of kill.all.",
         "  messages  12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,",
         "            29, 30, 31 … and 60 more",
         "  events    12:47:22.123 UTC  pull on pull-2 was killed",
@@ -373,12 +373,13 @@ def test_the_order_is_failures_then_not_observed_then_the_expected() -> None:
         "✗ c.surprise",
         "✗ c.fails",
         "? b.missed",
-        "? b.chance (by chance: not counted)",
+        "? b.chance (inconclusive, not counted)",
         "✓ a.holds is claimed.",
         "✓ a.known is claimed.",
-        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted, as known",
+        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted (as",
+        "expected)",
     ]
-    assert "  refuted, as known: Seen of a.known." in lines
+    assert "  refuted (as expected): Seen of a.known." in lines
     assert "  expected  refuted: the article guesses wrong" in lines
 
 

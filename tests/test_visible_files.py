@@ -1,4 +1,4 @@
-"""What machines in namespaces see of this computer's files, and how an inventory widens it."""
+"""Which files of this computer machines in namespaces see, and how an inventory adds to them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,11 +53,11 @@ def test_folders_that_are_named_are_seen_and_no_others(
 
 
 @pytest.mark.parametrize("folder", ["/", "/proc", "/dev/shm", "/tmp", "/nowhere/at/all"])
-def test_what_is_no_folder_or_would_hide_a_machines_own_is_refused(
+def test_a_path_that_is_not_a_folder_or_hides_a_private_one_is_refused(
     inventory: Callable[[str], Path], folder: str
 ) -> None:
     with (
-        pytest.raises(LabError, match=f"machines can't be shown {folder}"),
+        pytest.raises(LabError, match=f"{folder} can't be visible on machines"),
         machine(inventory(folder)),
     ):
         pass

@@ -255,10 +255,10 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
             final=found.keys() <= {"sent twice", "received twice"},
         )
     if unsent:
-        return Verdict.not_observed(f"The sender did not come to send {listed(unsent)}.")
+        return Verdict.not_observed(f"The sender did not get to send {listed(unsent)}.")
     if not numbers:
         return Verdict.not_observed("No message was sent.")
-    why = f"{_count(len(numbers))} came, each to one machine: {shares(run, numbers)}."
+    why = f"{_count(len(numbers))} arrived, each at one machine: {shares(run, numbers)}."
     return Verdict.holds(why, messages=numbers)
 
 
@@ -273,7 +273,7 @@ def never_twice(run: Run) -> Verdict:
         )
     if not run.received:
         return Verdict.not_observed("No message was received.")
-    return Verdict.holds(f"{_count(len(run.takers))} came, none of them a second time.")
+    return Verdict.holds(f"{_count(len(run.takers))} arrived, none of them twice.")
 
 
 def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict:
@@ -281,7 +281,7 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
     missed = [n for n in numbers if not set(run.takers.get(n, [])) & set(by)]
     if missed:
         elsewhere = {machine for n in missed for machine in run.takers.get(n, [])}
-        where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "came nowhere"
+        where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "never arrived"
         return Verdict.refuted(_sentence(f"{listed(missed)} {where}"), messages=missed)
     return Verdict.holds(
         f"{_sentence(f'{listed(numbers)} went to {joined(by)}')}", messages=numbers
@@ -293,7 +293,7 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
     size = len(machines)
     if len(numbers) <= size:
         return Verdict.not_observed(
-            f"{_count(len(numbers))} came after all {size} were connected: too few to tell."
+            f"{_count(len(numbers))} arrived after all {size} were connected: too few to decide."
         )
     order = [(run.takers.get(n) or ["nobody"])[0] for n in numbers]
     turn = order[:size]

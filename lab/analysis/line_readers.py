@@ -185,7 +185,7 @@ def _with_a_group(pattern: str) -> re.Pattern[str]:
 def _number(match: re.Match[str]) -> int:
     if not re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", match[1] or "", re.ASCII):
         what = f"what the group of {match.re.pattern!r} finds is no number in {match.string!r}"
-        raise LabError(what, cure=r"write (\d+) for the number")
+        raise LabError(what, hint=r"write (\d+) for the number")
     return int(match[1])
 
 

@@ -1,14 +1,15 @@
-"""One experiment after another, each seen on the terminal, on machines that are up."""
+"""Runs experiments one after another on machines that are up, and shows them on the terminal."""
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from lab.cli import arguments
 from lab.cli.call import Call
 from lab.core.errors import ExitCode
-from lab.engine import runner
+from lab.engine import monitor, runner
 from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
@@ -20,10 +21,16 @@ from lab.machines.remote import Remote
 from lab.report.live_view import View
 
 
-def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
-    """Connect to the machines and run the experiments, by the names that the user gave them.
+class ClosableView(monitor.View, Protocol):
+    """Where a run is shown, until it is closed."""
 
-    All of them are run, whatever one comes to; but after Ctrl-C none.
+    def close(self) -> None: ...
+
+
+def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
+    """Connect to the machines and run the experiments, keyed by the names that the user gave.
+
+    If one fails, the others still run; Ctrl-C ends the series.
     """
     with connected_and_fit(machines) as remotes:
         return run_connected(call, found, machines, remotes)
@@ -31,7 +38,7 @@ def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list
 
 @contextlib.contextmanager
 def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
-    """Connect to machines; LabError where one isn't fit for a run."""
+    """Connect to machines; LabError if one is unsuitable for a run."""
     with connected(machines) as remotes:
         if machines.foreign:
             preflight.require(remotes)
@@ -43,8 +50,10 @@ def run_connected(
     found: Mapping[str, Experiment],
     machines: Machines,
     remotes: dict[str, Remote],
+    *,
+    view_of: Callable[[Sequence[str]], ClosableView] = View,
 ) -> list[Result]:
-    """Do as `run`, on machines that are connected already."""
+    """Like `run`, on machines that are connected already; show each run on a view of them."""
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
@@ -60,8 +69,9 @@ def run_connected(
             packets=call.packets,
             call=call_id,
             command=call.command(name),
+            sweep=call.sweep,
         )
-        results.append(_run_seen(request, machines, remotes, call.runs))
+        results.append(_run_in_view(request, machines, remotes, call.runs, view_of(list(remotes))))
         if error := results[-1].error:
             arguments.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -70,17 +80,20 @@ def run_connected(
 
 
 def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
-    """Give each run's full name, its experiment and its variant."""
+    """Yield each run's full name, its experiment and its variant."""
     for name, experiment in found.items():
         for variant in experiment.variants:
             full = f"{catalogue.split(name)[0]}:{variant}" if variant else name
             yield full, experiment, variant
 
 
-def _run_seen(
-    request: RunRequest, machines: Machines, remotes: dict[str, Remote], runs: Path
+def _run_in_view(
+    request: RunRequest,
+    machines: Machines,
+    remotes: dict[str, Remote],
+    runs: Path,
+    view: ClosableView,
 ) -> Result:
-    view = View(list(remotes))
     try:
         return runner.run(request, machines, remotes, view, runs, meanwhile=_get_pages_ready)
     finally:

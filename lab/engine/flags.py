@@ -17,7 +17,7 @@ def words(flags: Mapping[str, Any], arguments: Sequence[Any] = ()) -> list[str]:
         LabError: the arguments are no list, or no system takes such a word.
     """
     if isinstance(arguments, str | bytes) or not isinstance(arguments, Sequence):
-        raise LabError(f"args={arguments!r} is no list", cure="put it into brackets: args=[...]")
+        raise LabError(f"args={arguments!r} is no list", hint="put it into brackets: args=[...]")
     found = [
         word
         for name, value in flags.items()
@@ -26,7 +26,7 @@ def words(flags: Mapping[str, Any], arguments: Sequence[Any] = ()) -> list[str]:
     ]
     found += [str(argument) for argument in arguments]
     if bad := [word for word in found if "\0" in word]:
-        raise LabError(f"{bad[0]!r} can't be given to a program", cure="leave the NUL out of it")
+        raise LabError(f"{bad[0]!r} can't be given to a program", hint="leave the NUL out of it")
     return found
 
 

@@ -48,7 +48,7 @@ class NetworkFaults:
             raise LabError(
                 f"the network between {' or '.join(these)} and {' or '.join(those)} isn't as it"
                 " was to be",
-                cure="`fab check` tells what reaches what",
+                hint="`fab check` tells what reaches what",
             )
         fault = "reject" if reject else "partition"
         details = {"fault": fault, "from": list(those), "one_way": one_way, "verified": verified}

@@ -65,12 +65,12 @@ class ProcessManager:
         if named and with_role not in ([], named):
             raise LabError(
                 f"'{where}' is a machine, and the role of {' and '.join(with_role)}",
-                cure="give one of them another name in the inventory",
+                hint="give one of them another name in the inventory",
             )
         if not named and not with_role:
             raise LabError(
                 f"no machine has the name or the role '{where}'",
-                cure=f"there are the machines {', '.join(self.remotes)}, with the roles "
+                hint=f"there are the machines {', '.join(self.remotes)}, with the roles "
                 + ", ".join(dict.fromkeys(r.access.role for r in self.remotes.values())),
             )
         return named or with_role
@@ -82,7 +82,7 @@ class ProcessManager:
             return found[0]
         raise LabError(
             f"to={where!r} means {len(found)} machines, and a program gets the address of one",
-            cure="name one, as to=lab.machines(role)[0]; several addresses are given as a flag,"
+            hint="name one, as to=lab.machines(role)[0]; several addresses are given as a flag,"
             " peers=[lab.address(machine) for machine in lab.machines(role)]",
         )
 
@@ -101,7 +101,7 @@ class ProcessManager:
         """Start a program on a machine, with the address of `target`; it isn't ready yet."""
         if program not in self.programs:
             known = ", ".join(sorted({found.name for found in self.programs.values()}))
-            raise LabError(f"there is no program '{program}'", cure=f"there are: {known}")
+            raise LabError(f"there is no program '{program}'", hint=f"there are: {known}")
         self.programs[program].require_runnable()
         address = self.address(target)
         if self.programs[program].ours:
@@ -257,6 +257,6 @@ def _not_ready(process: Process, in_time: bool) -> LabError:
     return LabError(
         what,
         where=f"machine {process.machine}",
-        cure=f"run it by hand: fab ssh --machine {process.machine}",
+        hint=f"run it by hand: fab ssh --machine {process.machine}",
         output=process.tail(),
     )

@@ -195,18 +195,18 @@ class Process:
         elif "not-started" in notes:
             self._spoil(
                 f"{self.program.path.name} could not be started: {notes['not-started']}",
-                cure="does its first line name a program that is there; is it built for this"
+                hint="does its first line name a program that is there; is it built for this"
                 " machine?",
             )
         elif "misunderstood" in notes or "pid" not in notes:
             self._spoil(
                 f"the lab's own launcher failed, and {self.program.path.name} did not run",
-                cure="this is no fault of the program's: please report it",
+                hint="this is no fault of the program's: please report it",
             )
 
-    def _spoil(self, what: str, *, cure: str) -> None:
+    def _spoil(self, what: str, *, hint: str) -> None:
         where = f"machine {self.machine}"
-        error = LabError(what, where=where, cure=cure, output=self.tail())
+        error = LabError(what, where=where, hint=hint, output=self.tail())
         self._monitor.trouble = self._monitor.trouble or error
 
 

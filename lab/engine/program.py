@@ -34,7 +34,7 @@ class Program:
         return [posixpath.join(".", self.path.name), *flags]
 
     def require_runnable(self) -> None:
-        """Raise LabError for a program of the user's that no system could start, with the cure."""
+        """Raise LabError for a program of the user's that no system could start, with the hint."""
         path = self.path
         if self.ours or self.is_python:
             return
@@ -46,12 +46,12 @@ class Program:
             raise LabError(
                 "this is no program: its first line names no interpreter",
                 where=f"{path}:1",
-                cure="begin it with a line such as #!/bin/sh; build what is to be compiled, and"
+                hint="begin it with a line such as #!/bin/sh; build what is to be compiled, and"
                 " start the result",
             )
         if first.endswith(b"\r\n"):
             raise LabError(
                 "the first line ends as on Windows, and no machine finds that interpreter",
                 where=f"{path}:1",
-                cure="save the file with UNIX line ends",
+                hint="save the file with UNIX line ends",
             )

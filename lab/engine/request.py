@@ -33,6 +33,7 @@ class RunRequest:
     packets: bool
     call: str
     command: str
+    sweep: Mapping[str, str] | None = None
 
     @property
     def faults(self) -> Sequence[str]:
@@ -59,6 +60,7 @@ class RunRequest:
 def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str, Any]:
     """Return what run.json is to say of a run on these machines before it begins."""
     return {
+        **({} if request.sweep is None else {"sweep": dict(request.sweep)}),
         "call": request.call,
         "command": request.command,
         "module": str(request.experiment.file.resolve()) if request.experiment.is_own else None,

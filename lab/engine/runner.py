@@ -26,7 +26,7 @@ from lab.engine.request import RunRequest, description
 from lab.engine.scenario import Lab, TriggerMissed
 from lab.machines import clock_offset, requirements
 from lab.machines.agent import launcher
-from lab.machines.connection import ANSWER_TIMEOUT_S, explained
+from lab.machines.connection import ANSWER_TIMEOUT_S, ssh_errors
 from lab.machines.pool import at_once
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
@@ -129,7 +129,7 @@ def _need_machines(request: RunRequest, machines: Machines) -> None:
             raise LabError(
                 f"{request.title} needs {least} machines with the role {role}, there "
                 + ("is 1" if found == 1 else f"are {found}"),
-                cure="add them to the inventory: a machine's `count` makes several of it",
+                hint="add them to the inventory: a machine's `count` makes several of it",
             )
 
 
@@ -140,7 +140,7 @@ def _need_faults(request: RunRequest, machines: Machines) -> None:
         raise LabError(
             f"{request.title} needs {' and '.join(missing)}, which the provider '{provider}'"
             " can't do",
-            cure="run it on another one: --provider namespaces, or --provider vagrant",
+            hint="run it on another one: --provider namespaces, or --provider vagrant",
         )
 
 
@@ -150,7 +150,7 @@ def _lost(machines: Sequence[str]) -> LabError | None:
     return LabError(
         "the connection broke in the midst of the run, which went on without it",
         where=f"machine {joined(machines)}",
-        cure="is it up, is the way to it? `fab check` tells; what was captured is kept",
+        hint="is it up, is the way to it? `fab check` tells; what was captured is kept",
     )
 
 
@@ -158,7 +158,7 @@ def _bug(run: Path) -> LabError:
     return LabError(
         "this run met a bug of the lab itself",
         where=str(run),
-        cure="its traceback.txt says where: please report it; what was captured is kept",
+        hint="its traceback.txt says where: please report it; what was captured is kept",
     )
 
 
@@ -309,7 +309,7 @@ def _prepare(
         requirements.require(remote, wanted)
         remote.deploy(folder, files)
         remote.warm_up(folder)
-        with explained(remote.access, "ask it for its time"):
+        with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
 
     try:

@@ -44,7 +44,7 @@ def load(wanted: str) -> Experiment:
         return experiment
     if variant not in experiment.variants:
         there = ", ".join(experiment.variants).strip(", ") or "none"
-        raise LabError(f"'{name}' has no variant '{variant}'", cure=f"there are: {there}")
+        raise LabError(f"'{name}' has no variant '{variant}'", hint=f"there are: {there}")
     return replace(experiment, variants=(variant,))
 
 
@@ -76,7 +76,7 @@ def of_run(stored: StoredRun) -> Experiment:
     raise LabError(
         f"the run doesn't hold its experiment, '{name}'",
         where=str(stored.path),
-        cure="judge it where it was made",
+        hint="judge it where it was made",
     )
 
 
@@ -127,7 +127,7 @@ def _load(wanted: str) -> Experiment:
         raise _no_experiment(wanted)
     if not file.is_file():
         raise LabError(
-            "there is no experiment here", where=str(path), cure="name a folder with one"
+            "there is no experiment here", where=str(path), hint="name a folder with one"
         )
     there = file.resolve().parent.name if file.name == MODULE else file.stem
     name = there.lower().replace("-", "_")
@@ -136,7 +136,7 @@ def _load(wanted: str) -> Experiment:
         raise LabError(
             f"'{name}' can't be the name of your experiment: {why}",
             where=str(path),
-            cure="rename it: small letters, digits and _, at most 40",
+            hint="rename it: small letters, digits and _, at most 40",
         )
     return _from_file(file, name)
 
@@ -146,7 +146,7 @@ def _no_experiment(wanted: str) -> LabError:
     hint = f"did you mean '{close[0]}'? " if close else ""
     return LabError(
         f"there is no experiment '{wanted}'",
-        cure=f"{hint}`fab experiments` lists them; one of your own is named by its folder",
+        hint=f"{hint}`fab experiments` lists them; one of your own is named by its folder",
     )
 
 
@@ -188,7 +188,7 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         raise LabError(
             f"a module has one scenario, this one has {len(scenarios)}",
             where=str(file),
-            cure="mark one function with @experiment(source=...)",
+            hint="mark one function with @experiment(source=...)",
         )
     scenario = scenarios[0]
     told: ExperimentMeta = scenario.__experiment__
@@ -234,7 +234,7 @@ def _require_sound(
     ]
     if wrong:
         raise user_code.mistake(
-            LabError(f"{wrong[0]} is of the wrong kind", cure="see docs/own-experiment.md"),
+            LabError(f"{wrong[0]} is of the wrong kind", hint="see docs/own-experiment.md"),
             file,
             scenario,
         )

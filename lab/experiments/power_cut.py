@@ -30,7 +30,7 @@ def pusher_notices_nothing(run: Run) -> Verdict:
 
 
 @claim(
-    "The dead machine keeps its turn: each message of its turn is lost, all others come.",
+    "The dead machine keeps its turn: each message of its turn is lost, all others arrive.",
     rests_on=silence.BLIND,
     disputed_by=silence.BY_AVAILABILITY,
 )

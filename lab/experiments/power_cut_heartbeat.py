@@ -23,7 +23,7 @@ def power_cut_heartbeat(lab: Lab) -> None:
 
 
 @claim(
-    "The pusher notices within the two times together, and not before the time-out.",
+    "The pusher notices after the time-out, and at most one heartbeat interval later.",
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_TIMEOUT; zeromq/pyzmq#990; zeromq/libzmq#2306",
     rests_on=silence.PING,
     timed=True,
@@ -33,7 +33,7 @@ def pusher_notices_in_time(run: Run) -> Verdict:
 
 
 @claim(
-    "What was dealt to the dead machine until then is lost: nobody sends it to another.",
+    "What was sent to the dead machine until then is lost: nothing sends it to another.",
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
     rests_on=leaving.DISCARDED,
     disputed_by=silence.HEAVY_LIFTING,
@@ -42,6 +42,6 @@ def its_turns_are_lost_until_then(run: Run) -> Verdict:
     return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))
 
 
-@claim("From then on the others get every message.", rests_on=leaving.GOODBYE)
+@claim("From then on, the others get every message.", rests_on=leaving.GOODBYE)
 def others_get_the_rest(run: Run) -> Verdict:
     return leaving.survivors_get_all(run, leaving.after_the_fault(run))

@@ -1,4 +1,4 @@
-"""Which faults can be done on a machine, and why others can't: tried there, where harmless."""
+"""Finds out which faults are possible on a machine, and why others aren't, by harmless trials."""
 
 import functools
 import secrets
@@ -21,14 +21,14 @@ _PATIENT = "import signal; print(flush=True); signal.pause()"
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """Something that can be done on a machine; with a refusal, it can't."""
+    """A fault or another action on a machine; it is impossible if there is a `refusal`."""
 
     name: str
     refusal: LabError | None = None
 
 
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
-    """Try one thing after another on a machine; what its provider does to it isn't tried."""
+    """Try each action on a machine, except for those that its provider carries out."""
     for fault in _MACHINE:
         yield Ability(fault, None if fault in machines.faults else _unknown(remote))
     folder = f"trial-{secrets.token_hex(4)}"
@@ -55,13 +55,13 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
 
 def _unknown(remote: Remote) -> LabError:
     return LabError(
-        f"the provider '{remote.access.provider}' has no means for it",
-        cure="--provider namespaces has",
+        f"the provider '{remote.access.provider}' can't do it",
+        hint="use --provider namespaces",
     )
 
 
 def _pause_and_kill(remote: Remote, folder: str) -> None:
-    """Start a program that does nothing, stop it and end it, as the faults do."""
+    """Start an idle program, stop it and kill it, as the faults do."""
     runs, gone = threading.Event(), threading.Event()
     process = remote.start(
         folder,
@@ -78,6 +78,6 @@ def _pause_and_kill(remote: Remote, folder: str) -> None:
     process.signal(signal.SIGKILL)
     if stopped is None or not gone.wait(_TIMEOUT_S):
         raise LabError(
-            "a process did not stop, or did not end, when it was told to",
-            cure="the lab's launcher needs Linux, and /proc, on the machine",
+            "a process did not stop, or did not end, when it was signalled",
+            hint="the lab's launcher needs Linux, and /proc, on the machine",
         )

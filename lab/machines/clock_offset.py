@@ -1,4 +1,4 @@
-"""How far a machine's clocks are from the clock of a run."""
+"""Measures the offset between a machine's clocks and the clock of a run."""
 
 import contextlib
 from pathlib import Path
@@ -12,10 +12,10 @@ _ANSWER = "import sys, time\nfor line in sys.stdin: print(repr(time.time()), flu
 
 
 def measure(remote: Remote, our_boot_id: str) -> Clock:
-    """Ask the machine for its time; one that booted when we did shares our clock.
+    """Ask the machine for its time; with the same boot id it shares our clock.
 
-    The answer with the shortest way there and back tells most: the offset is right to half of it
-    (RFC 5905, section 8). What the channel raises is passed on, EOFError for no answer.
+    The answer with the shortest round trip is the most precise: the error is at most half of that
+    (RFC 5905, section 8). Raises whatever the channel raises, and EOFError if there is no answer.
     """
     if remote.read(_BOOT_ID) == our_boot_id:
         return Clock(monotonic_ahead_s=-WALL_AHEAD_S)
@@ -38,11 +38,11 @@ def _time(said: str) -> float:
     try:
         return float(said)
     except ValueError:
-        raise EOFError(f"it says {said[:40]!r} for a time") from None
+        raise EOFError(f"it answered {said[:40]!r} instead of a time") from None
 
 
 def our_boot_id() -> str:
-    """Return what tells this computer's clock from others'; empty where the system has none."""
+    """Return the boot id, which identifies this computer's clock; empty if there is none."""
     try:
         return Path(_BOOT_ID).read_text()
     except FileNotFoundError:

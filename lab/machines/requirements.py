@@ -1,4 +1,4 @@
-"""What an experiment needs on the machines beyond its own files: is it there?"""
+"""Checks that machines have what an experiment needs besides its own files."""
 
 import shlex
 from collections.abc import Sequence
@@ -17,23 +17,27 @@ _MODULES = (
 
 
 def require(remote: Remote, needs: Sequence[str]) -> None:
-    """Raise NotFit where a machine lacks something, with the line that installs it.
+    """Raise NotFit if a machine lacks something, with the command that installs it.
 
     Arguments:
         remote: the machine.
-        needs: commands, as `awk`, and modules of its lab Python, as `python:numpy`.
+        needs: commands, such as `awk`, and modules of its lab Python, such as `python:numpy`.
     """
     commands = [need for need in needs if not need.startswith(_PYTHON)]
     modules = [need.removeprefix(_PYTHON) for need in needs if need.startswith(_PYTHON)]
     python = remote.access.python
-    for argv, names, cure in (
-        (["sh", "-c", _COMMANDS, "sh"], commands, "install it there, as by `apt-get install {}`"),
+    for argv, names, hint in (
+        (
+            ["sh", "-c", _COMMANDS, "sh"],
+            commands,
+            "install it there, e.g.: apt-get install {}",
+        ),
         ([python, "-c", _MODULES], modules, f"{shlex.quote(python)} -m pip install {{}}  # there"),
     ):
         missing = remote.run([*argv, *names]).decode().split() if names else []
         if missing:
             raise NotFit(
-                f"this experiment needs {', '.join(missing)}, which isn't there",
+                f"it lacks what this experiment needs: {', '.join(missing)}",
                 where=f"machine {remote.name}",
-                cure=cure.format(" ".join(missing)),
+                hint=hint.format(" ".join(missing)),
             )

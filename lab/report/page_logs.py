@@ -1,4 +1,4 @@
-"""The machines' logs side by side, as the page shows them: as a terminal would, and harmless."""
+"""The machines' logs side by side, as the page shows them: like a terminal, but harmless."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,22 +17,22 @@ from lab.runs.chunk_traces import traces_and_said
 from lab.runs.lines import LastLines, Source
 from lab.runs.stored_records import StoredRecords
 
-_LONGEST_LINE = 2_000  # characters, where there are few lines
+_LONGEST_LINE = 2_000  # characters, if there are few lines
 _SHORTEST = 40
 _ROOM = 5_000_000  # characters of all lines together
-EACH_END = 1_000  # lines that are no messages: so many first and last ones of each log are shown
+EACH_END = 1_000  # of each log, the page shows this many first and last lines without a message
 
-# A row has its second, its message's number if it speaks of one, a note, what happened (then there
-# is no line), and one line or two, each with the place of its machine.
-_COLUMNS = ("t", "number", "note", "told", "lane", "text", "lane2", "text2")
+# A row has its second, the number of the message that it is about (if any), a note, an event (then
+# it has no line), and one or two lines, each with the lane of its machine.
+_COLUMNS = ("t", "number", "note", "event", "lane", "text", "lane2", "text2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinesToShow:
-    """The lines of a run without the middles of long logs that speak of no message.
+    """The lines of a run, without the middles of long logs that are not about messages.
 
-    `printed` is from stdout, `said` what stderr has for people; `left_out` is how many lines of
-    each machine, process and stream are left out.
+    `printed` is from stdout, `said` from stderr, except for traces; `left_out` is the number of
+    lines that each stream lacks.
     """
 
     printed: Sequence[Record]
@@ -41,7 +41,7 @@ class LinesToShow:
 
 
 def lines_to_show(records: Sequence[Record], run: Run, reader: Reader) -> LinesToShow:
-    """Return the lines of a run that its page can show, with as few objects as that takes."""
+    """Return the lines of a run that its page can show."""
     if not isinstance(records, StoredRecords):
         printed = [record for record in records if record.stream == "stdout"]
         said = [
@@ -64,7 +64,7 @@ def _lines_of_chunks(records: StoredRecords, run: Run, reader: Reader) -> LinesT
         shown: Sequence[Record] = lines
         if lines.stream == "stderr":
             _, shown = traces_and_said(lines)
-            if not hasattr(reader, "scan"):  # a user's own may take any line for a message
+            if not hasattr(reader, "scan"):  # a user's reader may find messages in any line
                 shown = [record for record in shown if reader(record) is None]
         ends[lines.machine, lines.process, lines.stream].add(shown)
     said: list[Record] = []
@@ -78,7 +78,7 @@ def _lines_of_chunks(records: StoredRecords, run: Run, reader: Reader) -> LinesT
 
 
 class _Ends:
-    """The first lines of a log, one more than are shown, and the last."""
+    """The first and last lines of a log: one more of the first ones than the page shows."""
 
     def __init__(self) -> None:
         self._first: list[Record] = []
@@ -101,12 +101,12 @@ class _Ends:
 
 
 def columns(rows: Sequence[Row], lines: LinesToShow, found: Timeline) -> dict[str, Any]:
-    """Return the rows of the logs as columns, in the order of time, and whether lines are left out.
+    """Return the rows of the logs as columns, ordered by time, and whether lines are left out.
 
     Arguments:
-        rows: what was printed on stdout side by side, and what happened.
-        lines: those that the rows are made of, and what was printed on stderr for people.
-        found: the run's flow; of very many messages those are kept that the page draws.
+        rows: the lines on stdout side by side, and the events.
+        lines: the lines that the rows are made of, and the lines on stderr, except for traces.
+        found: the run's timeline; of very many messages, only those that the page draws are kept.
     """
     start = _start(rows, found)
     shown = [*_kept(rows, found), *(Row(t=r.t - start, records=(r,)) for r in lines.said)]
@@ -118,13 +118,13 @@ def columns(rows: Sequence[Row], lines: LinesToShow, found: Timeline) -> dict[st
     sends = any(p.sent is not None for p in found.deliveries)
     filled: dict[str, Any] = {name: [] for name in _COLUMNS} | {"bounded": bool(left_out)}
     for row in shown:
-        told = describer.describe(row.event) if row.event else left_out.get(id(row), "")
-        if row.event and not told:
+        event = describer.describe(row.event) if row.event else left_out.get(id(row), "")
+        if row.event and not event:
             continue
         t = round(row.t + start - found.origin, 4)
         cells = [x for r in row.records for x in (lane[r.machine], _line(r, longest))]
         note = _note(row) if sends else ""
-        values = (t, row.number, note, told, *cells, *[None] * (4 - len(cells)))
+        values = (t, row.number, note, event, *cells, *[None] * (4 - len(cells)))
         for name, value in zip(_COLUMNS, values, strict=True):
             filled[name].append(value)
     return filled
@@ -147,10 +147,10 @@ def _kept(rows: Sequence[Row], found: Timeline) -> Sequence[Row]:
 
 
 def _ends(rows: Sequence[Row], before: Mapping[Source, int]) -> tuple[list[Row], dict[int, str]]:
-    """Return the rows without the middle of very long logs, and what is said of those in its place.
+    """Return the rows without the middle of very long logs, and a text for each gap.
 
-    A row without records stands for a middle; by its `id` it is found what is said. `before` is how
-    many lines of each log have no rows.
+    A row without records marks a gap; the texts are keyed by the `id` of that row. `before` is how
+    many lines of each log have no rows in the first place.
     """
     logs: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for k, row in enumerate(rows):
@@ -159,7 +159,7 @@ def _ends(rows: Sequence[Row], before: Mapping[Source, int]) -> tuple[list[Row],
             logs[record.machine, record.process, record.stream].append(k)
     shown: list[Row | None] = list(rows)
     marks: list[Row] = []
-    told: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for (machine, process, stream), places in logs.items():
         middle = places[EACH_END:-EACH_END]
         if not middle:
@@ -168,12 +168,12 @@ def _ends(rows: Sequence[Row], before: Mapping[Source, int]) -> tuple[list[Row],
         suffix = "err" if stream == "stderr" else "log"
         count = len(middle) + before.get((machine, process, stream), 0)
         lines = "1 line" if count == 1 else f"{count:,} lines"
-        told[id(marks[-1])] = (
+        texts[id(marks[-1])] = (
             f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
         )
         for k in middle:
             shown[k] = None
-    return [row for row in shown if row is not None] + marks, told
+    return [row for row in shown if row is not None] + marks, texts
 
 
 def _line(record: Record, longest: int) -> str:

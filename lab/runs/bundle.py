@@ -38,7 +38,7 @@ def pack(path: Path, into: Path) -> Path:
     stored = store.load(path)
     if stored.state == "running":
         raise RunStoreError(
-            "this run goes on", where=str(path), cure="pack it when it has come to its end"
+            "this run goes on", where=str(path), hint="pack it when it has come to its end"
         )
     folder = path.resolve()  # of `latest`, where it leads to
     file = into / f"{folder.name}{_ENDING}"
@@ -93,7 +93,7 @@ def _checked(file: Path, scratch: Path, root: Path) -> Path:
         raise RunStoreError(
             "this run is there already",
             where=str(target),
-            cure="name it to look at it, or unpack into another folder: --runs DIR",
+            hint="name it to look at it, or unpack into another folder: --runs DIR",
         )
     for path in run.iterdir():
         if path.suffix in _MADE_AGAIN and path.is_file():
@@ -124,9 +124,9 @@ def _add(packed: tarfile.TarFile, source: Path, name: PurePosixPath) -> None:
     try:
         archive.path_of(str(name))
     except NotPacked as error:
-        cure = "rename it in the run, or remove it"
+        hint = "rename it in the run, or remove it"
         raise RunStoreError(f"this file's name can't be packed: {error}", where=str(source),
-                            cure=cure) from error  # fmt: skip
+                            hint=hint) from error  # fmt: skip
     member = tarfile.TarInfo(str(name))
     about = source.stat()
     member.mtime, member.mode = int(about.st_mtime), 0o755 if about.st_mode & 0o100 else 0o644
@@ -148,5 +148,5 @@ def _anonymous(name: str, text: str) -> str:
 
 
 def _no_bundle(file: Path, why: str) -> RunStoreError:
-    cure = "`./fab bundle --run RUN` makes one"
-    return RunStoreError(f"this is no packed run: {why}", where=str(file), cure=cure)
+    hint = "`./fab bundle --run RUN` makes one"
+    return RunStoreError(f"this is no packed run: {why}", where=str(file), hint=hint)

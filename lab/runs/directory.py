@@ -213,7 +213,7 @@ def packets_of(run: Path, machine: str) -> Path:
 def _check_name(kind: str, name: str, pattern: str) -> None:
     if not re.fullmatch(pattern, name):
         what = f"This can't be the name of {kind}: {name[:80]!r}."
-        raise LabError(what, cure=f"It becomes part of a file's name: {pattern}")
+        raise LabError(what, hint=f"It becomes part of a file's name: {pattern}")
 
 
 def _pretty(value: object) -> str:

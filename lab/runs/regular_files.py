@@ -91,7 +91,7 @@ def _no_plain_file(path: Path) -> RunStoreError:
     return RunStoreError(
         "This is no plain file, but a link, a folder, a FIFO or a device: it isn't opened.",
         where=str(path),
-        cure="A run directory holds plain files alone. Remove it, or get the run again.",
+        hint="A run directory holds plain files alone. Remove it, or get the run again.",
     )
 
 

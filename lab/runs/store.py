@@ -134,7 +134,7 @@ def _require_in_log(log: Path, lines: int, end: int) -> None:
         raise RunStoreError(
             f"This log has {log.stat().st_size:,} bytes, its {lines:,} lines have {end:,}.",
             where=str(log),
-            cure="It was changed or cut after the run; without it the run can be read.",
+            hint="It was changed or cut after the run; without it the run can be read.",
         )
 
 
@@ -155,12 +155,12 @@ def find(root: Path, name: str | None) -> Path:
                 return path
     names = [path.name for path in _folders(root) if NAME.fullmatch(path.name)]
     if not names:
-        cure = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
-        raise LabError("There are no runs here yet.", where=str(root), cure=cure)
+        hint = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
+        raise LabError("There are no runs here yet.", where=str(root), hint=hint)
     if name is None:
         return root / names[-1]  # the latest was removed by hand
     near = ", ".join(difflib.get_close_matches(name, names) or names[-3:])
-    raise LabError(f"There is no run {name!r}.", where=str(root), cure=f"There are: {near}.")
+    raise LabError(f"There is no run {name!r}.", where=str(root), hint=f"There are: {near}.")
 
 
 def last_call(root: Path) -> list[Path]:
@@ -201,6 +201,11 @@ def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, lis
                 if verdicts := [v for v in _read_verdicts(path) or [] if not v.get("partial")]:
                     found.append((path.name, verdicts))
     return found
+
+
+def belongs_to_sweep(path: Path, sweep: str) -> bool:
+    """Tell whether a run was made by the sweep of this id; LabError where the run can't be read."""
+    return bool(_read_description(path).get("sweep", {}).get("id") == sweep)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -252,5 +257,5 @@ def malformed(file: Path, line: int, why: Exception) -> RunStoreError:
     return RunStoreError(
         f"This is not what a run leaves there: {reason}.",
         where=f"{file}:{line}",
-        cure="Was it edited by hand? Nothing of the lab writes it like that.",
+        hint="Was it edited by hand? Nothing of the lab writes it like that.",
     )

@@ -213,7 +213,7 @@ def _malformed(file: Path, why: str) -> RunStoreError:
     return RunStoreError(
         f"This is not what a run leaves there: {why}.",
         where=str(file),
-        cure="Was it edited by hand? Nothing of the lab writes it like that.",
+        hint="Was it edited by hand? Nothing of the lab writes it like that.",
     )
 
 
@@ -221,5 +221,5 @@ def _cut(log: Path, size: int, end: int) -> RunStoreError:
     return RunStoreError(
         f"This log has {size:,} bytes, its index speaks of {end:,}.",
         where=str(log),
-        cure="It was changed or cut after the run. Without it and its index the run can be read.",
+        hint="It was changed or cut after the run. Without it and its index the run can be read.",
     )

@@ -41,7 +41,7 @@ QUICKER = ("--interval", 0.5)
 
 @pytest.fixture(scope="module")
 def steps_shown(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Print in the end how long each step took, whatever became of the tests."""
+    """Print at the end how long each step took, whatever the tests' results."""
     yield
     capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
     assert capture
@@ -64,7 +64,7 @@ def lab(steps_shown: None) -> Iterator[VmLab]:
 
 
 def _network() -> str:
-    """What the host's own namespace has of addresses and routes."""
+    """The addresses and routes of the host's own namespace."""
     commands = (["ip", "-brief", "address"], ["ip", "route"])
     return "".join(subprocess.check_output(command, text=True) for command in commands)
 
@@ -93,7 +93,7 @@ def test_provisioning_again_changes_nothing(lab: VmLab) -> None:
 
 
 def test_the_articles_experiments_come_out_as_expected(lab: VmLab) -> None:
-    """`auto` takes the VMs, as they are up."""
+    """`auto` chooses the VMs, as they are up."""
     run = lab.run_experiment(provider="auto")
     described = _description(run)
     assert described["provider"] == "vagrant"
@@ -112,7 +112,7 @@ def test_check_finds_nothing_wrong(lab: VmLab) -> None:
     done = lab.fab("check")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("reaches 2 others on the lab network") == len(MACHINES)
-    assert len(re.findall(r"clock \S+ ms from ours, give or take \S+ ms", done.stdout)) == 3
+    assert len(re.findall(r"clock \S+ ms from ours, ± \S+ ms", done.stdout)) == 3
 
 
 def test_status_and_a_shell_are_vagrants(lab: VmLab) -> None:
@@ -149,7 +149,7 @@ def test_power_is_cut_and_comes_back(lab: VmLab, experiment: str) -> None:
 
 
 def test_a_run_goes_on_without_a_machine_that_dies(lab: VmLab) -> None:
-    """Its QEMU is killed: nobody says goodbye. What was captured is kept, the others go on."""
+    """Its QEMU is killed: no connection is closed. Captured output is kept, the others go on."""
     qemu = lab.qemu("pull-2")
     command = ["run-experiment", "--experiment", "round_robin", "--provider", "vagrant"]
     with lab.started(*virtual.fab_command(*command, "--interval", 1, "--runs", lab.runs)) as run:
@@ -182,7 +182,7 @@ def test_runs_again_after_halt_and_up(lab: VmLab) -> None:
 
 
 def test_made_anew_with_other_addresses_and_a_fourth_machine(lab: VmLab) -> None:
-    """By the inventory alone; and that each machine has another host key now is no trap."""
+    """By the inventory alone, and although each machine has a new host key."""
     inventory = lab.project / "inventory.yaml"
     text = inventory.read_text().replace("192.168.0.", "10.77.0.")
     new = "  pull-3: {role: puller, address: 10.77.0.164}\nproviders:"

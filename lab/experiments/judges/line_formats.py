@@ -1,4 +1,4 @@
-"""How the lab's programs are read: `7` was sent, `7 , 1353761234.5` was received."""
+"""Readers of the lab's programs: `7` was sent, `7 , 1353761234.5` was received."""
 
 import re
 
@@ -9,7 +9,7 @@ _RECEIVED = r"(\d{1,18}) , \d+(?:\.\d+)?"
 
 read = lines(sent={"push": _SENT}, received={"pull": _RECEIVED})
 
-# The same lines of the programs that hand out work to who asks for it, beside those above.
+# Also the lines of `foreman` and `worker`, which hand out work on request.
 read_asked = lines(
     sent={"push": _SENT, "foreman": _SENT}, received={"pull": _RECEIVED, "worker": _RECEIVED}
 )
@@ -18,6 +18,6 @@ read_last = lines(sent={"leave": _SENT}, received={"pull": _RECEIVED})
 
 
 def number(line: str) -> int:
-    """Return the number of the message in a line; -1, which no message has, if it has none."""
+    """Return the message number in a line; -1, which no message has, if there is none."""
     match = re.match(r"\d{1,18}(?= , |$)", line)
     return int(match[0]) if match else -1

@@ -1,8 +1,9 @@
-"""The ways to leave, and what each does to the messages: the table behind `ways_to_leave`.
+"""The ways to leave and come back, with what each does to messages: the tables behind
+`ways_to_leave` and `coming_back`.
 
-Who says goodbye (the kernel does it for a process that ends, and for a machine that shuts down)
-is noticed at once, and nothing that is sent later goes to it. Who falls silent is dealt its turn
-as before, see `silence`; if the silence ends in time, TCP has kept its messages.
+A peer that closes its connection is noticed at once, and nothing more is sent to it. (The kernel
+closes the connections of a process that ends, and of a machine that shuts down.) A silent peer
+keeps getting its turn, see silence.py; if the silence ends in time, TCP has kept its messages.
 """
 
 from collections.abc import Callable
@@ -16,17 +17,17 @@ HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
 MAXRT = ("TCP_MAXRT=1000",)
 AT_ONCE_S = (0.0, 0.0)
 NOTICED_S = {
-    HEARTBEAT: (0.6, 0.8),  # after the time-out, and at most the interval later
-    MAXRT: (1.0, 2.0),  # TCP looks when the next retransmission is due
+    HEARTBEAT: (0.6, 0.8),  # after the time-out, and at most one interval later
+    MAXRT: (1.0, 2.0),  # TCP checks when the next retransmission is due
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the victim leaves, what that needs and what mends it, and what to expect.
+    """How the victim leaves, what that needs, what repairs it, and what to expect.
 
-    `fate` is that of the messages of the victim's turn: `spared` (others get them), `lost` (until
-    the pusher notices, if it does) or `late`.
+    `fate` is the fate of the messages of the victim's turn: `spared` (others get them), `lost`
+    (until the pusher notices, if ever) or `late`.
     """
 
     leave: Callable[[Lab, Process], None]
@@ -37,7 +38,7 @@ class Way:
 
     @property
     def noticed_s(self) -> tuple[float, float] | None:
-        """The least and the most seconds until the pusher notices; None where it never does."""
+        """The least and the most seconds until the pusher notices; None if it never does."""
         return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
 
 
@@ -80,7 +81,7 @@ WAYS = {
 
 
 def play(lab: Lab, way: Way) -> None:
-    """Let one puller leave after message 7, and mend it three of the others' messages later."""
+    """Let one puller leave after message 7; repair it, if so planned, at the others' message 14."""
     pullers = lab.start("pull", on="puller", to="pusher")
     pusher = lab.start(
         "push", on="pusher", count=lab.count, interval=lab.interval, set=list(way.options)
@@ -95,10 +96,10 @@ def play(lab: Lab, way: Way) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """How the victim leaves and comes back, and in how many seconds it should be served again.
+    """How the victim leaves and comes back, and within how many seconds it gets a message again.
 
-    None: never. The pusher was told that the connection is over, the puller wasn't; as it only
-    listens, it never learns, and goes on waiting at a connection that nobody else knows.
+    None means never: the pusher learned that the connection is over, but the puller didn't. As it
+    only receives, it never finds out, and waits on a connection that no longer exists.
     """
 
     leave: Callable[[Lab, Process], None]
@@ -117,7 +118,7 @@ def _start_again(lab: Lab, victim: Process) -> None:
     lab.start_again(victim)
 
 
-# Two turns of 0.1 s each; to connect again takes 0.1 to 0.2 s; TCP's back-off has doubled to 0.8 s.
+# Two turns take 0.1 s each, reconnecting 0.1 to 0.2 s, and TCP's back-off has doubled to 0.8 s.
 RETURNS = {
     "kill": Return(Lab.kill, _start_again, 0.4),
     "shut_down": Return(Lab.shut_down, _switch_on, 0.4, ("shut_down",)),

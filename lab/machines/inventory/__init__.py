@@ -1,4 +1,4 @@
-"""The inventory: `inventory.yaml` as Machine objects; every mistake in it a line with its cure."""
+"""The inventory: `inventory.yaml` as Machine objects; every mistake in it a line with its hint."""
 
 import hashlib
 import stat
@@ -91,7 +91,7 @@ class Inventory:
         return LabError(
             f"there is no machine {name[:80]!r}",
             where=str(self.path),
-            cure=(f"Did you mean {close[0]!r}? " if close else "") + f"The machines are: {known}.",
+            hint=(f"Did you mean {close[0]!r}? " if close else "") + f"The machines are: {known}.",
         )
 
 
@@ -102,7 +102,7 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
         path: the file; it is named in messages as it is given here.
         roles: the roles that the caller needs; one without a machine is a mistake of the file.
 
-    Raises InventoryError with all of the file's mistakes, a line each: `file:line: what - cure`.
+    Raises InventoryError with all of the file's mistakes, a line each: `file:line: what - hint`.
     """
     # The schema and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
     from lab.machines.inventory.mistakes import check
@@ -181,6 +181,6 @@ def _text(content: bytes, path: Path) -> str:
         ) from None
 
 
-def _unusable(path: Path, what: str, cure: str, *, line: int | None = None) -> InventoryError:
+def _unusable(path: Path, what: str, hint: str, *, line: int | None = None) -> InventoryError:
     place = f"{path}:{line}" if line else str(path)
-    return InventoryError(f"{place}: {what} - {cure}")
+    return InventoryError(f"{place}: {what} - {hint}")

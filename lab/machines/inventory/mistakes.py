@@ -167,8 +167,8 @@ class _Tree:
         if known is None or key in known:
             return key
         close = _closest(key, known)
-        cure = f"did you mean {close!r}?" if close else f"known here: {', '.join(sorted(known))}"
-        self._mistakes.add(line_of(node), f"unknown key {shown(key)}", cure)
+        hint = f"did you mean {close!r}?" if close else f"known here: {', '.join(sorted(known))}"
+        self._mistakes.add(line_of(node), f"unknown key {shown(key)}", hint)
         return close if close not in written else None
 
     def _report_doubled(self, node: yaml.Node, keys: Keys) -> None:
@@ -181,22 +181,22 @@ class _Tree:
             self._mistakes.add(line_of(node), what, "delete one of them")
 
     def _explained(self, fault: Fault) -> tuple[str, str]:
-        """Say in plain words what is wrong with a value, and the cure."""
+        """Say in plain words what is wrong with a value, and the hint."""
         node, name = self._values[fault.keys], shown(fault.keys[-1])
-        cure = f"write {description(fault.keys)}"
+        hint = f"write {description(fault.keys)}"
         if not isinstance(node, yaml.ScalarNode):
             if fault.kind == "empty":
-                return f"{name} is empty", cure
+                return f"{name} is empty", hint
             held = "keys of its own" if isinstance(node, yaml.MappingNode) else "a list"
-            return f"{name} can't hold {held}", cure
+            return f"{name} can't hold {held}", hint
         if not node.value and node.style is None:
-            return f"{name} has no value", f"{cure}, or delete the key"
+            return f"{name} has no value", f"{hint}, or delete the key"
         if fault.kind == "no text":
             what = f"{shown(node.value)} is read as {_read_as(node)}, not as text"
-            return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {cure})'
+            return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {hint})'
         if fault.kind == "no number" and node.style:
-            cure += ", without quotes"
-        return f"{name} can't be {shown(node.value)}", fault.cure or cure
+            hint += ", without quotes"
+        return f"{name} can't be {shown(node.value)}", fault.hint or hint
 
     def _take_out(self, keys: Keys) -> None:
         holder = self.data
@@ -277,8 +277,8 @@ def _check_names(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
             mistakes.add(stanza.line(), what, "give one of them another name")
         if (stanza.count or 1) > 1 and "host" in stanza.ssh:
             what = f"{stanza.count} machines can't have the same host"
-            cure = "delete `host`, or write a stanza for each machine"
-            mistakes.add(stanza.line("ssh", "host"), what, cure)
+            hint = "delete `host`, or write a stanza for each machine"
+            mistakes.add(stanza.line("ssh", "host"), what, hint)
 
 
 def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
@@ -286,8 +286,8 @@ def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
     longest = f"{stanza.name}-{stanza.count}" if stanza.count else stanza.name
     if not re.fullmatch(NAME, longest):
         what = f"the machine name {shown(stanza.name)} is not a host name"
-        cure = "begin with a-z, go on with a-z, 0-9 and -, 63 characters at most with its number"
-        mistakes.add(stanza.line(), what, cure)
+        hint = "begin with a-z, go on with a-z, 0-9 and -, 63 characters at most with its number"
+        mistakes.add(stanza.line(), what, hint)
     elif read_as:
         what = f"the machine name {stanza.name!r} is read as {read_as}, not as text"
         mistakes.add(stanza.line(), what, f'quote it: "{stanza.name}"')
@@ -316,13 +316,13 @@ def _check_in_network(stanza: _Stanza, network: ipaddress.IPv4Network, mistakes:
     address = ipaddress.IPv4Address(stanza.address)
     if not lowest <= address <= highest:
         what = f"{address} is not an address for a machine in the network {network}"
-        cure = f"write one from {lowest} to {highest}, or change `network`"
-        mistakes.add(stanza.line("address"), what, cure)
+        hint = f"write one from {lowest} to {highest}, or change `network`"
+        mistakes.add(stanza.line("address"), what, hint)
     elif stanza.last > int(highest):
         room = int(highest) - stanza.address + 1
         what = f"{stanza.count} machines from {address} on, but {network} has room for {room}"
-        cure = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
-        mistakes.add(stanza.line("address"), what, cure)
+        hint = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
+        mistakes.add(stanza.line("address"), what, hint)
 
 
 def _wider(network: ipaddress.IPv4Network, last: int) -> ipaddress.IPv4Network:
@@ -346,11 +346,11 @@ def _check_roles(
         return  # there is no machine at all, which was reported
     holders = {stanza.role: stanza for stanza in reversed(stanzas) if stanza.role}
     for role in roles:
-        what, cure = f"no machine has the role {role!r}", f"write `role: {role}`"
+        what, hint = f"no machine has the role {role!r}", f"write `role: {role}`"
         close = _closest(role, holders)
         if close is None:
-            mistakes.add(tree.line("machines"), what, f"{cure} for one of them")
+            mistakes.add(tree.line("machines"), what, f"{hint} for one of them")
         elif close != role:
             close_by = holders[close]
             what = f"{what}; {close_by.name!r} has {close!r}"
-            mistakes.add(close_by.line("role"), what, cure)
+            mistakes.add(close_by.line("role"), what, hint)

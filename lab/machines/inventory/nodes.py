@@ -17,7 +17,7 @@ REFUSED = "!refused"
 _TOO_MUCH = "too much"
 _HALF = re.compile("[\ud800-\udfff]")
 
-# What PyYAML says, what a user understands, and the cure. The first that fits is taken.
+# What PyYAML says, what a user understands, and the hint. The first that fits is taken.
 _PLAIN_WORDS = (
     (
         _TOO_MUCH,
@@ -62,16 +62,16 @@ class Mistakes:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, line: int, what: str, cure: str) -> None:
-        """Note one mistake; `what` and `cure` become one sentence."""
-        self._found.append((line, f"{self._file}:{line}: {what} - {cure}"))
+    def add(self, line: int, what: str, hint: str) -> None:
+        """Note one mistake; `what` and `hint` become one sentence."""
+        self._found.append((line, f"{self._file}:{line}: {what} - {hint}"))
 
     def error(self) -> InventoryError:
         """Return all of them, a line each, in the file's order."""
         lines = [text for _, text in sorted(self._found, key=lambda mistake: mistake[0])]
         more = len(lines) - _MAX_SHOWN
         if more > 0:
-            lines[_MAX_SHOWN:] = [f"{self._file}: and {more} more mistakes - cure these first"]
+            lines[_MAX_SHOWN:] = [f"{self._file}: and {more} more mistakes - fix these first"]
         return InventoryError("\n".join(lines))
 
 
@@ -118,9 +118,9 @@ def _add_yaml_error(error: yaml.MarkedYAMLError, mistakes: Mistakes) -> None:
     if "end of stream" in problem or "expected ',' or" in problem:
         mark = error.context_mark or mark
     line = int(mark.line) + 1 if mark else 1
-    for sign, what, cure in _PLAIN_WORDS:
+    for sign, what, hint in _PLAIN_WORDS:
         if sign in problem:
-            mistakes.add(line, what, cure)
+            mistakes.add(line, what, hint)
             return
     mistakes.add(line, f"this is not YAML: {problem}", "correct or quote it")
 
@@ -165,5 +165,5 @@ class _Composer(yaml.SafeLoader):
             self._refuse(event, f"the half character in {shown(event.value)}", "write it whole")
             event.tag, event.value = REFUSED, ""
 
-    def _refuse(self, event: Any, what: str, cure: str) -> None:
-        self._mistakes.add(int(event.start_mark.line) + 1, f"{what} is not allowed here", cure)
+    def _refuse(self, event: Any, what: str, hint: str) -> None:
+        self._mistakes.add(int(event.start_mark.line) + 1, f"{what} is not allowed here", hint)

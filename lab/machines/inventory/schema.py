@@ -1,4 +1,4 @@
-"""What may stand in an inventory file, as Cerberus rules; each key's `meta` is a cure."""
+"""What may stand in an inventory file, as Cerberus rules; each key's `meta` is a hint."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
@@ -56,21 +56,21 @@ def _are_folders(key: str, text: str, complain: _Complain) -> None:
             return
 
 
-def _text(cure: str, pattern: str = r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*") -> dict[str, Any]:
+def _text(hint: str, pattern: str = r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*") -> dict[str, Any]:
     # Python's $ takes a line's end for the text's; \Z doesn't.
-    return {"type": "string", "regex": rf"{pattern}\Z", "maxlength": 1024, "meta": cure}
+    return {"type": "string", "regex": rf"{pattern}\Z", "maxlength": 1024, "meta": hint}
 
 
-def _path(cure: str) -> dict[str, Any]:
-    return _text(cure) | {"check_with": _is_local_path}
+def _path(hint: str) -> dict[str, Any]:
+    return _text(hint) | {"check_with": _is_local_path}
 
 
-def _number(least: int, most: int, cure: str) -> dict[str, Any]:
-    return {"type": "integer", "min": least, "max": most, "meta": cure}
+def _number(least: int, most: int, hint: str) -> dict[str, Any]:
+    return {"type": "integer", "min": least, "max": most, "meta": hint}
 
 
-def _settings(rules: Rules, cure: str) -> dict[str, Any]:
-    return {"type": "dict", "schema": rules, "meta": cure}
+def _settings(rules: Rules, hint: str) -> dict[str, Any]:
+    return {"type": "dict", "schema": rules, "meta": hint}
 
 
 _SSH = {
@@ -140,12 +140,12 @@ _RULES: dict[Keys, Rules] = {
 class Fault:
     """What is wrong with the value at `keys`: `kind` is missing, empty, no text, no number, value.
 
-    `cure` is what to write instead, where it takes a look at the value to know.
+    `hint` is what to write instead, where it takes a look at the value to know.
     """
 
     keys: Keys
     kind: str
-    cure: str = ""
+    hint: str = ""
 
 
 _KINDS = {
@@ -184,8 +184,8 @@ def _flat(found: list[Any]) -> Iterator[Fault]:
         else:
             keys = tuple(str(key) for key in error.document_path)
             kind = _KINDS.get((error.code, error.constraint), "value")
-            cure = "".join(error.info) if error.code == errors.CUSTOM.code else ""
-            yield Fault(keys=keys, kind=kind, cure=cure)
+            hint = "".join(error.info) if error.code == errors.CUSTOM.code else ""
+            yield Fault(keys=keys, kind=kind, hint=hint)
 
 
 def _rules(keys: Keys) -> Rules | None:

@@ -32,7 +32,7 @@ def choose(name: str, inventory: Inventory, say: Callable[[str], None]) -> Provi
         return _Best(namespaces.provider(inventory), loopback.provider(inventory), say)
     if name not in _MAKERS:
         raise LabError(
-            f"there is no provider '{name}'", cure=f"choose one of: auto, {', '.join(_MAKERS)}"
+            f"there is no provider '{name}'", hint=f"choose one of: auto, {', '.join(_MAKERS)}"
         )
     return _MAKERS[name](inventory)
 
@@ -78,5 +78,5 @@ class _Best:
     def _tell(self, refusal: Refused) -> None:
         self.say(
             f"{refusal.what}. The machines are plain processes instead, without a network"
-            " or power of their own; `fab check --provider namespaces` has the cure."
+            " or power of their own; `fab check --provider namespaces` says how to allow them."
         )

@@ -1,4 +1,4 @@
-"""Hosts that run already and answer SSH: a user's own machines, reached as the inventory says."""
+"""The provider `ssh`: the user's own hosts, which already run and answer SSH."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ class Hosts:
         return False
 
     def status(self) -> Mapping[str, str]:
-        return {machine.name: "runs by itself" for machine in self.inventory.machines}
+        return {machine.name: "not managed" for machine in self.inventory.machines}
 
     def is_shared(self) -> bool:
         return True

@@ -1,7 +1,7 @@
-"""The lab where namespaces are forbidden: machines are plain processes, each with a folder.
+"""The lab without namespaces: machines are plain processes, each with a folder.
 
-Each lab takes a free block of 127.0.0.0/8, all of which Linux answers on: with 127.87.3.0/24,
-192.168.0.161 becomes 127.87.3.161. A machine has no network and no power of its own here.
+Each lab reserves a free block of 127.0.0.0/8, to all of which Linux answers: with 127.87.3.0/24,
+192.168.0.161 becomes 127.87.3.161. Machines have no network and no power of their own here.
 """
 
 from lab.machines.inventory import Inventory

@@ -1,7 +1,7 @@
-"""The embedded lab: machines made of this Linux computer's namespaces, without root or VMs.
+"""The provider `namespaces`: machines made from this Linux computer's namespaces, without root.
 
-`supervisor` says who holds which namespace and what dies with whom, `guest` what a machine has of
-its own. This file knows why a kernel may refuse them, and what to do about that.
+supervisor.py describes the namespaces and their lifetimes, guest.py what a machine has for itself.
+This file knows why a kernel may refuse namespaces, and what to do about that.
 """
 
 import errno
@@ -12,33 +12,33 @@ from pathlib import Path
 from lab.machines.inventory import Inventory
 from lab.machines.providers.embedded.provider import Embedded, Refused
 
-_VM_WAY = "the VMs (`vagrant up`) need none of this"
+_VM_WAY = "virtual machines (`vagrant up`) need none of this"
 _PROFILE = "/etc/apparmor.d/push-pull-lab"
 
 
 def provider(inventory: Inventory) -> Embedded:
-    """Return the provider for `inventory`; its addresses are used as they are."""
+    """Return the provider for `inventory`; machines get the addresses listed there."""
     return Embedded(name="namespaces", inventory=inventory, isolated=True, explain=explain)
 
 
 def explain(step: str, number: int) -> Refused:
     """Return the message for a kernel that refused `step` with errno `number`."""
-    cause, cure = _cause_and_cure(number)
-    return Refused(f"the kernel refuses namespaces ({step}): {cause}", cure=f"{cure}\n  {_VM_WAY}")
+    cause, hint = _cause_and_hint(number)
+    return Refused(f"the kernel refuses namespaces ({step}): {cause}", hint=f"{hint}\n  {_VM_WAY}")
 
 
-def _cause_and_cure(number: int) -> tuple[str, str]:
+def _cause_and_hint(number: int) -> tuple[str, str]:
     if not sys.platform.startswith("linux"):
-        return "this is not Linux", "take the VMs"
+        return "this is not Linux", "use virtual machines"
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
         return (
-            "AppArmor forbids them to programs without a profile (Ubuntu 23.10 and later)",
+            "AppArmor forbids them for programs without a profile (Ubuntu 23.10 and later)",
             "until the next boot:  sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\n"
-            f"  for this Python alone, for good:\n{_profile_lines()}",
+            f"  permanently, for this Python only:\n{_profile_lines()}",
         )
     if _setting("kernel/unprivileged_userns_clone") == "0":
         return (
-            "they are switched off for users who aren't root",
+            "they are turned off for users other than root",
             "until the next boot:  sudo sysctl -w kernel.unprivileged_userns_clone=1",
         )
     if _setting("user/max_user_namespaces") == "0":
@@ -47,10 +47,10 @@ def _cause_and_cure(number: int) -> tuple[str, str]:
             "until the next boot:  sudo sysctl -w user.max_user_namespaces=15000",
         )
     if number == errno.ENOSYS:
-        return "it is older than Linux 5.12", "take a newer kernel"
+        return "it is older than Linux 5.12", "use a newer kernel"
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return (
-            "this is a container that withholds them",
+            "this container forbids them",
             "start it with:  --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
             " --security-opt systempaths=unconfined",
         )

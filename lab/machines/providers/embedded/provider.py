@@ -1,4 +1,4 @@
-"""The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
+"""The user's side of an embedded lab: starts its supervisor, finds a running one, ends it."""
 
 import contextlib
 import ipaddress
@@ -24,11 +24,11 @@ _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
 
 class Refused(LabError):
-    """This computer's kernel refuses what the provider needs."""
+    """This computer's kernel refuses something that the provider needs."""
 
 
 class IsolatedMachines(Machines):
-    """Machines in namespaces: their supervisor cuts what is to be cut."""
+    """Machines in namespaces; their supervisor carries out faults."""
 
     faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
 
@@ -45,17 +45,17 @@ class IsolatedMachines(Machines):
 
 
 class PlainMachines(Machines):
-    """Machines that share this computer's network, which isn't to be changed, and its power."""
+    """Machines that share this computer's network, which the lab must not change, and its power."""
 
     faults = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedded:
-    """A provider whose machines are processes of this computer, see `supervisor`.
+    """A provider whose machines are processes of this computer, see supervisor.py.
 
-    `explain` turns a step that the kernel refused, and its errno, into the user's message;
-    `widest` is the shortest network mask, in bits, that it has room for.
+    `explain` turns a step that the kernel refused, and its errno, into an error message; `widest`
+    is the shortest network mask, in bits, that the provider has room for.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Embedded:
         with self._found() as found:
             if found is not None:
                 with lab_folder.reserved(self._folder()):
-                    yield self._given(found.client, found.description, self._client_key())
+                    yield self._machines(found.client, found.description, self._client_key())
                 return
         with self._own_lab() as machines:
             yield machines
@@ -90,7 +90,7 @@ class Embedded:
                 return False
             supervisor = os.pidfd_open(found.description["supervisor"])
             found.client.ask("down")
-            ended = select.poll()  # select() takes no descriptor from 1,024 on
+            ended = select.poll()  # select() can't handle descriptors from 1,024 on
             ended.register(supervisor, select.POLLIN)
             ended.poll()
             os.close(supervisor)
@@ -112,7 +112,7 @@ class Embedded:
         return False
 
     def _bring_up(self, folder: Path) -> None:
-        """Start a supervisor that outlives us; it ends if we end before its lab is complete."""
+        """Start a supervisor that outlives us, unless we end before its lab is complete."""
         spec = self._spec()
         (folder / "control").unlink(missing_ok=True)
         (folder / "inventory").write_text(self.inventory.digest)
@@ -141,12 +141,12 @@ class Embedded:
         try:
             supervisor.begin(spec)
             description = self._described(client.hear())
-            yield self._given(client, description, description["client_key"])
+            yield self._machines(client, description, description["client_key"])
         finally:
             client.close()
             supervisor.end()
 
-    def _given(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
+    def _machines(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
         access = {
             machine.name: _access(machine.name, machine.role, description, client_key)
             for machine in self.inventory.machines
@@ -159,7 +159,7 @@ class Embedded:
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",
                 where=str(self.inventory.path),
-                cure=f"it names {len(self.inventory.machines)}: take some away",
+                hint=f"it names {len(self.inventory.machines)}: remove some",
             )
         network = ipaddress.IPv4Network(self.inventory.network)
         if network.prefixlen < self.widest:
@@ -167,7 +167,7 @@ class Embedded:
                 f"the provider '{self.name}' has room for a /{self.widest} network,"
                 f" not for {network}",
                 where=str(self.inventory.path),
-                cure=f"make `network` a /{self.widest} or smaller",
+                hint=f"make `network` a /{self.widest} or smaller",
             )
         return {
             "provider": self.name,
@@ -178,24 +178,24 @@ class Embedded:
         }
 
     def _visible(self) -> list[str]:
-        """Return the folders that are to be seen on machines beside those of the system."""
+        """Return the folders that machines see besides those of the system."""
         local = folders(os.environ.get("LAB_VISIBLE", ""))
         named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
         for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
             if not folder.is_dir() or hides_own(str(folder)):
                 raise LabError(
-                    f"machines can't be shown {folder}",
+                    f"{folder} can't be visible on machines",
                     where=where,
-                    cure="name folders that exist, and that hold none of the machine's own"
+                    hint="name existing folders that contain none of a machine's private ones"
                     " (/tmp, /run, /dev, /proc, /sys)",
                 )
         return [str(folder) for folder in (*self.inventory.visible, *local)]
 
     @contextlib.contextmanager
     def _found(self) -> Iterator["_Found | None"]:
-        """Give a connection to the lab that is up, None if there is none.
+        """Connect to a lab that is up; None if there is none.
 
-        Raises LabError if that lab isn't ours to use.
+        Raises LabError if this user or inventory may not use that lab.
         """
         with socket.socket(socket.AF_UNIX) as connection:
             try:
@@ -206,22 +206,22 @@ class Embedded:
                 return
             if (self._folder() / "inventory").read_text() != self.inventory.digest:
                 raise LabError(
-                    "the lab that is up was made from another version of this file",
+                    "the running lab was made from another version of this file",
                     where=str(self.inventory.path),
-                    cure="`fab down` with the old version, or change it back",
+                    hint="restore the old version, then `fab down`",
                 )
             with contextlib.closing(Client(connection)) as client:
                 description = client.greet()
                 if "refused" in description:
                     raise LabError(
-                        f"the lab that is up refuses us: {description['refused']}",
+                        f"the running lab refuses access: {description['refused']}",
                         where=str(self._folder()),
-                        cure="use it as the user, and in the container, that brought it up",
+                        hint="use it as the same user, and in the same container, as `fab up`",
                     )
                 yield _Found(client, description) if description else None
 
     def _described(self, said: dict[str, Any], log: Path | None = None) -> dict[str, Any]:
-        """Return a lab's description; LabError if that is a refusal, or nothing."""
+        """Return a lab's description; LabError if the answer is a refusal, or empty."""
         if "refused" in said:
             raise limits.too_many_files(said["errno"]) or self.explain(
                 said["refused"], said["errno"]
@@ -229,7 +229,7 @@ class Embedded:
         if not said:
             raise LabError(
                 "the lab's supervisor ended before its machines were up",
-                cure=f"see its last words in {log}" if log else "",
+                hint=f"see its log: {log}" if log else "",
             )
         return said
 
@@ -242,7 +242,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A lab that is up: our connection to it, and what it is."""
+    """A running lab: our connection to it, and its description."""
 
     client: Client
     description: dict[str, Any]
@@ -267,7 +267,7 @@ def _access(machine: str, role: str, described: dict[str, Any], client_key: str)
 
 @contextlib.contextmanager
 def _at(folder: Path) -> Iterator[str]:
-    """Give a short name for `folder`: a Unix socket's path has at most 107 bytes."""
+    """Yield a short path for `folder`, as a Unix socket's path has at most 107 bytes."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}"

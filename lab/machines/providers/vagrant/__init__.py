@@ -1,1 +1,1 @@
-"""Virtual machines, by Vagrant."""
+"""Virtual machines that Vagrant manages."""

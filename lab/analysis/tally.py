@@ -1,0 +1,48 @@
+"""What the claims of an experiment came to in many runs of it: a pure tally of stored verdicts."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lab.analysis.proportion import Need, Proportion
+from lab.core.verdict import Outcome
+
+
+class Tally:
+    """The verdicts on one claim, run after run.
+
+    Attributes:
+        statement: the claim, in one sentence.
+        need: in how many runs it must hold: always, unless the lab expects it to be refuted.
+    """
+
+    def __init__(self, verdict: Mapping[str, Any]) -> None:
+        self.statement = str(verdict["statement"])
+        refuted = verdict["expected"] == Outcome.REFUTED
+        self.need = Need.NEVER if refuted else Need.ALWAYS
+        self._counts: Counter[str] = Counter()
+
+    def add(self, verdict: Mapping[str, Any]) -> None:
+        """Count the verdict of one more run."""
+        self._counts[verdict["verdict"]] += 1
+
+    @property
+    def proportion(self) -> Proportion:
+        """In how many runs it held, of those in which it was observed."""
+        held = self._counts[Outcome.HOLDS]
+        return Proportion(held, held + self._counts[Outcome.REFUTED])
+
+    @property
+    def not_observed(self) -> int:
+        """In how many runs nothing could be said."""
+        return self._counts[Outcome.NOT_OBSERVED]
+
+    def met(self, *, anytime: bool) -> bool | None:
+        """Return whether it holds as often as it must, see `Proportion.meets`."""
+        return self.proportion.meets(self.need, anytime=anytime)
+
+
+def add(tallies: dict[str, Tally], verdicts: Iterable[Mapping[str, Any]]) -> None:
+    """Count the verdicts of one run, as verdicts.json has them, each under its claim's id."""
+    for verdict in verdicts:
+        tallies.setdefault(verdict["id"], Tally(verdict)).add(verdict)
