@@ -108,7 +108,10 @@ def test_pauses_are_made_in_a_flood_alone(timed: Timed) -> None:
     begun = timed.reads(60, 50, every_ms=0.1)
     assert begun[-1] == output_pump._PAUSE_S
     assert timed.reads(200, 200, every_ms=0.1)[-1] == output_pump._LONGEST_PAUSE_S
-    assert timed.reads(1, 1, every_ms=0.1) == [0]  # it is over
+    assert timed.reads(2, 1, every_ms=0.1)[-1] > 0  # the program was held up
+    assert timed.reads(200, 200, every_ms=0.1)[-1] == output_pump._LONGEST_PAUSE_S
+    assert timed.reads(4, 1, every_ms=0.1)[-1] == 0  # it is over
+    assert set(timed.reads(200, 1, every_ms=5)) == {0}
     timed.close()
 
 

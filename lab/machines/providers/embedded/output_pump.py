@@ -1,9 +1,9 @@
-"""Carries what a program prints to whoever takes it, without waking up for each line of a flood.
+"""Forwards what a program prints, without waking up for each line of a flood.
 
-A program that prints as fast as it can writes line by line. To read each at once costs a hundred
-times what the program spends on it, and then holds the program up. So where output has come without
-a break for a while, a pump lets some gather in the pipe before it reads. Else it reads at once: a
-line that a scenario waits for is never late in a run that is not flooded.
+A program that prints as fast as it can writes line by line. Reading each line at once would cost a
+hundred times what the program spends on it, and would hold the program up. So when output has been
+fast for a while, a pump lets some of it gather in the pipe before each read. Slower output is read
+at once, so a line that a scenario waits for is not late.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 _CHUNK = 1 << 18
-_A_LINE_S = 0.004  # reads, then lines, that follow each other faster than this
-_FLOOD = 32  # are a flood where so many came in a row.
-# Times in a run that are less than 5 ms apart have no order (lab.analysis.history.NO_ORDER_S): that
-# is as late as a line may be, but in a flood that goes on.
+_A_LINE_S = 0.004  # reads whose lines follow each other faster than this
+_FLOOD = 32  # are a flood, if there are so many in a row.
+_LIKE_A_LINE = 1024  # so many bytes count like a line
+# Times in a run that are less than 5 ms apart have no order (lab.analysis.history.NO_ORDER_S), so a
+# line may be late by that much; by more only in a flood that goes on.
 _PAUSE_S = 0.004
 _GOES_ON = 128  # reads with a pause before each: half a second
 _LONGEST_PAUSE_S = 0.02
@@ -28,9 +29,9 @@ _LARGEST_PIPE = 1 << 20  # bytes; what any user may set
 async def carry(
     fd: int, write: Callable[[bytes], None], drain: Callable[[], Awaitable[None]]
 ) -> None:
-    """Pass on all that comes from `fd`, a pipe or a terminal, as fast as it is taken; close it.
+    """Forward all output from `fd`, a pipe or a terminal, as fast as it is accepted; then close `fd`.
 
-    Raises what `write` and `drain` raise; OSError where a terminal is gone.
+    Raises whatever `write` and `drain` raise, and OSError when a terminal is gone.
     """
     os.set_blocking(fd, False)
     pace = _Pace(fd)
@@ -66,7 +67,7 @@ async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
 
 @dataclass(slots=True)
 class _Pace:
-    """How long to wait before the next read: `pause_s` seconds, 0 unless it floods."""
+    """How long to wait before the next read: `pause_s` seconds, 0 except in a flood."""
 
     fd: int
     pause_s: float = 0.0
@@ -76,11 +77,15 @@ class _Pace:
     _longest_s: float = _LONGEST_PAUSE_S
 
     def saw(self, data: bytes, now: float) -> None:
-        """Take note of what was read at a time (monotonic seconds)."""
-        fast = now - self._last < _A_LINE_S
-        if self.pause_s:
-            fast = data.count(b"\n") * _A_LINE_S >= self.pause_s
-        self._in_a_row = self._in_a_row + 1 if fast else 0
+        """Adapt to what was read at a time, in monotonic seconds."""
+        lines = max(1, data.count(b"\n"), len(data) // _LIKE_A_LINE)
+        fast = now - self._last < _A_LINE_S * lines
+        if fast:
+            self._in_a_row = min(self._in_a_row + 1, 2 * _GOES_ON)
+        elif self.pause_s:  # a flooding program may be held up: a few such reads end the flood
+            self._in_a_row //= 2
+        else:
+            self._in_a_row = 0
         self._last = now
         if 2 * len(data) > self._pipe and self.pause_s and not self._widen():
             self._longest_s = self.pause_s / 2  # else the program would stand before a full pipe
@@ -91,7 +96,7 @@ class _Pace:
             self.pause_s = min(wanted, self._longest_s)
 
     def _widen(self) -> bool:
-        """Let the pipe take more; false where it can't, or the user's pipes have all they may."""
+        """Enlarge the pipe; return False if it cannot be, or the user has no room for larger pipes."""
         if self._pipe >= _LARGEST_PIPE:
             return False
         try:
