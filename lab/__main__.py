@@ -9,6 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
+from lab.cli import first_look
 from lab.core import output
 from lab.machines.providers.embedded import early_start
 
@@ -17,8 +18,8 @@ def main() -> NoReturn:
     """Run the command line, and end with its exit code."""
     output.make_safe()
     try:
-        if early_start.is_wanted(sys.argv[1:]):
-            early_start.prepare()  # where it isn't used it ends with this process, unnoticed
+        # Where it isn't used after all, it ends with this process, unnoticed.
+        early_start.prepare(first_look.provider_of_run(sys.argv[1:]))
         _leave(_run())
     except Exception as error:  # not even the imports came to their end
         from lab.core import os_errors

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="the folder for the pictures that tests make")
+    parser.addoption("--provider", help="the only provider that provider_contract.py tries")
+    parser.addoption("--inventory", type=Path, help="the machines that it tries it on")
 
 
 def pytest_configure() -> None:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.core import clock
+from lab.core import clock, faults
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
 from lab.machines import clock_offset
 from lab.machines.providers.base import Access, Machines
 
@@ -187,15 +188,15 @@ class FakeRemote:
 class FakeMachines(Machines):
     """A lab of such machines; `done` lists the faults and repairs so far."""
 
-    faults = frozenset({"cut_power", "cut_cable", "mend_cable", "power_on"})  # type: ignore[assignment]
+    faults = faults.of(Scope.MACHINE)
 
     def __init__(self, *remotes: FakeRemote) -> None:
         super().__init__({remote.name: remote.access for remote in remotes})
         self.remotes: Any = {remote.name: remote for remote in remotes}
         self.done: list[tuple[str, str]] = []
 
-    def do(self, fault: str, machine: str) -> None:
-        self.done.append((fault, machine))
+    def do(self, fault: Fault, machine: str) -> None:
+        self.done.append((fault.name, machine))
 
 
 class Wire:

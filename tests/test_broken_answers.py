@@ -2,13 +2,15 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fake_machine import FakeRemote
 
 from lab.core.errors import LabError, MachineLost
-from lab.engine import runner
+from lab.engine import play
+from lab.engine.sniffers import Sniffers
 from lab.machines import clock_offset, remote, traffic_rules
 
 
@@ -48,6 +50,11 @@ class Machine(FakeRemote):
         return "another boot"
 
 
+def setting(folder: Path, remotes: Any) -> Any:
+    directory = SimpleNamespace(path=folder, packets=lambda machine: io.BytesIO())
+    return SimpleNamespace(remotes=remotes, folder="run", directory=directory)
+
+
 BROKEN = [TimeoutError(), TimeoutError("timed out"), EOFError(), OSError("Socket is closed")]
 
 
@@ -57,7 +64,7 @@ def test_a_machine_that_does_not_answer_with_its_time(
 ) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
-        runner._prepare({"pull-1": machine}, "run", {}, [])
+        play._prepare(setting(tmp_path, {"pull-1": machine}), {}, [])
     assert raised.value.where == "machine pull-1"
     assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"
@@ -119,14 +126,8 @@ def test_if_one_machine_refuses_capture_the_other_sniffers_end(tmp_path: Path) -
             begun.append(Started(b""))
             return begun[-1]
 
-    class Directory:
-        path = tmp_path
-
-        def packets(self, machine: str) -> Any:
-            return io.BytesIO()
-
     machines: Any = {name: Sniffed(name, "x", {}, 1) for name in "abc"}
-    directory: Any = Directory()
+    monitor: Any = None
     with pytest.raises(LabError, match="can't capture"):
-        runner._sniff(machines, directory)
+        Sniffers(setting(tmp_path, machines), monitor).begin()
     assert [one.ends for one in begun] == [1, 1]

@@ -21,7 +21,7 @@ from lab.runs.store import StoredRun, load
 
 # Mostly what lines are made of, so that hypothesis does not have to stumble upon newlines.
 outputs = st.lists(
-    st.sampled_from([b"\n", b"\n\n", b"\r\n", b"7 , 1.5\n", b"\xc3\xa9", b"\xff\xfe", b"\0", b"\\"])
+    st.sampled_from([b"\n", b"\n\n", b"\r\n", b"\r", b"7 , 1.5\n", b"\xc3\xa9", b"\xff\xfe", b"\0"])
     | st.binary(max_size=20)
     # Around the limit of a text, on both sides.
     | st.integers(LONGEST_TEXT - 2, LONGEST_TEXT + 2).map(lambda size: b"x" * size),
@@ -49,11 +49,16 @@ def expected(data: bytes) -> list[Line]:
     lines, offset = [], 0
     for line in io.BytesIO(data):  # cuts at b"\n" alone
         piece = line.removesuffix(b"\n")
-        whole = len(piece) <= LONGEST_TEXT
-        text = piece.decode("utf-8", "backslashreplace") if whole else None
-        lines.append(Line(offset, len(piece), text))
+        lines.append(Line(offset, len(piece), text_of(piece)))
         offset += len(line)
     return lines
+
+
+def text_of(line: bytes) -> str | None:
+    """Say what is kept of a line: all, or what a terminal shows in the end, if not too long."""
+    if len(line) > LONGEST_TEXT:
+        line = [b"", *filter(None, line.split(b"\r"))][-1]
+    return line.decode("utf-8", "backslashreplace") if len(line) <= LONGEST_TEXT else None
 
 
 @given(chunked())
@@ -92,6 +97,36 @@ def test_an_endless_line_takes_no_memory() -> None:
     assert pieces == []
     lines = [line for piece in splitter.feed(b"\nnext\n") for line in piece.lines()]
     assert lines == [Line(0, 2**30, None), Line(2**30 + 1, 4, "next")]
+
+
+BAR = b"\r".join(b"[%6d/50000]" % k for k in range(50_000))
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (BAR, "[ 49999/50000]"),
+        (BAR + b"\r", "[ 49999/50000]"),
+        (BAR + b"\r\r\r17\r\r", "17"),
+        (b"\r" * 200_000 + b"18", "18"),
+        (b"x" * 70_000 + b"\r19", "19"),
+        (b"x" * 70_000 + b"\r", None),
+        (b"20\r" + b"x" * 70_000, None),
+        (b"x" * 65_537, None),
+        (b"\r" + b"x" * 65_536, "x" * 65_536),
+        (b"\r" * 70_000, ""),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1_000, 65_536, 10**9])
+def test_of_a_long_line_stays_what_a_terminal_shows(
+    line: bytes, text: str | None, chunk: int
+) -> None:
+    for end in (b"", b"\nnext\n"):
+        data = b"first\n" + line + end
+        chunks = [data[k : k + chunk] for k in range(0, len(data), chunk)]
+        found = split(chunks)
+        assert found[1] == Line(6, len(line), text)
+        assert [one.text for one in found[2:]] == ["next"] * bool(end)
 
 
 class Captured:
@@ -146,8 +181,7 @@ def test_nothing_that_was_printed_is_lost(
         pieces = [log[record.offset : record.offset + record.length] for record in records]
         assert b"\n".join(pieces) == log.removesuffix(b"\n") or log == b"\n" * len(pieces)
         for record, piece in zip(records, pieces, strict=True):
-            whole = record.length <= LONGEST_TEXT
-            assert record.text == (piece.decode("utf-8", "backslashreplace") if whole else None)
+            assert record.text == text_of(piece)
 
 
 def test_a_line_has_the_time_of_the_chunk_that_completes_it(captured: Captured) -> None:
@@ -273,18 +307,30 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     assert "Free some space" in caught.value.hint
     disk: FullDisk = stream._log  # type: ignore[assignment]
     disk.room = 100
-    stream.feed(b"i\n")
+    stream.feed(b"i\nj\n")
     stream.close()
     log = captured.log("pull-1/pull.log")
-    assert log == b"abc\ndi\n"
+    assert log == b"abc\ndi\nj\n"
     places = [(r.offset, r.length, r.text, r.t) for r in captured.load().records]
-    assert places == [(0, 3, "abc", 1.0), (4, 2, "di", 2.0)]
+    # "di" is no line that was printed
+    assert places == [(0, 3, "abc", 1.0), (7, 1, "j", 2.0)]
+    seen = [record for batch in captured.batches for record in batch]
+    assert captured.load().records == tuple(seen)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_half_a_number_is_no_line_where_the_rest_was_lost(captured: Captured, whole: bool) -> None:
+    stream = captured.capture.open("pull-1", "pull", "stdout")
+    stream.feed(b"11\n12")
+    stream.close(whole=whole)
+    assert captured.log("pull-1/pull.log") == b"11\n12"
+    assert [record.text for record in captured.load().records] == ["11", *["12"] * whole]
 
 
 def test_an_index_that_was_not_taken_whole_is_made_up_for(
     captured: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in the log has its place in the index by the next entry, and its time."""
+    """What is in the log gets its place in the index, and its time, when there is room again."""
     monkeypatch.setattr("lab.runs.index.io", SimpleNamespace(FileIO=FullDisk))
     stream = captured.capture.open("pull-1", "pull", "stdout")
     disk: FullDisk = stream._index._file  # type: ignore[assignment]
@@ -298,11 +344,11 @@ def test_an_index_that_was_not_taken_whole_is_made_up_for(
     disk.room = 100
     stream.feed(b"3\n")
     stream.close()
-    assert len(captured.log("pull-1/pull.log.index")) == 3 * 16
+    assert len(captured.log("pull-1/pull.log.index")) == 4 * 16
     assert [(r.n, r.text, r.t) for r in captured.load().records] == [
         (0, "0", 1.0),
-        (1, "1", 3.0),
-        (2, "2", 3.0),
+        (1, "1", 2.0),
+        (2, "2", 2.0),
         (3, "3", 3.0),
     ]
     assert [(batch.n, batch.t) for batch in captured.batches] == [(0, 1.0), (3, 3.0)]

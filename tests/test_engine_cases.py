@@ -14,7 +14,7 @@ from lab.core.errors import ExitCode
 from lab.engine.disturbance import TOO_LATE_S, MachineLateness
 from lab.machines.inventory import load
 from lab.machines.pool import connected
-from lab.machines.providers.embedded.namespaces import provider
+from lab.machines.providers.namespaces import Namespaces
 from lab.runs import store
 from lab.runs.store import StoredRun
 
@@ -200,7 +200,7 @@ def _pids(program: str, ancestor: int) -> list[int]:
 
 def test_machines_are_asked_how_late_their_programs_are() -> None:
     inventory = load(PROJECT / "inventory.yaml")
-    with provider(inventory).lab(keep=False) as machines, connected(machines) as remotes:
+    with Namespaces(inventory).lab(keep=False) as machines, connected(machines) as remotes:
         lateness = MachineLateness.measure(remotes, ["push", "pull-1"])
         (probe,) = (
             pid

@@ -1,5 +1,7 @@
 """Whole runs on machines in memory that something cut short, disturbed or damaged."""
 
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -8,7 +10,8 @@ from engine_play import COUNT, MESSAGES, Play
 from fake_machine import FakeProcess, Script, Wire, puller, pusher
 
 from lab.analysis.history import Run
-from lab.core.errors import ExitCode, LabError
+from lab.core.errors import ExitCode, LabError, MachineLost
+from lab.engine import ending
 
 
 def test_losing_a_machine_keeps_what_was_decided(play: Play, impatient: None) -> None:
@@ -23,7 +26,7 @@ def test_losing_a_machine_keeps_what_was_decided(play: Play, impatient: None) ->
 
     done = play(pusher(wire, range(COUNT)), puller(wire, work))
     assert done.code == ExitCode.MISTAKE
-    assert isinstance(done.error, LabError)
+    assert isinstance(done.error, MachineLost)
     assert done.exits()["work"] == (None, "lost")
     assert done.verdicts["twice"] == ("refuted", "Message 0 was received more than once.")
     assert done.verdicts["quick"][0] == "not observed"
@@ -78,6 +81,69 @@ def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
     verdict, why = done.verdicts["once"]
     assert verdict == "not observed"
     assert "1 line of work on pull-1 of over 64 KiB" in why
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_a_program_had_to_say_that_we_killed_is_not_known(
+    play: Play, impatient: None, reads: bool
+) -> None:
+    wire = Wire()
+
+    def slowly(process: FakeProcess) -> int:
+        """Take all; print none before it is asked to end, and then take too long for it."""
+        for _ in range(COUNT):
+            wire.take(process)
+        while signal.SIGKILL not in process.signals:
+            threading.Event().wait(0.002)
+        process._outputs["stdout"](b"1")  # of "12 , 1.0"
+        return 128 + signal.SIGKILL
+
+    done = play(pusher(wire, range(COUNT)), slowly, takes=0.1, grace=0.1, reads=reads)
+    assert done.exits()["work"] == (137, "harness")
+    assert done.code == ExitCode.NOT_OBSERVED
+    assert done.stored.state == "interrupted"
+    assert {verdict for verdict, _ in done.verdicts.values()} == {"not observed"}
+    why = done.stored.description["cut"]
+    assert why.startswith("The lab killed work on pull-1 0.1 s after SIGTERM")
+    assert "grace" in why
+    assert "1" not in {r.text for r in done.stored.records if r.process == "work"}
+
+
+def test_what_a_scenario_ends_itself_has_its_grace_as_well(play: Play) -> None:
+    wire = Wire()
+
+    def stubborn(process: FakeProcess) -> int:
+        process.prints("up")
+        while signal.SIGKILL not in process.signals:
+            threading.Event().wait(0.002)
+        return 128 + signal.SIGKILL
+
+    scenario = "source.wait(); lab.first(worker, prints=lambda line: line == 'up'); lab.end(worker)"
+    done = play(pusher(wire, [0]), stubborn, grace=0.1, scenario=scenario)
+    assert done.code == ExitCode.NOT_OBSERVED
+    assert done.verdicts["once"][0] == "not observed"
+
+
+def test_a_program_that_a_fault_kills_cuts_no_run(play: Play, impatient: None) -> None:
+    wire = Wire()
+    scenario = "source.wait(); lab.kill(worker)"
+    done = play(pusher(wire, range(COUNT)), lambda process: process.wait(), scenario=scenario)
+    assert done.code == ExitCode.UNEXPECTED
+    assert done.verdicts["once"][0] == "refuted"
+    assert "cut" not in done.stored.description
+
+
+def test_receivers_that_never_end_are_all_that_is_left(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody says which lines are messages, so none is in a receiver's hands: silence ends it."""
+    monkeypatch.setattr(ending, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(ending, "_LIMIT_EXTRA_S", ending.QUIET_S + 2)
+    wire = Wire()
+    done = play(pusher(wire, range(COUNT)), puller(wire), reads=False)
+    assert "cut" not in done.stored.description
+    assert done.stored.state == "finished"
+    assert done.verdicts["quick"][0] == "holds"
 
 
 def test_too_few_machines_are_reported_before_anything_runs(play: Play, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_machine import FakeMachines
 
 from lab.core.records import Event, Record
 from lab.engine.ending import Plan
+from lab.engine.faults import Faults
 from lab.engine.monitor import LimitReached, RunMonitor
 from lab.engine.scenario import Lab
 from lab.runs.capture import Capture
@@ -49,16 +51,11 @@ class Watched:
             blame="itself",
             program=SimpleNamespace(ours=False),
         )
-        self.manager = SimpleNamespace(processes=[self.process], warm_up=lambda: None)
-        self.lab = Lab(
-            variant="",
-            count=20,
-            interval=0.0,
-            manager=self.manager,  # type: ignore[arg-type]
-            faults=SimpleNamespace(trigger=None),  # type: ignore[arg-type]
-            network_faults=None,  # type: ignore[arg-type]
-            monitor=self.monitor,
+        self.manager: Any = SimpleNamespace(
+            processes=[self.process], warm_up=lambda: None, monitor=self.monitor
         )
+        self.faults = Faults.of(FakeMachines(), self.manager)
+        self.lab = Lab(self.manager, self.faults, variant="", count=20, interval=0.0)
 
     def prints(self, *lines: int) -> None:
         self.stream.feed(b"".join(b"%d\n" % line for line in lines))
@@ -91,7 +88,7 @@ def test_a_chunk_on_the_disk_that_is_not_processed_yet_counts_once(watched: Watc
     assert not fired.is_set()  # four more came so far
     watched.prints(6)
     waiting.join(30)
-    trigger = watched.lab.faults.trigger
+    trigger = watched.faults.log.trigger
     assert trigger is not None
     assert trigger.text == "6"
 
@@ -99,7 +96,7 @@ def test_a_chunk_on_the_disk_that_is_not_processed_yet_counts_once(watched: Watc
 def test_first_finds_earlier_lines_and_is_unsubscribed(watched: Watched) -> None:
     watched.prints(*range(10))
     watched.lab.first([watched.process], prints=lambda line: line == "7")
-    assert watched.lab.faults.trigger.text == "7"  # type: ignore[union-attr]
+    assert watched.faults.log.trigger.text == "7"  # type: ignore[union-attr]
     assert not watched.monitor.ledger._looks
 
 

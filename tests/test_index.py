@@ -19,6 +19,7 @@ from lab.runs.directory import RunDirectory
 from lab.runs.index import SIZE
 from lab.runs.jsonl import record_lines
 from lab.runs.store import load
+from lab.runs.stored_records import too_long
 
 INVENTORY = {"inventory": {"pull-1": {"role": "puller", "address": "-"}}}
 
@@ -114,7 +115,7 @@ def packed(*entries: tuple[int, float]) -> bytes:
         (packed((2, 1.0), (6, 0.5)), "entry 2"),
         (packed((2, math.nan)), "entry 1"),
         (packed((2, 1.0), (4, math.inf)), "entry 2"),
-        (packed((2, -1.0)), "entry 1"),
+        (packed((2, 1.0), (4, -0.5)), "entry 2"),
         (packed((2, 1e300)), "entry 1"),
         (bytes(1024), "entry 1"),
     ],
@@ -126,6 +127,23 @@ def test_an_index_that_no_run_leaves_is_named(made: Made, content: bytes, at: st
     with pytest.raises(LabError, match=at) as caught:
         load(made.path)
     assert caught.value.where == str(made.index)
+
+
+def test_a_line_of_which_the_disk_did_not_take_all_is_none(made: Made) -> None:
+    made.feed(b"a\nb", b"c\nd\ne")
+    made.index.write_bytes(packed((3, -1.0), (7, 2.0), (8, -3.0), (8, -4.0), (8, 5.0)))
+    with made.log.open("ab") as log:
+        log.write(b"f")
+    assert made.read() == [(0, "a", 1.0), (1, "d", 2.0)]
+
+
+@pytest.mark.parametrize("size", [70_000, 3 * 1024**2])
+def test_of_a_long_line_stays_what_a_terminal_shows(made: Made, size: int) -> None:
+    made.feed(b"0\n" + b"x" * size, b"\r12\r\n", b"y" * size + b"\n3\n", close=True)
+    records = load(made.path).records
+    assert [record.text for record in records] == ["0", "12", None, "3"]
+    assert records[1].length == size + 4
+    assert list(too_long(records)) == [("pull-1", "pull", "stdout")]
 
 
 @pytest.mark.parametrize("name", ["pull-1/.x.log.index", "pull-1/x.index", "pull-1/x y.log.index"])

@@ -11,9 +11,15 @@ import pytest
 from inventory_changes import CHANGES, GOOD
 
 from lab.core.errors import LabError
-from lab.machines.inventory import SshSettings, VagrantSettings, load
+from lab.machines.inventory import Inventory, load
+from lab.machines.providers.ssh import SshSettings
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+def ssh(lab: Inventory, machine: str) -> SshSettings:
+    """Return how the provider `ssh` reaches a machine."""
+    return SshSettings.of(lab.machine(machine), lab)
 
 
 # --- What a file gives. ---------------------------------------------------------------------------
@@ -28,8 +34,7 @@ def test_the_projects_own_inventory_names_the_machines_of_the_article() -> None:
         ("pull-2", "puller", "192.168.0.163"),
     ]
     assert lab.network == "192.168.0.0/24"
-    assert lab.vagrant == VagrantSettings()
-    assert lab.machine("push").ssh == SshSettings(host="192.168.0.161", user="lab")
+    assert ssh(lab, "push") == SshSettings(host="192.168.0.161", user="lab")
 
 
 def test_its_commented_line_is_a_short_edit_to_ten_more_machines(inventory: Any) -> None:
@@ -68,7 +73,7 @@ providers:
   ssh: {user: lab, port: 22022, key: keys/lab, known_hosts: /etc/hosts-known, python: /usr/bin/py}
 """)
 
-    assert lab.machine("a").ssh == SshSettings(
+    assert ssh(lab, "a") == SshSettings(
         host="a.example",
         port=2222,
         user="me",
@@ -76,7 +81,7 @@ providers:
         known_hosts=Path("/etc/hosts-known"),
         python="/usr/bin/py",
     )
-    assert lab.machine("b").ssh == SshSettings(
+    assert ssh(lab, "b") == SshSettings(
         host="192.168.0.2",
         port=22022,
         user="lab",
@@ -91,24 +96,13 @@ def test_paths_are_absolute_though_the_inventorys_is_not(
 ) -> None:
     inventory(GOOD.replace("{user: lab}", "{key: id}"))
     monkeypatch.chdir(tmp_path)
-    assert load(Path("inventory.yaml")).machine("push").ssh.key == tmp_path / "id"
-
-
-def test_the_pinned_version_belongs_to_the_default_box(inventory: Any) -> None:
-    default = VagrantSettings()
-    assert inventory(GOOD).vagrant == default
-
-    other = inventory(GOOD.replace("memory: 512", "box: debian/bookworm64")).vagrant
-    assert (other.box, other.box_version) == ("debian/bookworm64", None)
-
-    both = inventory(GOOD.replace("memory: 512", "box: b, box_version: 12.1.0")).vagrant
-    assert (both.box, both.box_version) == ("b", "12.1.0")
+    assert ssh(load(Path("inventory.yaml")), "push").key == tmp_path / "id"
 
 
 def test_providers_may_be_left_out(inventory: Any) -> None:
     lab = inventory(GOOD[: GOOD.index("providers")])
-    assert lab.vagrant == VagrantSettings()
-    assert lab.machine("push").ssh == SshSettings(host="192.168.0.161")
+    assert lab.settings == {}
+    assert ssh(lab, "push") == SshSettings(host="192.168.0.161")
 
 
 def test_the_digest_distinguishes_versions_of_the_file(inventory: Any) -> None:
@@ -146,10 +140,10 @@ def test_of_a_thousand_known_machines_a_few_are_listed(inventory: Any) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_importing_the_module_costs_neither_cerberus_nor_yaml() -> None:
+def test_importing_the_module_costs_neither_jsonschema_nor_yaml() -> None:
     probe = (
         "import sys, lab.machines.inventory\n"
-        "print([m for m in ('cerberus', 'yaml') if m in sys.modules])"
+        "print([m for m in ('jsonschema', 'yaml') if m in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", probe], cwd=REPOSITORY, capture_output=True, text=True, check=True

@@ -17,7 +17,7 @@ from leftovers import Family, adopt_orphans, command_of, descendants
 
 from lab.machines import lab_folder
 from lab.machines.inventory import load
-from lab.machines.providers.embedded import namespaces
+from lab.machines.providers import namespaces
 from lab.machines.providers.embedded.address_blocks import Block
 from lab.machines.providers.embedded.control import Client
 from lab.machines.remote import Remote
@@ -65,11 +65,11 @@ from pathlib import Path
 sys.path.append(sys.argv[1])
 from leftovers import descendants
 from lab.machines.inventory import load
-from lab.machines.providers.embedded import loopback, namespaces
+from lab.machines.providers import loopback, namespaces
 from lab.machines.pool import connected
 os.environ["PYTHONPATH"] = os.getcwd()  # has a json.py
 provider = {"loopback": loopback, "namespaces": namespaces}[sys.argv[2]]
-with provider.provider(load(Path(sys.argv[3]))).lab(keep=False) as machines:
+with provider.PROVIDER(load(Path(sys.argv[3]))).lab(keep=False) as machines:
     with connected(machines) as remotes:
         assert all(remote.run(["echo", "yes"]) == b"yes\\n" for remote in remotes.values())
     print(*descendants(os.getpid()), flush=True)
@@ -123,7 +123,7 @@ def _connected(inventory: Path, provider: str = "namespaces") -> socket.socket:
 
 
 def _states(inventory: Path) -> set[str]:
-    return set(namespaces.provider(load(inventory)).status().values())
+    return set(namespaces.Namespaces(load(inventory)).status().values())
 
 
 # Asks a lab's control socket as `fab` does, from wherever it runs, and prints the answer.
@@ -145,8 +145,8 @@ except OSError as error:
 def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
     """Neither from its own, nor from another one of the same user."""
     folder = lab_folder.folder("namespaces", load(up))
-    own = namespaces.provider(load(up))
-    other = namespaces.provider(load(Path(shutil.copy(up, up.with_name("other.yaml")))))
+    own = namespaces.Namespaces(load(up))
+    other = namespaces.Namespaces(load(Path(shutil.copy(up, up.with_name("other.yaml")))))
     for provider in (own, other):
         with provider.lab(keep=False) as machines:
             remote = Remote(machines.access["push"])
@@ -159,7 +159,7 @@ def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
 
 def test_a_program_on_a_machine_cannot_read_the_client_key(up: Path) -> None:
     key = lab_folder.folder("namespaces", load(up)) / "key"
-    with namespaces.provider(load(up)).lab(keep=False) as machines:
+    with namespaces.Namespaces(load(up)).lab(keep=False) as machines:
         remote = Remote(machines.access["push"])
         shown = remote.run(["sh", "-c", f"cat {key} 2>&1; ls {key.parent} 2>&1; true"])
         remote.close()

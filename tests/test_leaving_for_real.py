@@ -79,9 +79,7 @@ def test_a_mutation_turns_claims_in_a_real_run(mutation: str, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_partition_that_does_nothing_is_refused(tmp_path: Path) -> None:
-    nothing = Edit(
-        "machines/traffic_rules.py", 'if reject else ["drop"]', 'if reject else ["accept"]'
-    )
+    nothing = Edit("core/faults/network.py", 'if reject else ["drop"]', 'if reject else ["accept"]')
     environment = mutated_lab(tmp_path, [nothing])
     flags = ("run-experiment", "--experiment", "ways_to_leave:partition")
     done = fab(*flags, cwd=tmp_path, environment=environment)

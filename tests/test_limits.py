@@ -69,9 +69,9 @@ def test_programs_get_the_users_own_limit_back(
         " sys.argv[3:])));"
         "from pathlib import Path; from lab.machines.inventory import load\n"
         "from lab.machines.pool import connected\n"
-        "from lab.machines.providers.embedded import loopback, namespaces\n"
+        "from lab.machines.providers import loopback, namespaces\n"
         "chosen = {'loopback': loopback, 'namespaces': namespaces}[sys.argv[1]]\n"
-        "with chosen.provider(load(Path(sys.argv[2]))).lab(keep=False) as machines:\n"
+        "with chosen.PROVIDER(load(Path(sys.argv[2]))).lab(keep=False) as machines:\n"
         "    with connected(machines) as remotes:\n"
         "        print(remotes['push'].run(['sh', '-c', 'ulimit -Sn']).decode())\n"
     )

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command import able_to_mount
 from made_runs import LEAST
 
 from lab.runs.directory import RunDirectory
@@ -190,10 +190,7 @@ print("done")
 
 def test_a_disk_that_is_full_for_a_while(tmp_path: Path) -> None:
     """A real one: a small tmpfs in a mount namespace of its own."""
-    alone = ("unshare", "--user", "--map-root-user", "--mount")
-    available = shutil.which("unshare") and not subprocess.run([*alone, "true"]).returncode
-    if not available and os.environ.get("CI") != "true":
-        pytest.skip("unprivileged user namespaces are not available")
+    alone = able_to_mount()
     mount = 'mount -t tmpfs -o size=512k none "$0" && exec "$@"'
     process = python(FULL_DISK, tmp_path, under=(*alone, "sh", "-c", mount, str(tmp_path)))
     said = process.communicate()[0].splitlines()

@@ -16,8 +16,8 @@ from command import PROJECT
 
 from lab.machines.connection import connect
 from lab.machines.inventory import load
+from lab.machines.providers import namespaces
 from lab.machines.providers.base import Access
-from lab.machines.providers.embedded import namespaces
 from lab.machines.remote import Remote
 
 MB = 1_000_000
@@ -38,7 +38,7 @@ for thread in threads: thread.join()
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     """How a machine is reached."""
     path = shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("lab"))
-    with namespaces.provider(load(Path(path))).lab(keep=False) as machines:
+    with namespaces.Namespaces(load(Path(path))).lab(keep=False) as machines:
         yield machines.access["push"]
 
 

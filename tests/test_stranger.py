@@ -37,6 +37,17 @@ def test_a_connection_from_outside_the_run() -> None:
     assert cut.reason(with_one_more(recorded("return_worker"))) == ""  # a network of its own
 
 
+def test_a_run_says_itself_whether_its_network_was_open() -> None:
+    """Whatever its provider is called; a run that doesn't say so is an older one."""
+    run = with_one_more(recorded("return_worker"))
+    anywhere = replace(run, description={**run.description, "provider": "moon"})
+    assert cut.reason(anywhere) == ""
+    as_open = replace(run, description={**anywhere.description, "open_network": True})
+    assert "came from outside the lab" in cut.reason(as_open)
+    closed = {**anywhere.description, "provider": "loopback", "open_network": False}
+    assert cut.reason(replace(run, description=closed)) == ""
+
+
 def test_a_program_that_reports_no_handshake_may_have_made_it() -> None:
     def is_of_the_second(event: Event) -> bool:
         return event.event == "connected" and event.machine == "pull-2"

@@ -20,7 +20,6 @@ from story import RECORDED
 from lab.cli import interrupts
 from lab.core import output
 from lab.core.errors import ExitCode
-from lab.machines.providers.embedded import early_start
 
 RUN = ("run-experiment", "--experiment", "round_robin")
 WRAPPER = str(PROJECT / "fab")
@@ -109,27 +108,6 @@ def test_a_tasks_handlers_end_with_it() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
-        ("run-experiment", True),
-        ("run-experiment --count 3", True),
-        ("run-experiment --provider=namespaces", True),
-        ("run-experiment -p loopback", True),
-        ("run-experiment --provider=ssh", False),
-        ("run-experiment --provider ssh", False),
-        ("run-experiment -p vagrant", False),
-        ("run-experiment --help", False),
-        ("--help run-experiment", False),
-        ("report --run run-experiment", False),
-        ("run-experiment --provider", False),
-        ("", False),
-    ],
-)
-def test_a_supervisor_is_started_where_it_is_wanted(line: str, wanted: bool) -> None:
-    assert early_start.is_wanted(line.split()) is wanted
 
 
 # -- output --------------------------------------------------------------------------------------

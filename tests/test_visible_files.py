@@ -8,7 +8,7 @@ import pytest
 
 from lab.core.errors import LabError
 from lab.machines.inventory import load
-from lab.machines.providers.embedded import namespaces
+from lab.machines.providers import namespaces
 from lab.machines.remote import Remote
 from tests.command import PROJECT
 
@@ -18,7 +18,7 @@ MARK = "a-token-of-the-test-8c1f"
 @contextmanager
 def machine(inventory: Path) -> Iterator[Callable[[str], str]]:
     """Give what runs a shell command on a machine of a lab, and returns its output."""
-    with namespaces.provider(load(inventory)).lab(keep=False) as lab:
+    with namespaces.Namespaces(load(inventory)).lab(keep=False) as lab:
         remote = Remote(lab.access["push"])
         yield lambda command: remote.run(["sh", "-c", command]).decode()
         remote.close()

@@ -17,7 +17,12 @@ def reason(stored: StoredRun) -> str:
     given = str(stored.description.get("cut") or "")
     if not given and stored.state == "died":
         return "The lab's own process died before the end of this run."
-    return given or lost_reason(lost_machines(stored.events)) or stranger_reason(stored)
+    return (
+        given
+        or lost_reason(lost_machines(stored.events))
+        or killed_reason(stored.events)
+        or stranger_reason(stored)
+    )
 
 
 def disturbed_reason(stored: StoredRun) -> str:
@@ -61,18 +66,36 @@ def ended_by_lease(events: Iterable[Event]) -> list[str]:
 def lost_reason(machines: list[str]) -> str:
     if not machines:
         return ""
-    names = " and ".join([", ".join(machines[:-1]), machines[-1]] if machines[1:] else machines)
+    names = _joined(machines)
     return f"The connection to {names} broke: what was received there after that is not known."
+
+
+def killed_reason(events: Iterable[Event]) -> str:
+    """Return in a sentence that the lab killed programs before their end; empty if it didn't.
+
+    They had been asked to end by SIGTERM, and might have printed what is missing.
+    """
+    killed = [e for e in events if e.event == "exit" and "killed_after_s" in e.details]
+    if not killed:
+        return ""
+    names = _joined([f"{e.process} on {e.machine}" for e in killed])
+    seconds = max(e.details["killed_after_s"] for e in killed)
+    return (
+        f"The lab killed {names} {seconds:g} s after SIGTERM: what would still have been printed"
+        " isn't known. `grace` of the experiment gives its programs longer."
+    )
 
 
 def stranger_reason(stored: StoredRun) -> str:
     """Return a sentence that says that an outsider connected to a program; empty if none did.
 
-    On loopback machines, any user of the computer can. Programs that bind and programs that connect
-    both report their handshakes; if those that bind report more, an outsider connected. Nothing is
-    known if a program that connects reports no handshake.
+    Where the lab's network is open, any user of the computer can. Programs that bind and programs
+    that connect both report their handshakes; if those that bind report more, an outsider
+    connected. Nothing is known if a program that connects reports no handshake.
     """
-    if stored.description.get("provider") != "loopback":
+    # Older runs don't say so: then only the provider loopback had an open network.
+    was_open = stored.description.get("provider") == "loopback"
+    if not stored.description.get("open_network", was_open):
         return ""
     made = Counter((e.machine, e.process) for e in stored.events if e.event == "connected")
     accepting = {(e.machine, e.process) for e in stored.events if e.event == "accepted"}
@@ -107,3 +130,7 @@ def unreadable_reason(records: Sequence[Record]) -> str:
 def _machines(events: Iterable[Event], by: str) -> list[str]:
     found = (e.machine for e in events if e.event == "exit" and e.details.get("by") == by)
     return list(dict.fromkeys(found))
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

@@ -4,32 +4,12 @@ import itertools
 import signal
 from collections.abc import Mapping
 
+from lab.core import faults
 from lab.core.records import LEASE, LOST, Event
 from lab.core.text import duration, harmless
 
 _QUOTED = 24  # characters of a line that an event quotes
 _LEFT_OUT = 3  # files that are named
-
-# Each fault and repair as a predicate of its target.
-_PREDICATES = {
-    "kill": "was killed",
-    "die_at": "killed itself, as instructed",
-    "terminate": "was terminated",
-    "interrupt": "was interrupted",
-    "pause": "was paused",
-    "resume": "was resumed",
-    "start again": "was started again",
-    "shut_down": "was shut down",
-    "cut_power": "had its power cut",
-    "power_on": "was switched on again",
-    "cut_cable": "had its cable cut",
-    "mend_cable": "had its cable repaired",
-    "partition": "was cut off",
-    "reject": "was cut off by a firewall that answers",
-    "slow": "had its network slowed down",
-    "rate": "had its network rate limited",
-    "heal": "had its network healed",
-}
 
 
 class EventDescriber:
@@ -107,8 +87,9 @@ def _doubt(event: Event) -> str:
 
 
 def _predicate(event: Event) -> str:
-    word = str(event.details.get(event.event, event.event))
-    return _PREDICATES.get(word) or f"was hit by '{harmless(word, 60)}'"
+    name = str(event.details.get(event.event, event.event))
+    known = faults.ALL.get(name)
+    return known.words if known else f"was hit by '{harmless(name, 60)}'"
 
 
 def _from(event: Event) -> str:

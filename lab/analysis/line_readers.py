@@ -71,7 +71,7 @@ class LineReader:
         """
         data = lines.piece.data
         if data is None:
-            return []
+            return [] if lines.piece.is_unreadable else None
         if lines.stream == "stderr":
             return _scan_traces(data, lines.n)
         scanner = self._scanner_of(lines.process)

@@ -11,7 +11,9 @@ from lab.core.errors import ExitCode, LabError
 from lab.core.output import drawing
 from lab.core.text import harmless
 from lab.experiments import catalogue, user_folder
+from lab.machines import provider_plugins
 from lab.machines.inventory import Inventory
+from lab.machines.providers import registry
 from lab.machines.providers.registry import choose
 from lab.report.compare_text import print_differences, print_side_by_side
 from lab.runs import following, store
@@ -114,6 +116,16 @@ def experiments() -> None:
     for name in catalogue.names():
         experiment = catalogue.load(name)
         print(f"{name}\n    {experiment.summary}\n    {experiment.source}")
+
+
+def providers() -> None:
+    """Print where machines can come from: name, one line."""
+    print(f"auto\n    {', else '.join(registry.order_of_auto())}")
+    for plugin in provider_plugins.found().values():
+        origin = f" ({plugin.origin})" if plugin.origin else ""
+        about = f"can't be used: {plugin.error.what}" if plugin.error else plugin.value.summary
+        print(harmless(f"{plugin.name}{origin}", _LONGEST_LINE))
+        print(harmless(f"    {about}", _LONGEST_LINE))
 
 
 def new_experiment(path: Path) -> None:

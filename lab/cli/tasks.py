@@ -10,7 +10,7 @@ from lab.cli import arguments
 _EXPERIMENT = "one experiment, by name or by your own folder; default: the article's four"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
-_PROVIDER = "where machines come from: auto, vagrant, namespaces, loopback or ssh"
+_PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"
 _RUN = "a run, by name or path; default: the last"
 _RUNS = "the folder of the run directories"
 
@@ -237,6 +237,15 @@ def experiments(_: Context) -> None:
     from lab.cli import lab_by_hand
 
     lab_by_hand.experiments()
+
+
+@task
+@arguments.exits
+def providers(_: Context) -> None:
+    """List where machines can come from: name, one line, what `auto` does."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.providers()
 
 
 @task(

@@ -148,6 +148,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "source": _text,
     "error": _text,
     "provider": _word,
+    "open_network": _flag,
     "parameters": _record_of(
         {
             "count": _that(lambda v: type(v) is int and 0 <= v <= 10**8, "a number of messages"),
@@ -197,6 +198,7 @@ _DETAILS: dict[str, Check] = _EVENT | {
     "from": _list(_machine),
     "by": _text,
     "status": _or_null(_number),
+    "killed_after_s": _positive,
 }
 _NEEDED = {"fault": ("fault", "took_s", "verified"), "exit": ("by", "status")}
 

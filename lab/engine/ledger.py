@@ -48,11 +48,15 @@ class Ledger:
         outstanding: copies that were sent and not received yet.
         unreadable: lines on stdout that are too long to be read.
         senders: the processes that have sent.
+        received_by, last_receiver: how many messages each process has received, and which one
+            received the last.
     """
 
     def __init__(self) -> None:
         self.sent = self.received = self.outstanding = self.unreadable = 0
         self.senders: set[Place] = set()
+        self.received_by: Counter[Place] = Counter()
+        self.last_receiver: Place | None = None
         self._last: defaultdict[Place, LastLines] = defaultdict(lambda: LastLines(KEPT_LINES))
         self._looks: list[Look] = []
         self._balance: Counter[int] = Counter()  # sent minus received; no zeros
@@ -64,7 +68,7 @@ class Ledger:
     def lines(self, lines: Lines) -> None:
         """Take in lines of stdout, and show them to the triggers that wait for one."""
         place = lines.machine, lines.process
-        if lines.piece.data is None:
+        if lines.piece.is_unreadable:
             self.unreadable += 1
         gap = lines.t - self._times.get(place, lines.t)
         self._gaps[place] = max(self._gaps.get(place, 0.0), gap)
@@ -87,6 +91,8 @@ class Ledger:
                 self._move(number, 1)
         elif kind == "received":
             self.received += len(numbers)
+            self.received_by[place] += len(numbers)
+            self.last_receiver = place if numbers else self.last_receiver
             put_down = self._hands[place].put_down
             for number in numbers:
                 self._move(number, -1)

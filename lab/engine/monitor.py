@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.core.clock import Clock, Moment
+from lab.core.errors import RunStoreError
 from lab.core.records import Event, Reader, Record
 from lab.core.run_schema import LATEST
 from lab.core.trace import Trace
@@ -119,8 +120,11 @@ class RunMonitor:
             self.news.notify_all()
 
     def event(self, event: Event) -> None:
-        """Keep, show and tell an event."""
-        self._run.event(event)
+        """Keep, show and tell an event; where it can't be kept, whoever waits is told that."""
+        try:
+            self._run.event(event)
+        except RunStoreError as error:
+            self.fail(error)
         self._view.event(event)
         with self.news:
             if event.event == "ready":
@@ -131,6 +135,12 @@ class RunMonitor:
             self.connected += event.event == "connected"
             self.faults += event.event == "fault"
             self.news.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Let whoever waits raise an error: the first one that there was."""
+        with self.news:
+            self.trouble = self.trouble or error
+        self.notify()
 
     @contextlib.contextmanager
     def looking(self, *looks: Look, back: bool = True) -> Iterator[None]:
@@ -249,14 +259,14 @@ class RunMonitor:
 
     def _take_in_traces(self, place: Place, traces: Iterable[int | Trace]) -> None:
         for trace in traces:
-            if isinstance(trace, int):
-                self.ledger.taken(place, trace)
-            else:
+            if not isinstance(trace, int):
                 self._trace(place, trace)
+            elif self.reads_messages:
+                self.ledger.taken(place, trace)
 
     def _trace(self, place: Place, trace: Trace) -> None:
         machine, process = place
-        if trace.event == "received" and trace.number is not None:
+        if self.reads_messages and trace.event == "received" and trace.number is not None:
             self.ledger.taken(place, trace.number)
         t = self.our_time(machine, trace.at)
         if trace.event not in _TRACED or not 0 <= t < LATEST:

@@ -197,7 +197,8 @@ class ProcessManager:
                 process.signal(signal.SIGTERM)
         if not self.monitor.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
-                if not (process.ended or process.paused):
+                # The lab's own programs have nothing to say after SIGTERM.
+                if not (process.ended or process.paused or process.program.ours):
                     process.killed_after_s = self.grace_s
                 process.end()
             self.monitor.settled_within(_SILENT_S, lambda: all(p.ended for p in running))

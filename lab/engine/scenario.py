@@ -1,46 +1,56 @@
 """The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
 
-import contextlib
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from lab.core import clock
+from lab.core import clock, faults
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from lab.core.faults.network import PARTITION, RATE, REJECT, SLOW
+from lab.core.faults.process import INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
 from lab.core.records import LOST, Event, Record
 from lab.core.vocabulary import PORT
-from lab.engine.faults import Faults, checked
+from lab.engine.faults import Faults
 from lab.engine.finish import Finish
 from lab.engine.ledger import Look
-from lab.engine.monitor import RunMonitor
-from lab.engine.network_faults import NetworkFaults
+from lab.engine.observed import Observed
 from lab.engine.process_manager import ProcessManager
 from lab.engine.processes import Process, Processes
-from lab.machines import traffic_rules
-from lab.machines.remote import Remote
+from lab.engine.targets import Chosen, Target, places_in, processes_in
+
+_T = TypeVar("_T")
 
 
 class TriggerMissed(Exception):
     """What a scenario waited for did not come, and can't come any more."""
 
 
-@dataclass(slots=True, kw_only=True)
 class Lab:
     """The machines of one run, and what can be done with and to them.
 
-    `count` is how many messages the user wants, `interval` the seconds between two, `variant` the
-    way in which the scenario is played, of those that its experiment names.
+    A *target* is a process, the processes of one `start`, a machine, a role, or a list of these; or
+    a function that chooses one by what was `Observed`. While it returns None, the lab waits: until
+    it chooses, or TriggerMissed is raised as by `first`.
+
+    Attributes:
+        count: how many messages the user wants.
+        interval: the seconds between two of them.
+        variant: the way in which the scenario is played, of those that its experiment names.
     """
 
-    variant: str
-    count: int
-    interval: float
-    manager: ProcessManager
-    faults: Faults
-    network_faults: NetworkFaults
-    monitor: RunMonitor
+    def __init__(
+        self, manager: ProcessManager, faults: Faults, *, variant: str, count: int, interval: float
+    ) -> None:
+        self.variant = variant
+        self.count = count
+        self.interval = interval
+        self._manager = manager
+        self._monitor = manager.monitor
+        self._faults = faults
+        self._observed = Observed(manager.monitor, manager)
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -49,7 +59,7 @@ class Lab:
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
-        return self.manager.machines(role)
+        return self._manager.machines(role)
 
     def start(
         self,
@@ -76,37 +86,36 @@ class Lab:
 
         Raises LabError when it ends, or isn't ready in time.
         """
-        target = None if to is None else self.manager.only(to)
+        target = None if to is None else self._manager.only(to)
         started = [
-            self.manager.start(program, machine, target or machine, flags, args)
-            for machine in self.manager.machines(on)
+            self._manager.start(program, machine, target or machine, flags, args)
+            for machine in self._manager.machines(on)
         ]
-        self.manager.wait_ready(started, ready)
-        return Processes(tuple(started), self.monitor)
+        self._manager.wait_ready(started, ready)
+        return Processes(tuple(started), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return what to bind or connect to on a machine, or on the first one with a role."""
-        return self.manager.address(self.manager.machines(where)[0], port)
+        return self._manager.address(self._manager.machines(where)[0], port)
 
-    def fetch(self, where: Process | str, path: str) -> Path:
+    def fetch(self, where: Target, path: str) -> Path:
         """Fetch a file now from where programs run on a machine; return where it lies here.
 
         What programs of one's own have made or changed there is fetched at the end of the run in
         any case, into `<machine>/files` of the run directory. Raises LabError where it isn't there.
         """
-        return self.manager.fetch(_machine(where), path)
+        return self._manager.fetch(_only(self._machines(where), "machine"), path)
 
-    def start_again(self, process: Process) -> Process:
+    def start_again(self, process: Target) -> Process:
         """Give a program that has ended another life, with the flags of the one before.
 
         It is repaired when it is ready.
         """
+        ended = _only(self._processes(process), "process")
         ordered = clock.now()
-        again = self.manager.start_again(process)
-        self.manager.wait_ready([again], None)
-        ready = clock.now()
-        took_s = ready - ordered
-        self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
+        again = self._manager.start_again(ended)
+        self._manager.wait_ready([again], None)
+        self._faults.processes.started_again(again, ordered)
         return again
 
     def first(
@@ -127,21 +136,50 @@ class Lab:
         count = itertools.count(1)
         return self._first(processes, lambda _: next(count) >= lines, back=False)
 
-    def when(self, condition: Callable[[RunMonitor], bool]) -> None:
+    def when(self, condition: Callable[[Observed], bool]) -> None:
         """Wait until a condition holds over what has been observed so far, by its counts.
 
-        Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`: messages
-        `sent`, messages `received`, and connections that programs of both ends told (`connected`).
+        Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`.
         """
-        self.monitor.wait(lambda: condition(self.monitor), "a count that was waited for")
+        self._monitor.wait(lambda: condition(self._observed), "a count that was waited for")
 
     def let_pass(self, seconds: float) -> None:
         """Wait for a time, in experiments whose subject is time."""
-        self.monitor.all_within(seconds, lambda: False)
+        self._monitor.all_within(seconds, lambda: False)
 
-    def kill(self, target: Process | Processes) -> None:
+    def inject(
+        self,
+        fault: Fault | str,
+        target: Target,
+        *,
+        others: Target | None = None,
+        **parameters: Any,
+    ) -> None:
+        """Do any fault or repair of `lab.core.faults`; the methods below do it for one each.
+
+        Arguments:
+            fault: it, or its name.
+            target: processes, or the machines that it is done to.
+            others: of a fault between machines: those from which the target is kept.
+            parameters: what the fault's `change` of the network takes.
+
+        Raises LabError where there is no such fault, or it can't be done to this target.
+        """
+        wanted = faults.named(fault)
+        match wanted.scope:
+            case Scope.PROCESS:
+                for process in self._processes(target):
+                    self._faults.processes.inject(wanted, process)
+            case Scope.MACHINE:
+                for machine in self._machines(target):
+                    self._faults.machines.inject(wanted, machine)
+            case Scope.NETWORK:
+                away = [] if others is None else self._machines(others)
+                self._faults.network.inject(wanted, self._machines(target), away, **parameters)
+
+    def kill(self, target: Target) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
-        self._hit("kill", target)
+        self.inject(KILL, target)
 
     def died(self, processes: Processes | Sequence[Process]) -> Process:
         """Return the first of these to kill itself at the message that its flag `--die-at` names.
@@ -150,95 +188,74 @@ class Lab:
         """
 
         def dead() -> list[Process]:
-            return [p for p in processes if p.ended and p.place in self.monitor.dying]
+            return [p for p in processes if p.ended and p.place in self._monitor.dying]
 
-        self._wait_for(lambda: bool(dead()), list(processes), "came to the message")
+        candidates = list(processes)
+        missed = f"{_names(candidates)} never came to the message that was waited for"
+        self._wait_for(lambda: bool(dead()), candidates, missed)
         victim = dead()[0]
-        self.faults.suffer("die_at", victim, self.monitor.dying[victim.place])
+        self._faults.processes.killed_itself(victim, self._monitor.dying[victim.place])
         return victim
 
-    def terminate(self, target: Process | Processes) -> None:
+    def terminate(self, target: Target) -> None:
         """End them by SIGTERM, as `kill` without a number does."""
-        self._hit("terminate", target)
+        self.inject(TERMINATE, target)
 
-    def interrupt(self, target: Process | Processes) -> None:
+    def interrupt(self, target: Target) -> None:
         """End them by SIGINT, as Ctrl-C does."""
-        self._hit("interrupt", target)
+        self.inject(INTERRUPT, target)
 
-    def pause(self, target: Process | Processes) -> None:
+    def pause(self, target: Target) -> None:
         """Stop all processes of a program by SIGSTOP; `resume` lets them go on."""
-        self._hit("pause", target)
+        self.inject(PAUSE, target)
 
-    def resume(self, target: Process | Processes) -> None:
+    def resume(self, target: Target) -> None:
         """Let paused processes go on."""
-        self._hit("resume", target)
+        self.inject(RESUME, target)
 
-    def cut_power(self, where: Process | str) -> None:
+    def cut_power(self, where: Target) -> None:
         """Switch a machine off as a power cut does: nothing that it had open says goodbye."""
-        self._switch_off("cut_power", _machine(where))
+        self.inject(CUT_POWER, where)
 
-    def shut_down(self, where: Process | str) -> None:
+    def shut_down(self, where: Target) -> None:
         """Switch a machine off in good order: its connections are closed as it goes."""
-        self._switch_off("shut_down", _machine(where))
+        self.inject(SHUT_DOWN, where)
 
-    def power_on(self, where: Process | str) -> None:
+    def power_on(self, where: Target) -> None:
         """Switch a machine on again, and deploy to it again."""
-        machine = _machine(where)
+        self.inject(POWER_ON, where)
 
-        def answers() -> bool:
-            self.manager.readmit(machine)  # LabError where it doesn't
-            return True
-
-        self.faults.strike("power_on", machine, answers)
-
-    def cut_cable(self, where: Process | str) -> None:
+    def cut_cable(self, where: Target) -> None:
         """Unplug a machine's cable on the lab network; its programs go on."""
-        machine = _machine(where)
-        self.faults.strike("cut_cable", machine, lambda: _opposite(self._is_reached(machine)))
+        self.inject(CUT_CABLE, where)
 
-    def mend_cable(self, where: Process | str) -> None:
+    def mend_cable(self, where: Target) -> None:
         """Plug a machine's cable in again."""
-        machine = _machine(where)
-        self.faults.strike("mend_cable", machine, lambda: self._is_reached(machine))
+        self.inject(MEND_CABLE, where)
 
     def partition(
-        self,
-        these: str | Sequence[str],
-        those: str | Sequence[str],
-        *,
-        one_way: bool = False,
-        reject: bool = False,
+        self, these: Target, those: Target, *, one_way: bool = False, reject: bool = False
     ) -> None:
-        """Keep machines or roles apart on the lab network, until `heal`.
+        """Keep machines apart on the lab network, until `heal`.
 
         With `one_way` only what `these` send to `those` is stopped. What is stopped vanishes; with
         `reject` it is answered by RST or ICMP.
         """
-        self.network_faults.partition(
-            self.manager.machines(these),
-            self.manager.machines(those),
-            one_way=one_way,
-            reject=reject,
-        )
+        self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
 
     def slow(
-        self, machine: str, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
+        self, where: Target, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
     ) -> None:
         """Delay what a machine sends on the lab network, or lose some of it at random."""
-        link = traffic_rules.link_of(self.manager.remotes[machine])
-        change = traffic_rules.slowness(
-            link, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent
-        )
-        self.network_faults.slow(machine, change, {"fault": "slow", "delay_ms": delay_ms})
+        self.inject(SLOW, where, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent)
 
-    def limit_rate(self, machine: str, *, kbit: int) -> None:
+    def limit_rate(self, where: Target, *, kbit: int) -> None:
         """Let a machine send at most `kbit` kilobits a second on the lab network."""
-        change = traffic_rules.rate(traffic_rules.link_of(self.manager.remotes[machine]), kbit=kbit)
-        self.network_faults.slow(machine, change, {"fault": "rate", "kbit": kbit})
+        self.inject(RATE, where, kbit=kbit)
 
     def heal(self) -> None:
-        """Undo all that `partition`, `slow` and `limit_rate` did."""
-        self.network_faults.heal()
+        """Undo every change of the network: all that `partition`, `slow` and `limit_rate` did."""
+        self._faults.network.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
         """Wait until every message that was sent has come, or all has been quiet for a while.
@@ -250,9 +267,9 @@ class Lab:
         """
         self._finish.wait_settled(quiet)
 
-    def end(self, target: Process | Processes) -> None:
+    def end(self, target: Target) -> None:
         """End a program as its work is done: no fault, SIGTERM first."""
-        self.manager.end(target if isinstance(target, Processes) else (target,))
+        self._manager.end(self._processes(target))
 
     def finish(self) -> str:
         """Wait for the end of the run, then end what still runs; return what was open then.
@@ -270,95 +287,74 @@ class Lab:
 
         In this order: what a paused process or a cut cable held back shall not come after all.
         """
-        self.manager.stop()
-        with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
-            self.network_faults.heal(check=False)
-        self.faults.repair(self._repair)
+        self._manager.stop()
+        self._faults.undo()
 
     @property
     def _finish(self) -> Finish:
-        return Finish(self.manager, self.monitor)
+        return Finish(self._manager, self._monitor)
 
     def _first(
         self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
     ) -> Process:
         candidates = {process.place: process for process in processes}
         look = Look(candidates.keys(), prints)
-        with self.monitor.looking(look, back=back):
-            self.manager.warm_up()
-            self._wait_for(
-                lambda: look.found is not None, list(candidates.values()), "printed the line"
-            )
-        record = self.faults.trigger = cast(Record, look.found)
-        process = candidates[record.machine, record.process]
-        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.shown)
-        return process
+        missed = f"{_names(candidates.values())} never printed the line that was waited for"
+        with self._monitor.looking(look, back=back):
+            self._manager.warm_up()
+            self._wait_for(lambda: look.found is not None, list(candidates.values()), missed)
+        record = self._faults.log.trigger = cast(Record, look.found)
+        details = {"fired": True, "n": record.n, "text": record.shown}
+        machine, process = record.machine, record.process
+        self._monitor.event(
+            Event(t=record.t, event="trigger", machine=machine, process=process, details=details)
+        )
+        return candidates[machine, process]
 
-    def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:
-        """Wait for what these have to do; give up when it can't come any more."""
-        whom = ", ".join(map(str, candidates))
+    def _wait_for(
+        self, found: Callable[[], bool], candidates: Sequence[Process], missed: str
+    ) -> None:
+        """Wait for what these have to do; raise TriggerMissed when it can't come any more."""
+        whom = _names(candidates)
 
         def over() -> bool:
             return found() or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame in ("itself", LOST) for p in self.manager.processes)
+            return any(p.ended and p.blame in ("itself", LOST) for p in self._manager.processes)
 
-        self.monitor.wait(lambda: over() or another_ended(), whom)
-        self.monitor.wait(over, whom, self._finish.silent_until)
+        self._monitor.wait(lambda: over() or another_ended(), whom)
+        self._monitor.wait(over, whom, self._finish.silent_until)
         if not found():
-            raise TriggerMissed(f"{whom} never {what} that was waited for")
+            raise TriggerMissed(missed)
 
-    def _hit(self, fault: str, target: Process | Processes) -> None:
-        for process in target if isinstance(target, Processes) else (target,):
-            self.faults.hit(fault, process)
+    def _processes(self, target: Target) -> list[Process]:
+        return processes_in(self._chosen(target))
 
-    def _switch_off(self, fault: str, machine: str) -> None:
-        for process in self.manager.processes:
-            if process.machine == machine and not process.ended:
-                process.blame = "fault"
-        gone = self.manager.remotes[machine]
-        self.faults.strike(fault, machine, lambda: _opposite(self._is_there(machine)))
-        gone.close()  # nobody answers there any more: don't wait for them
+    def _machines(self, target: Target) -> list[str]:
+        return list(dict.fromkeys(self._manager.machines(places_in(self._chosen(target)))))
 
-    def _is_reached(self, machine: str) -> bool | None:
-        """Whether another machine's datagrams get to it; None where there is no other one."""
-        remotes = self.manager.remotes
-        other = self._other(machine)
-        if other is None:
-            return None
-        return checked(lambda: traffic_rules.reaches(other, remotes[machine]))
+    def _chosen(self, target: Target) -> Chosen:
+        """Return a target; where a function is to choose it, as soon as that does."""
+        if not callable(target):
+            return target
+        choose, choices = target, list[Chosen]()
 
-    def _is_there(self, machine: str) -> bool | None:
-        """Whether a machine answers another on the lab network; None where there is no other."""
-        remotes = self.manager.remotes
-        other = self._other(machine)
-        if other is None:
-            return None
-        return checked(lambda: traffic_rules.is_there(other, remotes[machine]))
+        def chosen() -> bool:
+            if not choices and (choice := choose(self._observed)) is not None:
+                choices.append(choice)
+            return bool(choices)
 
-    def _other(self, machine: str) -> Remote | None:
-        """Return a machine that can look at another from outside."""
-        broken = {name for name, _ in self.faults.broken}
-        others = (r for r in self.manager.remotes.values() if r.name not in {machine, *broken})
-        return next(others, None)
-
-    def _repair(self, repair: str, target: Process | str) -> None:
-        if isinstance(target, Process) and target.ended:
-            return
-        with contextlib.suppress(LabError):
-            getattr(self, repair)(target)
-
-    def _event(self, name: str, process: Process, t: float, **details: Any) -> None:
-        machine, process_name = process.place
-        self.monitor.event(
-            Event(t=t, event=name, machine=machine, process=process_name, details=details)
-        )
+        missed = "the function that was to choose a target never returned one"
+        self._wait_for(chosen, list(self._manager.processes), missed)
+        return choices[0]
 
 
-def _opposite(known: bool | None) -> bool | None:
-    return None if known is None else not known
+def _names(processes: Iterable[Process]) -> str:
+    return ", ".join(map(str, processes))
 
 
-def _machine(where: Process | str) -> str:
-    return where if isinstance(where, str) else where.machine
+def _only(found: Sequence[_T], kind: str) -> _T:
+    if len(found) != 1:
+        raise LabError(f"this takes one {kind}, and the target is {len(found)}", hint="name one")
+    return found[0]

@@ -40,6 +40,7 @@ def load(wanted: str) -> Experiment:
     """
     name, variant = split(wanted)
     experiment = _load(name)
+    _require_known_faults(experiment)
     if variant is None:
         return experiment
     if variant not in experiment.variants:
@@ -238,6 +239,20 @@ def _require_sound(
             file,
             scenario,
         )
+
+
+def _require_known_faults(experiment: Experiment) -> None:
+    """Raise LabError where an experiment that is to run needs faults that don't exist."""
+    try:
+        for variant in experiment.faults:
+            experiment.faults_of(variant)
+            if variant not in experiment.variants:
+                raise LabError(
+                    f"`faults` names the variant '{variant}', which does not exist",
+                    hint=f"there are: {', '.join(experiment.variants).strip(', ') or 'none'}",
+                )
+    except LabError as error:
+        raise user_code.mistake(error, experiment.file, experiment.scenario) from error
 
 
 def _is_from_0(value: object) -> bool:

@@ -1,6 +1,7 @@
 """One puller's machine loses its power midway: does the pusher notice, and what is lost?"""
 
 from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.core.faults.machine import CUT_POWER
 from lab.experiments.judges import line_formats, silence
 
 
@@ -9,7 +10,7 @@ from lab.experiments.judges import line_formats, silence
     reads=line_formats.read,
     count=60,
     interval=0.2,
-    faults=("cut_power",),
+    faults=(CUT_POWER,),
 )
 def power_cut(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")

@@ -1,6 +1,7 @@
 """The same power cut, with heartbeats on the pusher's socket: what do they save?"""
 
 from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.core.faults.machine import CUT_POWER
 from lab.experiments.judges import leaving, line_formats, silence
 
 _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
@@ -11,7 +12,7 @@ _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
     reads=line_formats.read,
     count=60,
     interval=0.2,
-    faults=("cut_power",),
+    faults=(CUT_POWER,),
 )
 def power_cut_heartbeat(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")

@@ -60,7 +60,7 @@ def reserved(place: Path) -> Iterator[None]:
         except BlockingIOError:
             raise LabError(
                 "another run is using this lab",
-                hint="wait until it has ended, or use a lab of your own: --provider namespaces,"
-                " after `fab down`",
+                hint="wait until it has ended, or use a lab of your own: --provider with one that"
+                " isn't up (`fab providers` lists them)",
             ) from None
         yield

@@ -1,15 +1,10 @@
-"""Faults of the lab network between machines: the nft and tc rules that a machine gets.
+"""Changes of the lab network on machines: made, seen in the kernel, tried by datagrams."""
 
-Rules name only lab addresses, so they never cut a control connection, which comes from elsewhere.
-"""
-
-import json
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from lab.core.errors import LabError
+from lab.core.faults.change import Change
 from lab.machines.connection import ssh_errors
 from lab.machines.pool import at_once
 from lab.machines.remote import Remote
@@ -55,59 +50,6 @@ print("there", flush=True)
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """The commands that change a machine's network and undo that; `input` is for the first one.
-
-    `link` is the link whose queueing discipline changes, if any.
-    """
-
-    do: Sequence[Sequence[str]]
-    undo: Sequence[Sequence[str]]
-    input: str = ""
-    link: str = ""
-
-    def order(self) -> bytes:
-        """Encode it as the line that the rule keeper reads."""
-        return json.dumps({"do": self.do, "undo": self.undo, "input": self.input}).encode() + b"\n"
-
-
-def separation(others: Sequence[str], *, incoming: bool, reject: bool) -> Change:
-    """Return the change that separates a machine from the addresses `others`.
-
-    What it sends to them is lost and, with `incoming`, also what they send to it. With `reject`,
-    TCP gets an RST in answer and other protocols an ICMP error; otherwise there is no answer.
-    """
-    table = _new_table()
-    addresses = "{ " + ", ".join(others) + " }"
-    verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
-    chains = [("output", f"ip daddr {addresses}")]
-    # Answers to incoming packets pass through the same rules.
-    passed = ["tcp flags rst accept", "meta l4proto icmp accept"] if reject else []
-    chains += [("input", f"ip saddr {addresses}")] if incoming else []
-    rules = [f"table inet {table} {{"]
-    for hook, match in chains:
-        rules.append(f"chain {hook} {{ type filter hook {hook} priority 0; policy accept;")
-        rules += [
-            f"{match} {verdict}" for verdict in [*(passed if hook == "output" else []), *verdicts]
-        ]
-        rules.append("}")
-    text = "\n".join([*rules, "}"]) + "\n"
-    undo = [["nft", "delete", "table", "inet", table]]
-    return Change(do=[["nft", "-f", "-"]], undo=undo, input=text)
-
-
-def slowness(link: str, *, delay_ms: float, jitter_ms: float, loss_percent: float) -> Change:
-    """Return the change that delays packets leaving by `link`, or loses them at random."""
-    how = ["delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss_percent}%"]
-    return _queue(link, ["netem", *how])
-
-
-def rate(link: str, *, kbit: int) -> Change:
-    """Return the change that limits what leaves by `link` to `kbit` kilobits a second."""
-    return _queue(link, ["tbf", "rate", f"{kbit}kbit", "burst", "16kb", "latency", "400ms"])
-
-
 def link_of(remote: Remote) -> str:
     """Return the name of the link that has a machine's lab address."""
     answer = remote.run(["ip", "-o", "addr", "show", "to", remote.access.address]).decode().split()
@@ -118,37 +60,6 @@ def link_of(remote: Remote) -> str:
             hint="install iproute2 there; `fab check` says more",
         )
     return answer[1]
-
-
-def _queue(link: str, discipline: list[str]) -> Change:
-    place = ["dev", link, "root"]
-    return Change(
-        do=[["tc", "qdisc", "add", *place, *discipline]],
-        undo=[["tc", "qdisc", "del", *place]],
-        link=link,
-    )
-
-
-def _new_table() -> str:
-    """Return a unique name for a table: two labs may use one host at once."""
-    return f"lab_{secrets.token_hex(8)}"
-
-
-def _harmless_table() -> Change:
-    table = _new_table()
-    return Change(
-        do=[["nft", "-f", "-"]],
-        undo=[["nft", "delete", "table", "inet", table]],
-        input=f"table inet {table} {{ chain output {{ type filter hook output priority 0; }}; }}\n",
-    )
-
-
-# For each fault, a harmless change with the same tool and kernel part, to try it on a machine.
-TRIALS: Mapping[str, Callable[[], Change]] = {
-    "partition": _harmless_table,
-    "slow": lambda: _queue("lo", ["netem", "delay", "0ms"]),
-    "rate": lambda: _queue("lo", ["tbf", "rate", "1gbit", "burst", "1mb", "latency", "1ms"]),
-}
 
 
 def hold(remote: Remote, folder: str, change: Change) -> ChangeLease:
@@ -172,9 +83,9 @@ def _require_default_queue(remote: Remote, link: str) -> None:
         )
 
 
-def try_out(remote: Remote, folder: str, fault: str) -> None:
-    """Do and undo the trial of a fault; LabError if the machine refuses it."""
-    hold(remote, folder, TRIALS[fault]()).release()
+def try_out(remote: Remote, folder: str, trial: Change) -> None:
+    """Do and undo a harmless change; LabError if the machine refuses it."""
+    hold(remote, folder, trial).release()
 
 
 def reaches(sender: Remote, receiver: Remote) -> bool:

@@ -92,11 +92,10 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
 
 
 def _changed_key(error: paramiko.BadHostKeyException, access: Access, at: str) -> tuple[str, str]:
-    if access.provider == "vagrant":
+    if access.host_key is not None:
         return (
-            f"the host key of {at} is not the one that Vagrant reported",
-            "another machine answers there, or the VM has new keys:"
-            f" vagrant destroy -f {access.machine} && vagrant up {access.machine}",
+            f"the host key of {at} is not the one that the provider '{access.provider}' gave",
+            access.if_key_changed or "another machine answers there, or this one has new keys",
         )
     return (
         f"the host key of {at} has changed ({error.key.get_name()} {error.key.fingerprint})",
@@ -109,12 +108,13 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
     if access.key_file is not None and (trouble := _key_trouble(access.key_file)):
         return trouble
     offered = "any of the offered keys"
-    hint = "set `user` and `key` under `ssh` in the inventory; the lab uses no passwords"
+    section = f"under `{access.provider}` in the inventory"
+    hint = f"set `user` and `key` {section}; the lab uses no passwords"
     if access.key_file is not None:
         offered = f"the key {access.key_file}"
         hint = (
             f"add {access.key_file}.pub to ~/.ssh/authorized_keys there, or correct `user` and"
-            " `key` under `ssh` in the inventory; the lab uses no passwords"
+            f" `key` {section}; the lab uses no passwords"
         )
     if place.is_jump:
         hint += "; for the jump host, in ~/.ssh/config"
@@ -123,7 +123,7 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
 
 def _key_trouble(path: Path) -> tuple[str, str] | None:
     """Return why a file is unusable as a private key, and a hint; None if it is usable."""
-    name = "correct `key` under `ssh` in the inventory: it must name a private key file"
+    name = "correct `key` in the inventory: it must name a private key file"
     if path.exists() and not path.is_file():
         return f"the key {path} is not a file", name
     try:

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from lab.runs import archive, store
-from lab.runs.archive import NotPacked
 from lab.core.errors import RunStoreError
 from lab.core.os_errors import file_errors
+from lab.runs import archive, store
+from lab.runs.archive import NotPacked
 from lab.runs.directory import describe
 
 _ENDING = ".run.tar.gz"

@@ -76,22 +76,31 @@ class CaptureStream:
                 while rest := data[self.bytes - before :]:
                     self.bytes += self._log.write(rest)
         finally:  # a full disk may have taken a part: count just that, so that offsets stay true
-            if kept := data[: self.bytes - before]:
-                lines = self._numbered(self._splitter.feed(kept), t)
-                self._index.append(self.bytes, t)
-                for one in lines:
-                    self._on_lines(one)
+            kept = self.bytes - before
+            lines = self._numbered(self._splitter.feed(data[:kept]), t)
+            torn = kept < len(data)
+            if torn:
+                self._splitter.tear()
+            if data:
+                self._index.append(self.bytes, t, torn=torn)
+            for one in lines:
+                self._on_lines(one)
 
-    def close(self) -> None:
-        """End the stream: an unfinished last line is a line as well. May be called twice."""
+    def close(self, *, whole: bool = True) -> None:
+        """End the stream: an unfinished last line is a line as well. May be called twice.
+
+        Unless it isn't known to be `whole`: a number of which the end was lost is another number.
+        """
         if self._log.closed:
             return
         t = self._clock()
         self._log.close()
         try:
-            self._index.append(self.bytes, t)
+            self._index.append(self.bytes, t, torn=not whole)
         finally:
             self._index.close()
+        if not whole:
+            self._splitter.tear()
         for one in self._numbered(self._splitter.close(), t):
             self._on_lines(one)
 

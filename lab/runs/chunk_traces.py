@@ -15,7 +15,10 @@ def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:
     message was sent is left out: those are many, and nobody needs more of them while a run goes on.
     """
     data = lines.piece.data
-    if data is None or b"{" not in data:
+    if data is None:
+        found_one = trace_of(lines[0])
+        return ([], lines) if found_one is None else ([found_one], [])
+    if b"{" not in data:
         return [], lines
     found = PLAIN.findall(data)
     traces: list[int | Trace] = []
@@ -38,7 +41,10 @@ def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
                 yield from _sent_text(trace_of(record))
         return
     for lines in records.batches():
-        data = lines.piece.data or b""
+        data = lines.piece.data
+        if data is None:  # a long line, that may end in a trace
+            yield from _sent_text(trace_of(lines[0]))
+            continue
         if lines.stream == "stdout" or b'"text"' not in data:
             continue
         for _, _, _, number, text, other in PLAIN.findall(data):
@@ -62,6 +68,8 @@ def shown_texts(records: Sequence[Record]) -> Iterator[tuple[str, str, Sequence[
         return
     for lines in records.batches():
         data = lines.piece.data
-        if lines.stream == "stdout" and data is not None:
+        if lines.stream == "stdout" and lines.piece.text is not None:
+            yield lines.machine, lines.process, (lines.piece.text,)
+        elif lines.stream == "stdout" and data is not None:
             texts = text_of(data.removesuffix(b"\n")).split("\n")
             yield lines.machine, lines.process, [*map(shown, texts)] if b"\r" in data else texts

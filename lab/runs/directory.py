@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,14 +16,15 @@ from typing import Any
 
 from lab.core import clock
 from lab.core.errors import LabError
-from lab.runs.index import ENDING, IndexFile
-from lab.runs.jsonl import LineFile, event_line
 from lab.core.os_errors import file_errors
 from lab.core.records import Event
 from lab.core.run_schema import MACHINE, PROCESS
+from lab.runs.index import ENDING, IndexFile
+from lab.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
+_RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
 FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
 
@@ -42,6 +44,9 @@ class RunDirectory:
         # the last child is gone that was forked from it and has not called exec).
         self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
+        # Nameless, so that it is gone with this process, whatever ends that.
+        self._reserve = tempfile.TemporaryFile(dir=path, buffering=0)  # noqa: SIM115
+        self._reserve.write(bytes(_RESERVE))
         self._events = LineFile(path / "events.jsonl")
 
     @classmethod
@@ -136,6 +141,10 @@ class RunDirectory:
             self._replace("run.json", _pretty(merged))
             self._description = merged
 
+    def make_room(self) -> None:
+        """Give the end of a run its room on a disk that may be full; nothing is captured by now."""
+        self._reserve.close()
+
     def write_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
         """Write verdicts.json: a list, one object per claim."""
         self._replace("verdicts.json", _pretty(list(verdicts)))
@@ -158,6 +167,7 @@ class RunDirectory:
         """Let go of the files and the lock. A run that is closed without `finish` has died."""
         with self._mutex:
             self._events.close()
+            self._reserve.close()
             if self._lock >= 0:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)  # also where a forked child has a copy
                 os.close(self._lock)
@@ -184,9 +194,12 @@ def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
     with file_errors(file):
         new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
-        with new.open("xb") as made:
-            made.write(data)
-        new.replace(file)
+        try:
+            with new.open("xb") as made:
+                made.write(data)
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)  # a half of it, on a disk that was full
     return file
 
 

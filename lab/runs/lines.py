@@ -29,18 +29,24 @@ class Piece:
     """Whole lines that follow each other in a stream.
 
     `data` has them with their newlines, but for an unfinished last one. A line of over 64 KiB is a
-    piece of its own, of `length` bytes without its newline, and `data` is None.
+    piece of its own, of `length` bytes without its newline: `data` is None, and `text` is what a
+    terminal shows of it in the end, as of a progress bar; None if that is too long as well.
     """
 
     offset: int
     length: int
     count: int
     data: bytes | None
+    text: str | None = None
+
+    @property
+    def is_unreadable(self) -> bool:
+        return self.data is None and self.text is None
 
     def lines(self) -> Iterator[Line]:
         """Give the lines one by one."""
         if self.data is None:
-            yield Line(self.offset, self.length, None)
+            yield Line(self.offset, self.length, self.text)
             return
         offset = self.offset
         for line in self.data.removesuffix(b"\n").split(b"\n"):
@@ -49,12 +55,16 @@ class Piece:
 
 
 class LineSplitter:
-    """Cuts a stream into pieces of whole lines, whatever the chunks are. Pure; holds 64 KiB."""
+    """Cuts a stream into pieces of whole lines, whatever the chunks are.
 
-    def __init__(self) -> None:
-        self._offset = 0  # of the unfinished line
+    Pure; holds 64 KiB and a chunk at most.
+    """
+
+    def __init__(self, offset: int = 0) -> None:
+        self._offset = offset  # of the unfinished line
         self._length = 0  # what came of it
-        self._kept = bytearray()  # the first of these bytes; all of them, unless they are too many
+        self._kept = bytearray()  # all of that, or what a terminal shows of it by now
+        self._torn = False
 
     def feed(self, data: bytes) -> list[Piece]:
         """Return the lines that these bytes complete: one piece, unless some line is too long."""
@@ -66,19 +76,29 @@ class LineSplitter:
         self._keep(data[end:])
         return pieces
 
+    def tear(self) -> None:
+        """Note that bytes are missing here: the line that they were in was never printed so."""
+        self._torn = True
+
     def close(self) -> list[Piece]:
         """Return the unfinished last line, if there is one."""
-        if not self._length:
-            return []
-        data = bytes(self._kept) if self._length <= LONGEST_TEXT else None
-        piece = Piece(self._offset, self._length, 1, data)
+        pieces: list[Piece] = []
+        if self._length and not self._torn:
+            if self._length > LONGEST_TEXT:
+                pieces.append(self._long(self._length, self._kept))
+            else:
+                pieces.append(Piece(self._offset, self._length, 1, bytes(self._kept)))
         self._start_at(self._offset + self._length)
-        return [piece]
+        return pieces
 
     def _completed(self, data: bytes) -> Iterator[Piece]:
         first = data.find(b"\n")
-        if self._length + first > LONGEST_TEXT:
-            yield self._long(self._length + first)
+        if self._torn:
+            self._start_at(self._offset + self._length + first + 1)
+            data = data[first + 1 :]
+        elif self._length + first > LONGEST_TEXT:
+            self._keep(data[:first])
+            yield self._long(self._length, self._kept)
             data = data[first + 1 :]
         else:
             data = bytes(self._kept) + data if self._length else data
@@ -91,7 +111,7 @@ class LineSplitter:
             if look > start:
                 yield self._piece(data[start:look])
             end = data.index(b"\n", look)
-            yield self._long(end - look)
+            yield self._long(end - look, data[look:end])
             start = look = end + 1
         if start < len(data):
             yield self._piece(data[start:])
@@ -101,8 +121,8 @@ class LineSplitter:
         self._start_at(self._offset + len(data))
         return piece
 
-    def _long(self, length: int) -> Piece:
-        piece = Piece(self._offset, length, 1, None)
+    def _long(self, length: int, line: bytes | bytearray) -> Piece:
+        piece = Piece(self._offset, length, 1, None, _shown_of_long(line))
         self._start_at(self._offset + length + 1)
         return piece
 
@@ -110,11 +130,33 @@ class LineSplitter:
         self._offset = offset
         self._length = 0
         self._kept.clear()
+        self._torn = False
 
     def _keep(self, data: bytes) -> None:
         self._length += len(data)
-        if self._length <= LONGEST_TEXT:
-            self._kept += data
+        self._kept += data
+        if len(self._kept) > LONGEST_TEXT:
+            _shorten(self._kept)
+
+
+def _shorten(line: bytearray) -> None:
+    """Leave of an unfinished line what is enough to know what a terminal will show of it.
+
+    Of a piece that is too long to be kept so much stays that it is seen to be.
+    """
+    returned = line.endswith(b"\r")
+    if returned:
+        line[:] = line.rstrip(b"\r")
+    del line[: line.rfind(b"\r") + 1]
+    del line[LONGEST_TEXT + 1 :]
+    if returned:
+        line += b"\r"
+
+
+def _shown_of_long(line: bytes | bytearray) -> str | None:
+    """Return what a terminal shows of a long line in the end; None if that is too long, too."""
+    piece = line.rstrip(b"\r").rpartition(b"\r")[2]
+    return text_of(piece) if len(piece) <= LONGEST_TEXT else None
 
 
 class Lines(Sequence[Record]):

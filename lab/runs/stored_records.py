@@ -37,9 +37,11 @@ class Log:
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes that are there; RunStoreError where the file is another one by now."""
         if not self._start <= offset <= offset + length <= self._start + len(self._block):
-            with open_regular(self._path, largest=_LARGEST_LOG) as file:
-                with file_errors(self._path, "read"):
-                    self._block = os.pread(file.fileno(), max(_BLOCK, length), offset)
+            with (
+                open_regular(self._path, largest=_LARGEST_LOG) as file,
+                file_errors(self._path, "read"),
+            ):
+                self._block = os.pread(file.fileno(), max(_BLOCK, length), offset)
             self._start = offset
         data = self._block[offset - self._start : offset - self._start + length]
         if len(data) < length:
@@ -48,7 +50,7 @@ class Log:
 
 
 class _Chunk(NamedTuple):
-    """Where the lines are that one chunk completed; `size` of a line that is too long is negative."""
+    """Where the lines are that one chunk completed; `size` of a line over 64 KiB is negative."""
 
     t: float
     stream: int
@@ -84,7 +86,9 @@ class StoredRecords(Sequence[Record]):
 
     def too_long(self) -> Iterator[Source]:
         """Give the stream of each line that is too long to be read."""
-        return (self._sources[chunk.stream] for chunk in self._chunks if chunk.size < 0)
+        for chunk in self._chunks:
+            if chunk.size < 0 and self._lines(chunk).piece.is_unreadable:
+                yield self._sources[chunk.stream]
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -115,12 +119,20 @@ class StoredRecords(Sequence[Record]):
     __hash__ = None  # type: ignore[assignment]  # as a list's
 
     def _lines(self, chunk: _Chunk) -> Lines:
+        log = self._logs[chunk.stream]
         if chunk.size < 0:
-            piece = Piece(chunk.offset, -chunk.size, 1, None)
+            piece = _long_line(log, chunk.offset, -chunk.size)
         else:
-            data = self._logs[chunk.stream].read(chunk.offset, chunk.size)
+            data = log.read(chunk.offset, chunk.size)
             piece = Piece(chunk.offset, chunk.size, chunk.lines, data)
         return Lines(self._sources[chunk.stream], chunk.n, chunk.t, piece)
+
+
+def _long_line(log: Log, offset: int, length: int) -> Piece:
+    splitter = LineSplitter(offset)
+    for start in range(0, length, _BLOCK):
+        splitter.feed(log.read(offset + start, min(_BLOCK, length - start)))
+    return splitter.close()[0]
 
 
 def times_of(records: Sequence[Record]) -> Iterator[float]:
@@ -203,9 +215,11 @@ def _chunks(
             data = log.read(start, min(end - start, _BLOCK))
             pieces += splitter.feed(data)
             start += len(data)
+        if t < 0:
+            splitter.tear()
         for piece in pieces:
             size = -piece.length if piece.data is None else piece.length
-            yield _Chunk(t, stream, n, piece.offset, size, piece.count)
+            yield _Chunk(abs(t), stream, n, piece.offset, size, piece.count)
             n += piece.count
 
 

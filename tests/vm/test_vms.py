@@ -81,6 +81,13 @@ def test_each_machine_reaches_each_other_on_the_lab_wire(lab: VmLab) -> None:
         lab.vagrant("ssh", machine, "-c", f"hostname && {pings}")
 
 
+def test_each_machine_knows_all_by_name(lab: VmLab) -> None:
+    for machine in MACHINES:
+        found = lab.vagrant("ssh", machine, "-c", f"getent ahostsv4 {' '.join(MACHINES)}")
+        told = {line.split()[0] for line in found.splitlines() if "STREAM" in line}
+        assert told == set(MACHINES.values())
+
+
 def test_the_hypervisors_own_network_has_no_lab_address(lab: VmLab) -> None:
     assert "192.168.0." not in lab.run("ip", "-brief", "address").stdout
     assert "192.168.0." not in lab.run("ip", "route").stdout

@@ -29,7 +29,7 @@ _WORTH_TELLING_S = 0.5
 _WIDEST = 78  # characters
 table = [f"{'step':{_WIDEST}} seconds"]  # of what was done; whoever runs the tests prints it
 _LONGEST_S = 600
-_NOT_COPIED = (".*", "runs", "__pycache__", "wheels")
+_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "wheels")
 
 
 class VmLab:
@@ -145,8 +145,13 @@ def _child(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    own_runs = {"runs"} if Path(folder) == needs.PROJECT else set()  # lab/runs is code
+    return _NOT_COPIED(folder, names) | own_runs
+
+
 def _copy_project(copy: Path) -> None:
-    shutil.copytree(needs.PROJECT, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    shutil.copytree(needs.PROJECT, copy, ignore=_not_copied)
     inventory = copy / "inventory.yaml"
     text, changed = re.subn(r"vagrant: \{.*?\}", f"vagrant: {{box: {BOX}}}", inventory.read_text())
     assert changed == 1

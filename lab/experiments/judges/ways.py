@@ -9,6 +9,9 @@ keeps getting its turn, see silence.py; if the silence ends in time, TCP has kep
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
+from lab.core.faults.network import PARTITION, REJECT
 from lab.engine.processes import Process
 from lab.engine.scenario import Lab
 from lab.experiments.judges.line_formats import number
@@ -32,7 +35,7 @@ class Way:
 
     leave: Callable[[Lab, Process], None]
     fate: str
-    needs: tuple[str, ...] = ()
+    needs: tuple[Fault, ...] = ()
     mend: Callable[[Lab, Process], None] | None = None
     options: tuple[str, ...] = ()
 
@@ -62,21 +65,21 @@ WAYS = {
     "terminate": Way(Lab.terminate, "spared"),
     "interrupt": Way(Lab.interrupt, "spared"),
     "kill": Way(Lab.kill, "spared"),
-    "shut_down": Way(Lab.shut_down, "spared", ("shut_down",)),
-    "reject": Way(_rejecting, "spared", ("partition",)),
+    "shut_down": Way(Lab.shut_down, "spared", (SHUT_DOWN,)),
+    "reject": Way(_rejecting, "spared", (REJECT,)),
     "pause": Way(Lab.pause, "lost"),
-    "cut_power": Way(Lab.cut_power, "lost", ("cut_power",)),
-    "cut_cable": Way(Lab.cut_cable, "lost", ("cut_cable",)),
-    "partition": Way(_apart, "lost", ("partition",)),
-    "one_way": Way(_deaf, "lost", ("partition",)),
+    "cut_power": Way(Lab.cut_power, "lost", (CUT_POWER,)),
+    "cut_cable": Way(Lab.cut_cable, "lost", (CUT_CABLE,)),
+    "partition": Way(_apart, "lost", (PARTITION,)),
+    "one_way": Way(_deaf, "lost", (PARTITION,)),
     "pause_resume": Way(Lab.pause, "late", mend=Lab.resume),
-    "cut_mend_cable": Way(Lab.cut_cable, "late", ("cut_cable",), Lab.mend_cable),
-    "partition_heal": Way(_apart, "late", ("partition",), _heal),
+    "cut_mend_cable": Way(Lab.cut_cable, "late", (CUT_CABLE,), Lab.mend_cable),
+    "partition_heal": Way(_apart, "late", (PARTITION,), _heal),
     "pause_heartbeat": Way(Lab.pause, "lost", options=HEARTBEAT),
-    "cut_power_heartbeat": Way(Lab.cut_power, "lost", ("cut_power",), options=HEARTBEAT),
-    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", ("cut_cable",), options=HEARTBEAT),
-    "partition_heartbeat": Way(_apart, "lost", ("partition",), options=HEARTBEAT),
-    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", ("cut_cable",), options=MAXRT),
+    "cut_power_heartbeat": Way(Lab.cut_power, "lost", (CUT_POWER,), options=HEARTBEAT),
+    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", (CUT_CABLE,), options=HEARTBEAT),
+    "partition_heartbeat": Way(_apart, "lost", (PARTITION,), options=HEARTBEAT),
+    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", (CUT_CABLE,), options=MAXRT),
 }
 
 
@@ -105,7 +108,7 @@ class Return:
     leave: Callable[[Lab, Process], None]
     back: Callable[[Lab, Process], None]
     within_s: float | None
-    needs: tuple[str, ...] = ()
+    needs: tuple[Fault, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -121,13 +124,13 @@ def _start_again(lab: Lab, victim: Process) -> None:
 # Two turns take 0.1 s each, reconnecting 0.1 to 0.2 s, and TCP's back-off has doubled to 0.8 s.
 RETURNS = {
     "kill": Return(Lab.kill, _start_again, 0.4),
-    "shut_down": Return(Lab.shut_down, _switch_on, 0.4, ("shut_down",)),
-    "cut_power": Return(Lab.cut_power, _switch_on, 0.4, ("cut_power",)),
-    "reject": Return(_rejecting, _heal, None, ("partition",)),
-    "reject_heartbeat": Return(_rejecting, _heal, 0.7, ("partition",), HEARTBEAT),
+    "shut_down": Return(Lab.shut_down, _switch_on, 0.4, (SHUT_DOWN,)),
+    "cut_power": Return(Lab.cut_power, _switch_on, 0.4, (CUT_POWER,)),
+    "reject": Return(_rejecting, _heal, None, (REJECT,)),
+    "reject_heartbeat": Return(_rejecting, _heal, 0.7, (REJECT,), HEARTBEAT),
     "pause": Return(Lab.pause, Lab.resume, 0.4),
-    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7, ("cut_cable",)),
-    "partition": Return(_apart, _heal, 1.7, ("partition",)),
+    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7, (CUT_CABLE,)),
+    "partition": Return(_apart, _heal, 1.7, (PARTITION,)),
 }
 
 

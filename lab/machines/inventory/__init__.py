@@ -14,44 +14,16 @@ _NAMES_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshSettings:
-    """How the `ssh` provider reaches one machine.
-
-    `host` is the machine's lab address unless the inventory says otherwise. `key` and
-    `known_hosts` are absolute paths on this computer, `python` is a path on the machine. None
-    leaves the choice to the user's own SSH configuration.
-    """
-
-    host: str
-    port: int | None = None
-    user: str | None = None
-    key: Path | None = None
-    known_hosts: Path | None = None
-    python: str = "/opt/lab/venv/bin/python"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VagrantSettings:
-    """What each VM is made of; `memory` in MiB. No `box_version`: the newest that Vagrant finds.
-
-    The version is pinned because a refresh of the box may lack the build for a hypervisor; this
-    is the last with builds for both VirtualBox and libvirt.
-    """
-
-    box: str = "bento/ubuntu-24.04"
-    box_version: str | None = "202508.03.0"
-    memory: int = 512
-    cpus: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One member of the lab; `address` is its IPv4 address on the lab network."""
+    """One member of the lab; `address` is its IPv4 address on the lab network.
+
+    `settings` are those of its own stanza, by the provider that they are for.
+    """
 
     name: str
     role: str
     address: str
-    ssh: SshSettings
+    settings: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +31,14 @@ class Inventory:
     """The machines of one lab, in the file's order.
 
     `path` is the file as the user named it; `digest` (SHA-256, in hexadecimal) changes with its
-    content, so that a lab that was made from another version of the file is noticed. `visible`
-    are folders of this computer that machines in namespaces see, beside those of the system.
+    content, so that a lab that was made from another version of the file is noticed. `settings`
+    are those under `providers`, by the provider that they are for.
     """
 
     path: Path
     network: str
     machines: tuple[Machine, ...]
-    visible: tuple[Path, ...]
-    vagrant: VagrantSettings
+    settings: Mapping[str, Mapping[str, Any]]
     digest: str
 
     def machine(self, name: str) -> Machine:
@@ -76,6 +47,10 @@ class Inventory:
             if machine.name == name:
                 return machine
         raise self._unknown(name)
+
+    def settings_for(self, provider: str, machine: Machine) -> dict[str, Any]:
+        """Return a provider's settings for a machine, whose own go before those of all."""
+        return {**self.settings.get(provider, {}), **machine.settings.get(provider, {})}
 
     def with_role(self, role: str) -> tuple[Machine, ...]:
         """Return the machines with this role, none if nobody has it."""
@@ -113,39 +88,12 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
         path=path,
         network=checked.network,
         machines=tuple(
-            Machine(
-                name=name,
-                role=role,
-                address=address,
-                ssh=_ssh({"host": address, **checked.ssh, **own_ssh}, path),
-            )
-            for name, role, address, own_ssh in checked.machines
+            Machine(name=name, role=role, address=address, settings=own)
+            for name, role, address, own in checked.machines
         ),
-        visible=folders(checked.namespaces.get("visible", "")),
-        vagrant=_vagrant(checked.vagrant),
+        settings=checked.settings,
         digest=hashlib.sha256(content).hexdigest(),
     )
-
-
-def folders(text: str) -> tuple[Path, ...]:
-    """Return the folders that a text names as PATH does, with : between them."""
-    return tuple(Path(part).expanduser() for part in text.split(":") if part)
-
-
-def _ssh(settings: Mapping[str, Any], inventory: Path) -> SshSettings:
-    folder = inventory.absolute().parent
-    paths = {
-        key: folder / Path(settings[key]).expanduser()
-        for key in ("key", "known_hosts")
-        if key in settings
-    }
-    return SshSettings(**{**settings, **paths})
-
-
-def _vagrant(settings: Mapping[str, Any]) -> VagrantSettings:
-    # The pinned version is one of the default box; another box has versions of its own.
-    pin = {"box_version": None} if "box" in settings else {}
-    return VagrantSettings(**{**pin, **settings})
 
 
 def _content(path: Path) -> bytes:

@@ -1,9 +1,9 @@
 """An inventory's text in, its checked content out, or all of its mistakes at once.
 
-The text becomes YAML nodes, which know their lines. The nodes become plain data, Cerberus judges
-the data, and the path of each of its errors leads back to a node and so to a line. What is right
-so far is then judged as a whole. A mistake is repaired in memory where that is possible, so that
-it gives one message and not three.
+The text becomes YAML nodes, which know their lines. The nodes become plain data, a JSON Schema
+judges the data, and the path of each error leads back to a node and so to a line. What is right so
+far is then judged as a whole. A mistake is repaired in memory where that is possible, so that it
+gives one message and not three.
 """
 
 import ipaddress
@@ -23,6 +23,7 @@ from lab.machines.inventory.schema import (
     description,
     judged,
     known_keys,
+    unique,
 )
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -37,13 +38,16 @@ _READ_AS = {
 }
 
 
+Settings = Mapping[str, Mapping[str, Any]]  # by the provider's name, and by the setting's
+
+
 class CheckedMachine(NamedTuple):
-    """One machine after counting; `ssh` holds what its own stanza says."""
+    """One machine after counting; `settings` are those of its own stanza."""
 
     name: str
     role: str
     address: str
-    ssh: Mapping[str, Any]
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +56,7 @@ class Checked:
 
     network: str
     machines: Sequence[CheckedMachine]
-    namespaces: Mapping[str, Any]
-    vagrant: Mapping[str, Any]
-    ssh: Mapping[str, Any]
+    settings: Settings
 
 
 def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
@@ -78,13 +80,10 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     _check_roles(stanzas, roles, tree, mistakes)
     if mistakes:
         raise mistakes.error()
-    providers = tree.data.get("providers", {})
     return Checked(
         network=tree.data["network"],
         machines=[machine for stanza in stanzas for machine in stanza.machines()],
-        namespaces=providers.get("namespaces", {}),
-        vagrant=providers.get("vagrant", {}),
-        ssh=providers.get("ssh", {}),
+        settings=tree.data.get("providers", {}),
     )
 
 
@@ -236,7 +235,7 @@ class _Stanza:
     role: str
     address: int
     count: int | None
-    ssh: Mapping[str, Any]
+    settings: Settings
     tree: _Tree
 
     @property
@@ -250,7 +249,7 @@ class _Stanza:
         for i in range(self.count or 1):
             name = self.name if self.count is None else f"{self.name}-{i + 1}"
             address = str(ipaddress.IPv4Address(self.address + i))
-            yield CheckedMachine(name, self.role, address, self.ssh)
+            yield CheckedMachine(name, self.role, address, self.settings)
 
 
 def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
@@ -260,7 +259,7 @@ def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
             role=data.get("role", ""),
             address=int(ipaddress.IPv4Address(data["address"])) if "address" in data else -1,
             count=data.get("count"),
-            ssh=data.get("ssh", {}),
+            settings={key: held for key, held in data.items() if isinstance(held, dict)},
             tree=tree,
         )
 
@@ -275,10 +274,18 @@ def _check_names(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
             first = counted[base].line()
             what = f"the machine {stanza.name!r} is also one of those counted on line {first}"
             mistakes.add(stanza.line(), what, "give one of them another name")
-        if (stanza.count or 1) > 1 and "host" in stanza.ssh:
-            what = f"{stanza.count} machines can't have the same host"
-            hint = "delete `host`, or write a stanza for each machine"
-            mistakes.add(stanza.line("ssh", "host"), what, hint)
+        if (stanza.count or 1) > 1:
+            _check_shared(stanza, mistakes)
+
+
+def _check_shared(stanza: _Stanza, mistakes: Mistakes) -> None:
+    """Report what a stanza of several machines sets though each needs its own."""
+    for provider, settings in stanza.settings.items():
+        for key in settings:
+            if unique(("machines", stanza.name, provider, key)):
+                what = f"{stanza.count} machines can't have the same {key}"
+                hint = f"delete `{key}`, or write a stanza for each machine"
+                mistakes.add(stanza.line(provider, key), what, hint)
 
 
 def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:

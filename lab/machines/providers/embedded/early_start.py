@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from typing import IO, Any
 
 import lab
@@ -19,6 +18,8 @@ import lab
 # keys and tokens: it gets only search paths and the locale.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
 _NO_HOME = {"HOME": "/"}  # asyncssh needs one if the user isn't in /etc/passwd
+
+_PROVIDERS = ("auto", "namespaces", "loopback")  # whose labs have one, or may have
 
 _prepared: "list[Supervisor]" = []
 
@@ -55,29 +56,10 @@ class Supervisor:
         self.end()
 
 
-def is_wanted(arguments: Sequence[str]) -> bool:
-    """Return whether a command line certainly needs an embedded lab's supervisor.
-
-    This check must be cheap. If it misses a rarer spelling, the command merely starts its
-    supervisor later.
-    """
-    if not arguments or arguments[0] != "run-experiment":
-        return False
-    if {"-h", "--help"} & set(arguments):
-        return False
-    words = iter(arguments[1:])
-    provider = "auto"
-    for word in words:
-        if word in ("-p", "--provider"):
-            provider = next(words, "")
-        elif word.startswith("--provider="):
-            provider = word.partition("=")[2]
-    return provider in ("auto", "namespaces", "loopback")
-
-
-def prepare() -> None:
-    """Start a supervisor for the lab that this command will need. It ends with this process."""
-    _prepared.append(Supervisor())
+def prepare(provider: str | None) -> None:
+    """Start a supervisor if this provider will need one. It ends with this process."""
+    if provider in _PROVIDERS:
+        _prepared.append(Supervisor())
 
 
 def take_prepared() -> Supervisor:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from lab.machines.providers.embedded import etc, guest
 
 _BRIDGE = "lab"
@@ -53,11 +54,11 @@ class IsolatedGuests:
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out a request."""
         actions: dict[str, Callable[[str], None]] = {
-            "cut_power": self._cut_power,
-            "shut_down": self._shut_down,
-            "power_on": self._power_on,
-            "cut_cable": lambda name: self._set_link(name, "down"),
-            "mend_cable": lambda name: self._set_link(name, "up"),
+            CUT_POWER.name: self._cut_power,
+            SHUT_DOWN.name: self._shut_down,
+            POWER_ON.name: self._power_on,
+            CUT_CABLE.name: lambda name: self._set_link(name, "down"),
+            MEND_CABLE.name: lambda name: self._set_link(name, "up"),
             "repair": lambda _: self._repair(),
         }
         if request["do"] == "status":

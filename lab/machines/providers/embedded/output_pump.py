@@ -29,7 +29,7 @@ _LARGEST_PIPE = 1 << 20  # bytes; what any user may set
 async def carry(
     fd: int, write: Callable[[bytes], None], drain: Callable[[], Awaitable[None]]
 ) -> None:
-    """Forward all output from `fd`, a pipe or a terminal, as fast as it is accepted; then close `fd`.
+    """Forward all output of a pipe or a terminal, as fast as it is accepted; then close `fd`.
 
     Raises whatever `write` and `drain` raise, and OSError when a terminal is gone.
     """
@@ -96,7 +96,7 @@ class _Pace:
             self.pause_s = min(wanted, self._longest_s)
 
     def _widen(self) -> bool:
-        """Enlarge the pipe; return False if it cannot be, or the user has no room for larger pipes."""
+        """Enlarge the pipe; return False if the system refuses that."""
         if self._pipe >= _LARGEST_PIPE:
             return False
         try:

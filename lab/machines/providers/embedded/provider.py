@@ -1,21 +1,23 @@
 """The user's side of an embedded lab: starts its supervisor, finds a running one, ends it."""
 
+import abc
 import contextlib
 import ipaddress
 import os
 import select
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.core import limits
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from lab.machines import lab_folder
-from lab.machines.inventory import Inventory, folders
-from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
 from lab.machines.providers.embedded.control import Client
 from lab.machines.providers.embedded.early_start import Supervisor, take_prepared
 from lab.machines.providers.embedded.own_folders import hides_own
@@ -23,21 +25,17 @@ from lab.machines.providers.embedded.own_folders import hides_own
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
 
-class Refused(LabError):
-    """This computer's kernel refuses something that the provider needs."""
-
-
 class IsolatedMachines(Machines):
     """Machines in namespaces; their supervisor carries out faults."""
 
-    faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
+    faults = NETWORK | {CUT_POWER, SHUT_DOWN, POWER_ON, CUT_CABLE, MEND_CABLE}
 
     def __init__(self, access: Mapping[str, Access], client: Client) -> None:
         super().__init__(access)
         self._client = client
 
-    def do(self, fault: str, machine: str) -> None:
-        answer = self._client.ask(fault, machine)
+    def do(self, fault: Fault, machine: str) -> None:
+        answer = self._client.ask(fault.name, machine)
         if "refused" in answer:
             raise LabError(
                 f"the kernel refuses to {fault}: {answer['refused']}", where=f"machine {machine}"
@@ -47,22 +45,22 @@ class IsolatedMachines(Machines):
 class PlainMachines(Machines):
     """Machines that share this computer's network, which the lab must not change, and its power."""
 
-    faults = frozenset()
+    faults: frozenset[Fault] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embedded:
+class Embedded(Provider):
     """A provider whose machines are processes of this computer, see supervisor.py.
 
-    `explain` turns a step that the kernel refused, and its errno, into an error message; `widest`
-    is the shortest network mask, in bits, that the provider has room for.
+    `isolated` machines are namespaces; `widest` is the shortest network mask, in bits, that the
+    provider has room for.
     """
 
-    name: str
-    inventory: Inventory
-    isolated: bool
-    explain: Callable[[str, int], Refused]
-    widest: int = 0
+    isolated: ClassVar[bool]
+    widest: ClassVar[int] = 0
+
+    @abc.abstractmethod
+    def explain(self, step: str, number: int) -> Refused:
+        """Turn a step that the kernel refused, and its errno, into the user's message."""
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
@@ -108,9 +106,6 @@ class Embedded:
         with self._found() as found:
             return found is not None
 
-    def own_shell(self, machine: str) -> bool:
-        return False
-
     def _bring_up(self, folder: Path) -> None:
         """Start a supervisor that outlives us, unless we end before its lab is complete."""
         spec = self._spec()
@@ -148,7 +143,9 @@ class Embedded:
 
     def _machines(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
         access = {
-            machine.name: _access(machine.name, machine.role, description, client_key)
+            machine.name: _access(
+                machine.name, machine.role, description, client_key, isolated=self.isolated
+            )
             for machine in self.inventory.machines
         }
         return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
@@ -179,9 +176,10 @@ class Embedded:
 
     def _visible(self) -> list[str]:
         """Return the folders that machines see besides those of the system."""
-        local = folders(os.environ.get("LAB_VISIBLE", ""))
-        named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
-        for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
+        settings = self.inventory.settings.get(self.name, {})
+        named = [(each, str(self.inventory.path)) for each in _folders(settings.get("visible", ""))]
+        named += [(each, "LAB_VISIBLE") for each in _folders(os.environ.get("LAB_VISIBLE", ""))]
+        for folder, where in named:
             if not folder.is_dir() or hides_own(str(folder)):
                 raise LabError(
                     f"{folder} can't be visible on machines",
@@ -189,7 +187,7 @@ class Embedded:
                     hint="name existing folders that contain none of a machine's private ones"
                     " (/tmp, /run, /dev, /proc, /sys)",
                 )
-        return [str(folder) for folder in (*self.inventory.visible, *local)]
+        return [str(folder) for folder, _ in named]
 
     @contextlib.contextmanager
     def _found(self) -> Iterator["_Found | None"]:
@@ -248,7 +246,9 @@ class _Found:
     description: dict[str, Any]
 
 
-def _access(machine: str, role: str, described: dict[str, Any], client_key: str) -> Access:
+def _access(
+    machine: str, role: str, described: dict[str, Any], client_key: str, *, isolated: bool
+) -> Access:
     there = described["machines"][machine]
     return Access(
         provider=described["provider"],
@@ -260,9 +260,15 @@ def _access(machine: str, role: str, described: dict[str, Any], client_key: str)
         user="root",
         key=client_key,
         host_key=there["host_key"],
+        open_network=not isolated,
         work=there["work"],
         python=sys.executable,
     )
+
+
+def _folders(text: str) -> list[Path]:
+    """Return the folders that a text names as PATH does, with : between them."""
+    return [Path(part).expanduser() for part in text.split(":") if part]
 
 
 @contextlib.contextmanager

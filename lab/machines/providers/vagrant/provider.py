@@ -13,15 +13,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.core import project
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_POWER, POWER_ON
 from lab.machines import lab_folder, tools
 from lab.machines.inventory import Inventory, Machine
-from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.inventory.settings import number, section, text
+from lab.machines.providers.base import NETWORK, Access, Auto, Machines, Provider
 from lab.machines.providers.vagrant import power, state_files
 
 _ANSWER_TIMEOUT_S = 120
@@ -33,21 +35,40 @@ _NO_BOX = (
     "Vagrant says above why. If the box is unavailable, name another one in the inventory,"
     " such as `box: cloud-image/ubuntu-24.04`; see docs/vms.md for troubleshooting"
 )
+_NEW_KEYS = (
+    "another machine answers there, or the VM has new keys:"
+    " vagrant destroy -f {0} && vagrant up {0}"
+)
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Vms:
-    """The VMs of the inventory next to the Vagrantfile.
+class Vms(Provider):
+    """The VMs of the inventory next to the Vagrantfile, which reads their settings.
 
     `say` is called with each Vagrant command before it runs.
     """
 
-    inventory: Inventory
-    say: Callable[[str], None] = _say
+    name = "vagrant"
+    summary = "virtual machines, by Vagrant with VirtualBox or libvirt (docs/vms.md)"
+    settings = section(
+        "settings, such as {memory: 512}",
+        {
+            "box": text("the name of a box, such as bento/ubuntu-24.04"),
+            "box_version": text('a version of the box, such as "202508.03.0"'),
+            "memory": number(256, 1 << 20, "a number of MiB from 256 to 1048576, such as 512"),
+            "cpus": number(1, 256, "a number from 1 to 256"),
+        },
+    )
+    faults = NETWORK | {CUT_POWER, POWER_ON}
+    knows_names = True
+    auto = Auto(order=10, only_if_up=True)
+
+    def __init__(self, inventory: Inventory, say: Callable[[str], None] = _say) -> None:
+        super().__init__(inventory)
+        self.say = say
 
     def is_up(self) -> bool:
         """Return whether Vagrant last saw all machines running, without calling Vagrant."""
@@ -77,9 +98,6 @@ class Vms:
     def status(self) -> Mapping[str, str]:
         self.say("$ vagrant status")
         return self._states()
-
-    def is_shared(self) -> bool:
-        return True
 
     def own_shell(self, machine: str) -> bool:
         """Call `vagrant ssh`, which also says if the machine isn't running."""
@@ -205,17 +223,17 @@ class Vms:
 class _VmMachines(Machines):
     """VMs, whose power their hypervisor switches."""
 
-    faults = NETWORK | frozenset({"cut_power", "power_on"})
+    faults = Vms.faults
     foreign = True
 
     def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
         super().__init__(access)
         self._vms = vms
 
-    def do(self, fault: str, machine: str) -> None:
-        if fault == "cut_power":
+    def do(self, fault: Fault, machine: str) -> None:
+        if fault == CUT_POWER:
             self._vms.power_off(machine)
-        elif fault == "power_on":
+        elif fault == POWER_ON:
             self._vms.power_on(machine)
         else:
             super().do(fault, machine)
@@ -232,6 +250,7 @@ def _access(machine: Machine, answer: Mapping[str, Any]) -> Access:
         user=answer["user"],
         key_file=Path(answer["key_file"]),
         host_key=answer["host_key"],
+        if_key_changed=_NEW_KEYS.format(machine.name),
         work=_WORK,
         python=_PYTHON,
     )

@@ -9,22 +9,37 @@ import os
 import sys
 from pathlib import Path
 
-from lab.machines.inventory import Inventory
-from lab.machines.providers.embedded.provider import Embedded, Refused
+from lab.machines.inventory.settings import section, text
+from lab.machines.providers.base import Auto, Refused
+from lab.machines.providers.embedded.provider import Embedded, IsolatedMachines
 
 _VM_WAY = "virtual machines (`vagrant up`) need none of this"
 _PROFILE = "/etc/apparmor.d/push-pull-lab"
 
 
-def provider(inventory: Inventory) -> Embedded:
-    """Return the provider for `inventory`; machines get the addresses listed there."""
-    return Embedded(name="namespaces", inventory=inventory, isolated=True, explain=explain)
+class Namespaces(Embedded):
+    """The provider `namespaces`; machines get the addresses that the inventory lists."""
 
+    name = "namespaces"
+    summary = "machines of Linux namespaces, each with a network of its own; Linux 5.12 or later"
+    settings = section(
+        "settings, such as {visible: /opt/tools}",
+        {
+            "visible": text(
+                "folders of this computer, such as /opt/tools:~/data", format="local-folders"
+            )
+        },
+    )
+    faults = IsolatedMachines.faults
+    knows_names = True
+    auto = Auto(order=20)
+    isolated = True
 
-def explain(step: str, number: int) -> Refused:
-    """Return the message for a kernel that refused `step` with errno `number`."""
-    cause, hint = _cause_and_hint(number)
-    return Refused(f"the kernel refuses namespaces ({step}): {cause}", hint=f"{hint}\n  {_VM_WAY}")
+    def explain(self, step: str, number: int) -> Refused:
+        cause, hint = _cause_and_hint(number)
+        return Refused(
+            f"the kernel refuses namespaces ({step}): {cause}", hint=f"{hint}\n  {_VM_WAY}"
+        )
 
 
 def _cause_and_hint(number: int) -> tuple[str, str]:
@@ -68,3 +83,6 @@ def _profile_lines() -> str:
     return (
         f"    echo '{profile}' | sudo tee {_PROFILE}\n    sudo apparmor_parser --replace {_PROFILE}"
     )
+
+
+PROVIDER = Namespaces
