@@ -160,6 +160,15 @@ def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> 
 
 @task(help={"run": _RUN, "runs": _RUNS})
 @arguments.exits
+def records(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Write every line that a run captured to its records.jsonl, and say where that is."""
+    from lab.cli import show
+
+    show.records(Path(runs), run or None)
+
+
+@task(help={"run": _RUN, "runs": _RUNS})
+@arguments.exits
 def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
     """Pack a run into one file that can be judged again elsewhere, without a lab."""
     from lab.cli import show

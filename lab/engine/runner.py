@@ -1,5 +1,6 @@
 """Runs one experiment on machines that are up: plays it in a new run directory, and judges it."""
 
+import contextlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from lab.engine.request import RunRequest, description
 from lab.machines.providers.base import Machines
 from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
-from lab.runs import store
+from lab.runs import records_file, store
 from lab.runs.directory import MODULE, RunDirectory
 
 
@@ -96,6 +97,9 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
         fields = {"error": str(lost or ""), "cut": why_cut}
         directory.update(**{name: text for name, text in fields.items() if text})
         directory.write_verdicts(verdicts)
+        if len(stored.records) <= records_file.MOST_UNASKED:
+            with contextlib.suppress(LabError):  # `fab records` makes it, or says why it can't
+                records_file.write(stored)
 
     unwritten = _refusal(write)
     code = exit_code(verdicts, cut=bool(why_cut))

@@ -293,6 +293,8 @@ def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
             raise user_code.mistake(error, file, scenario) from error
         return message
 
+    if scan := getattr(reads, "scan", None):  # of `lines(...)`, where no line can fail at once
+        read.scan = scan  # type: ignore[attr-defined]
     return read
 
 
