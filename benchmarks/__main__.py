@@ -1,4 +1,4 @@
-"""What the lab costs, beside what one would pick instead: `.venv/bin/python -m benchmarks`.
+"""Measures what the lab costs, beside the alternatives: `.venv/bin/python -m benchmarks`.
 
 Two tables, each the median of some runs made in turn, so that a busy moment hits all alike:
 a whole `./fab run-experiment` beside the experiment's own time; and a kill, from the capture of the
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def cost_of_a_run() -> None:
-    """Print how much longer a run takes than the messages' own time."""
+    """Print how much longer a run takes than its messages."""
     own = _COUNT * _INTERVAL
     with tempfile.TemporaryDirectory() as folder:
         ways: dict[str, Callable[[], None]] = {
@@ -78,7 +78,7 @@ def cost_of_a_kill() -> None:
 
 
 def cost_of_a_flood() -> None:
-    """Print how the live view keeps up with lines that come by the thousand."""
+    """Print how the live view keeps up with thousands of lines a second."""
     shown = views.flood()
     print(f"{shown.lines_per_s:,.0f} lines a second on three machines, on a terminal of 120 x 40")
     print(f"  {'recorded byte for byte':42} {'yes' if shown.exact else 'NO'}")
@@ -88,7 +88,7 @@ def cost_of_a_flood() -> None:
 
 
 def cost_of_a_page() -> None:
-    """Print what the page of a run of very many messages costs."""
+    """Print what the page of a run with very many messages costs."""
     with tempfile.TemporaryDirectory() as folder:
         run = pages.run(Path(folder))
         seconds, megabytes = pages.made(run)

@@ -33,7 +33,7 @@ _TRUTHFUL_EXIT_CODES = {0, 3}
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended: its exit code, and its claims by whether they came out as expected."""
+    """How one run ended: its exit code, and its claims by whether they were as expected."""
 
     exit_code: int
     verdicts: Counter[str]

@@ -1,4 +1,4 @@
-"""Three ways to kill a process on a machine when it has printed a line; each returns seconds."""
+"""Three ways to kill a process on a machine after it printed a line; each returns seconds."""
 
 import contextlib
 import random
@@ -32,7 +32,7 @@ class Machine:
 
 @contextlib.contextmanager
 def one_machine() -> Iterator[Machine]:
-    """Give a machine for as long as the block lasts."""
+    """Yield a machine for as long as the block lasts."""
     provider = choose("namespaces", load(_INVENTORY), print)
     with provider.lab(keep=False) as machines, connected(machines) as remotes:
         remote = next(iter(remotes.values()))
@@ -82,14 +82,14 @@ def by_lab(machine: Machine) -> float:
 
 
 def by_fabric(machine: Machine) -> float:
-    """As a user of Fabric would: a command over an open connection, when the line has come."""
+    """As a user of Fabric would: a command over an open connection, once the line has arrived."""
     victim = _Victim(machine)
     machine.connection.run(f"kill -9 {victim.pid}", hide=True, in_stream=False)
     return victim.time_to_end()
 
 
 def by_polling(machine: Machine) -> float:
-    """As a harness does that greps a remote log every 0.1 s: see the line late, then kill."""
+    """As a harness that greps a remote log every 0.1 s would: see the line late, then kill."""
     victim = _Victim(machine)
     threading.Event().wait(
         random.uniform(0, _POLL_S)

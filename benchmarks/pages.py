@@ -29,7 +29,7 @@ def run(root: Path) -> Path:
 
 
 def made(run: Path) -> tuple[float, float]:
-    """Make its page, the plotting library being ready; return the seconds and the megabytes."""
+    """Make its page, with the plotting library cached; return the seconds and the megabytes."""
     start = time.perf_counter()
     file = pages.make(run)
     return time.perf_counter() - start, file.stat().st_size / 1e6
@@ -90,9 +90,9 @@ def _search(page: Page, text: str) -> None:
 
 
 def _changed(page: Page, place: str, before: str) -> None:
-    """Wait until a text is another, and what goes with it was painted."""
-    told = f"old => document.getElementById('{place}').textContent !== old"
-    page.wait_for_function(told, arg=before)
+    """Wait until a text has changed, and the change is painted."""
+    changed = f"old => document.getElementById('{place}').textContent !== old"
+    page.wait_for_function(changed, arg=before)
     page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 

@@ -37,7 +37,7 @@ def differences(old: str, new: str) -> list[str]:
     found = []
     for (command, before), (_, after) in zip(_outputs(old), _outputs(new), strict=True):
         marks = [Counter(re.findall(r"^[✓✗] .*$", text, re.M)) for text in (before, after)]
-        chance = sum(text.count("(by chance: not counted)") for text in (before, after))
+        chance = sum(text.count("(inconclusive, not counted)") for text in (before, after))
         changed = [*(marks[0] - marks[1]), *(marks[1] - marks[0])]
         if len(changed) > chance or any(line.startswith("✗") for line in changed):
             found.append(f"{command}: {changed}")

@@ -16,17 +16,21 @@ from lab.analysis.history import (
     strict_turns,
 )
 from lab.analysis.line_readers import lines, printed
+from lab.core.faults.fault import Fault
 from lab.core.records import Event, Message, Record
 from lab.core.verdict import Outcome, Verdict
 from lab.engine.experiment import claim, experiment
+from lab.engine.observed import Observed
 from lab.engine.processes import Process, Processes
 from lab.engine.scenario import Lab
 
 __all__ = [
     "Event",
+    "Fault",
     "Handshake",
     "Lab",
     "Message",
+    "Observed",
     "Outcome",
     "Process",
     "Processes",

@@ -22,7 +22,7 @@ python=/usr/bin/python3
 
 say() { printf 'provision: %s\n' "$*"; }
 
-give_up() { # WHAT CURE
+give_up() { # WHAT HINT
     printf 'provision: %s\n  %s\n' "$1" "$2" >&2
     exit 1
 }

@@ -1,4 +1,4 @@
-"""A real Chromium for tests and for the docs' pictures, which speaks to nobody."""
+"""A real Chromium for tests and for the docs' pictures, without network access."""
 
 import os
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def chromium(binary: Path, folder: Path) -> Iterator[BrowserContext]:
 
 
 def _fonts(binary: Path, folder: Path) -> dict[str, str]:
-    """Return settings for a system that has neither fonts nor settings of them."""
+    """Return font settings for a system without fonts and font settings."""
     if Path("/etc/fonts/fonts.conf").exists():
         return {}
     own = binary.parents[1] / "usr/share/fonts"

@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PROJECT = Path(__file__).parents[1]
 FAB = (sys.executable, "-P", "-m", "lab")
@@ -81,3 +84,12 @@ def verdicts(run: Path) -> list[dict[str, Any]]:
 def events(run: Path) -> list[dict[str, Any]]:
     """Return what a run's events.jsonl holds."""
     return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def able_to_mount() -> tuple[str, ...]:
+    """Return the command under which one can mount without privileges; skip where there is none."""
+    alone = ("unshare", "--user", "--map-root-user", "--mount")
+    available = shutil.which("unshare") and not subprocess.run([*alone, "true"]).returncode
+    if not available and os.environ.get("CI") != "true":
+        pytest.skip("unprivileged user namespaces are not available")
+    return alone

@@ -1,4 +1,4 @@
-"""What several test files share: the tools beyond Python.
+"""Fixtures for several test files: the tools besides Python.
 
 Without one a test is skipped; `fab test` names the reason, and counts it as a failure in CI.
 """
@@ -21,8 +21,7 @@ from inventory_changes import inventory, mistakes  # noqa: F401
 from launched import launch  # noqa: F401
 from own_folder import folder  # noqa: F401
 
-# What is started in the background ignores Ctrl-C, and by `nohup` a closed terminal too; so would
-# all that it starts.
+# A background job ignores Ctrl-C (and under `nohup` a closed terminal), and so would its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -33,10 +32,12 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="the folder for the pictures that tests make")
     parser.addoption("--implementation", help="the one that tests/programs tries; else all")
+    parser.addoption("--provider", help="the only provider that provider_contract.py tries")
+    parser.addoption("--inventory", type=Path, help="the machines that it tries it on")
 
 
 def pytest_configure() -> None:
-    """Let every machine of the tests find the tools of network faults, if only unpacked ones."""
+    """Let every machine of the tests find the tools for network faults, even if only unpacked."""
     system = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     if not all(shutil.which(tool, path=system) for tool in ("nft", "tc", "ip")):
         with contextlib.suppress(debian.UnavailableError):
@@ -54,7 +55,7 @@ def _debian_tools() -> Path:
 
 @pytest.fixture(scope="session")
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures go that the docs show: a temporary folder, unless it is asked for them."""
+    """The folder for pictures in the docs: a temporary one, unless --pictures names another."""
     asked: Path | None = request.config.getoption("--pictures")
     return asked or tmp_path_factory.mktemp("pictures")
 
@@ -77,7 +78,7 @@ def sshd_program(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def sshd_binary(sshd_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An OpenSSH server that runs as this user, with a configuration of your own: `-D -e -f FILE`.
+    """An OpenSSH server that runs as this user, with its own configuration: `-D -e -f FILE`.
 
     The configuration needs `HostKey`, `AuthorizedKeysFile` (full path), `PidFile none`, `UsePAM no`
     and `StrictModes no` (a test's folder may lie under a world-writable one). An unprivileged
@@ -119,7 +120,7 @@ def user() -> str:
 def chromium(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["BrowserContext"]:
-    """A real Chromium with a profile of its own, which speaks to nobody.
+    """A real Chromium with its own profile and without network access.
 
     Not for the session: while it lives, an event loop runs in this thread, and netlink needs one.
     """

@@ -3,16 +3,19 @@
 import gzip
 import io
 import json
+import math
 import os
 import random
 import shutil
 import socket
+import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_FILES = ("run.json", "verdicts.json", "events.jsonl", "records.jsonl")
+_FILES = ("run.json", "verdicts.json", "events.jsonl")
+_LINES = "records.jsonl"  # of a run of format 1; else there are indexes
 _VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 10**30, 10**400, -0.5, 1e308, "", "x", "\x1b]0;x\x07", "../..", "a\nb",
     "\ud800", [], {}, [[]], {"a": {"b": []}}, [1] * 50, "y" * 70_000,
@@ -23,13 +26,18 @@ _RAW = ("1e999", "NaN", "-Infinity", "[" * 5000, '"', "1" * 5000, "{", "\x00", "
 def damage_run(random_: random.Random, run: Path) -> str:
     """Do one thing to a run directory; return what."""
     do = random_.choice((_a_value, _a_value, _a_value, _bytes, _cut, _raw, _kind_of_file, _lines))
-    file = run / random_.choice(_FILES)
+    indexes = sorted(run.glob("*/*.index"))
+    if indexes and random_.random() < 0.3:
+        do = random_.choice((_bytes, _cut, _an_entry, _an_entry))
+        file = random_.choice([*indexes, *(path.with_suffix("") for path in indexes)])
+    else:
+        file = run / random_.choice((*_FILES, *([] if indexes else [_LINES])))
     do(random_, file)
     return f"{do.__name__} in {file.name}"
 
 
 def _a_value(random_: random.Random, file: Path) -> None:
-    """Take another value, or none, in the place of one, however deep it lies."""
+    """Replace or remove a value, at any depth."""
     lines = [file.read_text()] if file.suffix == ".json" else file.read_text().splitlines()
     k = random_.randrange(len(lines))
     value = json.loads(lines[k])
@@ -43,6 +51,23 @@ def _a_value(random_: random.Random, file: Path) -> None:
             holder[key] = random_.choice(_VALUES)
     lines[k] = json.dumps(value)
     file.write_text("\n".join(lines) + "\n")
+
+
+def _an_entry(random_: random.Random, file: Path) -> None:
+    """Let an entry of an index say something else; of a log just some bytes."""
+    data = bytearray(file.read_bytes())
+    at = 16 * random_.randrange(max(1, len(data) // 16))
+    match random_.randrange(4):
+        case 0:  # where its chunk ends: far away, before the one before, a little off
+            data[at : at + 8] = struct.pack("<Q", random_.choice((0, 1, 50, 2**31, 2**63)))
+        case 1:
+            times = (0.0, -1.0, 1e300, math.inf, math.nan, 1.8e9)
+            data[at + 8 : at + 16] = struct.pack("<d", random_.choice(times))
+        case 2:
+            data[at : at + 16] = data[at : at + 16] * random_.choice((0, 2, 1000))
+        case _:
+            data[at:at] = bytes(16)
+    file.write_bytes(data)
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -69,7 +94,7 @@ def _cut(random_: random.Random, file: Path) -> None:
 
 
 def _raw(random_: random.Random, file: Path) -> None:
-    """Put what only looks like JSON in the place of a number or a text."""
+    """Replace a number or a text with something that only looks like JSON."""
     text = file.read_text()
     at = random_.choice([k for k, c in enumerate(text) if c == ":"])
     end = min(k for k in (text.find(c, at) for c in ",}\n") if k > 0)
@@ -77,8 +102,8 @@ def _raw(random_: random.Random, file: Path) -> None:
 
 
 def _kind_of_file(random_: random.Random, file: Path) -> None:
-    """Put what is no plain file, or a huge one, in the place of a file or of a log."""
-    logs = sorted(file.parent.glob("*/*.log"))
+    """Replace a file, log or index with something other than a plain file, or with a huge one."""
+    logs = [*sorted(file.parent.glob("*/*.log")), *sorted(file.parent.glob("*/*.index"))]
     place = random_.choice((file, *logs))
     place.unlink()
     match random_.randrange(6):
@@ -109,7 +134,7 @@ def _lines(random_: random.Random, file: Path) -> None:
 
 
 def damage_archive(random_: random.Random, run: Path, file: Path) -> str:
-    """Pack a run that was damaged, or as an adversary would; return how."""
+    """Pack a damaged run, or pack one as an adversary would; return how."""
     do: Callable[[random.Random, Path, Path], None] = random_.choice(
         (_packed_bytes, _packed_cut, _unpacked_bytes, _header, _odd_member, _odd_member, _inner)
     )
@@ -146,7 +171,7 @@ def _unpacked_bytes(random_: random.Random, run: Path, file: Path) -> None:
 
 
 def _header(random_: random.Random, run: Path, file: Path) -> None:
-    """Change a field of a header, with a checksum that is right."""
+    """Change a field of a header, with a correct checksum."""
     data = bytearray(_tar(run))
     starts = [k for k in range(0, len(data), 512) if data[k + 257 : k + 262] == b"ustar"]
     at = random_.choice(starts)
@@ -202,7 +227,7 @@ def _odd_member(random_: random.Random, run: Path, file: Path) -> None:
 
 
 def _inner(random_: random.Random, run: Path, file: Path) -> None:
-    """Pack a damaged run, or one under a name that is none."""
+    """Pack a damaged run, or one under an invalid name."""
     copy = file.parent / "inner" / run.name
     shutil.copytree(run, copy)
     if random_.random() < 0.7:

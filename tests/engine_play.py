@@ -29,7 +29,9 @@ MESSAGES = lines(sent={{"src": r"(\\d+)"}}, received={{"work": r"(\\d+) .*"}})
     count=6,
     interval=0,
     takes={takes},
+    grace={grace},
     machines={{"puller": {pullers}}},
+    faults={faults},
 )
 def mine(lab):
     worker = lab.start("work", on="puller", to="pusher")
@@ -64,7 +66,7 @@ class NoView:
 
 
 class Done:
-    """A run that was done: its result, and what is stored of it."""
+    """A finished run: its result, and what was stored."""
 
     def __init__(self, result: runner.Result, stored: StoredRun) -> None:
         self.code, self.note, self.error = result.code, result.note, result.error
@@ -92,18 +94,28 @@ def play(tmp_path: Path) -> Play:
         *,
         scenario: str = "source.wait()",
         takes: float = 0.0,
+        grace: float = 2.0,
         pullers: int = 1,
+        workers: int = 1,
+        faults: Sequence[str] = (),
+        reads: bool = True,
     ) -> Done:
         folder = tmp_path / "mine"
         folder.mkdir()
-        text = MINE.format(scenario=scenario, takes=takes, pullers=pullers)
+        text = MINE.format(
+            scenario=scenario, takes=takes, grace=grace, pullers=pullers, faults=tuple(faults)
+        )
+        if not reads:
+            text = text.replace("    reads=MESSAGES,\n", "")
         (folder / "experiment.py").write_text(text)
         for name in ("src.sh", "work.sh"):
             (folder / name).write_text("#!/bin/sh\n")
             (folder / name).chmod(0o755)
         push = FakeRemote("push", "pusher", {"src": source}, 161)
-        pull = FakeRemote("pull-1", "puller", {"work": work}, 162)
-        machines = FakeMachines(push, pull)
+        scripts = {"work": work}
+        numbers = range(1, workers + 1)
+        pulls = [FakeRemote(f"pull-{k}", "puller", scripts, 161 + k) for k in numbers]
+        machines = FakeMachines(push, *pulls)
         experiment = catalogue.load(str(folder))
         request = RunRequest(
             experiment=experiment,
@@ -130,14 +142,14 @@ def play(tmp_path: Path) -> Play:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence ends a run at once: for tests in which there is nothing that could still come."""
+    """Silence ends a run at once: for tests in which nothing more can arrive."""
     for name in ("QUIET_S", "PATIENCE_S", "AT_WORK_S"):
         monkeypatch.setattr(ending, name, 0.05)
     monkeypatch.setattr(finish, "AT_WORK_S", 0.05)
 
 
 def untraced(script: Script) -> Script:
-    """Return the script of a program that knows nothing of traces."""
+    """Return the script of a program without traces."""
 
     def quietly(process: FakeProcess) -> int | None:
         process.traces = lambda event, **details: None  # type: ignore[method-assign]

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.core import clock
+from lab.core import clock, faults
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
 from lab.machines import clock_offset
 from lab.machines.providers.base import Access, Machines
 
@@ -26,11 +27,11 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 
 
 class Ended(Exception):
-    """A signal ended the process in the midst of its script."""
+    """A signal ended the process in the middle of its script."""
 
 
 class FakeProcess:
-    """A process as its script sees it, and as `RemoteProcess` is seen by the engine."""
+    """A process as its script sees it, with the interface of `RemoteProcess` for the engine."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class FakeProcess:
     # What a script does.
 
     def prints(self, *lines: str, stream: str = "stdout") -> None:
-        """Print lines, in one chunk; not while it is stopped."""
+        """Print lines in one chunk, but not while the process is stopped."""
         self.wait(lambda: not self.is_stopped)
         self._outputs[stream]("".join(f"{line}\n" for line in lines).encode())
 
@@ -61,7 +62,7 @@ class FakeProcess:
         self.prints(line, stream="stderr")
 
     def wait(self, until: Callable[[], bool] = lambda: False, timeout: float = 30.0) -> None:
-        """Wait for something, or for ever; a signal that ends the process ends the script here."""
+        """Wait for something, or forever; a signal that ends the process ends the script here."""
         end = time.monotonic() + timeout
         with self._news:
             while not (self.is_dying or until()):
@@ -82,7 +83,7 @@ class FakeProcess:
         self.signal(signal.SIGKILL)
 
     def lose(self) -> None:
-        """Break the way to its machine."""
+        """Break the connection to its machine."""
         with self._news:
             self._lost = True
             self._news.notify_all()
@@ -114,7 +115,7 @@ class FakeProcess:
 
 
 class FakeRemote:
-    """One machine; `scripts` says what each of its programs does, by the program's file name."""
+    """One machine; `scripts` has what each of its programs does, by the program's file name."""
 
     def __init__(self, name: str, role: str, scripts: Mapping[str, Script], number: int) -> None:
         self.name = name
@@ -185,21 +186,21 @@ class FakeRemote:
 
 
 class FakeMachines(Machines):
-    """A lab of such machines; `done` are the faults and repairs that were done to them."""
+    """A lab of such machines; `done` lists the faults and repairs so far."""
 
-    faults = frozenset({"cut_power", "cut_cable", "mend_cable", "power_on"})  # type: ignore[assignment]
+    faults = faults.of(Scope.MACHINE)
 
     def __init__(self, *remotes: FakeRemote) -> None:
         super().__init__({remote.name: remote.access for remote in remotes})
         self.remotes: Any = {remote.name: remote for remote in remotes}
         self.done: list[tuple[str, str]] = []
 
-    def do(self, fault: str, machine: str) -> None:
-        self.done.append((fault, machine))
+    def do(self, fault: Fault, machine: str) -> None:
+        self.done.append((fault.name, machine))
 
 
 class Wire:
-    """What lies between fake pushers and pullers: each message goes to one of those who take."""
+    """The queue between fake pushers and pullers: each message goes to one puller."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
@@ -210,7 +211,7 @@ class Wire:
             self._numbers.append(number)
 
     def take(self, process: FakeProcess) -> int:
-        """Return the next message when it's there; a process that is stopped takes none."""
+        """Return the next message once there is one; a stopped process receives none."""
         taken: list[int] = []
 
         def take_one() -> bool:
@@ -239,7 +240,7 @@ def pusher(wire: Wire, numbers: Sequence[int]) -> Script:
 def puller(
     wire: Wire, work: Callable[[FakeProcess, int], None] = lambda process, number: None
 ) -> Script:
-    """A script that takes numbers, does `work` on each, and prints it."""
+    """A script that receives numbers, does `work` on each, and prints it."""
 
     def script(process: FakeProcess) -> None:
         process.traces("ready")

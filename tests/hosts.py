@@ -1,4 +1,4 @@
-"""Hosts with a real OpenSSH server each, made of network namespaces, as root and without.
+"""Hosts with a real OpenSSH server each, made from network namespaces, as root or not.
 
 Each host has a network with its lab address, a host name and a home; all answer SSH on 127.0.0.1.
 `hosts` starts this file as a program; the hosts end with it, and it with its standard input.
@@ -37,7 +37,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Hosts:
-    """Hosts that are up. `pids` are the processes that stand for them, `ports` their SSH."""
+    """Hosts that are up, with the pids of their processes and their SSH ports."""
 
     folder: Path
     addresses: Mapping[str, str]
@@ -45,7 +45,7 @@ class Hosts:
     pids: Mapping[str, int]
 
     def inventory(self, network: str = "192.168.0.0/24", **ports: int) -> Path:
-        """Write an inventory that names these hosts; `ports` may name others than theirs."""
+        """Write an inventory of these hosts; `ports` may differ from theirs."""
         lines = [f"network: {network}", "machines:"]
         for name, address in self.addresses.items():
             role = "pusher" if name == "push" else "puller"
@@ -130,7 +130,7 @@ def _write_key(path: Path) -> None:
 
 def main() -> None:
     spec = json.loads(sys.argv[1])
-    # A socket stays in the network where it was made: these stay reachable from outside.
+    # A socket stays in the network namespace where it was created: so these are reachable.
     listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in spec["addresses"]}
     _enter_namespaces()
     first = os.fork()
@@ -153,7 +153,7 @@ def _enter_namespaces() -> None:
 
 
 def _hold(spec: dict, listeners: dict[str, socket.socket]) -> None:
-    """Be the first of the new process table; the kernel kills all others with it."""
+    """Be pid 1 of the new process table; the kernel kills all others with it."""
     kernel.die_with_parent(signal.SIGKILL)
     kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("proc", "/proc", "proc")

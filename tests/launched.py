@@ -1,4 +1,4 @@
-"""A launcher that is started and talked to as the harness does it."""
+"""A launcher, started and controlled as by the harness."""
 
 import contextlib
 import subprocess
@@ -26,13 +26,13 @@ class Launched:
         return self.process.stdout.readline().decode().strip()
 
     def send(self, number: int) -> None:
-        """Order a signal."""
+        """Request a signal."""
         assert self.process.stdin is not None
         self.process.stdin.write(b"%d\n" % number)
         self.process.stdin.flush()
 
     def vanish(self) -> None:
-        """Do as a harness that is gone."""
+        """Close the input, as when the harness is gone."""
         assert self.process.stdin is not None
         self.process.stdin.close()
 

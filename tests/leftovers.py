@@ -1,4 +1,4 @@
-"""Tells what a command leaves behind: processes, namespaces, listening sockets."""
+"""Finds what a command leaves behind: processes, namespaces, listening sockets."""
 
 import contextlib
 import ctypes
@@ -13,12 +13,12 @@ _NAMESPACES = ("net", "pid", "mnt", "user")
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of what its descendants leave behind, so that it's seen."""
+    """Make this process the parent of its descendants' orphans, so that it sees them."""
     assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 class Family:
-    """A process of this test, and all that descends from it, whatever becomes of it.
+    """A process of this test, and everything that descends from it, even after its end.
 
     What it had is noted by `look`; this test must have adopted orphans before it started.
     """
@@ -54,7 +54,7 @@ class Family:
         """Return what still exists of what `look` noted, each in words."""
         found = [f"process {pid}: {command_of(pid)}" for pid in self.alive()]
         names = set().union(*self._namespaces.values())
-        # By number alone a later lab's namespace could be taken for one of this.
+        # By number alone, a later lab's namespace could be mistaken for one of this lab.
         for pid, started in self._namespaces:
             held = {_namespace(pid, kind) for kind in _NAMESPACES} & names
             if held and _started(pid) == started:
@@ -106,7 +106,7 @@ def _pids() -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of a process from its state on; none where there is no such process."""
+    """Return the fields of a process from its state on; none if there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -119,12 +119,12 @@ def _started(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether there is such a process that hasn't ended."""
+    """Return whether there is such a process that hasn't ended."""
     return (_stat(pid) or ["X"])[0] not in ("Z", "X")
 
 
 def command_of(pid: int) -> str:
-    """Return the command line of a process, `?` where there is none."""
+    """Return the command line of a process, `?` if there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")[:200]
     except OSError:

@@ -1,4 +1,4 @@
-"""What faults can change on a machine, as it tells it itself: compared before and after."""
+"""What faults can change on a machine, as its own tools list it: compared before and after."""
 
 import re
 import select
@@ -23,14 +23,14 @@ def state(ask: Ask) -> dict[str, str]:
     `ask` runs a command on the machine, and returns what it prints. The number of a link's other
     end is left out: it is another after each start of the machine.
     """
-    # A tool that is missing would find nothing changed.
+    # A missing tool would see no change.
     assert ask(["nft", "--version"])
     assert ask(["tc", "-Version"])
     return {name: re.sub(r"@if\d+", "", ask(argv)) for name, argv in _LOOKS.items()}
 
 
 def is_within(limit_s: float, expected: object, look: Callable[[], object]) -> bool:
-    """Look until it is as expected, at most so many seconds: no event tells what others undo."""
+    """Look until it is as expected, at most so many seconds: others' clean-up sends no event."""
     end = time.monotonic() + limit_s
     while look() != expected:
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Run directories as a run would leave them, made of what the programs are said to have printed."""
+"""Run directories as a run would leave them, made from lines that the programs would print."""
 
 import json
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 from lab.core.records import Event
 from lab.engine.judge import judge
 from lab.experiments import catalogue
-from lab.runs import store
+from lab.runs import records_file, store
 from lab.runs.capture import Capture
 from lab.runs.directory import RunDirectory
 
-# What the least of a run.json has besides what every run writes of itself.
+# What a minimal run.json has besides what every run writes by itself.
 LEAST = {"parameters": {"count": 20, "interval": 1.0}}
 START = 1_795_508_000.0  # UNIX seconds
 MACHINES = {"push": "pusher", "pull-1": "puller", "pull-2": "puller"}
@@ -60,7 +60,7 @@ class MadeRun:
         self._streams[machine, stream].feed(line + b"\n")
 
     def happened(self, t: float, event: str, machine: str, **details: Any) -> None:
-        """Something was done, or seen."""
+        """Something happened."""
         process = "push" if machine == "push" else "pull"
         self._run.event(
             Event(t=START + t, event=event, machine=machine, process=process, details=details)
@@ -85,7 +85,7 @@ class MadeRun:
             self.happened(0.1 + k / 100, "connected", name)
 
     def end(self, t: float) -> Path:
-        """The pusher came to its end, and the run was judged."""
+        """The pusher finished, and the run was judged."""
         self.happened(t, "exit", "push", status=0, by="itself")
         for stream in self._streams.values():
             stream.close()
@@ -102,8 +102,19 @@ def _trace(t: float, event: str, number: int) -> bytes:
     return json.dumps({"t": START + t, "event": event, "number": number}).encode()
 
 
+def of_format_1(run: Path) -> Path:
+    """Turn a made run into one of the format that had every line in records.jsonl; return it."""
+    records_file.write(store.load(run))
+    for index in run.glob("*/*.index"):
+        index.unlink()
+    description = json.loads((run / "run.json").read_text())
+    del description["format"]
+    (run / "run.json").write_text(json.dumps(description))
+    return run
+
+
 def with_a_loss(root: Path) -> Path:
-    """Make a run of 12 messages: 5 is lost at a kill of pull-1, 8 comes 0.6 s late."""
+    """Make a run of 12 messages: 5 is lost at a kill of pull-1, 8 arrives 0.6 s late."""
     run = MadeRun(root)
     run.begin()
     late = iter([(1.65, 8)])

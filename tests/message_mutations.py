@@ -1,4 +1,4 @@
-"""Mutations of recorded runs, message by message: what comes to whom, when, how often."""
+"""Mutations of recorded runs, message by message: which machine gets what, when, how often."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def messages_of(run: StoredRun) -> list[tuple[Record, Message | None]]:
 def mapped(
     run: StoredRun, change: Callable[[Record, Message], list[Record]], *kinds: str
 ) -> StoredRun:
-    """The run with other records in the place of those that speak of messages of these kinds."""
+    """The run with other records in place of those about messages of these kinds."""
     records: list[Record] = []
     for record, message in messages_of(run):
         told = message is not None and message.kind in kinds
@@ -28,19 +28,19 @@ def mapped(
 
 
 def lost(*numbers: int) -> Mutation:
-    """These messages come to nobody."""
+    """These messages never arrive."""
     return lambda run: mapped(
         run, lambda r, m: [] if m.number in numbers else [r], "received", "taken"
     )
 
 
 def twice(number: int) -> Mutation:
-    """This message is printed twice by who gets it."""
+    """The receiver prints this message twice."""
     return lambda run: mapped(run, lambda r, m: [r] * (1 + (m.number == number)), "received")
 
 
 def goes_to(machine: str, process: str, numbers: range) -> Mutation:
-    """These messages come to another process."""
+    """These messages reach another process."""
 
     def change(record: Record, message: Message) -> list[Record]:
         if message.number not in numbers:
@@ -63,7 +63,7 @@ def dealt(numbers: range, seconds: float) -> Mutation:
 
 
 def done(seconds: float, machine: str, numbers: range = range(1000)) -> Mutation:
-    """A machine prints what it gets earlier or later."""
+    """A machine prints its messages earlier or later."""
 
     def change(record: Record, message: Message) -> list[Record]:
         moved = record.machine == machine and message.number in numbers
@@ -73,12 +73,12 @@ def done(seconds: float, machine: str, numbers: range = range(1000)) -> Mutation
 
 
 def without(*names: str) -> Mutation:
-    """Nobody tells of such events."""
+    """Nothing reports such events."""
     return lambda run: replace(run, events=tuple(e for e in run.events if e.event not in names))
 
 
 def says(old: str, new: str) -> Mutation:
-    """A line is another one; none at all if it is empty."""
+    """A line is replaced, or removed if the new one is empty."""
 
     def mutate(run: StoredRun) -> StoredRun:
         records = [
@@ -91,7 +91,7 @@ def says(old: str, new: str) -> Mutation:
 
 
 def shuffled(first: int, second: int) -> Mutation:
-    """Two messages change the machines that they come to."""
+    """Two messages swap their receivers."""
 
     def mutate(run: StoredRun) -> StoredRun:
         at = {m.number: r for r, m in messages_of(run) if m and m.kind == "received"}

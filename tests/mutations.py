@@ -1,18 +1,18 @@
-"""What can be wrong with a program or a fault: mutations of recorded runs, and of the programs."""
+"""Mutations of recorded runs and of programs: what may go wrong with a program or a fault."""
 
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from story import PUSH, deals, renumbered, retold
+from story import PUSH, deals, renumbered, with_messages
 
 from lab.core.records import Event
 from lab.runs.store import StoredRun
 
 PROJECT = Path(__file__).parents[1]
 
-LATE = 17  # a message that is dealt when every fault of the recorded runs has been
+LATE = 17  # a message that is sent after every fault of the recorded runs
 Mutation = Callable[[StoredRun], StoredRun]
 
 
@@ -20,22 +20,29 @@ Mutation = Callable[[StoredRun], StoredRun]
 
 
 def renumber(*numbers: int | tuple[int, int]) -> Mutation:
-    """The pusher's numbers from LATE on are others: those that it prints, and sends."""
+    """From LATE on, the pusher prints and sends other numbers."""
 
     def mutate(run: StoredRun) -> StoredRun:
         pairs = [n if isinstance(n, tuple) else (n, n) for n in (*range(LATE), *numbers)]
-        return retold(run, renumbered(deals(run), pairs))
+        return with_messages(run, renumbered(deals(run), pairs))
 
     return mutate
 
 
 def pusher_deals_twice_to_one(run: StoredRun) -> StoredRun:
-    told = deals(run)
-    return retold(run, [*told[:LATE], replace(told[LATE], by=told[LATE - 1].by), *told[LATE + 1 :]])
+    messages = deals(run)
+    return with_messages(
+        run,
+        [
+            *messages[:LATE],
+            replace(messages[LATE], by=messages[LATE - 1].by),
+            *messages[LATE + 1 :],
+        ],
+    )
 
 
 def pusher_dies(run: StoredRun) -> StoredRun:
-    return _with_exit(retold(run, deals(run)[:LATE]), by="itself", status=1)
+    return _with_exit(with_messages(run, deals(run)[:LATE]), by="itself", status=1)
 
 
 def pusher_binds_again(run: StoredRun) -> StoredRun:
@@ -50,55 +57,59 @@ def prints(number: int, times: int) -> Mutation:
     """The puller that gets a message prints it so many times."""
 
     def mutate(run: StoredRun) -> StoredRun:
-        return retold(run, [replace(d, times=times if d.sent == number else 1) for d in deals(run)])
+        return with_messages(
+            run, [replace(d, times=times if d.sent == number else 1) for d in deals(run)]
+        )
 
     return mutate
 
 
 def puller_is_mute(run: StoredRun) -> StoredRun:
-    told = deals(run)
-    mute = told[-1].by[0]
-    return retold(run, [replace(d, times=int(d.by[0] != mute)) for d in told])
+    messages = deals(run)
+    mute = messages[-1].by[0]
+    return with_messages(run, [replace(d, times=int(d.by[0] != mute)) for d in messages])
 
 
 def puller_dies(run: StoredRun) -> StoredRun:
-    """The one that would get LATE dies before; where no other is left the pusher is stuck."""
-    told = deals(run)
-    dead = told[LATE].by
-    others = [d.by for d in told if d.by[0] != dead[0] and d.at > told[LATE - 6].at]
+    """The puller that would get LATE dies before; if no other is left, the pusher is stuck."""
+    messages = deals(run)
+    dead = messages[LATE].by
+    others = [d.by for d in messages if d.by[0] != dead[0] and d.at > messages[LATE - 6].at]
     if not others:
-        return _with_exit(retold(run, told[:LATE]), by="harness", status=143)
-    return retold(run, [replace(d, by=others[-1] if d.by == dead and d.sent >= LATE else d.by)
-                        for d in told])  # fmt: skip
+        return _with_exit(with_messages(run, messages[:LATE]), by="harness", status=143)
+    moved = [
+        replace(d, by=others[-1] if d.by == dead and d.sent >= LATE else d.by) for d in messages
+    ]
+    return with_messages(run, moved)
 
 
 def swapped_on_the_way(run: StoredRun) -> StoredRun:
-    """Whoever gets LATE gets the next message that is dealt to it first."""
-    told = retold(run, deals(run))
-    texts = _texts_of_who_gets(LATE, told)
+    """The puller that gets LATE gets its next message before it."""
+    messages = with_messages(run, deals(run))
+    texts = _texts_of_receiver(LATE, messages)
     k = next(k for k, text in enumerate(texts) if text.startswith(f"{LATE} "))
-    return _lines_are(told, {texts[k]: [texts[k + 1]], texts[k + 1]: [texts[k]]})
+    return _lines_are(messages, {texts[k]: [texts[k + 1]], texts[k + 1]: [texts[k]]})
 
 
 def prints_text(*texts: str) -> Mutation:
-    """Whoever gets LATE prints other lines in the place of it; `{}` is what was sent."""
+    """The puller that gets LATE prints other lines instead; `{}` is what was sent."""
 
     def mutate(run: StoredRun) -> StoredRun:
-        told = retold(run, deals(run))
-        sent = next(t for t in _texts_of_who_gets(LATE, told) if t.startswith(f"{LATE} "))
-        return _lines_are(told, {sent: [text.format(sent) for text in texts]})
+        messages = with_messages(run, deals(run))
+        sent = next(t for t in _texts_of_receiver(LATE, messages) if t.startswith(f"{LATE} "))
+        return _lines_are(messages, {sent: [text.format(sent) for text in texts]})
 
     return mutate
 
 
-def _texts_of_who_gets(number: int, run: StoredRun) -> list[str]:
+def _texts_of_receiver(number: int, run: StoredRun) -> list[str]:
     who = next(d.by for d in deals(run) if d.sent == number)
     return [r.text for r in run.records
             if r.text and r.stream == "stdout" and (r.machine, r.process) == who]  # fmt: skip
 
 
 def _lines_are(run: StoredRun, changed: dict[str, list[str]]) -> StoredRun:
-    """The run with other lines on stdout in the place of some."""
+    """The run with some lines on stdout replaced."""
     records = [
         replace(record, text=text)
         for record in run.records
@@ -124,7 +135,7 @@ def fault_is_not_verified(run: StoredRun) -> StoredRun:
 
 
 def fault_is_late(run: StoredRun) -> StoredRun:
-    """All is sent when the puller is killed."""
+    """The puller is killed after everything was sent."""
     end = deals(run)[-1].at
 
     def late(event: Event) -> Event:
@@ -139,20 +150,20 @@ def fault_is_late(run: StoredRun) -> StoredRun:
 
 
 def late_one_never_comes(run: StoredRun) -> StoredRun:
-    """The machine that connected last never did, and another got its messages."""
+    """The last machine never connected, and another got its messages."""
     last = max((e for e in run.events if e.event == "connected"), key=lambda e: e.t).t - 0.01
-    told = deals(run)
-    before = next(d.by for d in reversed(told) if d.at < last)
+    messages = deals(run)
+    before = next(d.by for d in reversed(messages) if d.at < last)
     events = tuple(e for e in run.events if e.event != "connected" or e.t < last)
     again = replace(run, events=events)
-    return retold(again, [replace(d, by=before if d.at > last else d.by) for d in told])
+    return with_messages(again, [replace(d, by=before if d.at > last else d.by) for d in messages])
 
 
 # -- the connections -------------------------------------------------------------------------
 
 
 def second_connects(after: int, seconds: float) -> Mutation:
-    """The second machine connected so many seconds after a message was dealt: so say both ends."""
+    """By both ends' reports, the second machine connected so many seconds after a message."""
 
     def mutate(run: StoredRun) -> StoredRun:
         t = deals(run)[after].at + seconds
@@ -190,7 +201,7 @@ def _with_exit(run: StoredRun, **details: object) -> StoredRun:
 
 
 RECORDED: dict[str, Mutation] = {
-    "none": lambda run: retold(run, deals(run)),
+    "none": lambda run: with_messages(run, deals(run)),
     "pusher skips": renumber(18, 19),
     "pusher skips the last": renumber(17, 18),
     "pusher repeats": renumber(17, 17, 18, 19),
@@ -224,7 +235,7 @@ RECORDED: dict[str, Mutation] = {
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of a file of lab/: the text that is replaced is there exactly once."""
+    """A change of a file in lab/; the replaced text occurs exactly once."""
 
     file: str
     old: str
@@ -244,7 +255,7 @@ _HOLD_12 = """held.append(message)
         print(*reversed(held), sep="\\n", flush=True)
         held.clear()"""
 
-# Each is done to a copy of the lab, which then really runs.
+# Each is applied to a copy of the lab, which then really runs.
 PROGRAMS: dict[str, list[Edit]] = {
     "pusher skips": [Edit(_PUSH, _LOOP, f"(n for n in {_LOOP} if n != 12)")],
     "pusher repeats": [Edit(_PUSH, _LOOP, f"sorted([*{_LOOP}, 12])")],
@@ -266,14 +277,14 @@ PROGRAMS: dict[str, list[Edit]] = {
         Edit(_PULL, _PRINT, 'print(message[:-1] if number == "12" else message, flush=True)')
     ],
     "fault never happens": [
-        Edit("engine/faults.py", '"kill": signal.SIGKILL', '"kill": signal.SIGCONT'),
-        Edit("engine/faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
+        Edit("core/faults/process.py", "signal=signal.SIGKILL", "signal=signal.SIGCONT"),
+        Edit("engine/process_faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
     ],
 }
 
 
 def mutated_lab(folder: Path, edits: Iterable[Edit]) -> dict[str, str]:
-    """Copy the lab into a folder, with these edits; return the environment in which it is run."""
+    """Copy the lab into a folder, with these edits; return the environment to run it."""
     copy = folder / "lab"
     shutil.copytree(PROJECT / "lab", copy, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("fabfile.py", "inventory.yaml"):

@@ -1,4 +1,4 @@
-"""Runs for judges that need no lab: told message by message, or a recorded one told anew."""
+"""Runs for judges, without a lab: made message by message, or made from a recorded one."""
 
 import json
 from collections import Counter
@@ -24,8 +24,8 @@ MARKS = {"holds": "+", "refuted": "X", "not observed": "?"}
 
 @dataclass(frozen=True, kw_only=True)
 class Deal:
-    """One message: the number that was printed, the one that was sent, when its send returned, and
-    who (machine and process) printed it how many times."""
+    """One message: the printed number, the sent number, when its send returned, the machine and
+    process that printed it, and how many times."""
 
     printed: int
     sent: int
@@ -35,19 +35,19 @@ class Deal:
 
 
 def recorded(experiment: str) -> StoredRun:
-    """A real run in which all was as expected, without its logs."""
+    """A real run that came out as expected, without its logs."""
     return load(RECORDED / experiment)
 
 
 def deals(run: StoredRun) -> list[Deal]:
-    """Tell what a clean run's records say."""
+    """Return the messages of a clean run, by its records."""
     seen = Run(run, read)
     by = {m.number: (m.machine, m.process) for m in seen.received}
     return [Deal(printed=n, sent=n, at=t, by=by[n]) for n, t in sorted(seen.dealt.items())]
 
 
-def retold(run: StoredRun, told: Iterable[Deal]) -> StoredRun:
-    """The run with other messages."""
+def with_messages(run: StoredRun, messages: Iterable[Deal]) -> StoredRun:
+    """The run with these messages instead of its own."""
     count: Counter[tuple[str, ...]] = Counter()
 
     def record(who: tuple[str, str], stream: str, t: float, text: str) -> Record:
@@ -63,12 +63,12 @@ def retold(run: StoredRun, told: Iterable[Deal]) -> StoredRun:
         for _ in range(deal.times):
             yield record(deal.by, "stdout", deal.at + 0.001, text)
 
-    return replace(run, records=tuple(line for deal in told for line in lines(deal)))
+    return replace(run, records=tuple(line for deal in messages for line in lines(deal)))
 
 
-def renumbered(told: Sequence[Deal], numbers: Iterable[tuple[int, int]]) -> list[Deal]:
-    """The same turns for other numbers, printed and sent; further turns go on as the last two."""
-    every = list(told)
+def renumbered(messages: Sequence[Deal], numbers: Iterable[tuple[int, int]]) -> list[Deal]:
+    """The same turns with other numbers, printed and sent; further turns continue the last two."""
+    every = list(messages)
     result = []
     for k, (printed, sent) in enumerate(numbers):
         if k == len(every):
@@ -79,7 +79,7 @@ def renumbered(told: Sequence[Deal], numbers: Iterable[tuple[int, int]]) -> list
 
 
 def event(name: str, t: float, who: tuple[str, str], **details: Any) -> Event:
-    """An event `t` seconds after the first message of a told run."""
+    """An event `t` seconds after the first message of a run."""
     return Event(t=START + t, event=name, machine=who[0], process=who[1], details=details)
 
 
@@ -89,7 +89,7 @@ def puller(letter: str) -> tuple[str, str]:
     return name, "pull" if letter.isupper() else "pull.2"
 
 
-def told(
+def run_of(
     order: str,
     connects: Mapping[str, float],
     *events: Event,
@@ -98,14 +98,14 @@ def told(
     cut_short: bool = False,
     uncertainty: float = 0.0,
 ) -> StoredRun:
-    """A run told in a line.
+    """Make a run from a few values.
 
     Arguments:
-        order: who got message 0, 1, ...: a letter for each puller, `.` where nobody did.
+        order: the receivers of messages 0, 1, ...: a letter for each puller, `.` for none.
         connects: when each of them connected, in seconds after message 0.
-        events: what else happened.
+        events: further events.
         interval: seconds between two messages.
-        count: how many were planned, if not as many as there are.
+        count: the planned number of messages, if not all of these.
         cut_short: whether the pusher was ended by the harness.
         uncertainty: that of each machine's clock, in seconds.
     """
@@ -123,7 +123,7 @@ def told(
     ]
     clock = {"offset_s": 0.0, "uncertainty_s": uncertainty}
     run = StoredRun(
-        path=Path("runs/told"),
+        path=Path("runs/made"),
         state="interrupted" if cut_short else "finished",
         description={
             "parameters": {"count": len(order) if count is None else count},
@@ -133,7 +133,7 @@ def told(
         events=tuple(happened),
         verdicts=None,
     )
-    return retold(run, (
+    return with_messages(run, (
         Deal(printed=n, sent=n, at=START + n * interval, by=puller(letter), times=letter != ".")
         for n, letter in enumerate(order)
     ))  # fmt: skip
@@ -148,6 +148,6 @@ def killed(letter: str, t: float, noticed: float | None, took_s: float = 0.004) 
 
 
 def outcomes(run: StoredRun, experiment: str) -> dict[str, str]:
-    """What each claim of the experiment comes to, by its id without the experiment's name."""
+    """The verdict on each claim of the experiment, by its id without the experiment's name."""
     verdicts = judge(run, catalogue.load(experiment), partial=False)
     return {v["id"].partition(".")[2]: v["verdict"] for v in verdicts}

@@ -1,4 +1,4 @@
-"""The front door: `./fab` makes its environment when it must, and says what it lacks."""
+"""The entry point: `./fab` makes its environment if necessary, and says what is missing."""
 
 import fcntl
 import os
@@ -102,7 +102,7 @@ def test_a_second_call_costs_at_most_20_ms(fab: Run, clone: Path) -> None:
     ],
     ids=["interrupted", "lock changed", "python gone", "moved"],
 )
-def test_a_stale_environment_is_made_anew(
+def test_a_stale_environment_is_rebuilt(
     fab: Run, clone: Path, calls: Path, spoil: Callable[[Path], object]
 ) -> None:
     fab("status")
@@ -111,7 +111,7 @@ def test_a_stale_environment_is_made_anew(
     assert calls.read_text().split() == ["venv", "pip"] * 2
 
 
-def test_the_environment_is_seen_as_moved_with_its_clone(
+def test_the_environment_is_rebuilt_after_its_clone_moved(
     fab: Run, clone: Path, calls: Path, tmp_path: Path
 ) -> None:
     fab("status")
@@ -148,19 +148,19 @@ def test_no_python_at_all(fab: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid", "cure"),
+    ("uid", "hint"),
     [
         ("1000", "  sudo apt-get install python3.11-venv\n"),
         ("0", "  apt-get install python3.11-venv\n"),
     ],
     ids=["user", "root"],
 )
-def test_venv_missing(fab: Run, calls: Path, tmp_path: Path, uid: str, cure: str) -> None:
+def test_venv_missing(fab: Run, calls: Path, tmp_path: Path, uid: str, hint: str) -> None:
     """Nothing is installed unasked, by root neither: the line to type is given."""
     tools = _tools(tmp_path, {"apt-get": 'echo "$1" >>"$CALLS"', "id": f"echo {uid}"})
     done = fab("status", FAKE_NO_VENV="1", PATH=f"{tools}:{os.defpath}")
     assert done.returncode == 2
-    assert done.stderr.endswith(cure)
+    assert done.stderr.endswith(hint)
     assert calls.read_text() == ""
 
 
@@ -272,7 +272,7 @@ def test_a_real_install_from_nothing(clone: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
-def test_what_is_left_out_is_named_and_fails_in_ci(
+def test_skipped_tests_are_listed_and_fail_in_ci(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""`fab check` says what each machine can do, and why not the rest; it changes nothing there."""
+"""`fab check` reports what each machine can do, and why not the rest; it changes nothing there."""
 
 import os
 import re
@@ -11,7 +11,8 @@ import pytest
 from command import PROJECT, fab
 from hosts import Hosts, hosts
 
-from lab.machines import tool_errors, traffic_rules
+from lab.core.faults.network import PARTITION
+from lab.machines import tool_errors
 from lab.machines.agent import rule_keeper
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
@@ -40,13 +41,13 @@ def test_the_embedded_lab() -> None:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {POWER}, {PROCESSES}, partition" in able
         assert "capture" in able
-        assert f"✓ {name:12} root's rights" in told
+        assert f"✓ {name:12} can become root" in told
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
 
 
 def test_what_a_kernel_lacks_is_named() -> None:
     told = said("--provider", "namespaces")
-    if "partition, slow, rate" in told:
+    if "partition, reject, slow, rate" in told:
         pytest.skip("this kernel has every queueing discipline")
     assert "○ pull-1       can't do slow" in told
     assert "its kernel lacks the queueing discipline" in told
@@ -55,7 +56,7 @@ def test_what_a_kernel_lacks_is_named() -> None:
 def test_plain_processes_leave_this_computers_network_alone() -> None:
     told = said("--provider", "loopback")
     assert f"✓ pull-1       can do {PROCESSES}\n" in told
-    assert f"can't do {POWER}, partition, slow, rate: the provider 'loopback'" in told
+    assert f"can't do {POWER}, partition, reject, slow, rate: the provider 'loopback'" in told
 
 
 @needs_root
@@ -64,7 +65,7 @@ def test_hosts(up: Hosts) -> None:
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {PROCESSES}, partition" in able
-        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' has no means for it" in told
+        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' can't do it" in told
     assert up.quiet_within(5)
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 
@@ -80,14 +81,13 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
         told = said("--provider", "ssh", "--inventory", up.inventory())
     finally:
         config.write_text(before)
-    assert (
-        "○ pull-1       can't do partition: its network can't be changed: there is no nft" in told
-    )
+    no_nft = "its network can't be changed: there is no nft"
+    assert f"○ pull-1       can't do partition, reject: {no_nft}" in told
     assert "can't do slow, rate: its network can't be changed: there is no tc" in told
     assert "→ install nftables there" in told
 
 
-def test_a_host_that_is_not_reached_hides_no_other(up: Hosts) -> None:
+def test_an_unreachable_host_hides_no_other(up: Hosts) -> None:
     nobody = up.inventory(pull_2=1)
     done = fab("check", "--provider", "ssh", "--inventory", nobody)
     up.inventory()
@@ -103,11 +103,11 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
     needed = ":".join((sys.prefix, sys.base_prefix, str(PROJECT)))
     answer = subprocess.run(
         [*as_user, needed, sys.executable, "-IS", rule_keeper.__file__],
-        input=traffic_rules.TRIALS["partition"]().order().decode(),
+        input=PARTITION.trial().order().decode(),
         capture_output=True,
         text=True,
         check=False,
     ).stdout.strip()
-    cause, cure = tool_errors.explained(answer)
+    cause, hint = tool_errors.diagnose(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
-    assert "NOPASSWD" in cure
+    assert "NOPASSWD" in hint

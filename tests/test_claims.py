@@ -1,10 +1,21 @@
-"""What the claims come to in runs that are told message by message: where each bound lies."""
+"""Verdicts on runs that are made message by message: where each boundary lies."""
 
 import json
 from dataclasses import replace
 
 import pytest
-from story import PUSH, START, deals, event, killed, outcomes, puller, recorded, retold, told
+from story import (
+    PUSH,
+    START,
+    deals,
+    event,
+    killed,
+    outcomes,
+    puller,
+    recorded,
+    run_of,
+    with_messages,
+)
 
 from lab.analysis import history
 from lab.analysis.history import Run
@@ -58,7 +69,7 @@ def seen(run: StoredRun) -> Run:
     ],
 )
 def test_the_beginning(order: str, second: float, pair: str, law: str, why: str) -> None:
-    found = outcomes(told(order, {"A": -0.03, "B": second}), "round_robin")
+    found = outcomes(run_of(order, {"A": -0.03, "B": second}), "round_robin")
     assert found["first_gets_two"] == pair
     assert found["alone_for_k_gets_one_more"] == law
     assert found["because_second_is_not_connected"] == why
@@ -66,18 +77,18 @@ def test_the_beginning(order: str, second: float, pair: str, law: str, why: str)
 
 def test_the_beginning_with_more_machines() -> None:
     """The row is ended by the second machine; the turn is judged when the last is there."""
-    run = told("AABACBACBACB", {"A": -0.01, "B": 0.02, "C": 0.13})
+    run = run_of("AABACBACBACB", {"A": -0.01, "B": 0.02, "C": 0.13})
     assert list(outcomes(run, "round_robin").values()) == [HOLDS] * 7 + [REFUTED]
 
 
 def test_clocks_that_may_be_wrong_leave_no_order() -> None:
-    run = told("AABABABA", {"A": -0.01, "B": 0.02}, uncertainty=0.01)
+    run = run_of("AABABABA", {"A": -0.01, "B": 0.02}, uncertainty=0.01)
     assert outcomes(run, "round_robin")["alone_for_k_gets_one_more"] == UNSEEN
 
 
-def test_an_end_that_tells_late_leaves_no_order() -> None:
-    """As on a busy machine: the pusher's thread told of the connection 30 messages late."""
-    run = told("A" * 20 + "BABA" * 10, {"A": -0.01, "B": 0.0185}, interval=0.001)
+def test_a_late_report_of_a_connection_leaves_no_order() -> None:
+    """As on a busy machine: the pusher's thread reported the connection 30 messages late."""
+    run = run_of("A" * 20 + "BABA" * 10, {"A": -0.01, "B": 0.0185}, interval=0.001)
     late = replace(run, events=tuple(
         replace(e, t=e.t + 0.03) if e.event == "connected" and e.machine == "push" else e
         for e in run.events
@@ -86,9 +97,9 @@ def test_an_end_that_tells_late_leaves_no_order() -> None:
     assert outcomes(late, "round_robin")["turns_are_strict"] == HOLDS
 
 
-def test_a_send_that_is_told_late_was_dealt_when_it_came() -> None:
+def test_a_late_report_of_a_send_counts_from_its_receipt() -> None:
     """The pusher's thread was held up between the send and its trace; the puller's was not."""
-    run = told("AABABABA", {"A": -0.01, "B": 0.02})
+    run = run_of("AABABABA", {"A": -0.01, "B": 0.02})
     came = {"t": START + 0.001, "event": "received", "number": "0"}
     first, second, *others = run.records
     assert second.text is not None
@@ -124,31 +135,31 @@ def test_a_send_that_is_told_late_was_dealt_when_it_came() -> None:
 def test_division_and_turns(
     order: str, connects: dict[str, float], divided: str, turns: str
 ) -> None:
-    found = outcomes(told(order, connects), "round_robin")
+    found = outcomes(run_of(order, connects), "round_robin")
     assert found["work_is_divided"] == divided
     assert found["turns_are_strict"] == turns
 
 
-def test_what_a_run_that_was_cut_short_says() -> None:
+def test_verdicts_on_a_run_that_was_cut_short() -> None:
     """What came before its end counts; what was never to come, or on its way, does not."""
-    found = outcomes(told("ABABAB..", AB, count=20, cut_short=True), "round_robin")
+    found = outcomes(run_of("ABABAB..", AB, count=20, cut_short=True), "round_robin")
     assert found["turns_are_strict"] == HOLDS
     assert found["each_to_exactly_one"] == UNSEEN
-    found = outcomes(told("ABA.AB", AB, count=20, cut_short=True), "round_robin")
+    found = outcomes(run_of("ABA.AB", AB, count=20, cut_short=True), "round_robin")
     assert found["turns_are_strict"] == REFUTED
     assert found["each_to_exactly_one"] == REFUTED
 
 
 def test_exactly_once_looks_beyond_the_plan() -> None:
-    run = told("ABABAB", AB, count=5)
+    run = run_of("ABABAB", AB, count=5)
     every = [replace(deal, times=2 if deal.sent == 5 else 1) for deal in deals(run)]
     assert outcomes(run, "round_robin")["each_to_exactly_one"] == HOLDS
-    assert outcomes(retold(run, every), "round_robin")["each_to_exactly_one"] == REFUTED
+    assert outcomes(with_messages(run, every), "round_robin")["each_to_exactly_one"] == REFUTED
 
 
 def test_nothing_ran() -> None:
     for experiment in ("round_robin", "kill_worker", "rejoin_worker", "return_worker"):
-        found = outcomes(told("", {}, count=20, cut_short=True), experiment)
+        found = outcomes(run_of("", {}, count=20, cut_short=True), experiment)
         assert set(found.values()) == {UNSEEN}
 
 
@@ -185,26 +196,26 @@ def test_a_program_without_traces() -> None:
     ],
 )
 def test_a_kill(order: str, gone: float, noticed: float | None, survivor: str, lost: str) -> None:
-    found = outcomes(told(order, AB, *killed("B", gone, noticed)), "kill_worker")
+    found = outcomes(run_of(order, AB, *killed("B", gone, noticed)), "kill_worker")
     assert found["survivor_gets_the_rest"] == survivor
     assert found["nothing_sent_later_is_lost"] == lost
     assert found["nothing_comes_twice"] == HOLDS
 
 
 def test_with_more_machines_each_survivor_counts() -> None:
-    run = told("ABCABCABCACAC", AB | {"C": -0.01}, *killed("B", 0.36, 0.358))
+    run = run_of("ABCABCABCACAC", AB | {"C": -0.01}, *killed("B", 0.36, 0.358))
     assert set(outcomes(run, "kill_worker").values()) == {HOLDS}
 
 
-def test_nobody_is_left() -> None:
+def test_no_survivor_is_left() -> None:
     """The only puller is killed and the pusher waits for ever: that is neither lost nor taken."""
-    run = told("AAAAAAAA", {"A": -0.01}, *killed("A", 0.36, 0.358), count=20, cut_short=True)
+    run = run_of("AAAAAAAA", {"A": -0.01}, *killed("A", 0.36, 0.358), count=20, cut_short=True)
     assert outcomes(run, "kill_worker")["survivor_gets_the_rest"] == UNSEEN
 
 
-def test_what_was_in_flight_at_the_kill() -> None:
+def test_messages_in_flight_at_the_kill() -> None:
     """All that had not come when the kill was ordered: also what was dealt before, and is lost."""
-    run = seen(told("ABABABA..AAA", AB, *killed("B", 0.36, 0.405)))
+    run = seen(run_of("ABABABA..AAA", AB, *killed("B", 0.36, 0.405)))
     assert leaving.in_flight(run) == [7, 8]
     assert "in flight at the kill: 2, of which lost: 2" in leaving.none_is_lost(run, [9, 10]).why
 
@@ -226,14 +237,14 @@ BACK = event("repair", 0.5, puller("b"), repair="start again")
 )
 def test_a_return(order: str, back: float | None, survivor: str, shared: str, no_code: str) -> None:
     connects = AB if back is None else AB | {"b": back}
-    found = outcomes(told(order, connects, *killed("B", 0.36, 0.358), BACK), "return_worker")
+    found = outcomes(run_of(order, connects, *killed("B", 0.36, 0.358), BACK), "return_worker")
     assert found["survivor_gets_the_rest"] == survivor
     assert found["work_is_shared_again"] == shared
     assert found["reconnecting_takes_no_code"] == no_code
 
 
 def test_another_that_connects_after_the_kill_is_not_the_one_that_returns() -> None:
-    run = told("AAAAAAAABBBBABAB", {"A": -0.01, "B": 0.39, "a": 0.58}, *killed("A", 0.36, 0.358))
+    run = run_of("AAAAAAAABBBBABAB", {"A": -0.01, "B": 0.39, "a": 0.58}, *killed("A", 0.36, 0.358))
     arrival = leaving.returned(seen(run))
     assert arrival is not None
     assert arrival.own.machine == "pull-1"
@@ -242,7 +253,7 @@ def test_another_that_connects_after_the_kill_is_not_the_one_that_returns() -> N
 
 def late_start(order: str, late: float, *events: history.Event) -> StoredRun:
     """B is started 0.35 s after message 0, and connects at `late`."""
-    run = told(order, {"A": -0.01, "B": late})
+    run = run_of(order, {"A": -0.01, "B": late})
     start = event("start", 0.35, puller("B"))
     others = (e for e in run.events if (e.event, e.machine) != ("start", "pull-2"))
     return replace(run, events=(*others, start, *events))

@@ -1,4 +1,4 @@
-"""A wall clock that is set in the midst of a run: no time of the run and no verdict changes."""
+"""Setting a wall clock during a run changes neither the run's times nor its verdicts."""
 
 import time
 from pathlib import Path
@@ -51,7 +51,7 @@ def in_order(run):
     return Verdict.refuted(str(early)) if early or len(taken) < 8 else Verdict.holds("all")
 
 
-@claim("The traces' times are those at which their lines came.")
+@claim("The traces have the times at which their lines arrived.")
 def when(run):
     came = {m.number: m.t for m in run.sent}
     far = [n for n, t in run.dealt.items() if abs(t - came[n]) > 2]

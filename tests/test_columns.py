@@ -56,18 +56,18 @@ def test_a_narrow_terminal_has_lines_instead(width: int) -> None:
     assert columns.foot()[0].plain.startswith("pull-2: killed"[: max(0, width - 2)])
 
 
-def test_the_foot_tells_each_machines_state() -> None:
+def test_the_status_area_shows_each_machines_state() -> None:
     columns = _columns(120)
     columns.see(_event("ready", "pull-1"))
     columns.see(_event("connected", "pull-2"))
-    columns.count([_record("pull-2", "1")])
+    columns.count("pull-2", 1)
     names, states = (row.plain for row in columns.foot()[1:])
     assert "pull-2 (1 line)" in names
     assert "pull: ready" in states
     assert "pull: 1 connection" in states
 
 
-def test_a_kill_stays_at_the_foot_until_it_is_repaired() -> None:
+def test_a_kill_stays_in_the_status_area_until_it_is_repaired() -> None:
     columns = _columns(120)
     columns.see(_event("connected", "pull-1"))
     columns.see(_event("exit", "pull-1", by="fault"))
@@ -80,7 +80,7 @@ def test_a_kill_stays_at_the_foot_until_it_is_repaired() -> None:
     assert "pull: 1 connection" in columns.foot()[2].plain
 
 
-def test_a_machines_own_fault_is_told_in_words() -> None:
+def test_a_machine_fault_is_shown_in_words() -> None:
     columns = _columns(120)
     columns.see(Event(t=0.0, event="fault", machine="pull-1", details={"fault": "cut_cable"}))
     assert "cable cut" in columns.foot()[2].plain

@@ -1,4 +1,4 @@
-"""`fab` as a shell sees it: exit codes, and one clear message for each mistake of the user's."""
+"""`fab` from a shell: exit codes, and one clear message for each mistake of the user."""
 
 import itertools
 import shutil
@@ -145,7 +145,7 @@ def test_not_observed(tmp_path: Path) -> None:
         RUN, "--experiment", "kill_worker", "--count", 5, "--interval", 0.01, "--runs", tmp_path
     )
     assert done.returncode == ExitCode.NOT_OBSERVED
-    assert "never printed the line that was waited for" in done.stdout
+    assert "never printed the line that is the trigger" in done.stdout
     found = command.verdicts(command.only_run(tmp_path))
     assert {verdict["verdict"] for verdict in found} == {"not observed"}
 
@@ -211,7 +211,7 @@ def test_the_worst_code_counts() -> None:
     ],
 )
 def test_the_code_of_verdicts(verdicts: Sequence[str], code: int) -> None:
-    """Each is told as: what it is, what was expected, whether it is chance."""
+    """Each verdict is given as outcome, expected outcome, and whether it depends on chance."""
     told = (verdict.split() for verdict in verdicts)
     stored = [
         {"verdict": v.replace("-", " "), "expected": e, "by_chance": bool(c)} for v, e, *c in told

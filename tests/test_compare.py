@@ -1,4 +1,4 @@
-"""A run's machines beside each other, and where two runs differ."""
+"""A run's machines side by side, and how two runs differ."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -72,7 +72,7 @@ def test_a_message_is_one_row_whichever_line_was_captured_first() -> None:
     assert [row.t for row in compared.rows] == [0.0, 1.0]
 
 
-def test_what_went_wrong_with_a_message_is_noted() -> None:
+def test_a_message_that_went_wrong_has_a_note() -> None:
     lines = [("push", 0.0, "0"), ("push", 1.0, "1"), ("pull-1", 1.1, got(1)),
              ("pull-2", 1.2, got(1)), ("pull-2", 1.3, got(9)), ("pull-2", 1.4, got(9))]  # fmt: skip
     assert [told(row) for row in side_by_side(run(lines), read).rows] == [
@@ -84,7 +84,7 @@ def test_what_went_wrong_with_a_message_is_noted() -> None:
     ]
 
 
-def test_what_is_sent_twice_may_arrive_twice() -> None:
+def test_a_message_that_is_sent_twice_may_arrive_twice() -> None:
     lines = [("push", 0.0, "0"), ("push", 1.0, "0"), ("pull-1", 0.1, got(0)),
              ("pull-2", 1.1, got(0))]  # fmt: skip
     rows = side_by_side(run(lines), read).rows
@@ -196,7 +196,7 @@ def shared(first: int, later: float) -> list[tuple[str, float, str | None]]:
     return lines
 
 
-def test_times_make_no_difference() -> None:
+def test_times_are_not_differences() -> None:
     found = differences(run(shared(0, 0.0)), run(shared(0, 1000.25), name="other"))
     assert (found.one, found.other) == ("one", "other")
     assert [(log.machine, log.lines, log.first) for log in found.logs] == [
@@ -245,14 +245,14 @@ def test_what_counts_as_a_time(one: str, other: str, same: bool) -> None:
     assert (found.logs[0].first is None) == same
 
 
-def test_where_lines_differ_it_is_said_which_times_are_known() -> None:
+def test_if_lines_differ_the_recognised_times_are_listed() -> None:
     one, other = run([("push", 0.0, "half past 8")]), run([("push", 0.0, "half past 9")])
     said = " ".join(printed(print_differences, differences(one, other)))
-    assert "Times of other forms aren't known as such." in said
-    assert "Times of other" not in " ".join(printed(print_differences, differences(one, one)))
+    assert "Other formats are not recognised." in said
+    assert "Other formats" not in " ".join(printed(print_differences, differences(one, one)))
 
 
-def test_swapped_machines_are_told_and_are_no_failure() -> None:
+def test_swapped_machines_are_reported_and_are_not_a_failure() -> None:
     found = differences(run(shared(0, 0.0)), run(shared(1, 0.0), name="other"))
     assert found.logs[0].first == (1, "0 , <time>", "1 , <time>")
     assert found.moved == {
@@ -264,17 +264,17 @@ def test_swapped_machines_are_told_and_are_no_failure() -> None:
         "A  one",
         "B  other",
         "",
-        "What was printed, times left out:",
-        "  pull-0/pull  2 lines, not the same: first in line 1",
+        "Output, ignoring times:",
+        "  pull-0/pull  2 lines, different from line 1 on",
         "               A: 0 , <time>",
         "               B: 1 , <time>",
-        "  pull-1/pull  2 lines, not the same: first in line 1",
+        "  pull-1/pull  2 lines, different from line 1 on",
         "               A: 1 , <time>",
         "               B: 0 , <time>",
         "  push/push    4 lines, the same",
         "",
-        "4 lines on another machine in B than in A. That alone is no failure: who has the",
-        "first turn may change from run to run.",
+        "4 lines on another machine in B than in A. That alone is not a failure: which",
+        "machine gets the first message may vary from run to run.",
         "  pull-0 -> pull-1: 0, 2",
         "  pull-1 -> pull-0: 1, 3",
         "",
@@ -292,7 +292,7 @@ def test_lines_and_machines_that_only_one_run_has() -> None:
     firsts = {log.machine: log.first for log in found.logs}
     assert firsts == {"pull-0": None, "pull-1": (3, None, "new"), "push": (5, "\x1bbye", None)}
     lines = printed(print_differences, found)
-    assert "  push/push    5 lines in A, 4 in B, not the same: first in line 5" in lines
+    assert "  push/push    5 lines in A, 4 in B, different from line 5 on" in lines
     assert lines[lines.index("               A: \\x1bbye") + 1] == "               B: (no more)"
     assert "  only in A: pull-3" in lines
     assert "2 lines only in A: \\x1bbye, alone" in lines
@@ -310,7 +310,7 @@ def test_a_second_life_that_only_one_run_has() -> None:
     assert found.added == ("0",)
 
 
-def test_verdicts_that_are_not_the_same() -> None:
+def test_verdicts_that_differ() -> None:
     def verdicts(**outcomes: str) -> list[dict[str, str]]:
         return [{"id": f"kill.{name}", "verdict": outcome} for name, outcome in outcomes.items()]
 
@@ -324,7 +324,7 @@ def test_verdicts_that_are_not_the_same() -> None:
         ("kill.d", "", "holds"),
     )
     assert printed(print_differences, found)[-5:] == [
-        "Not the same verdicts:",
+        "The verdicts differ:",
         "  kill.b: holds -> refuted",
         "  kill.c: refuted -> no verdict",
         "  kill.d: no verdict -> holds",

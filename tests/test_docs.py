@@ -1,4 +1,4 @@
-"""The docs name only what is there: pages, headings, and the project's files."""
+"""The docs name only pages, headings and files that exist."""
 
 import re
 from collections.abc import Iterator
@@ -46,11 +46,11 @@ def missing(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
-def test_every_link_and_file_that_a_page_names_is_there(page: Path) -> None:
+def test_every_link_and_file_that_a_page_names_exists(page: Path) -> None:
     assert list(missing(page)) == []
 
 
-def test_a_link_or_file_that_is_not_there_is_found(tmp_path: Path) -> None:
+def test_a_missing_link_or_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A head, with a comma\n")
     page = tmp_path / "page.md"
     page.write_text(

@@ -1,4 +1,4 @@
-"""What is drawn of very many messages: a fair part of them, and all that went wrong."""
+"""Of very many messages, the charts draw a fair part and everything that went wrong."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def _passages(count: int, machines: int) -> list[Delivery]:
             to="" if n % 1000 == 999 else f"pull-{n % machines}",
             sent=float(n),
             got=None if n % 1000 == 999 else float(n),
-            fate="lost" if n % 1000 == 999 else "came",
+            fate="lost" if n % 1000 == 999 else "arrived",
         )
         for n in range(count)
     ]

@@ -1,4 +1,4 @@
-"""Own experiments on the embedded lab whose messages are late, doubled or slow: none is lost."""
+"""Experiments on the embedded lab with late, duplicate or slow messages: none counts as lost."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from lab.core.errors import ExitCode
 from lab.engine.disturbance import TOO_LATE_S, MachineLateness
 from lab.machines.inventory import load
 from lab.machines.pool import connected
-from lab.machines.providers.embedded.namespaces import provider
+from lab.machines.providers.namespaces import Namespaces
 from lab.runs import store
 from lab.runs.store import StoredRun
 
@@ -114,7 +114,7 @@ def test_a_worker_that_needs_longer_than_half_a_second(tmp_path: Path, takes: in
     assert code == ExitCode.EXPECTED, said
 
 
-def test_a_worker_of_which_nobody_knows_how_long_it_needs(tmp_path: Path) -> None:
+def test_a_worker_that_needs_an_unknown_time(tmp_path: Path) -> None:
     code, said, run = played(
         tmp_path,
         'lab.start("sink", on="pull-1", to="push")\nlab.start("src", on="push").wait()',
@@ -128,7 +128,7 @@ def test_a_worker_of_which_nobody_knows_how_long_it_needs(tmp_path: Path) -> Non
     assert run.state == "interrupted"
 
 
-def test_a_program_that_is_silent_for_a_while_and_for_which_nobody_waits(tmp_path: Path) -> None:
+def test_a_silent_program_that_nothing_waits_for(tmp_path: Path) -> None:
     code, said, _ = played(
         tmp_path,
         'lab.start("src", on="pull-1")',
@@ -141,7 +141,7 @@ def test_a_program_that_is_silent_for_a_while_and_for_which_nobody_waits(tmp_pat
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(6, marks=pytest.mark.slow)])
-def test_a_worker_that_somebody_else_stops_for_a_while(tmp_path: Path, seconds: int) -> None:
+def test_a_worker_that_an_outsider_stops_for_a_while(tmp_path: Path, seconds: int) -> None:
     """What a stopped worker would have printed isn't lost, however long the run is silent."""
     flags = ("--experiment", "round_robin", "--count", 12, "--interval", 0.1)
     with started("run-experiment", *flags, "--runs", tmp_path) as lab:
@@ -156,7 +156,7 @@ def test_a_worker_that_somebody_else_stops_for_a_while(tmp_path: Path, seconds: 
 
 
 @pytest.mark.slow
-def test_a_lab_that_stands_still_longer_than_its_programs_lease(tmp_path: Path) -> None:
+def test_a_lab_that_stalls_longer_than_its_programs_lease(tmp_path: Path) -> None:
     flags = ("--experiment", "round_robin", "--count", 80, "--interval", 0.5)
     with started("run-experiment", *flags, "--runs", tmp_path) as lab:
         said = read_until(lab, "3 , ")
@@ -200,7 +200,7 @@ def _pids(program: str, ancestor: int) -> list[int]:
 
 def test_machines_are_asked_how_late_their_programs_are() -> None:
     inventory = load(PROJECT / "inventory.yaml")
-    with provider(inventory).lab(keep=False) as machines, connected(machines) as remotes:
+    with Namespaces(inventory).lab(keep=False) as machines, connected(machines) as remotes:
         lateness = MachineLateness.measure(remotes, ["push", "pull-1"])
         (probe,) = (
             pid

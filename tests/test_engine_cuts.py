@@ -1,5 +1,7 @@
 """Whole runs on machines in memory that something cut short, disturbed or damaged."""
 
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -8,10 +10,11 @@ from engine_play import COUNT, MESSAGES, Play
 from fake_machine import FakeProcess, Script, Wire, puller, pusher
 
 from lab.analysis.history import Run
-from lab.core.errors import ExitCode, LabError
+from lab.core.errors import ExitCode, LabError, MachineLost
+from lab.engine import ending
 
 
-def test_a_machine_that_is_lost_keeps_what_was_decided(play: Play, impatient: None) -> None:
+def test_losing_a_machine_keeps_what_was_decided(play: Play, impatient: None) -> None:
     wire = Wire()
 
     def work(process: FakeProcess, number: int) -> None:
@@ -23,13 +26,13 @@ def test_a_machine_that_is_lost_keeps_what_was_decided(play: Play, impatient: No
 
     done = play(pusher(wire, range(COUNT)), puller(wire, work))
     assert done.code == ExitCode.MISTAKE
-    assert isinstance(done.error, LabError)
+    assert isinstance(done.error, MachineLost)
     assert done.exits()["work"] == (None, "lost")
     assert done.verdicts["twice"] == ("refuted", "Message 0 was received more than once.")
     assert done.verdicts["quick"][0] == "not observed"
 
 
-def test_what_ends_after_we_were_stopped_for_long_was_ended_by_its_lease(
+def test_programs_that_end_while_we_were_stopped_ended_by_their_lease(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.engine.disturbance.Lateness.stopped_s", lambda self: 36.0)
@@ -42,7 +45,7 @@ def test_what_ends_after_we_were_stopped_for_long_was_ended_by_its_lease(
     done = play(source, puller(wire))
     assert done.exits()["src"] == (137, "lease")
     assert done.code == ExitCode.NOT_OBSERVED
-    why = "The lab was suspended for 36 s; its programs were ended by their lease."
+    why = "The lab was suspended for 36 s; the lease of its programs ended them."
     assert done.verdicts["once"] == ("not observed", why)
     assert done.note.startswith(why)
 
@@ -57,8 +60,8 @@ def test_claims_about_time_are_not_observed_in_a_disturbed_run(
     assert done.stored.state == "finished"
     assert done.verdicts["once"][0] == "holds"
     assert done.verdicts["quick"][0] == "not observed"
-    assert "the lab itself stood still for 3.0 s" in done.verdicts["quick"][1]
-    assert "stood still" in done.note
+    assert "the lab itself stalled for 3.0 s" in done.verdicts["quick"][1]
+    assert "stalled" in done.note
 
 
 def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
@@ -77,10 +80,73 @@ def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
     assert done.code == ExitCode.NOT_OBSERVED
     verdict, why = done.verdicts["once"]
     assert verdict == "not observed"
-    assert "1 line of work on pull-1 of over 64 KiB" in why
+    assert "1 line over 64 KiB (work on pull-1)" in why
 
 
-def test_too_few_machines_are_told_before_anything_runs(play: Play, tmp_path: Path) -> None:
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_a_program_had_to_say_that_we_killed_is_not_known(
+    play: Play, impatient: None, reads: bool
+) -> None:
+    wire = Wire()
+
+    def slowly(process: FakeProcess) -> int:
+        """Take all; print none before it is asked to end, and then take too long for it."""
+        for _ in range(COUNT):
+            wire.take(process)
+        while signal.SIGKILL not in process.signals:
+            threading.Event().wait(0.002)
+        process._outputs["stdout"](b"1")  # of "12 , 1.0"
+        return 128 + signal.SIGKILL
+
+    done = play(pusher(wire, range(COUNT)), slowly, takes=0.1, grace=0.1, reads=reads)
+    assert done.exits()["work"] == (137, "harness")
+    assert done.code == ExitCode.NOT_OBSERVED
+    assert done.stored.state == "interrupted"
+    assert {verdict for verdict, _ in done.verdicts.values()} == {"not observed"}
+    why = done.stored.description["cut"]
+    assert why.startswith("The lab killed work on pull-1 0.1 s after SIGTERM")
+    assert "grace" in why
+    assert "1" not in {r.text for r in done.stored.records if r.process == "work"}
+
+
+def test_what_a_scenario_ends_itself_has_its_grace_as_well(play: Play) -> None:
+    wire = Wire()
+
+    def stubborn(process: FakeProcess) -> int:
+        process.prints("up")
+        while signal.SIGKILL not in process.signals:
+            threading.Event().wait(0.002)
+        return 128 + signal.SIGKILL
+
+    scenario = "source.wait(); lab.first(worker, prints=lambda line: line == 'up'); lab.end(worker)"
+    done = play(pusher(wire, [0]), stubborn, grace=0.1, scenario=scenario)
+    assert done.code == ExitCode.NOT_OBSERVED
+    assert done.verdicts["once"][0] == "not observed"
+
+
+def test_a_program_that_a_fault_kills_cuts_no_run(play: Play, impatient: None) -> None:
+    wire = Wire()
+    scenario = "source.wait(); lab.kill(worker)"
+    done = play(pusher(wire, range(COUNT)), lambda process: process.wait(), scenario=scenario)
+    assert done.code == ExitCode.UNEXPECTED
+    assert done.verdicts["once"][0] == "refuted"
+    assert "cut" not in done.stored.description
+
+
+def test_receivers_that_never_end_are_all_that_is_left(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody says which lines are messages, so none is in a receiver's hands: silence ends it."""
+    monkeypatch.setattr(ending, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(ending, "_LIMIT_EXTRA_S", ending.QUIET_S + 2)
+    wire = Wire()
+    done = play(pusher(wire, range(COUNT)), puller(wire), reads=False)
+    assert "cut" not in done.stored.description
+    assert done.stored.state == "finished"
+    assert done.verdicts["quick"][0] == "holds"
+
+
+def test_too_few_machines_are_reported_before_anything_runs(play: Play, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="needs 2 machines with the role puller, there is 1"):
         play(lambda process: None, lambda process: None, pullers=2)
     assert not (tmp_path / "runs").exists()
@@ -159,7 +225,7 @@ def test_a_wall_clock_that_is_set_back_during_a_run(
     assert max(event.t for event in done.stored.events) >= max(taken.values())
 
 
-def test_a_run_whose_wall_clock_is_left_alone_says_nothing_of_it(play: Play) -> None:
+def test_a_run_whose_wall_clock_is_left_alone_has_no_note(play: Play) -> None:
     wire = Wire()
     done = play(pusher(wire, range(COUNT)), puller(wire))
     assert "clock_step_s" not in done.stored.description

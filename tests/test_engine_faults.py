@@ -1,62 +1,16 @@
-"""A fault counts as verified only where a check said so; and how late the lab itself was."""
+"""A fault counts as verified only if a check says so; and how late the lab itself was."""
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_machine import FakeMachines, FakeRemote
+from broken_lab import Broken
 
-from lab.core.clock import Moment, now
 from lab.core.errors import LabError
-from lab.core.records import Event
+from lab.core.faults.change import Spot
+from lab.core.faults.network import rate, slowness
 from lab.engine.disturbance import Clocks, Lateness, description
-from lab.engine.faults import Faults
-from lab.engine.network_faults import NetworkFaults
-from lab.engine.scenario import Lab
 from lab.machines import traffic_rules
-from lab.machines.traffic_rules import Change
-
-
-class Broken:
-    """A lab of machines in memory, whose network is what `passes` says; it notes its events."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-        roles = {name: "pusher" if name == "push" else "puller" for name in names}
-        remotes = [FakeRemote(name, roles[name], {}, 161 + k) for k, name in enumerate(names)]
-        self.machines = FakeMachines(*remotes)
-        self.events: list[Event] = []
-        monitor: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
-        self.manager: Any = SimpleNamespace(
-            remotes=self.machines.remotes,
-            folder="folder",
-            processes=[],
-            machines=lambda where: [where] if isinstance(where, str) else list(where),
-        )
-        self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
-        self.silent: set[str] = set()
-        self.lab = Lab(
-            variant="",
-            count=1,
-            interval=0.0,
-            manager=self.manager,
-            faults=Faults(self.machines, monitor),
-            network_faults=NetworkFaults(self.manager, monitor),
-            monitor=monitor,
-        )
-        monkeypatch.setattr(traffic_rules, "reached", self._reached)
-        monkeypatch.setattr(
-            traffic_rules, "is_there", lambda asker, one: one.name not in self.silent
-        )
-        monkeypatch.setattr(
-            traffic_rules, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
-        )
-
-    def verified(self) -> list[object]:
-        return [event.details["verified"] for event in self.events]
-
-    def _reached(self, senders: list[Any], receivers: list[Any]) -> set[tuple[str, str]]:
-        return {(s.name, r.name) for s in senders for r in receivers if self.passes(s.name, r.name)}
 
 
 @pytest.mark.parametrize(("passes", "verified"), [(False, True), (True, False)])
@@ -124,14 +78,14 @@ def test_a_heal_is_verified_when_all_is_undone(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_what_is_undone_in_the_end_is_not_said_to_be_verified(
+def test_the_final_cleanup_is_not_called_verified(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lab = Broken(monkeypatch, "push", "pull-1")
     lab.passes = lambda sender, receiver: False
     lab.lab.partition(["pull-1"], "push")
     lab.events.clear()
-    lab.lab.network_faults.heal(check=False)
+    lab.faults.network.heal(check=False)
     assert lab.verified() == [None]
 
 
@@ -163,10 +117,11 @@ def test_a_slow_link_is_verified_by_the_kernels_list(
 
 
 def test_a_queue_is_found_for_its_own_kind_only() -> None:
-    change: Change = traffic_rules.rate("eth0", kbit=50)
+    eth0 = Spot(lambda: "eth0")
+    change = rate(eth0, kbit=50)
     remote: Any = SimpleNamespace(run=lambda argv: b"qdisc tbf 8001: root refcnt 2 rate 50Kbit\n")
     assert traffic_rules.is_queued(remote, change)
-    slow = traffic_rules.slowness("eth0", delay_ms=1, jitter_ms=0, loss_percent=0)
+    slow = slowness(eth0, delay_ms=1, jitter_ms=0, loss_percent=0)
     assert not traffic_rules.is_queued(remote, slow)
 
 
@@ -185,7 +140,7 @@ class Clock:
         self.asleep += seconds
 
 
-def test_the_worst_lateness_is_kept_this_moment_included() -> None:
+def test_the_worst_lateness_is_kept_including_this_moment() -> None:
     clock = Clock()
     lateness = Lateness(clock.clocks)
     clock.run(0.05)
@@ -196,7 +151,7 @@ def test_the_worst_lateness_is_kept_this_moment_included() -> None:
     assert description(lateness, {})["disturbed"]
 
 
-def test_a_suspended_computer_is_no_lateness_and_noticed_all_the_same() -> None:
+def test_a_suspension_is_not_lateness_but_is_noticed() -> None:
     clock = Clock()
     lateness = Lateness(clock.clocks)
     clock.asleep += 3600

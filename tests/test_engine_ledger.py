@@ -1,8 +1,9 @@
-"""What is known of a run's messages while it goes on, and when it ends: pure, so in no time."""
+"""What is known about messages during a run, and when it ends: pure functions, so fast tests."""
 
 import pytest
+from captured_lines import captured
 
-from lab.core.records import Message, Record
+from lab.core.records import Message
 from lab.engine.ending import (
     AT_WORK_S,
     PATIENCE_S,
@@ -13,23 +14,21 @@ from lab.engine.ending import (
     still_open,
 )
 from lab.engine.ledger import KEPT_LINES, Ledger, Look
+from lab.runs.lines import Lines
 
 PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
 PLAN = Plan(count=20, interval=0.05, takes=0)
 OURS, FOREIGN = Living(place=PULL, traces=True), Living(place=PULL, traces=False)
 
 
-def line(place: tuple[str, str], n: int, text: str | None, t: float = 0.0) -> Record:
-    machine, process = place
-    return Record(
-        machine=machine, process=process, stream="stdout", n=n, t=t, text=text, offset=0, length=1
-    )
+def line(place: tuple[str, str], n: int, text: str, t: float = 0.0) -> Lines:
+    return captured([text], place, n=n, t=t)
 
 
-def accounted(*told: str) -> Ledger:
-    """Return a ledger of what was told: `+7` was sent, `-7` received, `!7` traced as received."""
+def accounted(*steps: str) -> Ledger:
+    """Return a ledger of these steps: `+7` was sent, `-7` received, `!7` traced as received."""
     ledger = Ledger()
-    for word in told:
+    for word in steps:
         number = int(word[1:])
         if word[0] == "!":
             ledger.taken(PULL, number)
@@ -42,7 +41,7 @@ def accounted(*told: str) -> Ledger:
 
 
 @pytest.mark.parametrize(
-    ("told", "outstanding", "all_came"),
+    ("steps", "outstanding", "all_came"),
     [
         ("", 0, False),
         ("+0", 1, False),
@@ -60,14 +59,14 @@ def accounted(*told: str) -> Ledger:
     ],
 )
 def test_messages_are_accounted_for_by_number_and_copy(
-    told: str, outstanding: int, all_came: bool
+    steps: str, outstanding: int, all_came: bool
 ) -> None:
-    ledger = accounted(*told.split())
+    ledger = accounted(*steps.split())
     assert (ledger.outstanding, ledger.all_came) == (outstanding, all_came)
 
 
 @pytest.mark.parametrize(
-    ("told", "holds"),
+    ("steps", "holds"),
     [
         ("!0", True),
         ("!0 !1 -0", True),
@@ -75,31 +74,31 @@ def test_messages_are_accounted_for_by_number_and_copy(
         ("-0 -1 !0 !1", False),
     ],
 )
-def test_what_a_receiver_holds(told: str, holds: bool) -> None:
-    assert list(accounted(*told.split()).in_hand()) == ([PULL] if holds else [])
+def test_what_a_receiver_holds(steps: str, holds: bool) -> None:
+    assert list(accounted(*steps.split()).in_hand()) == ([PULL] if holds else [])
 
 
-def test_a_trigger_finds_what_came_first_by_time_and_sees_each_line_once() -> None:
+def test_a_trigger_finds_the_earliest_line_and_sees_each_line_once() -> None:
     ledger = Ledger()
-    ledger.line(line(PULL, 0, "b", t=2.0))
-    ledger.line(line(PUSH, 0, "a", t=1.0))
+    ledger.lines(line(PULL, 0, "b", t=2.0))
+    ledger.lines(line(PUSH, 0, "a", t=1.0))
     first, seen = Look([PUSH, PULL], lambda _: True), []
     ledger.look(first)
     assert first.found is not None
     assert first.found.text == "a"
     later = Look([PULL], lambda text: seen.append(text) is not None)
     ledger.look(later)
-    ledger.line(line(PULL, 1, "c", t=3.0))
+    ledger.lines(line(PULL, 1, "c", t=3.0))
     assert seen == ["b", "c"]
     ledger.forget(later)
-    ledger.line(line(PULL, 2, "d", t=4.0))
+    ledger.lines(line(PULL, 2, "d", t=4.0))
     assert seen == ["b", "c"]
 
 
 def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
     ledger = Ledger()
     for n in range(KEPT_LINES + 10):
-        ledger.line(line(PULL, n, "x"))
+        ledger.lines(line(PULL, n, "x"))
     seen: list[str] = []
     ledger.look(Look([PULL], lambda text: bool(seen.append(text))))
     assert len(seen) == KEPT_LINES
@@ -110,7 +109,7 @@ def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "living", "silence"),
+    ("steps", "living", "silence"),
     [
         ("+0 -0", [OURS], PLAN.quiet_s),
         ("+0", [], PLAN.quiet_s),  # nobody is left to print it
@@ -122,36 +121,38 @@ def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
         ("+0 -0", [Living(place=PUSH, traces=True)], PATIENCE_S),  # the sender may send more
     ],
 )
-def test_silence_that_ends_a_run(told: str, living: list[Living], silence: float) -> None:
-    ledger = accounted(*told.split())
+def test_silence_that_ends_a_run(steps: str, living: list[Living], silence: float) -> None:
+    ledger = accounted(*steps.split())
     assert silence_s(PLAN, ledger, living, reads=True) == silence
 
 
-def test_one_that_was_slow_before_may_be_so_again() -> None:
+def test_a_program_that_was_slow_may_be_slow_again() -> None:
     ledger = accounted("+0", "+1", "+2")
-    ledger.line(line(PULL, 0, "x", t=10.0))
-    ledger.line(line(PULL, 1, "x", t=12.5))
+    ledger.lines(line(PULL, 0, "x", t=10.0))
+    ledger.lines(line(PULL, 1, "x", t=12.5))
     assert silence_s(PLAN, ledger, [FOREIGN], reads=True) == pytest.approx(7.5)
 
 
-def test_without_a_reader_each_program_that_runs_may_have_more_to_say() -> None:
+def test_without_a_reader_each_running_program_may_print_more() -> None:
     assert silence_s(PLAN, Ledger(), [FOREIGN], reads=False) == PATIENCE_S
     assert silence_s(PLAN, Ledger(), [], reads=False) == PLAN.quiet_s
 
 
-def test_a_run_has_its_planned_length_while_only_the_plan_says_how_long_one_needs() -> None:
+def test_a_run_lasts_as_planned_while_only_the_plan_knows_how_long_a_program_needs() -> None:
     plan = Plan(count=20, interval=0.05, takes=10)
     assert may_take_its_time(plan, accounted("+0"), [FOREIGN], reads=True)
     assert may_take_its_time(plan, accounted("+0", "!0"), [OURS], reads=True)
-    assert not may_take_its_time(plan, accounted("+0"), [OURS], reads=True)  # it would have told
+    assert not may_take_its_time(
+        plan, accounted("+0"), [OURS], reads=True
+    )  # it would have traced it
     assert not may_take_its_time(plan, accounted("+0", "-0"), [FOREIGN], reads=True)
     assert not may_take_its_time(PLAN, accounted("+0"), [FOREIGN], reads=True)
 
 
 @pytest.mark.parametrize(
-    ("told", "one", "takes", "broken", "is_open"),
+    ("steps", "one", "takes", "broken", "is_open"),
     [
-        ("+0", OURS, 0, False, False),  # it traces its receipts, and has told of none
+        ("+0", OURS, 0, False, False),  # it traces its receipts, and traced none
         ("+0 !0", OURS, 0, False, True),
         ("+0 !0", OURS, 0, True, True),  # whatever was done to others
         ("+0 +1 !0 !1 -1", OURS, 0, False, False),  # it has passed over 0
@@ -161,18 +162,18 @@ def test_a_run_has_its_planned_length_while_only_the_plan_says_how_long_one_need
         ("+0 -0", FOREIGN, 0, False, False),
     ],
 )
-def test_what_is_open_when_all_had_been_silent(
-    told: str, one: Living, takes: float, broken: bool, is_open: bool
+def test_what_is_open_after_silence(
+    steps: str, one: Living, takes: float, broken: bool, is_open: bool
 ) -> None:
     plan = Plan(count=20, interval=0.05, takes=takes)
-    ledger = accounted(*told.split())
+    ledger = accounted(*steps.split())
     assert still_open(plan, ledger, [one], broken=broken) == ([PULL] if is_open else [])
 
 
 # --- The limit. -----------------------------------------------------------------------------------
 
 
-def test_the_limit_grows_while_messages_come_and_with_their_number() -> None:
+def test_the_limit_grows_with_the_messages_that_arrive() -> None:
     plan = Plan(count=100_000, interval=0, takes=0)
     assert plan.limit(0.0, progress=0.0) == 10.0
     assert plan.limit(0.0, progress=9.0) == 19.0
@@ -186,6 +187,6 @@ def test_a_trigger_sees_what_a_terminal_shows(text: str) -> None:
     look = Look({PULL}, "up".__eq__)
     ledger = Ledger()
     ledger.look(look)
-    ledger.line(line(PULL, 0, text))
+    ledger.lines(line(PULL, 0, text))
     assert look.found is not None
     assert look.found.text == text

@@ -1,4 +1,4 @@
-"""Whole runs on machines in memory: what the lab itself does is never told as a message's fate."""
+"""Whole runs on machines in memory: the lab never reports its own doing as a message's fate."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ from lab.core.errors import ExitCode
 from lab.engine import ending
 
 
-def test_a_run_that_comes_to_its_own_end(play: Play) -> None:
+def test_a_run_that_ends_as_planned(play: Play) -> None:
     wire = Wire()
     done = play(pusher(wire, range(COUNT)), puller(wire))
     assert done.code == ExitCode.EXPECTED, done.verdicts
@@ -20,7 +20,7 @@ def test_a_run_that_comes_to_its_own_end(play: Play) -> None:
     assert done.exits() == {"src": (0, "itself"), "work": (143, "harness")}
 
 
-def test_a_worker_slower_than_the_silence_of_a_settled_run_is_heard_to_its_end(play: Play) -> None:
+def test_the_lab_waits_for_a_worker_slower_than_the_silence_of_a_settled_run(play: Play) -> None:
     """It takes longer over its last message than the half second that ended runs once."""
     wire = Wire()
 
@@ -42,7 +42,7 @@ def test_a_number_that_is_sent_twice_is_waited_for_twice(play: Play) -> None:
     assert sum(record.text == "3 , 1.0" for record in done.stored.records) == 3
 
 
-def test_what_a_receiver_still_holds_when_we_end_it_is_not_lost(
+def test_messages_that_a_receiver_holds_when_we_end_it_are_not_lost(
     play: Play, impatient: None
 ) -> None:
     wire = Wire()
@@ -61,14 +61,14 @@ def test_what_a_receiver_still_holds_when_we_end_it_is_not_lost(
     assert done.stored.description["cut"] == why
 
 
-def test_silence_of_a_program_that_traces_nothing_is_no_loss(play: Play, impatient: None) -> None:
+def test_silence_of_a_program_without_traces_is_not_a_loss(play: Play, impatient: None) -> None:
     wire = Wire()
     done = play(untraced(pusher(wire, range(COUNT))), untraced(lambda process: process.wait()))
     assert done.code == ExitCode.NOT_OBSERVED
     assert {verdict for verdict, _ in done.verdicts.values()} == {"not observed"}
 
 
-def test_what_an_idle_receiver_never_got_is_lost(play: Play, impatient: None) -> None:
+def test_messages_that_an_idle_receiver_never_got_are_lost(play: Play, impatient: None) -> None:
     """By its traces it holds nothing: then silence says that nothing more comes."""
     wire = Wire()
 
@@ -82,7 +82,7 @@ def test_what_an_idle_receiver_never_got_is_lost(play: Play, impatient: None) ->
     assert done.stored.state == "finished"
 
 
-def test_what_it_passed_over_is_lost(play: Play, impatient: None) -> None:
+def test_messages_that_it_passed_over_are_lost(play: Play, impatient: None) -> None:
     wire = Wire()
     taken: list[int] = []
 
@@ -115,7 +115,7 @@ def test_a_death_explains_what_is_missing(play: Play, impatient: None) -> None:
     assert "3 to 5" in done.verdicts["once"][1]
 
 
-def test_messages_that_come_when_we_end_programs_make_it_a_cut_run(
+def test_messages_that_arrive_while_we_end_programs_cut_the_run(
     play: Play, impatient: None
 ) -> None:
     wire = Wire()
@@ -132,7 +132,7 @@ def test_messages_that_come_when_we_end_programs_make_it_a_cut_run(
     assert "only when the lab had begun to end" in done.verdicts["once"][1]
 
 
-def test_in_a_run_over_its_limit_only_what_is_final_is_told(
+def test_in_a_run_over_its_limit_only_final_verdicts_count(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ending, "_LIMIT_EXTRA_S", 0.2)
@@ -147,13 +147,15 @@ def test_in_a_run_over_its_limit_only_what_is_final_is_told(
     done = play(source, puller(wire))
     assert done.code == ExitCode.NOT_OBSERVED
     assert done.stored.state == "interrupted"
-    assert "waited for src on push" in done.stored.description["cut"]
+    assert "waiting for src on push" in done.stored.description["cut"]
     assert done.verdicts["twice"][0] == "refuted"
     assert done.verdicts["once"] == ("refuted", "Message 1 was received twice.")
     assert done.verdicts["quick"][0] == "not observed"
 
 
-def test_the_limit_does_not_cut_what_goes_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_does_not_cut_a_run_that_progresses(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run of many messages without a pause takes as long as the machine needs for it."""
     monkeypatch.setattr(ending, "_LIMIT_EXTRA_S", 0.05)
     monkeypatch.setattr(ending, "_A_MESSAGE_S", 30)

@@ -1,4 +1,4 @@
-"""A turn that passes over a full queue says nothing of machines that keep up."""
+"""A turn that skips a full queue says nothing about machines that keep up."""
 
 from pathlib import Path
 

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_machine import FakeMachines
 
 from lab.core.records import Event, Record
 from lab.engine.ending import Plan
+from lab.engine.faults import Faults
 from lab.engine.monitor import LimitReached, RunMonitor
 from lab.engine.scenario import Lab
 from lab.runs.capture import Capture
@@ -49,16 +51,11 @@ class Watched:
             blame="itself",
             program=SimpleNamespace(traces_messages=False),
         )
-        self.manager = SimpleNamespace(processes=[self.process], warm_up=lambda: None)
-        self.lab = Lab(
-            variant="",
-            count=20,
-            interval=0.0,
-            manager=self.manager,  # type: ignore[arg-type]
-            faults=SimpleNamespace(trigger=None),  # type: ignore[arg-type]
-            network_faults=None,  # type: ignore[arg-type]
-            monitor=self.monitor,
+        self.manager: Any = SimpleNamespace(
+            processes=[self.process], warm_up=lambda: None, monitor=self.monitor
         )
+        self.faults = Faults.of(FakeMachines(), self.manager)
+        self.lab = Lab(self.manager, self.faults, variant="", count=20, interval=0.0)
 
     def prints(self, *lines: int) -> None:
         self.stream.feed(b"".join(b"%d\n" % line for line in lines))
@@ -75,7 +72,7 @@ def in_a_thread(do: Any) -> threading.Thread:
     return thread
 
 
-def test_a_chunk_that_is_on_the_disk_and_not_taken_in_yet_counts_once(watched: Watched) -> None:
+def test_a_chunk_on_the_disk_that_is_not_processed_yet_counts_once(watched: Watched) -> None:
     watched.prints(0, 1)
     watched.view.gate.clear()
     watched.view.entered.clear()
@@ -91,19 +88,19 @@ def test_a_chunk_that_is_on_the_disk_and_not_taken_in_yet_counts_once(watched: W
     assert not fired.is_set()  # four more came so far
     watched.prints(6)
     waiting.join(30)
-    trigger = watched.lab.faults.trigger
+    trigger = watched.faults.log.trigger
     assert trigger is not None
     assert trigger.text == "6"
 
 
-def test_first_finds_what_came_before_and_is_taken_off(watched: Watched) -> None:
+def test_first_finds_earlier_lines_and_is_unsubscribed(watched: Watched) -> None:
     watched.prints(*range(10))
     watched.lab.first([watched.process], prints=lambda line: line == "7")
-    assert watched.lab.faults.trigger.text == "7"  # type: ignore[union-attr]
+    assert watched.faults.log.trigger.text == "7"  # type: ignore[union-attr]
     assert not watched.monitor.ledger._looks
 
 
-def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) -> None:
+def test_a_trigger_that_raises_ends_the_wait_but_not_the_capture(watched: Watched) -> None:
     def broken(line: str) -> bool:
         raise ZeroDivisionError
 
@@ -120,7 +117,7 @@ def test_a_trigger_that_raises_ends_the_wait_and_no_capture(watched: Watched) ->
     assert not watched.monitor.ledger._looks
 
 
-def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watched) -> None:
+def test_many_concurrent_streams_and_triggers_lose_and_duplicate_nothing(watched: Watched) -> None:
     """Of 4 x 500 lines each of 20 triggers fires at its own line, whenever it was set."""
     capture = Capture(watched.run, watched.monitor.records)
     streams = [capture.open(f"machine-{k}", "pull", "stdout") for k in range(4)]
@@ -142,7 +139,7 @@ def test_many_streams_and_triggers_at_once_lose_and_double_nothing(watched: Watc
     assert watched.monitor.ledger.printed(places) == 2000
 
 
-def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
+def test_a_stalled_run_is_given_up_and_its_setup_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.engine.ending._LIMIT_EXTRA_S", 0.1)
@@ -155,7 +152,7 @@ def test_a_run_that_stands_is_given_up_and_set_up_does_not_count(
         watched.monitor.wait(lambda: False, "somebody")
 
 
-def test_time_in_which_we_were_stopped_is_no_silence_and_counts_for_no_limit(
+def test_time_in_which_we_were_stopped_is_neither_silence_nor_part_of_the_limit(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait wakes an hour late; what came meanwhile is only then delivered."""

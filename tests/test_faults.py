@@ -1,4 +1,4 @@
-"""Faults on the embedded lab: what they do is seen from outside, and nothing of them stays."""
+"""Faults on the embedded lab: visible from outside, and without leftovers."""
 
 import json
 import signal
@@ -11,12 +11,16 @@ import pytest
 from command import PROJECT, fab, only_run
 
 from lab.core.errors import LabError
+from lab.core.faults.change import Change, Spot
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from lab.core.faults.network import RATE, rate, separation
 from lab.machines.inventory import load
 from lab.machines.pool import connected
 from lab.machines.providers.base import Machines
-from lab.machines.providers.embedded.namespaces import provider
+from lab.machines.providers.namespaces import Namespaces
 from lab.machines.remote import Remote
-from lab.machines.traffic_rules import hold, rate, reaches, separation, try_out
+from lab.machines.traffic_rules import hold, reaches, try_out
 from lab.runs import store
 
 _FOLDER = "trial"
@@ -56,26 +60,34 @@ sys.stdin.read()
 """
 
 
+ETH0 = Spot(lambda: "eth0")
+
+
+def apart(other: Remote, *, one_way: bool = False, reject: bool = False) -> Change:
+    """Return the change that keeps a machine from another one."""
+    return separation(Spot(str, [other.access.address]), one_way=one_way, reject=reject)
+
+
 @pytest.fixture
 def lab() -> Iterator[tuple[Machines, dict[str, Remote]]]:
     inventory = load(PROJECT / "inventory.yaml")
-    with provider(inventory).lab(keep=False) as machines, connected(machines) as remotes:
+    with Namespaces(inventory).lab(keep=False) as machines, connected(machines) as remotes:
         for remote in remotes.values():
             remote.deploy(_FOLDER, {})
         yield machines, remotes
 
 
-def test_a_power_cut_says_no_goodbye_and_a_shut_down_does(
+def test_a_shut_down_closes_connections_and_a_power_cut_does_not(
     lab: tuple[Machines, dict[str, Remote]],
 ) -> None:
     machines, remotes = lab
-    assert not _flags_at_the_end(machines, remotes, "cut_power") & (_FIN | _RST)
-    machines.do("power_on", "pull-1")
+    assert not _flags_at_the_end(machines, remotes, CUT_POWER) & (_FIN | _RST)
+    machines.do(POWER_ON, "pull-1")
     remotes["pull-1"] = Remote(machines.access["pull-1"])
-    assert _flags_at_the_end(machines, remotes, "shut_down") & (_FIN | _RST)
+    assert _flags_at_the_end(machines, remotes, SHUT_DOWN) & (_FIN | _RST)
 
 
-def _flags_at_the_end(machines: Machines, remotes: dict[str, Remote], fault: str) -> int:
+def _flags_at_the_end(machines: Machines, remotes: dict[str, Remote], fault: Fault) -> int:
     """Return all flags that pull-1 sends to push when the fault ends a connection between them."""
     push, pull = remotes["push"], remotes["pull-1"]
     server = _talk(push, _HOLD, push.access.address)
@@ -110,22 +122,22 @@ def test_a_cut_cable_stops_the_lab_network_and_not_the_control(
     machines, remotes = lab
     push, pull = remotes["push"], remotes["pull-1"]
     assert reaches(push, pull)
-    machines.do("cut_cable", "pull-1")
+    machines.do(CUT_CABLE, "pull-1")
     assert not reaches(push, pull)
     assert pull.run(["hostname"]) == b"pull-1\n"
-    machines.do("mend_cable", "pull-1")
+    machines.do(MEND_CABLE, "pull-1")
     assert reaches(push, pull)
     assert reaches(pull, push)
 
 
 @pytest.mark.parametrize("reject", [False, True])
-def test_a_partition_stops_both_ways_and_leaves_no_rule(
+def test_a_partition_blocks_both_ways_and_leaves_no_rule(
     lab: tuple[Machines, dict[str, Remote]], reject: bool
 ) -> None:
     _, remotes = lab
     push, pull = remotes["push"], remotes["pull-1"]
     before = pull.run(["nft", "list", "ruleset"])
-    change = separation([push.access.address], incoming=True, reject=reject)
+    change = apart(push, reject=reject)
     held = pull.hold(_FOLDER, change.order())
     assert not reaches(push, pull)
     assert not reaches(pull, push)
@@ -141,9 +153,10 @@ def test_two_labs_on_one_host_leave_each_others_rules_alone(
     """Each is a process of its own, as two clones are, and makes its first partition or trial."""
     push, pull = lab[1]["push"], lab[1]["pull-1"]
     make = (
-        "from lab.machines.traffic_rules import TRIALS, separation; import sys;"
-        f" change = separation(['{push.access.address}'], incoming=True, reject=False);"
-        " sys.stdout.buffer.write(change.order() + TRIALS['partition']().order())"
+        "from lab.core.faults.network import PARTITION, separation; import sys;"
+        " from lab.core.faults.change import Spot;"
+        f" change = separation(Spot(str, ['{push.access.address}']));"
+        " sys.stdout.buffer.write(change.order() + PARTITION.trial().order())"
     )
     orders = [
         subprocess.check_output([sys.executable, "-c", make], cwd=PROJECT).splitlines(keepends=True)
@@ -157,10 +170,10 @@ def test_two_labs_on_one_host_leave_each_others_rules_alone(
     assert reaches(push, pull)
 
 
-def test_one_way_stops_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:
+def test_one_way_blocks_one_way(lab: tuple[Machines, dict[str, Remote]]) -> None:
     _, remotes = lab
     push, pull = remotes["push"], remotes["pull-1"]
-    change = separation([pull.access.address], incoming=False, reject=False)
+    change = apart(pull, one_way=True)
     held = push.hold(_FOLDER, change.order())
     assert not reaches(push, pull)
     assert reaches(pull, push)
@@ -172,29 +185,31 @@ def test_a_queue_of_the_users_own_is_left_alone(lab: tuple[Machines, dict[str, R
     pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "77"])
     before = pull.run(["tc", "qdisc", "show"])
     assert b"limit 77p" in before
-    with pytest.raises(LabError, match="eth0 has a queueing discipline already"):
-        hold(pull, _FOLDER, rate("eth0", kbit=100))
+    with pytest.raises(LabError, match="eth0 already has a queueing discipline"):
+        hold(pull, _FOLDER, rate(ETH0, kbit=100))
     pull.run(["tc", "qdisc", "add", "dev", "lo", "root", "pfifo", "limit", "78"])
-    with pytest.raises(LabError, match="lo has a queueing discipline already"):
-        try_out(pull, _FOLDER, "rate")
+    with pytest.raises(LabError, match="lo already has a queueing discipline"):
+        try_out(pull, _FOLDER, RATE.trial())
     assert b"limit 78p" in pull.run(["tc", "qdisc", "show", "dev", "lo"])
 
 
-def test_what_a_guard_is_refused_it_does_not_undo(lab: tuple[Machines, dict[str, Remote]]) -> None:
+def test_a_rule_keeper_does_not_undo_what_was_refused(
+    lab: tuple[Machines, dict[str, Remote]],
+) -> None:
     pull = lab[1]["pull-1"]
     pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", *_SLOW])
     before = pull.run(["tc", "qdisc", "show"])
     with pytest.raises(LabError, match="Exclusivity"):
-        pull.hold(_FOLDER, rate("eth0", kbit=100).order())
+        pull.hold(_FOLDER, rate(ETH0, kbit=100).order())
     assert pull.run(["tc", "qdisc", "show"]) == before
 
 
-def test_a_guard_heals_when_the_connection_is_gone(
+def test_a_rule_keeper_heals_when_the_connection_is_gone(
     lab: tuple[Machines, dict[str, Remote]],
 ) -> None:
     _, remotes = lab
     push, pull = remotes["push"], remotes["pull-1"]
-    change = separation([push.access.address], incoming=True, reject=False)
+    change = apart(push)
     other = Remote(pull.access)
     other.hold(_FOLDER, change.order())
     assert not reaches(push, pull)
@@ -204,7 +219,7 @@ def test_a_guard_heals_when_the_connection_is_gone(
     assert reaches(push, pull)
 
 
-# No event tells the end of another's change; the machine looks, at most ten seconds long.
+# Another's change ends without an event, so the machine looks, for at most ten seconds.
 _UNTIL_NO_TABLE = """
 import select, subprocess
 for _ in range(500):
@@ -224,6 +239,57 @@ def test_a_fault_that_a_provider_cannot_do_is_refused_before_the_run(tmp_path: P
     assert not list((tmp_path / "runs").glob("*/records.jsonl"))
 
 
+CHOSEN = '''"""One that is chosen by what was observed."""
+from lab.api import Verdict, claim, experiment
+from lab.experiments.judges import line_formats
+
+
+@experiment(
+    source="a test", reads=line_formats.read, count=20, interval=0.05, faults=("cut_cable",)
+)
+def chosen(lab):
+    pullers = lab.start("pull", on="puller", to="pusher")
+    pusher = lab.start("push", on="pusher", **lab.plan)
+    lab.cut_cable(lambda seen: seen.last_receiver if seen.received >= 7 else None)
+    lab.mend_cable("puller")
+    lab.inject("kill", lambda seen: max(pullers, key=seen.received_by))
+    pusher.wait()
+
+
+@claim("It ends.")
+def ends(run):
+    return Verdict.holds("It did.")
+'''
+
+
+def test_targets_are_chosen_by_what_was_observed(tmp_path: Path) -> None:
+    (tmp_path / "chosen.py").write_text(CHOSEN)
+    command = ("run-experiment", "--experiment", tmp_path / "chosen.py")
+    done = fab(*command, "--provider", "namespaces", "--runs", tmp_path / "runs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = store.load(only_run(tmp_path / "runs"))
+    cut, killed = (event for event in stored.events if event.event == "fault")
+    assert (cut.details["fault"], cut.details["verified"]) == ("cut_cable", True)
+    assert (killed.details["fault"], killed.details["verified"]) == ("kill", True)
+    received = [
+        record.machine
+        for record in stored.records
+        if record.process == "pull" and record.stream == "stdout" and record.t < cut.t
+    ]
+    assert len(received) >= 7
+    assert cut.machine in received
+
+
+def test_a_fault_that_does_not_exist_is_refused_before_the_lab_is_up(tmp_path: Path) -> None:
+    (tmp_path / "chosen.py").write_text(CHOSEN.replace('"cut_cable"', '"cutcable"'))
+    done = fab("run-experiment", "--experiment", tmp_path / "chosen.py", "--runs", tmp_path)
+    assert done.returncode == 2
+    assert "there is no fault 'cutcable'" in done.stderr
+    assert "did you mean 'cut_cable'?" in done.stderr
+    assert "chosen.py:" in done.stderr
+    assert "can't do" not in done.stderr
+
+
 def test_an_unknown_variant_is_a_mistake(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "ways_to_leave:nap", "--runs", tmp_path)
     assert done.returncode == 2
@@ -232,7 +298,7 @@ def test_an_unknown_variant_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_provider_says_what_it_cannot_do() -> None:
     with pytest.raises(LabError, match="can't do 'cut_power'"):
-        Machines({}).do("cut_power", "pull-1")
+        Machines({}).do(CUT_POWER, "pull-1")
 
 
 def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> None:
@@ -247,7 +313,7 @@ def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
+def test_a_process_that_kills_itself_is_reported_as_such(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "fast_kill:told", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
     stored = store.load(only_run(tmp_path))
@@ -264,9 +330,38 @@ def test_a_process_that_dies_by_itself_is_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "variant", ["terminate", "kill", "pause", "cut_power", "reject", "pause_resume"]
 )
-def test_a_way_to_leave_is_as_told(variant: str, tmp_path: Path) -> None:
+def test_a_way_to_leave_behaves_as_described(variant: str, tmp_path: Path) -> None:
     way = f"ways_to_leave:{variant}"
     done = fab("run-experiment", "--experiment", way, "--capture", "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
     verdicts = json.loads((tmp_path / "latest" / "verdicts.json").read_text())
     assert {verdict["verdict"] for verdict in verdicts} == {"holds"}
+
+
+CABLE = """
+from lab.api import Verdict, claim, experiment
+
+
+@experiment(source="a test", faults=("cut_cable",))
+def cable(lab):
+    "A cable that is out for as short as can be, again and again."
+    for _ in range(6):
+        lab.cut_cable("pull-1")
+        lab.mend_cable("pull-1")
+
+
+@claim("It comes to its end.")
+def ends(run):
+    return Verdict.holds("It did.")
+"""
+
+
+def test_a_cable_that_was_out_for_a_moment_is_verified_to_be_back(tmp_path: Path) -> None:
+    """Though the machine that looks may just have asked in vain for the other's link address."""
+    (tmp_path / "cable.py").write_text(CABLE)
+    flags = ("--experiment", tmp_path / "cable.py", "--runs", tmp_path / "runs")
+    done = fab("run-experiment", "--provider", "namespaces", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = store.load(only_run(tmp_path / "runs")).events
+    seen = [e.details["verified"] for e in events if e.event in ("fault", "repair")]
+    assert seen == [True] * 12

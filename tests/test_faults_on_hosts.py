@@ -1,4 +1,4 @@
-"""Faults over OpenSSH: the same words on a user's own hosts, and nothing of them stays there."""
+"""Faults over OpenSSH: the same on a user's own hosts, and without leftovers there."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What programs left is fetched: all that may be, and nothing that a machine only says."""
+"""Fetching what programs left: everything permitted, and nothing that a machine merely claims."""
 
 import contextlib
 import io
@@ -63,7 +63,7 @@ def found(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in paths}
 
 
-def test_files_come_by_their_names(tmp_path: Path) -> None:
+def test_files_keep_their_names(tmp_path: Path) -> None:
     fetched = left(tmp_path, file("a b.csv", b"1\n{}\n"), file("out/ü", b""), END)
     assert fetched == fetch.Fetched(("a b.csv", "out/ü"), {})
     assert found(tmp_path) == {"here/files/a b.csv": "1\n{}\n", "here/files/out/ü": ""}
@@ -91,7 +91,7 @@ def test_files_come_by_their_names(tmp_path: Path) -> None:
         "nul\0",
     ],
 )
-def test_a_name_that_is_none_for_a_file_below_is_left_out(tmp_path: Path, name: str) -> None:
+def test_a_name_outside_the_folder_is_left_out(tmp_path: Path, name: str) -> None:
     fetched = left(tmp_path, file(name, b"bad"), file("good", b"good"), END)
     assert found(tmp_path) == {"here/files/good": "good"}
     (told,) = fetched.left_out
@@ -117,7 +117,7 @@ def test_a_name_that_is_none_for_a_file_below_is_left_out(tmp_path: Path, name: 
     ],
     ids=range(13),
 )
-def test_a_machine_that_says_something_else_is_refused(tmp_path: Path, said: bytes) -> None:
+def test_an_answer_that_is_something_else_is_refused(tmp_path: Path, said: bytes) -> None:
     with pytest.raises(LabError) as raised:
         left(tmp_path, said)
     assert raised.value.where == "machine pull-1"
@@ -125,17 +125,17 @@ def test_a_machine_that_says_something_else_is_refused(tmp_path: Path, said: byt
     assert not list(tmp_path.rglob(".*"))
 
 
-def test_a_file_where_a_folder_is_or_the_other_way_round_is_left_out(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_or_the_reverse_is_left_out(tmp_path: Path) -> None:
     twice = [file("a", b"1"), file("a/b", b"2"), file("c/d", b"3"), file("c", b"4"), END]
     assert list(left(tmp_path, *twice).left_out) == ["a/b", "c"]
     assert found(tmp_path) == {"here/files/a": "1", "here/files/c/d": "3"}
 
 
-def test_one_file_is_the_one_that_was_asked_for(tmp_path: Path) -> None:
+def test_one_file_is_the_requested_one(tmp_path: Path) -> None:
     into = tmp_path / "files"
     machine = Machine(file("results.csv", b"1"), END)
     assert fetch.one(machine, "run", "results.csv", into).read_text() == "1"  # type: ignore[arg-type]
-    with pytest.raises(LabError, match=r"other can't be fetched: it didn't come"):
+    with pytest.raises(LabError, match=r"other can't be fetched: the machine did not send it"):
         fetch.one(machine, "run", "other", into)  # type: ignore[arg-type]
     for path in ("../x", "/etc/passwd", ""):
         with pytest.raises(LabError, match="can't be fetched"):
@@ -184,7 +184,7 @@ def folder(tmp_path: Path) -> Path:
 DEPLOYED = {"same": 4, "changed": 6}
 
 
-def test_what_is_new_or_changed_is_given(folder: Path) -> None:
+def test_new_and_changed_files_are_listed(folder: Path) -> None:
     (folder / "changed").write_text("after!")
     (folder / "out").mkdir()
     (folder / "out" / "new").write_text("new")
@@ -205,11 +205,11 @@ def test_nothing_but_regular_files_is_opened(folder: Path, tmp_path: Path) -> No
     given, left_out = collected(folder, DEPLOYED)
     assert given == {}
     assert set(left_out) == {"link", "fifo"}
-    assert collected(folder, {}, only="fifo") == ({}, {"fifo": "it is no regular file"})
+    assert collected(folder, {}, only="fifo") == ({}, {"fifo": "it is not a regular file"})
     assert collected(folder, {}, only="none") == ({}, {"none": "No such file or directory"})
 
 
-def test_what_is_beyond_the_limits_is_named(folder: Path) -> None:
+def test_files_beyond_the_limits_are_named(folder: Path) -> None:
     for name, size in (("a", 900), ("b", 101), ("c", 100)):
         (folder / name).write_text("x" * size)
     given, left_out = collected(folder, DEPLOYED)

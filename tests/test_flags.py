@@ -1,4 +1,4 @@
-"""How a scenario's words reach a program: its flags and arguments, the machines that are meant."""
+"""How a scenario starts a program: its flags and arguments, and the machines that it names."""
 
 from typing import Any
 
@@ -37,13 +37,13 @@ def test_arguments_follow_the_flags_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("arguments", ["word", b"word", 3, {"a"}])
-def test_arguments_that_are_no_list(arguments: Any) -> None:
-    with pytest.raises(LabError, match="is no list"):
+def test_arguments_that_are_not_a_list(arguments: Any) -> None:
+    with pytest.raises(LabError, match="is not a list"):
         words({}, arguments)
 
 
-def test_a_word_that_no_program_can_get() -> None:
-    with pytest.raises(LabError, match="can't be given"):
+def test_a_word_that_no_program_can_receive() -> None:
+    with pytest.raises(LabError, match="can't be an argument"):
         words({"a": "x\0y"})
 
 
@@ -66,7 +66,7 @@ def manager(**roles: str) -> ProcessManager:
     )
 
 
-def test_machines_that_are_meant() -> None:
+def test_how_machines_are_named() -> None:
     lab = manager(push="pusher", pull_1="puller", pull_2="puller")
     assert lab.machines("puller") == ["pull-1", "pull-2"]
     assert lab.machines("pull-2") == ["pull-2"]
@@ -77,7 +77,7 @@ def test_machines_that_are_meant() -> None:
 
 
 @pytest.mark.parametrize("where", ["pul-1", ["push", "pul-1"], ""])
-def test_a_machine_that_is_not_there(where: str | list[str]) -> None:
+def test_a_machine_that_does_not_exist(where: str | list[str]) -> None:
     with pytest.raises(LabError, match="no machine has the name or the role"):
         manager(push="pusher", pull_1="puller").machines(where)
 
@@ -119,7 +119,7 @@ def test_a_programs_name_may_have_dots() -> None:
     assert reads(record("count.v1", "v 1")) is None
 
 
-def test_messages_on_stderr_are_pointed_out() -> None:
+def test_messages_on_stderr_are_reported() -> None:
     reads = lines(received={"count": r"got (\d+)"})
     wrong = [record("count", "got 1", "stderr"), record("count", "got 2", "stderr")]
     assert "count on pull-1 (2)" in unread(wrong, reads)

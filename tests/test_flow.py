@@ -1,4 +1,4 @@
-"""What became of each message, told from a run directory alone."""
+"""The fate of each message, found from a run directory alone."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def _flow(path: Path) -> Timeline:
 def test_each_message_has_its_fate(tmp_path: Path) -> None:
     found = _flow(with_a_loss(tmp_path))
     fates = {p.number: p.fate for p in found.deliveries}
-    assert fates == dict.fromkeys(range(12), "came") | {5: "lost", 8: "late"}
+    assert fates == dict.fromkeys(range(12), "arrived") | {5: "lost", 8: "late"}
     lost = next(p for p in found.deliveries if p.number == 5)
     assert (lost.by, lost.to, lost.got) == ("push", "", None)
     assert lost.sent is not None
@@ -31,7 +31,7 @@ def test_each_message_has_its_fate(tmp_path: Path) -> None:
 
 def test_who_was_connected_when(tmp_path: Path) -> None:
     found = _flow(with_a_loss(tmp_path))
-    assert [period.told for period in found.periods] == [
+    assert [period.text for period in found.periods] == [
         "nobody was connected",
         "only pull-1 was connected",
         "pull-1 and pull-2 were connected",
@@ -43,11 +43,11 @@ def test_who_was_connected_when(tmp_path: Path) -> None:
 
 def test_a_program_that_is_started_again_has_two_lives() -> None:
     found = _flow(LEAVING / "coming_back.kill")
-    lives = [span.told for span in found.spans if span.kind == "life" and span.machine == "pull-2"]
+    lives = [span.text for span in found.spans if span.kind == "life" and span.machine == "pull-2"]
     assert lives == ["pull runs", "pull.2 runs"]
 
 
-def test_a_second_arrival_and_one_that_was_never_sent(tmp_path: Path) -> None:
+def test_a_duplicate_and_an_arrival_that_was_never_sent(tmp_path: Path) -> None:
     run = MadeRun(tmp_path, count=1)
     run.begin()
     run.sent(0.2, 0)
@@ -56,7 +56,7 @@ def test_a_second_arrival_and_one_that_was_never_sent(tmp_path: Path) -> None:
     run.got(0.23, 7, "pull-2")
     found = _flow(run.end(0.3))
     assert [(p.number, p.fate) for p in found.deliveries] == [
-        (0, "came"),
+        (0, "arrived"),
         (0, "again"),
         (7, "unsent"),
     ]
@@ -69,10 +69,10 @@ def test_a_send_that_never_returned_is_not_called_lost(tmp_path: Path) -> None:
     run.got(0.21, 0, "pull-1")
     run.printed(0.3, "push", b"1")
     found = _flow(run.end(0.4))
-    assert [(p.number, p.fate) for p in found.deliveries] == [(0, "came"), (1, "stuck")]
+    assert [(p.number, p.fate) for p in found.deliveries] == [(0, "arrived"), (1, "stuck")]
 
 
-def test_a_machines_clock_is_taken_off(tmp_path: Path) -> None:
+def test_a_machines_clock_offset_is_subtracted(tmp_path: Path) -> None:
     path = with_a_loss(tmp_path)
     before = _flow(path).deliveries[0]
     clocks = store.load(path).description["clocks"]
@@ -103,5 +103,5 @@ def test_machines_that_are_kept_apart_have_a_fault_each(tmp_path: Path) -> None:
         ("pull-1", 0.5, 0.9),
         ("push", 0.5, 0.9),
     ]
-    assert all("was cut off from push" in s.told for s in faults)
+    assert all("was cut off from push" in s.text for s in faults)
     assert [row["label"] != "" for row in chart_data.spans(found, "fault")] == [True, False]

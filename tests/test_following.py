@@ -17,7 +17,7 @@ from lab.core.errors import ExitCode
 from lab.runs import following
 
 
-def test_a_later_life_is_followed_and_the_last_line_needs_no_end(tmp_path: Path) -> None:
+def test_a_later_life_is_followed_and_the_last_line_needs_no_newline(tmp_path: Path) -> None:
     (tmp_path / "pull.log").write_text("0\n1\nun")
     (tmp_path / "pull.err").write_text("not this\n")
     os.mkfifo(tmp_path / "pipe.log")
@@ -42,14 +42,13 @@ def test_a_line_without_end_is_not_kept_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_logs", [True, False])
-def test_where_nothing_ran_it_says_so_and_reads_nobodys_input(
-    tmp_path: Path, has_logs: bool
-) -> None:
+def test_if_nothing_ran_it_says_so_and_reads_no_input(tmp_path: Path, has_logs: bool) -> None:
     """The standard input stays open, and would be read for ever."""
     flags = ("--experiment", "round_robin", "--interval", 0.01, "--runs", tmp_path)
     assert fab("run-experiment", *flags).returncode == 0
     if not has_logs:
-        (only_run(tmp_path) / "push/push.log").unlink()
+        for name in ("push.log", "push.log.index"):
+            (only_run(tmp_path) / "push" / name).unlink()
     reading, writing = os.pipe()
     os.write(writing, b"SECRET\n")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The inventory: what a file gives, and that each mistake in it is told with its line and cure."""
+"""The inventory: what a file contains, and a message with line and hint for each mistake."""
 
 import os
 import re
@@ -11,9 +11,15 @@ import pytest
 from inventory_changes import CHANGES, GOOD
 
 from lab.core.errors import LabError
-from lab.machines.inventory import SshSettings, VagrantSettings, load
+from lab.machines.inventory import Inventory, load
+from lab.machines.providers.ssh import SshSettings
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+def ssh(lab: Inventory, machine: str) -> SshSettings:
+    """Return how the provider `ssh` reaches a machine."""
+    return SshSettings.of(lab.machine(machine), lab)
 
 
 # --- What a file gives. ---------------------------------------------------------------------------
@@ -28,8 +34,7 @@ def test_the_projects_own_inventory_names_the_machines_of_the_article() -> None:
         ("pull-2", "puller", "192.168.0.163"),
     ]
     assert lab.network == "192.168.0.0/24"
-    assert lab.vagrant == VagrantSettings()
-    assert lab.machine("push").ssh == SshSettings(host="192.168.0.161", user="lab")
+    assert ssh(lab, "push") == SshSettings(host="192.168.0.161", user="lab")
 
 
 def test_its_commented_line_is_a_short_edit_to_ten_more_machines(inventory: Any) -> None:
@@ -68,7 +73,7 @@ providers:
   ssh: {user: lab, port: 22022, key: keys/lab, known_hosts: /etc/hosts-known, python: /usr/bin/py}
 """)
 
-    assert lab.machine("a").ssh == SshSettings(
+    assert ssh(lab, "a") == SshSettings(
         host="a.example",
         port=2222,
         user="me",
@@ -76,7 +81,7 @@ providers:
         known_hosts=Path("/etc/hosts-known"),
         python="/usr/bin/py",
     )
-    assert lab.machine("b").ssh == SshSettings(
+    assert ssh(lab, "b") == SshSettings(
         host="192.168.0.2",
         port=22022,
         user="lab",
@@ -91,27 +96,16 @@ def test_paths_are_absolute_though_the_inventorys_is_not(
 ) -> None:
     inventory(GOOD.replace("{user: lab}", "{key: id}"))
     monkeypatch.chdir(tmp_path)
-    assert load(Path("inventory.yaml")).machine("push").ssh.key == tmp_path / "id"
-
-
-def test_the_pinned_version_belongs_to_the_default_box(inventory: Any) -> None:
-    default = VagrantSettings()
-    assert inventory(GOOD).vagrant == default
-
-    other = inventory(GOOD.replace("memory: 512", "box: debian/bookworm64")).vagrant
-    assert (other.box, other.box_version) == ("debian/bookworm64", None)
-
-    both = inventory(GOOD.replace("memory: 512", "box: b, box_version: 12.1.0")).vagrant
-    assert (both.box, both.box_version) == ("b", "12.1.0")
+    assert ssh(load(Path("inventory.yaml")), "push").key == tmp_path / "id"
 
 
 def test_providers_may_be_left_out(inventory: Any) -> None:
     lab = inventory(GOOD[: GOOD.index("providers")])
-    assert lab.vagrant == VagrantSettings()
-    assert lab.machine("push").ssh == SshSettings(host="192.168.0.161")
+    assert lab.settings == {}
+    assert ssh(lab, "push") == SshSettings(host="192.168.0.161")
 
 
-def test_the_digest_tells_versions_of_the_file_apart(inventory: Any) -> None:
+def test_the_digest_distinguishes_versions_of_the_file(inventory: Any) -> None:
     first, same, other = inventory(GOOD), inventory(GOOD), inventory(GOOD + "# more\n")
     assert first.digest == same.digest != other.digest
 
@@ -131,14 +125,14 @@ def test_the_results_cant_be_changed(inventory: Any) -> None:
         inventory(GOOD).machines[0].name = "other"
 
 
-def test_an_unknown_machine_is_told_with_the_closest_and_the_known(inventory: Any) -> None:
+def test_an_unknown_machine_is_reported_with_the_closest_and_the_known_ones(inventory: Any) -> None:
     with pytest.raises(LabError) as caught:
         inventory(GOOD).machine("pul-1")
     assert "no machine 'pul-1'" in str(caught.value)
     assert "Did you mean 'pull-1'? The machines are: push, pull-1, pull-2." in str(caught.value)
 
 
-def test_of_a_thousand_known_machines_a_few_are_told(inventory: Any) -> None:
+def test_of_a_thousand_known_machines_a_few_are_listed(inventory: Any) -> None:
     lab = inventory("network: 10.0.0.0/8\nmachines: {w: {role: w, address: 10.0.0.1, count: 1000}}")
     with pytest.raises(LabError, match="w-12 and 988 more") as caught:
         lab.machine("\x1b[2J" * 1000)
@@ -146,10 +140,10 @@ def test_of_a_thousand_known_machines_a_few_are_told(inventory: Any) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_importing_the_module_costs_neither_cerberus_nor_yaml() -> None:
+def test_importing_the_module_costs_neither_jsonschema_nor_yaml() -> None:
     probe = (
         "import sys, lab.machines.inventory\n"
-        "print([m for m in ('cerberus', 'yaml') if m in sys.modules])"
+        "print([m for m in ('jsonschema', 'yaml') if m in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", probe], cwd=REPOSITORY, capture_output=True, text=True, check=True
@@ -157,11 +151,11 @@ def test_importing_the_module_costs_neither_cerberus_nor_yaml() -> None:
     assert result.stdout == "[]\n"
 
 
-# --- Mistakes: one change of the good file (old -> new), the line, the words, the cure. -----------
+# --- Mistakes: one change of the good file (old -> new), the line, the words, the hint. -----------
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), CHANGES, ids=[c[2][:50] for c in CHANGES])
-def test_one_mistake_is_one_line_with_its_place_and_cure(
+def test_one_mistake_is_one_line_with_its_place_and_hint(
     mistakes: Any, old: str, new: str, expected: str
 ) -> None:
     assert old in GOOD
@@ -188,7 +182,7 @@ def test_one_mistake_is_one_line_with_its_place_and_cure(
         ("%YAML 1." + "9" * 5000 + "\n---\n", "1: a number is too large to be"),
     ],
 )
-def test_a_text_that_is_no_inventory_at_all(
+def test_a_text_that_is_not_an_inventory_at_all(
     mistakes: Any, text: str | bytes, expected: str
 ) -> None:
     found = mistakes(text, roles=["pusher"])
@@ -196,7 +190,7 @@ def test_a_text_that_is_no_inventory_at_all(
     assert found[0].startswith(expected)
 
 
-def test_an_alias_bomb_is_told_and_not_built(mistakes: Any) -> None:
+def test_an_alias_bomb_is_reported_and_not_expanded(mistakes: Any) -> None:
     levels = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 20)]
     found = mistakes("a0: &a0 [lol]\n" + "\n".join(levels) + "\n" + GOOD)
     assert "1: the anchor 'a0' is not allowed here - delete it" in found
@@ -209,19 +203,19 @@ def test_a_role_without_a_machine(mistakes: Any) -> None:
     ]
 
 
-def test_a_role_with_a_slip_is_told_where_it_is(mistakes: Any) -> None:
+def test_a_misspelt_role_is_reported_at_its_line(mistakes: Any) -> None:
     text = GOOD.replace("role: puller", "role: pullr")
     assert mistakes(text, roles=["puller"]) == [
         "4: no machine has the role 'puller'; 'pull-1' has 'pullr' - write `role: puller`"
     ]
 
 
-def test_a_role_under_a_misspelt_key_is_no_second_mistake(mistakes: Any) -> None:
+def test_a_role_under_a_misspelt_key_is_not_a_second_mistake(mistakes: Any) -> None:
     found = mistakes(GOOD.replace("role: pusher", "rol: pusher"), roles=["pusher"])
     assert found == ["3: unknown key 'rol' - did you mean 'role'?"]
 
 
-def test_all_kinds_of_mistakes_are_told_together_in_the_files_order(mistakes: Any) -> None:
+def test_all_kinds_of_mistakes_are_reported_together_in_file_order(mistakes: Any) -> None:
     found = mistakes(
         """\
 netwrok: 192.168.0.1/24
@@ -244,7 +238,7 @@ providers:
         "3: the machine name 'no' is read as yes or no, not as text",
         "4: the anchor 'x' is not allowed here",
         "4: unknown key 'adress'",
-        "5: the machine 'pull-1' is there twice, first on line 4",
+        "5: the machine 'pull-1' occurs twice, first on line 4",
         "6: unknown key 'colour'",
         "6: '1:30' is read as a number, not as text",
         "6: 'extra' has the address 192.168.0.161, as 'no' on line 3",
@@ -258,7 +252,7 @@ def test_a_flood_of_mistakes_is_cut_short(mistakes: Any) -> None:
     stanzas = "".join(f"  m{i}: {{rol: w, address: 10.0.0.{i + 1}}}\n" for i in range(150))
     found = mistakes(f"network: 10.0.0.0/8\nmachines:\n{stanzas}")
     assert len(found) == 101
-    assert found[-1] == " and 50 more mistakes - cure these first"
+    assert found[-1] == " and 50 more mistakes - fix these first"
 
 
 def test_more_machines_than_the_lab_can_carry_are_not_built(mistakes: Any) -> None:
@@ -288,7 +282,7 @@ def test_the_file_is_named_as_the_user_named_it(
     assert message_of(Path("gone.yaml")).startswith("gone.yaml: there is no such file - ")
 
 
-def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+def test_something_other_than_a_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "this is not a file - name the inventory" in message_of(tmp_path)
     assert "this is not a file" in message_of(tmp_path / "pipe")  # opened, it would never answer

@@ -1,4 +1,4 @@
-"""Whatever stands in an inventory: it is read, or each mistake in it is told."""
+"""Whatever an inventory contains: it is read, or each mistake is reported."""
 
 import random
 import re

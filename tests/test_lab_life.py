@@ -1,4 +1,4 @@
-"""A lab's life: what its processes are given, who may talk to it, how it starts and ends."""
+"""A lab's life: what its processes get, who may talk to it, how it starts and ends."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from leftovers import Family, adopt_orphans, command_of, descendants
 
 from lab.machines import lab_folder
 from lab.machines.inventory import load
-from lab.machines.providers.embedded import namespaces
+from lab.machines.providers import namespaces
 from lab.machines.providers.embedded.address_blocks import Block
 from lab.machines.providers.embedded.control import Client
 from lab.machines.remote import Remote
@@ -47,7 +47,7 @@ def up(inventory: Path) -> Iterator[Path]:
 
 
 def _as_user(uid: int, *paths: Path) -> list[str]:
-    """Return a command that runs another one as this user, who reaches these paths."""
+    """Return a command that runs another one as this user, with access to these paths."""
     if uid == os.geteuid():
         return []
     if os.geteuid():
@@ -65,11 +65,11 @@ from pathlib import Path
 sys.path.append(sys.argv[1])
 from leftovers import descendants
 from lab.machines.inventory import load
-from lab.machines.providers.embedded import loopback, namespaces
+from lab.machines.providers import loopback, namespaces
 from lab.machines.pool import connected
 os.environ["PYTHONPATH"] = os.getcwd()  # has a json.py
 provider = {"loopback": loopback, "namespaces": namespaces}[sys.argv[2]]
-with provider.provider(load(Path(sys.argv[3]))).lab(keep=False) as machines:
+with provider.PROVIDER(load(Path(sys.argv[3]))).lab(keep=False) as machines:
     with connected(machines) as remotes:
         assert all(remote.run(["echo", "yes"]) == b"yes\\n" for remote in remotes.values())
     print(*descendants(os.getpid()), flush=True)
@@ -123,7 +123,7 @@ def _connected(inventory: Path, provider: str = "namespaces") -> socket.socket:
 
 
 def _states(inventory: Path) -> set[str]:
-    return set(namespaces.provider(load(inventory)).status().values())
+    return set(namespaces.Namespaces(load(inventory)).status().values())
 
 
 # Asks a lab's control socket as `fab` does, from wherever it runs, and prints the answer.
@@ -145,8 +145,8 @@ except OSError as error:
 def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
     """Neither from its own, nor from another one of the same user."""
     folder = lab_folder.folder("namespaces", load(up))
-    own = namespaces.provider(load(up))
-    other = namespaces.provider(load(Path(shutil.copy(up, up.with_name("other.yaml")))))
+    own = namespaces.Namespaces(load(up))
+    other = namespaces.Namespaces(load(Path(shutil.copy(up, up.with_name("other.yaml")))))
     for provider in (own, other):
         with provider.lab(keep=False) as machines:
             remote = Remote(machines.access["push"])
@@ -159,7 +159,7 @@ def test_a_program_on_a_machine_gets_no_answer_from_a_lab(up: Path) -> None:
 
 def test_a_program_on_a_machine_cannot_read_the_client_key(up: Path) -> None:
     key = lab_folder.folder("namespaces", load(up)) / "key"
-    with namespaces.provider(load(up)).lab(keep=False) as machines:
+    with namespaces.Namespaces(load(up)).lab(keep=False) as machines:
         remote = Remote(machines.access["push"])
         shown = remote.run(["sh", "-c", f"cat {key} 2>&1; ls {key.parent} 2>&1; true"])
         remote.close()
@@ -205,7 +205,7 @@ def test_the_client_key_is_in_no_answer_and_the_owners_file(up: Path) -> None:
     ],
     ids=range(10),
 )
-def test_what_is_no_request_costs_its_peer_alone(up: Path, said: bytes) -> None:
+def test_an_invalid_request_costs_only_its_peer(up: Path, said: bytes) -> None:
     with _connected(up) as peer:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             peer.sendall(said)
@@ -217,7 +217,7 @@ def test_what_is_no_request_costs_its_peer_alone(up: Path, said: bytes) -> None:
     assert _states(up) == {"running"}
 
 
-def test_requests_that_come_in_pieces_or_make_no_sense_are_answered(up: Path) -> None:
+def test_requests_in_pieces_and_senseless_requests_are_answered(up: Path) -> None:
     with _connected(up) as peer, contextlib.closing(Client(peer)) as client:
         assert "machines" in client.greet()
         assert "refused" in client.ask("fly")
@@ -229,7 +229,7 @@ def test_requests_that_come_in_pieces_or_make_no_sense_are_answered(up: Path) ->
         assert "machines" in client.hear()
 
 
-def test_a_peer_that_never_reads_or_never_speaks_holds_nobody_up(up: Path) -> None:
+def test_a_peer_that_never_reads_or_never_speaks_blocks_no_other(up: Path) -> None:
     with contextlib.ExitStack() as stack:
         deaf = stack.enter_context(_connected(up))
         client = stack.enter_context(contextlib.closing(Client(deaf)))
@@ -348,7 +348,7 @@ def test_a_loopback_lab_that_is_killed_leaves_no_files(
     assert "not up" in fab("status", *flags).stdout
 
 
-def test_blocks_of_any_size_lie_apart() -> None:
+def test_blocks_of_any_size_do_not_overlap() -> None:
     wide = [Block("10.0.0.0/16") for _ in range(20)]
     narrow = [Block("10.0.0.0/24") for _ in range(200)]
     wide += [Block("10.0.0.0/20") for _ in range(20)]

@@ -1,4 +1,4 @@
-"""The launcher: whatever a program starts is signalled with it, and ends with it."""
+"""The launcher: everything that a program starts is signalled and ends with it."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_exit_status(launch, script: str, status: int) -> None:
     assert launch(*shell(script)).end() == (status, "")
 
 
-def test_a_program_that_is_not_there(launch) -> None:
+def test_a_program_that_does_not_exist(launch) -> None:
     status, said = launch("/nowhere/program").end()
     assert (status, said) == (
         127,
@@ -78,13 +78,13 @@ def test_pulses_before_the_order_are_leases(launch) -> None:
         (b"", "standard input has ended"),
         (b"0\n0\n", "standard input has ended"),
         (b"12\nshort", "standard input has ended"),
-        (b"5\nhello", "what came is no order"),
+        (b"5\nhello", "the input is not an order"),
         (b"12\na\0b\0c\0d\0e\0f", "standard input has ended"),
-        (b"11\na\0b\0\0no\0e\0f", "what came is no order"),
-        (b"-1\n", "is no number"),
-        (b"Welcome to this machine\n", "is no number"),
-        (b"9" * 4000, "is no number"),
-        (b"11\n\0/no/such/folder/notes\0\x000\0true", "is no order"),
+        (b"11\na\0b\0\0no\0e\0f", "the input is not an order"),
+        (b"-1\n", "is not a number"),
+        (b"Welcome to this machine\n", "is not a number"),
+        (b"9" * 4000, "is not a number"),
+        (b"11\n\0/no/such/folder/notes\0\x000\0true", "is not an order"),
     ],
 )
 def test_an_order_that_never_comes_is_an_error(launch, order: bytes, said: str) -> None:
@@ -99,11 +99,11 @@ def test_an_order_that_never_comes_is_an_error(launch, order: bytes, said: str) 
 
 def test_silence_instead_of_an_order_is_an_error(launch) -> None:
     status, said = launch(order=b"0\n7\n", lease=0.3).end()
-    assert (status, "no order came within" in said) == (launcher.FAILED, True)
+    assert (status, "no order arrived within" in said) == (launcher.FAILED, True)
 
 
 @pytest.mark.parametrize("words", [b"hello\n", b"999\n", b"\n", b"1" * 100, b"-9\n"])
-def test_what_is_no_signal_ends_the_program(launch, words: bytes) -> None:
+def test_an_invalid_signal_ends_the_program(launch, words: bytes) -> None:
     run = launch(*shell("echo on", "while :; do sleep 0.01; done"))
     assert run.line() == "on"
     run.process.stdin.write(words)

@@ -1,4 +1,4 @@
-"""The launcher ends all that descends from its program, however that runs away."""
+"""The launcher ends all descendants of its program, however they try to escape."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ def test_a_hang_up_does_not_keep_it_from_that(launch) -> None:
     assert not any(map(is_alive, pids))
 
 
-def test_a_hang_up_ends_the_program_all_the_same(launch) -> None:
+def test_a_hang_up_still_ends_the_program(launch) -> None:
     assert launch(*shell("kill -HUP $$")).end() == (129, "")
 
 
@@ -70,7 +70,7 @@ def test_a_kill_leaves_none(launch) -> None:
     assert not any(map(is_alive, pids))
 
 
-def test_who_ignores_all_ends_too(launch) -> None:
+def test_a_process_that_ignores_all_signals_ends_too(launch) -> None:
     run = launch(*shell("trap '' TERM INT HUP", "echo on", "while :; do sleep 0.01; done"))
     assert run.line() == "on"
     run.send(signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_who_ignores_all_ends_too(launch) -> None:
     assert run.end()[0] == 137
 
 
-def test_who_is_stopped_ends_too(launch) -> None:
+def test_a_stopped_process_ends_too(launch) -> None:
     run = launch(*shell("echo on", "kill -STOP $$"))
     assert run.line() == "on"
     run.vanish()
@@ -99,7 +99,7 @@ launcher.start = start
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start what another may not signal")
 @pytest.mark.parametrize("how", ["kill", "vanish"])
-def test_a_process_that_it_may_not_signal_is_no_end_of_the_launcher(
+def test_a_process_that_it_may_not_signal_does_not_end_the_launcher(
     launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """It asks sudo, and waits for its end."""
@@ -181,7 +181,7 @@ def test_a_tree_ends(launch) -> None:
     assert not any(map(is_alive, pids))
 
 
-def test_silence_beyond_the_lease_is_an_end(launch) -> None:
+def test_silence_beyond_the_lease_ends_the_program(launch) -> None:
     run = launch(sys.executable, "-c", DAEMONS + "while True: signal.pause()", lease=0.5)
     pids = [int(run.line()), int(run.line())]
     assert run.end() == (137, "")  # and nobody said anything to it

@@ -1,4 +1,4 @@
-"""Verdicts on leaving and coming back can fail: what they come to when all goes wrong."""
+"""Verdicts on leaving and coming back can fail: the outcomes when things go wrong."""
 
 import shutil
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def pusher_dies(run: StoredRun) -> StoredRun:
 
 
 def all_come(run: StoredRun) -> StoredRun:
-    """What was dealt to the one that left comes to another."""
+    """What was sent to the worker that left reaches another."""
     seen = Run(run, read)
     some = next(m for m in seen.received if m.machine != _fault(run).machine)
     like = next(r for r in run.records if (r.machine, r.stream) == (some.machine, "stdout"))
@@ -92,7 +92,7 @@ def comes_back_and_gets_nothing(run: StoredRun) -> StoredRun:
 
 
 def back_at_the_end(run: StoredRun) -> StoredRun:
-    """The repair comes when the last message has been dealt, and none comes to who is back."""
+    """The repair happens after the last message was sent, and the returned worker gets none."""
     end = max(Run(run, read).dealt.values())
     back = [e for e in run.events if e.event in ("repair", "ready") and e.t > _fault(run).t]
     events = tuple(replace(e, t=end) if e in back else e for e in run.events)

@@ -51,7 +51,7 @@ def test_a_hard_limit_that_is_too_low_is_named(tmp_path: Path, provider: str, ha
     assert done.returncode == ExitCode.MISTAKE, done.stdout + done.stderr
     assert f"too many open files: the limit is {hard} (`ulimit -Hn`)" in done.stderr
     assert "ulimit -n 16384" in done.stderr
-    for wrong in ("namespaces (", "bug of the lab", "correct the experiment", "Traceback"):
+    for wrong in ("namespaces (", "bug in the lab", "correct the experiment", "Traceback"):
         assert wrong not in done.stdout + done.stderr
 
 
@@ -69,9 +69,9 @@ def test_programs_get_the_users_own_limit_back(
         " sys.argv[3:])));"
         "from pathlib import Path; from lab.machines.inventory import load\n"
         "from lab.machines.pool import connected\n"
-        "from lab.machines.providers.embedded import loopback, namespaces\n"
+        "from lab.machines.providers import loopback, namespaces\n"
         "chosen = {'loopback': loopback, 'namespaces': namespaces}[sys.argv[1]]\n"
-        "with chosen.provider(load(Path(sys.argv[2]))).lab(keep=False) as machines:\n"
+        "with chosen.PROVIDER(load(Path(sys.argv[2]))).lab(keep=False) as machines:\n"
         "    with connected(machines) as remotes:\n"
         "        print(remotes['push'].run(['sh', '-c', 'ulimit -Sn']).decode())\n"
     )

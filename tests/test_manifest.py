@@ -70,7 +70,7 @@ def test_a_mistake(tmp_path: Path, old: str, new: str, words: list[str]) -> None
     with pytest.raises(LabError) as caught:
         manifest.load(folder)
     assert caught.value.where == str(folder / "program.toml")
-    assert caught.value.cure
+    assert caught.value.hint
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 

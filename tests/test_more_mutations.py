@@ -1,4 +1,4 @@
-"""Verdicts of the further experiments can fail: what each claim comes to when all goes wrong."""
+"""Verdicts of the further experiments can fail: the outcome of each claim when things go wrong."""
 
 import re
 from collections.abc import Sequence
@@ -147,7 +147,7 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
         "the limit is kept": (accepting(3, 2, 1), "+++"),
         "the size does not count": (accepting(5000, 6000, 5), "XX+"),
         "the buffers do not count": (accepting(5000, 30, 30), "X+X"),
-        "nobody tells": (says("HWM", ""), "???"),
+        "no report": (says("HWM", ""), "???"),
     },
     "no_worker": {
         "none": (lost(), "++"),

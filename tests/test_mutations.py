@@ -1,4 +1,4 @@
-"""Verdicts can fail: what each claim comes to when a program or a fault is wrong."""
+"""Verdicts can fail: the outcome of each claim when a program or a fault is wrong."""
 
 from collections.abc import Iterator
 from pathlib import Path

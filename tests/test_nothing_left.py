@@ -1,4 +1,4 @@
-"""However a run ends, nothing of it stays on this computer, and what was captured is kept."""
+"""However a run ends, nothing is left behind on this computer, and captured output is kept."""
 
 import contextlib
 import os
@@ -204,7 +204,7 @@ def test_the_supervisor_is_killed_while_the_lab_comes_up(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_a_run_and_keeps_what_came(start, number: int, provider: str) -> None:
+def test_a_signal_ends_a_run_and_keeps_its_output(start, number: int, provider: str) -> None:
     run = start(provider)
     run.reaches(12)
     run.fab.send_signal(number)

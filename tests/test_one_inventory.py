@@ -1,4 +1,4 @@
-"""The inventory alone changes VMs, the embedded lab and a user's own hosts, all of them alike."""
+"""The inventory alone configures VMs, the embedded lab and a user's own hosts, all alike."""
 
 import shutil
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""An experiment of the user's own: programs in any language, and its mistakes told as mistakes."""
+"""A user's own experiment: programs in any language, and its mistakes reported as such."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from own_folder import CLAIM, HEAD, SCENARIO, run
 from lab.runs import store
 
 
-def test_the_first_one_that_is_made_runs(tmp_path: Path) -> None:
+def test_the_first_experiment_that_is_created_runs(tmp_path: Path) -> None:
     made = command.fab("new-experiment", "--path", str(tmp_path / "my-first"))
     assert made.returncode == 0, made.stderr
     ran = run(tmp_path / "my-first")
@@ -21,10 +21,10 @@ def test_the_first_one_that_is_made_runs(tmp_path: Path) -> None:
     assert "1 claim: 1 as expected" in ran.stdout
 
 
-def test_none_is_made_over_something(folder: Path) -> None:
+def test_nothing_is_created_over_something_else(folder: Path) -> None:
     made = command.fab("new-experiment", "--path", str(folder))
     assert made.returncode == 2
-    assert "there is something here already" in made.stderr
+    assert "already exists and is not empty" in made.stderr
 
 
 CRLF = """\
@@ -144,10 +144,14 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (('"count", on=', '"cuont", on='), 6, "there is no program 'cuont'"),
         (('on="puller"', 'on="pullers"'), 6, "no machine has the name or the role 'pullers'"),
         (("run.planned", "run.plans"), 10, "AttributeError"),
-        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None, no Verdict"),
+        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None instead of a Verdict"),
         (('r"(\\d+)"', 'r"(x?)\\d+"'), 4, "is no number in '0'"),
         (('r"(\\d+)"', 'r"\\d+"'), 4, "has no group"),
-        (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),
+        (
+            ("count=3", "count=3, needs=['no-such-tool']"),
+            None,
+            "lacks what this experiment needs: no-such-tool",
+        ),
         (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
         (("\n\n@experiment", "\nraise SystemExit(3)\n@experiment"), 3, "SystemExit"),
         (("count=3", "count=3, grace=-1"), 4, "grace=-1 is no number of seconds"),
@@ -155,7 +159,7 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
     ],
     ids=str,
 )
-def test_a_mistake_in_the_module_is_told_with_its_line(
+def test_a_mistake_in_the_module_is_reported_with_its_line(
     folder: Path, change: tuple[str, str], line: int | None, said: str
 ) -> None:
     module = folder / "experiment.py"
@@ -168,7 +172,7 @@ def test_a_mistake_in_the_module_is_told_with_its_line(
 
 
 @pytest.mark.slow
-def test_a_mistake_in_a_file_beside_the_module_is_told_with_its_place(folder: Path) -> None:
+def test_a_mistake_in_a_file_next_to_the_module_is_reported_with_its_line(folder: Path) -> None:
     (folder / "helper.py").write_text("def judge(run):\n    return 1 / 0\n")
     (folder / "experiment.py").write_text(
         HEAD
@@ -190,7 +194,7 @@ def test_a_mistake_in_a_file_beside_the_module_is_told_with_its_place(folder: Pa
         ("#!/no/such/interpreter\n", "machine pull-"),
     ],
 )
-def test_a_program_that_no_system_could_start_is_told(
+def test_a_program_that_no_system_could_start_is_reported(
     folder: Path, program: str, said: str
 ) -> None:
     (folder / "count.sh").write_bytes(program.encode())

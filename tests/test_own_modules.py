@@ -21,7 +21,7 @@ from lab.runs.directory import describe
 # -- whose module is imported --------------------------------------------------------------------
 
 
-def test_no_file_of_the_users_is_taken_for_a_module_of_the_harness(folder: Path) -> None:
+def test_no_file_of_the_user_replaces_a_module_of_the_harness(folder: Path) -> None:
     """Each of these is a program: imported by the harness, it would fail, or do something."""
     for name in ("statistics", "secrets", "json", "numbers", "catalogue", "records", "zmq"):
         (folder / f"{name}.py").write_text("raise RuntimeError('it was imported')\n")
@@ -30,7 +30,7 @@ def test_no_file_of_the_users_is_taken_for_a_module_of_the_harness(folder: Path)
     assert "page:" in ran.stdout
 
 
-def test_an_experiment_imports_its_own_modules_and_nobody_else_does(folder: Path) -> None:
+def test_only_the_experiment_imports_its_own_modules(folder: Path) -> None:
     (folder / "helpers").mkdir()  # without an __init__.py
     (folder / "helpers" / "judge.py").write_text("from . import limits\nok = limits.ok\n")
     (folder / "helpers" / "limits.py").write_text("import words\nok = words.ok\n")
@@ -56,13 +56,13 @@ def test_an_experiment_imports_its_own_modules_and_nobody_else_does(folder: Path
     assert not list(folder.rglob("__pycache__"))
 
 
-def test_a_module_that_is_hidden_by_pythons_own_is_told(folder: Path) -> None:
+def test_a_module_that_is_hidden_by_pythons_own_is_reported(folder: Path) -> None:
     (folder / "statistics.py").write_text("def mine(): ...\n")
     module = folder / "experiment.py"
     module.write_text("from statistics import mine\n" + module.read_text())
     with pytest.raises(LabError, match="mine") as caught:
         catalogue.load(str(folder))
-    assert "from . import statistics" in caught.value.cure
+    assert "from . import statistics" in caught.value.hint
     module.write_text("from . import statistics as s\ns.mine()\n" + module.read_text()[28:])
     catalogue.load(str(folder))
 
@@ -91,16 +91,16 @@ def test_a_path_may_have_colons(tmp_path: Path, folder: Path) -> None:
 def test_a_name_of_the_labs_own_is_refused(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(LabError, match="comes with the lab"):
+    with pytest.raises(LabError, match="already has an experiment"):
         user_folder.create(tmp_path / "kill-worker", catalogue.names())
     shutil.copytree(folder, tmp_path / "kill_worker")
     monkeypatch.chdir(tmp_path)
     for named in ("kill_worker", "./kill_worker"):
-        with pytest.raises(LabError, match="comes with the lab"):
+        with pytest.raises(LabError, match="already has an experiment"):
             catalogue.load(named)
 
 
-def test_a_single_file_has_nothing_beside_it(folder: Path) -> None:
+def test_a_single_file_imports_nothing_from_its_folder(folder: Path) -> None:
     alone = folder / "try.py"
     alone.write_text((folder / "experiment.py").read_text())
     experiment = catalogue.load(str(alone))
@@ -112,10 +112,10 @@ def test_a_single_file_has_nothing_beside_it(folder: Path) -> None:
     alone.write_text("import words\n" + alone.read_text())
     with pytest.raises(LabError, match="words") as caught:
         catalogue.load(str(alone))
-    assert "call this file experiment.py" in caught.value.cure
+    assert "call this file experiment.py" in caught.value.hint
 
 
-def test_what_goes_along(folder: Path, tmp_path: Path) -> None:
+def test_which_files_are_deployed(folder: Path, tmp_path: Path) -> None:
     left_out = ("runs/x", "venv/x", ".venv/x", "web/node_modules/x", "a/__pycache__/x", ".env",
                 "env/pyvenv.cfg", "env/lib/x", "out/20261124T061026Z-mine/run.json")  # fmt: skip
     for name in (*left_out, "data/deep/x", "data/runs/x"):
@@ -132,11 +132,11 @@ def test_what_goes_along(folder: Path, tmp_path: Path) -> None:
     assert list(found) == ["count.sh", "data/deep/x", "data/runs/x", "link", "linked/big"]
 
 
-def test_what_is_too_much_is_told_before_anything_runs(folder: Path) -> None:
+def test_too_many_files_are_reported_before_anything_runs(folder: Path) -> None:
     (folder / "data").mkdir()
     with (folder / "data" / "big").open("wb") as sparse:
         sparse.truncate(101 * 1024**2)
-    with pytest.raises(LabError, match="most is in 'data'"):
+    with pytest.raises(LabError, match="'data' is the largest"):
         user_folder.files(folder)
 
 
@@ -157,13 +157,13 @@ def test_a_run_is_judged_as_before_here_and_elsewhere(folder: Path, tmp_path: Pa
     assert run(folder).returncode == 0
     here, elsewhere = folder.parent / "runs", tmp_path / "elsewhere"
     again = command.fab("report", "--judge", "--runs", here)
-    assert "\nas judged before\n" in again.stdout, again.stderr
+    assert "\nsame verdicts as before\n" in again.stdout, again.stderr
     assert command.fab("bundle", "--runs", here, cwd=tmp_path).returncode == 0
     (file,) = tmp_path.glob("*-mine.run.tar.gz")
     shutil.rmtree(folder)
     again = command.fab("report", "--judge", "--run", file, "--runs", elsewhere)
     assert again.returncode == 0, again.stderr
-    assert "\nas judged before\n" in again.stdout
+    assert "\nsame verdicts as before\n" in again.stdout
 
 
 # -- what the user's code does wrong --------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_a_run_is_judged_as_before_here_and_elsewhere(folder: Path, tmp_path: Pa
         ("def reads(record):\n    return 'x'\n", "no Message"),
     ],
 )
-def test_a_reader_that_fails_is_the_users_wherever_it_is_called(
+def test_a_failing_reader_is_the_users_mistake_wherever_it_is_called(
     tmp_path: Path, code: str, said: str
 ) -> None:
     path = with_a_loss(tmp_path / "runs")
@@ -202,7 +202,7 @@ def test_a_reader_that_fails_is_the_users_wherever_it_is_called(
 @pytest.mark.parametrize(
     "returned", ["holds(3)", "holds('', messages='1')", "holds('', events=[1])"]
 )
-def test_a_verdict_that_is_none_is_told(tmp_path: Path, returned: str) -> None:
+def test_an_invalid_verdict_is_reported(tmp_path: Path, returned: str) -> None:
     path = with_a_loss(tmp_path / "runs")
     (tmp_path / "experiment.py").write_text(
         "from lab.api import Verdict, claim, experiment\n"
@@ -210,13 +210,13 @@ def test_a_verdict_that_is_none_is_told(tmp_path: Path, returned: str) -> None:
         f"@claim('c')\ndef it(run):\n    return Verdict.{returned}\n"
     )
     experiment = catalogue.load(str(tmp_path / "experiment.py"))
-    with pytest.raises(LabError, match="a verdict has") as caught:
+    with pytest.raises(LabError, match="a verdict must have") as caught:
         judge(store.load(path), experiment, partial=False)
     assert "experiment.py:4" in caught.value.where
 
 
 @pytest.mark.parametrize("flag", ["source=3", "source='', count='x'", "source='', variants='ab'"])
-def test_a_flag_of_the_wrong_kind_is_told(tmp_path: Path, flag: str) -> None:
+def test_a_flag_of_the_wrong_type_is_reported(tmp_path: Path, flag: str) -> None:
     (tmp_path / "experiment.py").write_text(
         f"from lab.api import experiment\n@experiment({flag})\ndef mine(lab): ...\n"
     )
@@ -225,7 +225,7 @@ def test_a_flag_of_the_wrong_kind_is_told(tmp_path: Path, flag: str) -> None:
     assert "experiment.py:2" in caught.value.where
 
 
-def test_traces_that_no_run_could_hold_spoil_none(folder: Path) -> None:
+def test_traces_that_no_run_can_store_are_ignored(folder: Path) -> None:
     deep = "[" * 30 + "]" * 30
     odd = ('"t": 1.0, "x": 1e999', '"t": -5.0', '"t": 1e300', f'"t": 1.0, "x": {deep}')
     lines = "\n".join(f'echo \'{{"event": "ready", {rest}}}\' >&2' for rest in odd)

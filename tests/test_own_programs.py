@@ -1,4 +1,4 @@
-"""The programs of a user's experiment on a machine, and what they leave there."""
+"""The programs of a user's experiment on a machine, and the files that they leave there."""
 
 import os
 import signal
@@ -8,6 +8,8 @@ from pathlib import Path
 import command
 import pytest
 from own_folder import CLAIM, HEAD, SCENARIO, SHELL, run
+
+from lab.core.errors import ExitCode
 
 # --- The lab's files and the user's; what is the program's doing and what the lab's. --------------
 
@@ -19,7 +21,14 @@ def says(run: Run) -> Verdict:
 """
 
 
-def says(folder: Path, program: str, expected: str, *flags: str, scenario: str = SCENARIO) -> str:
+def says(
+    folder: Path,
+    program: str,
+    expected: str,
+    *flags: str,
+    scenario: str = SCENARIO,
+    code: ExitCode = ExitCode.EXPECTED,
+) -> str:
     """Run a shell program on one machine; its lines, sorted, are what was expected."""
     (folder / "count.sh").write_text("#!/bin/sh\n" + program)
     (folder / "count.sh").chmod(0o755)  # `count` is it, whatever else is called so
@@ -28,11 +37,11 @@ def says(folder: Path, program: str, expected: str, *flags: str, scenario: str =
     )
     (folder / "experiment.py").write_text(HEAD + one + SAYS.format(expected))
     ran = run(folder, *flags)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode == code, ran.stdout + ran.stderr
     return ran.stdout
 
 
-def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -> None:
+def test_no_file_of_the_user_replaces_one_of_the_labs(folder: Path) -> None:
     names = [
         "launcher.py",
         "rule_keeper.py",
@@ -50,7 +59,7 @@ def test_no_file_of_the_users_takes_the_place_of_one_of_the_labs(folder: Path) -
 
 
 @pytest.mark.slow
-def test_a_program_of_the_users_comes_before_the_labs_of_that_name(folder: Path) -> None:
+def test_a_users_program_precedes_the_labs_of_that_name(folder: Path) -> None:
     (folder / "push.py").write_text("print('mine')\n")
     module = HEAD + SCENARIO.replace('"count", on=', '"push", on=') + SAYS.replace(
         'printed(run, "count")', 'printed(run, "push")'
@@ -61,7 +70,7 @@ def test_a_program_of_the_users_comes_before_the_labs_of_that_name(folder: Path)
 
 
 @pytest.mark.slow
-def test_a_module_of_the_users_is_none_for_the_labs_programs(folder: Path) -> None:
+def test_the_labs_programs_do_not_import_a_users_module(folder: Path) -> None:
     """The lab's own programs import `json`, `zmq` and others: theirs, not those beside them."""
     for name in ("json.py", "zmq.py", "argparse.py"):
         (folder / name).write_text("raise SystemExit('mine')\n")
@@ -83,7 +92,7 @@ def sent(run: Run) -> Verdict:
 
 
 @pytest.mark.slow
-def test_what_can_be_executed_here_can_be_there(folder: Path) -> None:
+def test_executable_files_stay_executable(folder: Path) -> None:
     (folder / "tools").mkdir()
     for name, mode in (("helper.py", 0o755), ("tools/helper", 0o744), ("data.sh", 0o644)):
         (folder / name).write_text("#!/bin/sh\necho ran\n")
@@ -100,13 +109,13 @@ def test_a_bad_exit_status_is_the_programs_own(folder: Path, status: int) -> Non
 
 
 @pytest.mark.slow
-def test_socket_options_reach_a_program_of_ones_own(folder: Path) -> None:
+def test_socket_options_reach_a_users_own_program(folder: Path) -> None:
     flags = ("--set", "SNDHWM=1", "--set", "LINGER=0")
     says(folder, 'echo "<$LAB_SET>"\n', "<SNDHWM=1 LINGER=0>", *flags)
 
 
 @pytest.mark.slow
-def test_messages_on_stderr_are_pointed_out(folder: Path) -> None:
+def test_messages_on_stderr_are_reported(folder: Path) -> None:
     (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))
     ran = run(folder)
     assert ran.returncode == 1, ran.stdout + ran.stderr
@@ -121,15 +130,18 @@ while :; do sleep 0.05; done
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("grace", "expected"), [(0.5, "up"), (20, "total up")])
-def test_a_program_has_its_grace_to_end(folder: Path, grace: float, expected: str) -> None:
+@pytest.mark.parametrize("grace", [0.5, 20])
+def test_a_program_gets_its_grace_period(folder: Path, grace: float) -> None:
+    """What one had still to say when the lab killed it isn't known, so it refutes nothing."""
     scenario = SCENARIO.replace("count=3", f"count=3, grace={grace}").replace(
         'lab.start("count", on="puller").wait()',
         'lab.end(lab.start("count", on="puller", ready=lambda line: line == "up"))',
     )
-    said = says(folder, LEAVES, expected, scenario=scenario)
+    code = ExitCode.NOT_OBSERVED if grace < 1 else ExitCode.EXPECTED
+    said = says(folder, LEAVES, "total up", scenario=scenario, code=code)
     killed = f"count on pull-1 was killed: it had not ended {grace} s after SIGTERM"
     assert (killed in said) == (grace < 1)
+    assert ("isn't known. `grace` of the" in said) == (grace < 1)
 
 
 # --- Files that programs leave. -------------------------------------------------------------------
@@ -141,7 +153,7 @@ echo written
 """
 
 
-def test_what_programs_left_is_in_the_run(folder: Path) -> None:
+def test_files_that_programs_left_are_in_the_run(folder: Path) -> None:
     (folder / "data.txt").write_text("some\n")
     (folder / "other.txt").write_text("not touched\n")
     says(folder, WRITES, "written")
@@ -181,7 +193,7 @@ def test_a_scenario_fetches_a_file(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_programs_left_is_in_a_run_that_was_interrupted(folder: Path) -> None:
+def test_files_that_programs_left_are_in_an_interrupted_run(folder: Path) -> None:
     (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo 0; sleep 100\n")
     flags = ("--experiment", folder, "--runs", folder.parent / "runs")
     with command.started("run-experiment", *flags) as lab:

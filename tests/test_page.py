@@ -1,4 +1,4 @@
-"""What a page says of a run as a whole: only what was observed, and what spoils it."""
+"""What a page says about a run as a whole: only what was observed, and what spoils it."""
 
 import json
 from dataclasses import replace
@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from made_runs import MadeRun, with_a_loss
 
+from lab.analysis.history import Run
 from lab.analysis.line_readers import lines, nothing
 from lab.analysis.side_by_side import side_by_side
+from lab.analysis.timeline import timeline
 from lab.cli import show
+from lab.core.records import Reader
 from lab.experiments import catalogue
 from lab.report import docs_charts, page, page_logs
 from lab.report.setup import setup
 from lab.report.vega_bundle import kit
 from lab.runs import store
 from lab.runs.directory import describe
+from lab.runs.store import StoredRun
 
 Spoken = tuple[str, bytes]  # a machine and its line
 
@@ -34,7 +38,7 @@ def test_push_and_pull(tmp_path: Path) -> None:
     found = docs_charts.timeline_of(stored, catalogue.reader(stored))
     assert setup(stored, found) == (
         "push sent 12 messages to pull-1 and pull-2, about one every 100 ms."
-        " 11 came, 1 was lost, 1 came late."
+        " 11 arrived, 1 was lost, 1 arrived late."
     )
 
 
@@ -52,24 +56,24 @@ ASKED: list[Spoken] = [
         (
             ASKED,
             {"sent": {"pull": r"ask (\d+)"}, "received": {"pull": r"reply to (\d+)"}},
-            "pull-1 sent 2 of the 3 messages that were planned, about one every 200 ms."
+            "pull-1 sent 2 of the 3 messages planned, about one every 200 ms."
             " 2 came back, none was lost.",
         ),
         (
             [("push", b"0"), ("push", b"1"), ("push", b"2"), ("push", b"3")],
             {"sent": {"push": r"(\d+)"}},
             "push sent 4 messages to pull-1 and pull-2, about one every 100 ms."
-            " None came, 4 were lost.",
+            " None arrived, 4 were lost.",
         ),
         (
             [("pull-1", b"0"), ("pull-2", b"0")],
             {"received": {"pull": r"(\d+)"}},
-            "pull-1 and pull-2 printed 2 messages; who sent them, nothing tells.",
+            "pull-1 and pull-2 printed 2 messages; no program reported sending them.",
         ),
         (
             [("pull-1", b"hello")],
             {},
-            "pull-1, pull-2 and push printed 1 line, none of which speaks of a message.",
+            "pull-1, pull-2 and push printed 1 line, none of them about a message.",
         ),
     ],
 )
@@ -79,20 +83,21 @@ def test_other_programs(spoken: Any, reads: Any, said: str, tmp_path: Path) -> N
     assert setup(stored, docs_charts.timeline_of(stored, reader)) == said
 
 
-def test_where_nothing_was_sent_there_are_no_pictures_of_it_and_no_alarms(tmp_path: Path) -> None:
+def test_if_nothing_was_sent_there_are_no_charts_and_no_alarms(tmp_path: Path) -> None:
     stored = store.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
     reader = lines(received={"pull": r"(\d+)"})
     found, compared = docs_charts.timeline_of(stored, reader), side_by_side(stored, reader)
     assert not compared.sends
-    assert set(page_logs.columns(compared.rows, [], found)["note"]) == {""}
-    assert {p.fate for p in found.deliveries} == {"came"}
+    shown = page_logs.LinesToShow(printed=stored.records, said=(), left_out={})
+    assert set(page_logs.columns(compared.rows, shown, found)["note"]) == {""}
+    assert {p.fate for p in found.deliveries} == {"arrived"}
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):
         assert f'id="{name}"' not in html
     assert 'id="timeline"' in html
 
 
-def test_of_very_long_logs_the_page_shows_both_ends(
+def test_the_page_shows_both_ends_of_very_long_logs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_logs, "EACH_END", 2)
@@ -112,15 +117,15 @@ def test_of_very_long_logs_the_page_shows_both_ends(
     ]
     assert [text for text in shown if "said" in text] == [f"stderr: said {k}" for k in (0, 1, 7, 8)]
     assert "0" in shown  # messages are kept
-    left_out = [told for told in rows["told"] if "left out" in told]
+    left_out = [told for told in rows["event"] if "left out" in told]
     assert left_out == [
         "5 lines left out: see pull-1/pull.log",
         "5 lines left out: see pull-2/pull.err",
     ]
-    assert "the first and the last 2 are shown" in html
+    assert "the page shows the first and the last 2" in html
 
 
-def test_what_spoils_a_whole_run_is_said_at_the_top(
+def test_what_spoils_a_whole_run_is_at_the_top(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = with_a_loss(tmp_path)
@@ -132,14 +137,14 @@ def test_what_spoils_a_whole_run_is_said_at_the_top(
     html = page.page(stored, catalogue.reader(stored), kit())
     head = html.partition("<header>")[2].partition("</header>")[0]
     assert "Ctrl-C &lt;b&gt;ended&lt;/b&gt; it." in head
-    assert "pull-1 stood still for 3.0 s" in head
+    assert "pull-1 stalled for 3.0 s" in head
     show.report(path.parent, path.name, again=True)
     said = " ".join(capsys.readouterr().out.split())
     assert "! Ctrl-C <b>ended</b> it." in said
-    assert "! Disturbed: pull-1 stood still for 3.0 s" in said
+    assert "! Disturbed: pull-1 stalled for 3.0 s" in said
 
 
-def test_what_a_claim_rests_on_and_who_disputes_it_are_on_the_page(tmp_path: Path) -> None:
+def test_the_page_shows_what_a_claim_rests_on_and_what_disputes_it(tmp_path: Path) -> None:
     stored = store.load(with_a_loss(tmp_path))
     verdicts = [
         {**v, "rests_on": "src/lb.cpp, <1>", "disputed_by": "a manual"}
@@ -148,3 +153,33 @@ def test_what_a_claim_rests_on_and_who_disputes_it_are_on_the_page(tmp_path: Pat
     html = page.page(replace(stored, verdicts=verdicts), catalogue.reader(stored), kit())
     assert "<dt>rests on</dt><dd>src/lb.cpp, &lt;1&gt;</dd>" in html
     assert "<dt>disputed by</dt><dd>a manual</dd>" in html
+
+
+def test_the_middle_of_a_long_log_without_messages_is_never_made_into_objects(
+    tmp_path: Path,
+) -> None:
+    """Its first and last lines are shown, and how many lie between, as where all are rows."""
+    run = MadeRun(tmp_path)
+    run.begin()
+    for k in range(50):
+        said = b"\n".join(b"line %d" % n for n in range(100 * k, 100 * k + 100))
+        run.printed(0.2 + k, "pull-1", said)
+        run.printed(0.2 + k, "pull-2", said, "stderr")
+    path = run.end(60)
+    stored = store.load(path)
+    reader = lines(received={"count": r"(\d+)"})
+    found = page_logs.lines_to_show(stored.records, Run(stored, reader), reader)
+    assert len(found.printed) == len(found.said) == 2 * page_logs.EACH_END + 1
+    shown = columns_of(stored, reader)
+    whole = columns_of(replace(stored, records=tuple(stored.records)), reader)
+    assert shown == whole
+    gap = 5000 - 2 * page_logs.EACH_END
+    assert f"{gap:,} lines left out: see pull-1/pull.log" in shown["event"]
+    assert f"{gap:,} lines left out: see pull-2/pull.err" in shown["event"]
+
+
+def columns_of(stored: StoredRun, reader: Reader) -> dict[str, Any]:
+    run = Run(stored, reader)
+    found = page_logs.lines_to_show(stored.records, run, reader)
+    compared = side_by_side(replace(stored, records=(*found.printed, *found.said)), reader)
+    return page_logs.columns(compared.rows, found, timeline(stored, run, compared))

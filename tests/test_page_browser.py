@@ -78,7 +78,7 @@ def test_an_evidence_link_leads_to_the_message(seen: Seen, lossy: Path) -> None:
     expect(page.locator("#timeline")).to_be_in_viewport()
 
 
-def test_the_message_that_tells_most_is_told_at_once(seen: Seen, lossy: Path) -> None:
+def test_the_most_interesting_message_is_shown_first(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     expect(page.locator("#number")).to_have_value("5")
     expect(page.locator("#story")).to_contain_text("lost: no machine printed it")
@@ -102,13 +102,13 @@ def test_the_story_of_a_message_that_was_held_up(seen: Seen, tmp_path: Path) -> 
     run.got(0.8, 0, "pull-1")
     page = seen.open(run.end(1.0), "#message-0")
     expect(page.locator("#story")).to_contain_text(
-        "Message 0: push sent it at 0.300 s, pull-1 had it only 500 ms later."
+        "Message 0: push sent it at 0.300 s, pull-1 received it only 500 ms later."
         " When it was sent, pull-1 and pull-2 were connected."
         " 100 ms before, pull on pull-1 was paused. 400 ms after, pull on pull-1 was resumed."
     )
 
 
-def test_a_late_message_leans(seen: Seen, lossy: Path) -> None:
+def test_a_late_message_is_drawn_slanted(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     late = page.locator("#timeline line[stroke-width='3']")
     expect(late).to_have_count(1)
@@ -125,13 +125,13 @@ def test_the_strip_has_a_mark_for_each_message(seen: Seen, lossy: Path) -> None:
     expect(page.locator("#strip")).to_contain_text("nobody")
 
 
-def test_hovering_tells_of_a_message(seen: Seen, lossy: Path) -> None:
+def test_hovering_describes_a_message(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     page.locator("#timeline [aria-label^='message 3:']").hover()
     expect(page.locator("#vg-tooltip-element")).to_contain_text("push sent it at 0.500 s")
 
 
-def test_clicking_a_message_tells_its_story(seen: Seen, lossy: Path) -> None:
+def test_clicking_a_message_shows_its_story(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     page.locator("#timeline [aria-label^='message 3:']").click()
     expect(page.locator("#story")).to_contain_text("Message 3: push sent it at 0.500 s")
@@ -177,7 +177,7 @@ def test_it_fits(seen: Seen, lossy: Path, width: int, scheme: Any) -> None:
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 27)"}[scheme]
 
 
-def test_charts_have_words_for_those_who_do_not_see_them(seen: Seen, lossy: Path) -> None:
+def test_charts_have_text_for_screen_readers(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     for name in ("timeline", "strip", "shares", "latency"):
         chart = page.locator(f"#{name} [role='graphics-document']").first
@@ -203,7 +203,7 @@ def test_the_keyboard_is_enough(seen: Seen, lossy: Path) -> None:
     expect(page.locator("#story")).to_contain_text("Message 6: ")
 
 
-def test_a_number_that_comes_twice_is_stepped_over_one_by_one(seen: Seen, tmp_path: Path) -> None:
+def test_a_number_that_occurs_twice_is_visited_one_by_one(seen: Seen, tmp_path: Path) -> None:
     run = MadeRun(tmp_path, count=2)
     run.begin()
     for k, number in enumerate([0, 0, 1, 1]):
@@ -227,7 +227,7 @@ def test_a_number_that_comes_twice_is_stepped_over_one_by_one(seen: Seen, tmp_pa
     expect(rows.nth(2)).to_have_class(re.compile("chosen"))
 
 
-def test_how_wrong_the_times_may_be_is_said(seen: Seen, tmp_path: Path) -> None:
+def test_the_page_says_how_wrong_times_may_be(seen: Seen, tmp_path: Path) -> None:
     run = with_a_loss(tmp_path)
     clocks = {"pull-1": {"offset_s": 0.5, "uncertainty_s": 0.002}}
     describe(run, store.load(run).description | {"clocks": clocks})
@@ -283,7 +283,7 @@ def test_very_many_messages(seen: Seen, tmp_path: Path) -> None:
     assert (run / "report.html").stat().st_size <= 12_000_000
     expect(page.locator("#drawn")).to_contain_text("messages in this window are drawn")
     for name in ("pull-1", "pull-2"):  # a part is drawn, but not always the same machine's
-        drawn = page.locator(f"#timeline line[aria-label*=', {name} had it']").count()
+        drawn = page.locator(f"#timeline line[aria-label*=', {name} received it']").count()
         assert drawn > 100
     page.locator("#number").fill("77777")
     page.locator("#number").press("Enter")

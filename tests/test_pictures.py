@@ -1,4 +1,4 @@
-"""The pictures of what was found, drawn as files."""
+"""The charts for the docs, drawn as files."""
 
 import re
 

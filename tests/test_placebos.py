@@ -1,4 +1,4 @@
-"""Programs that try the harness itself: each ends as it should, and every byte is kept."""
+"""Programs that test the harness itself: each ends as it should, and every byte is kept."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ TEXTS = ("passes", "floods", "dies_midway", "junk", "escapes")
 
 
 class Done:
-    """What a run came to: what the user saw, and what is on the disk."""
+    """The result of a run: what the user saw, and what is on the disk."""
 
     def __init__(self, call: "subprocess.CompletedProcess[str]", root: Path) -> None:
         self.code = call.returncode
@@ -123,7 +123,7 @@ def test_verdicts_decide_the_exit_code(play, verdict: str, code: ExitCode) -> No
         assert "experiment.py:13: ZeroDivisionError" in done.said
 
 
-def test_one_that_is_no_python(play) -> None:
+def test_one_that_is_not_python(play) -> None:
     done = play("shell_script")
     assert [record.text for record in done.records("shell_script")] == ["on push with 4"]
     assert done.exits() == {"shell_script": (3, "itself")}
@@ -135,7 +135,7 @@ def test_one_that_is_no_python(play) -> None:
 def test_one_that_hangs(play, provider: str) -> None:
     done = play("hangs", verdict='Verdict.not_observed("No.")', count=1, provider=provider)
     assert done.code == ExitCode.NOT_OBSERVED, done.said
-    assert "the run took too long: it waited for hangs on push" in done.said
+    assert "the run took too long while waiting for hangs on push" in done.said
     assert done.exits() == {"hangs": (137, "harness")}
     assert done.log("hangs") == b"on\n"
 
@@ -149,7 +149,7 @@ def test_one_that_forks_away_from_its_parent(play) -> None:
     assert done.exits() == {"forks_away": (0, "harness")}
 
 
-def test_one_that_dies_in_the_midst_of_a_line(play) -> None:
+def test_one_that_dies_in_the_middle_of_a_line(play) -> None:
     done = play("dies_midway")
     assert [r.text for r in done.records("dies_midway")] == ["a whole line", "half of a li"]
     assert done.exits() == {"dies_midway": (137, "itself")}
@@ -209,7 +209,7 @@ def test_a_line_of_100_mb(play) -> None:
 
 
 def refused(done: Done, machine: str, *words: str) -> None:
-    """Check that the user is told which machine failed, and what it said."""
+    """Check that the message names the machine that failed, and shows its output."""
     assert done.code == ExitCode.MISTAKE, done.said
     assert f"machine {machine}: " in done.said
     for word in words:

@@ -12,9 +12,8 @@ CAMPAIGNS = 1_000
 
 def first(need: Need, *, held: bool) -> int:
     """Return after how many runs without exception it is decided."""
-    return next(
-        n for n in range(1, 1_000) if Proportion(n if held else 0, n).meets(need) is not None
-    )
+    runs = (Proportion(n if held else 0, n) for n in range(1, 1_000))
+    return next(one.runs for one in runs if one.meets(need, anytime=True) is not None)
 
 
 def campaigns(p: float, runs: int) -> Iterator[list[int]]:
@@ -49,7 +48,15 @@ def test_the_thresholds_end_without_exception() -> None:
     ],
 )
 def test_decisions(held: int, runs: int, need: Need, met: bool | None) -> None:
-    assert Proportion(held, runs).meets(need) is met
+    assert Proportion(held, runs).meets(need, anytime=True) is met
+
+
+def test_a_fixed_number_of_runs_decides_by_its_own_interval() -> None:
+    assert Proportion(72, 72).meets(Need.ALWAYS, anytime=False) is None
+    assert Proportion(73, 73).meets(Need.ALWAYS, anytime=False) is True
+    assert Proportion(0, 73).meets(Need.NEVER, anytime=False) is True
+    assert Proportion(60, 100).meets(Need.MOST, anytime=False) is True
+    assert Proportion(60, 100).meets(Need.MOST, anytime=True) is None
 
 
 def test_wilsons_interval_is_the_published_one() -> None:
@@ -78,7 +85,8 @@ def test_a_look_after_every_run_is_wrong_no_more_often_than_it_says(need: Need) 
     wrong = 0
     for so_far in campaigns(need.threshold, 300):
         wrong += any(
-            Proportion(held, n).meets(need) is not None for n, held in enumerate(so_far, 1)
+            Proportion(held, n).meets(need, anytime=True) is not None
+            for n, held in enumerate(so_far, 1)
         )
     assert wrong / CAMPAIGNS <= ERROR
 

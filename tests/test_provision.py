@@ -13,7 +13,8 @@ from vm import needs
 from lab.machines import offline_packages
 
 SCRIPT = needs.PROJECT / "provision/provision.sh"
-SHELL_SCRIPTS = [SCRIPT, *sorted(needs.HERE.glob("*.sh"))]
+HOSTS = needs.PROJECT / "provision/hosts.sh"
+SHELL_SCRIPTS = [SCRIPT, HOSTS, *sorted(needs.HERE.glob("*.sh"))]
 VENV_PYTHON = "/opt/lab/venv/bin/python"
 RELEASES = ("bookworm", "trixie")  # Debian 12 and 13; Ubuntu's packages can't be had everywhere
 # Enters the system of the folder $1 without leaving a mount on this computer.
@@ -21,6 +22,52 @@ ENTER = """cd "$1" && shift && mount -t proc proc proc && mount --rbind /dev dev
     exec chroot . "$@" """
 
 pytestmark = pytest.mark.timeout(600)  # the first test of all makes the systems
+
+
+# With the file $1 as the whole system's /etc/hosts, runs the rest.
+WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+BEFORE = """127.0.0.1 localhost
+127.0.1.1 push push.example
+# mine
+10.1.2.3 printer
+"""
+
+
+def _named(file: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    """Run hosts.sh where `file` is /etc/hosts, with these arguments."""
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", WITH_HOSTS, "sh"]
+    return subprocess.run(
+        [*alone, str(file), "sh", str(HOSTS), *names], capture_output=True, text=True
+    )
+
+
+def test_names_come_first_in_the_hosts_file_and_are_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    file.write_text(BEFORE)
+    assert _named(file, "192.168.0.161", "push", "192.168.0.162", "pull-1").returncode == 0
+    once = file.read_text()
+    assert once.endswith(BEFORE)
+    assert [
+        line for line in once.removesuffix(BEFORE).splitlines() if not line.startswith("#")
+    ] == [
+        "192.168.0.161 push",
+        "192.168.0.162 pull-1",
+    ]
+    assert _named(file, "192.168.0.161", "push", "192.168.0.162", "pull-1").returncode == 0
+    assert file.read_text() == once
+    assert _named(file, "10.7.0.1", "push").returncode == 0
+    assert "192.168.0" not in file.read_text()
+    assert file.read_text().endswith(BEFORE)
+    assert "10.7.0.1 push\n" in file.read_text()
+
+
+@pytest.mark.parametrize("name", ["push\n10.0.0.1 bank.example", "a b", "$(id)", "#"])
+def test_what_is_no_name_gets_into_no_hosts_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "hosts"
+    file.write_text(BEFORE)
+    done = _named(file, "192.168.0.161", name)
+    assert (done.returncode, file.read_text()) == (1, BEFORE)
+    assert "is no address and name" in done.stderr
 
 
 @pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda path: path.name)
@@ -130,7 +177,7 @@ def locked_version() -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
-def test_makes_a_bare_system_a_machine_of_the_lab(
+def test_turns_a_bare_system_into_a_machine_of_the_lab(
     system: Callable[[str], System], release: str
 ) -> None:
     debian = system(release)
@@ -149,7 +196,7 @@ def test_makes_a_bare_system_a_machine_of_the_lab(
 
 
 @pytest.mark.slow
-def test_makes_the_environment_anew_when_it_is_stale_or_broken(
+def test_rebuilds_a_stale_or_broken_environment(
     system: Callable[[str], System],
     wheel_folder: Path,
 ) -> None:
@@ -169,7 +216,7 @@ def test_makes_the_environment_anew_when_it_is_stale_or_broken(
 
 
 @pytest.mark.slow
-def test_refuses_a_package_whose_hash_is_another(
+def test_refuses_a_package_with_a_wrong_hash(
     system: Callable[[str], System], wheel_folder: Path
 ) -> None:
     debian = system("bookworm")
@@ -218,7 +265,7 @@ def test_leaves_the_systems_own_python_alone(
 
 
 @pytest.mark.slow
-def test_wheels_are_those_that_any_machine_may_need(wheel_folder: Path) -> None:
+def test_wheels_suit_every_supported_machine(wheel_folder: Path) -> None:
     names = {file.name for file in wheel_folder.iterdir()}
     assert sum(name.startswith("pip-") for name in names) == 1
     for python in ("cp310", "cp311", "cp312"):

@@ -34,7 +34,7 @@ def test_verdicts_are_those_that_were_written(experiment: str) -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_where_the_run_lies_does_not_matter(experiment: str, tmp_path: Path) -> None:
+def test_the_location_of_a_run_does_not_matter(experiment: str, tmp_path: Path) -> None:
     moved = shutil.copytree(RECORDED / experiment, tmp_path / "elsewhere")
     assert judged(load(moved)) == recorded(experiment).verdicts
 

@@ -1,4 +1,4 @@
-"""The rooms of lab/: each imports from those below it alone, and none in a circle."""
+"""The rooms of lab/: each imports only from those below it, and there are no cycles."""
 
 import pytest
 from command import PROJECT

@@ -1,4 +1,4 @@
-"""The run that is asked for is found, or those that there are are named."""
+"""The requested run is found, or the existing ones are named."""
 
 import shutil
 from pathlib import Path
@@ -34,16 +34,16 @@ def test_a_run_is_found(three: list[Path], monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "nonsense", "x" * 5000, "a\x00b", "/dev/null"])
-def test_a_run_that_is_not_there(three: list[Path], name: str) -> None:
+def test_a_run_that_does_not_exist(three: list[Path], name: str) -> None:
     with pytest.raises(LabError, match="There is no run") as caught:
         find(three[0].parent, name)
-    assert three[0].name in caught.value.cure
+    assert three[0].name in caught.value.hint
 
 
 def test_the_most_similar_is_named(three: list[Path]) -> None:
     with pytest.raises(LabError) as caught:
         find(three[0].parent, three[1].name.replace("round", "roud"))
-    assert three[1].name in caught.value.cure
+    assert three[1].name in caught.value.hint
 
 
 def test_there_are_no_runs_yet(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_there_are_no_runs_yet(tmp_path: Path) -> None:
         for ask in (lambda root: find(root, None), lambda root: find(root, "x"), last_call):
             with pytest.raises(LabError, match="no runs here") as caught:
                 ask(root)
-            assert "fab run-experiment" in caught.value.cure
+            assert "fab run-experiment" in caught.value.hint
 
 
 def test_the_latest_was_removed_by_hand(three: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""A run shown again: its page, its pictures, and one file that is judged where there is no lab."""
+"""A run shown again: its page, its charts, and one file that is judged without a lab."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import webbrowser
 from pathlib import Path
 
 import pytest
-from made_runs import LEAST, MadeRun, with_a_loss
+from made_runs import LEAST, MadeRun, of_format_1, with_a_loss
 
 from lab.cli import lab_by_hand, show
 from lab.core.errors import ExitCode, LabError, RunStoreError
@@ -33,7 +33,7 @@ def test_report_makes_the_page(run: Path, capsys: pytest.CaptureFixture[str]) ->
     html = (run / "report.html").read_text()
     assert "After the kill the other machine gets every message." in html
     assert "push sent 12 messages to pull-1 and pull-2, about one every 100 ms." in html
-    assert "11 came, 1 was lost, 1 came late" in html
+    assert "11 arrived, 1 was lost, 1 arrived late" in html
     assert "default-src 'none'; script-src 'sha256-" in html
     assert "unsafe-eval" not in html.partition("</head>")[0]
 
@@ -43,6 +43,37 @@ def test_nothing_of_the_page_is_imported_before_the_verdicts() -> None:
     code = f"import sys, lab.cli.run_experiment; print(sorted({heavy} & {{*sys.modules}}))"
     told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
     assert told.stdout == "[]\n"
+
+
+def test_records_writes_each_line_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        show.records(run.parent, run.name)
+        assert capsys.readouterr().out == f"records: {run / 'records.jsonl'}\n"
+        lines = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+        assert [line["text"] for line in lines] == [r.text for r in store.load(run).records]
+        assert [line["t"] for line in lines] == sorted(line["t"] for line in lines)
+    # The file is for others: the lab reads the logs.
+    (run / "records.jsonl").write_text("no JSON")
+    assert len(store.load(run).records) == len(lines)
+
+
+def test_records_of_a_run_of_format_1_stay_as_they_are(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = store.load(run)
+    of_format_1(run)
+    content = (run / "records.jsonl").read_bytes()
+    assert store.load(run).records == before.records
+    show.records(run.parent, run.name)
+    assert (run / "records.jsonl").read_bytes() == content
+    assert judge(store.load(run), catalogue.load("kill_worker"), partial=False) == before.verdicts
+
+
+def test_a_bundle_has_the_indexes(run: Path, tmp_path: Path) -> None:
+    packed = bundle.pack(run, tmp_path)
+    unpacked = bundle.unpack(packed, tmp_path / "elsewhere")
+    assert list(unpacked.glob("*/*.index"))
+    assert store.load(unpacked).records == store.load(run).records
 
 
 def test_open_makes_the_page_and_shows_it(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,19 +87,19 @@ def test_open_without_a_browser_says_which_file(run: Path, monkeypatch: pytest.M
     monkeypatch.setattr(webbrowser, "open", lambda _: False)
     with pytest.raises(LabError, match="no browser") as caught:
         show.open_page(run.parent, run.name)
-    assert "report.html" in caught.value.cure
+    assert "report.html" in caught.value.hint
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "start"), [("svg", b"<svg"), ("png", b"\x89PNG")])
-def test_plot_writes_each_picture(run: Path, form: str, start: bytes) -> None:
+def test_plot_writes_every_chart(run: Path, form: str, start: bytes) -> None:
     show.plot(run.parent, None, form)
     for name in ("timeline", "strip", "shares", "latency"):
         assert (run / f"{name}.{form}").read_bytes().startswith(start)
 
 
 def test_plot_knows_no_other_format(run: Path) -> None:
-    with pytest.raises(LabError, match="no format"):
+    with pytest.raises(LabError, match="invalid --format"):
         show.plot(run.parent, None, "gif")
 
 
@@ -94,10 +125,10 @@ def test_a_packed_run_is_judged_elsewhere(
     elsewhere = tmp_path / "elsewhere"
     assert show.report(elsewhere, str(file), again=True) == ExitCode.EXPECTED
     out = capsys.readouterr().out
-    assert "as judged before" in out
-    assert "NOT as judged" not in out
+    assert "same verdicts as before" in out
+    assert "NOT the same" not in out
     assert (elsewhere / run.name / "push/push.log").read_bytes().startswith(b"0\n1\n")
-    with pytest.raises(LabError, match="there already"):
+    with pytest.raises(LabError, match="exists already"):
         bundle.unpack(file, elsewhere)
 
 
@@ -144,7 +175,7 @@ def own_run(tmp_path: Path) -> Path:
     return run
 
 
-def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
+def test_a_users_experiment_is_packed_and_executed_only_on_request(
     own_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = bundle.pack(own_run, tmp_path)
@@ -155,10 +186,10 @@ def test_an_own_experiment_goes_along_and_is_run_only_if_asked(
     assert (packed / "_experiment/.was-run").exists()
     out = capsys.readouterr().out
     assert "It is mine." in out
-    assert "\nas judged before\n" in out
+    assert "\nsame verdicts as before\n" in out
 
 
-def test_what_goes_along_is_the_runs_own_and_names_nobody(own_run: Path, tmp_path: Path) -> None:
+def test_a_bundle_has_only_the_runs_files_and_names_nobody(own_run: Path, tmp_path: Path) -> None:
     file = bundle.pack(own_run, tmp_path)
     with tarfile.open(file) as archive:
         members = {m.name.partition("/")[2]: m for m in archive}
@@ -175,7 +206,7 @@ def test_what_goes_along_is_the_runs_own_and_names_nobody(own_run: Path, tmp_pat
     assert json.loads(said)["command"] == "./fab --runs ~/runs"
 
 
-def test_code_that_was_changed_after_the_run_is_told(
+def test_code_that_changed_after_the_run_is_reported(
     own_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = own_run / "_experiment/experiment.py"
@@ -184,7 +215,7 @@ def test_code_that_was_changed_after_the_run_is_told(
     describe(own_run, description | {"code": description["code"] | {"lab": "another"}})
     assert show.report(own_run.parent, own_run.name, again=True) == ExitCode.UNEXPECTED
     out = capsys.readouterr().out
-    assert "NOT as judged before" in out
+    assert "NOT the same verdicts as before" in out
     assert "the experiment and the lab's own judging code" in out
 
 
@@ -208,7 +239,7 @@ DESCRIPTION = json.dumps(
 GOOD = {f"{RUN}/run.json": DESCRIPTION, f"{RUN}/records.jsonl": b"", f"{RUN}/events.jsonl": b""}
 
 
-def test_the_least_that_is_a_packed_run(tmp_path: Path) -> None:
+def test_the_smallest_packed_run(tmp_path: Path) -> None:
     """Or all that are refused below may be refused for another reason."""
     members = GOOD | {f"{RUN}/.env": b"", f"{RUN}/report.html": b"<script>"}
     path = bundle.unpack(_archive(tmp_path / "x.run.tar.gz", members), tmp_path / "runs")
@@ -234,20 +265,20 @@ def test_the_least_that_is_a_packed_run(tmp_path: Path) -> None:
         (GOOD, f"{RUN}/link"),
     ],
 )
-def test_what_is_no_packed_run_is_refused(
+def test_something_other_than_a_packed_run_is_refused(
     tmp_path: Path, members: dict[str, bytes], link: str
 ) -> None:
     file = _archive(tmp_path / "x.run.tar.gz", members, link)
     root = tmp_path / "inside/runs"
-    with pytest.raises(RunStoreError, match="no packed run") as caught:
+    with pytest.raises(RunStoreError, match="not a packed run") as caught:
         bundle.unpack(file, root)
     assert "\x1b" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} == {file.name}
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x1f\x8b\x08\x00cut"])
-def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_something_other_than_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.run.tar.gz"
     file.write_bytes(content)
-    with pytest.raises(LabError, match="no packed run"):
+    with pytest.raises(LabError, match="not a packed run"):
         bundle.unpack(file, tmp_path / "runs")

@@ -1,4 +1,4 @@
-"""The packet capture on a machine, which may run as root: no launcher could end it."""
+"""The packet capture on a machine, which may run as root, where no launcher could end it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The machines' own SSH server: every byte arrives, and no client costs another one anything."""
+"""The machines' own SSH server: every byte arrives, and no client affects another."""
 
 import contextlib
 import hashlib
@@ -13,11 +13,12 @@ from pathlib import Path
 import paramiko
 import pytest
 from command import PROJECT
+from paramiko import common
 
 from lab.machines.connection import connect
 from lab.machines.inventory import load
+from lab.machines.providers import namespaces
 from lab.machines.providers.base import Access
-from lab.machines.providers.embedded import namespaces
 from lab.machines.remote import Remote
 
 MB = 1_000_000
@@ -38,7 +39,7 @@ for thread in threads: thread.join()
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     """How a machine is reached."""
     path = shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("lab"))
-    with namespaces.provider(load(Path(path))).lab(keep=False) as machines:
+    with namespaces.Namespaces(load(Path(path))).lab(keep=False) as machines:
         yield machines.access["push"]
 
 
@@ -200,7 +201,7 @@ except ProcessLookupError:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_channels_closed_at_random_cost_no_other(
+def test_channels_closed_at_random_do_not_affect_others(
     wire: paramiko.Transport, access: Access, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -224,6 +225,37 @@ def test_channels_closed_at_random_cost_no_other(
     expected = (0, digest(noise(MB, 1)), digest(noise(MB, 2)))
     assert [(s, digest(out), digest(err)) for s, out, err in results] == [expected] * 3
     assert everything(command(wire, "echo still here")) == (0, b"still here\n", b"")
+
+
+@pytest.mark.parametrize("script", ["exit 3", "exec yes", "exec cat"])
+@pytest.mark.parametrize("kind", ["WINDOW_ADJUST", "EOF", "CLOSE", "DATA", "REQUEST"])
+def test_last_words_on_a_channel_that_is_closed_cost_no_other(
+    wire: paramiko.Transport, script: str, kind: str
+) -> None:
+    """Paramiko sends them where the end of a channel overtakes the thread that reads from it."""
+    other = command(wire, "read line; echo $line")
+    channel = command(wire, script)
+    number = channel.remote_chanid
+    if script == "exit 3":
+        assert everything(channel) == (3, b"", b"")
+    if script != "exec cat":
+        channel.close()
+    channel.shutdown_write()
+    late = paramiko.Message()
+    late.add_byte(getattr(common, f"cMSG_CHANNEL_{kind}"))
+    late.add_int(number)
+    if kind == "WINDOW_ADJUST":
+        late.add_int(100_000)
+    elif kind == "DATA":
+        late.add_string(b"late")
+    elif kind == "REQUEST":
+        late.add_string("exec")
+        late.add_boolean(False)
+        late.add_string("echo late")
+    wire._send_user_message(late)
+    other.sendall(b"still here\n")
+    assert everything(other) == (0, b"still here\n", b"")
+    assert everything(command(wire, "echo and here")) == (0, b"and here\n", b"")
 
 
 def test_what_flooded_a_closed_channel_ends(wire: paramiko.Transport, access: Access) -> None:
@@ -266,7 +298,7 @@ def test_a_client_that_vanishes_takes_daemons_with_it(
     remote.close()
 
 
-def test_clients_that_talk_no_ssh(wire: paramiko.Transport, access: Access) -> None:
+def test_clients_that_do_not_speak_ssh(wire: paramiko.Transport, access: Access) -> None:
     with contextlib.ExitStack() as stack:
         for words in (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n" + bytes(300), b"\xff" * 999):
             for _ in range(5):
@@ -277,7 +309,7 @@ def test_clients_that_talk_no_ssh(wire: paramiko.Transport, access: Access) -> N
             assert everything(command(another.transport, "echo too")) == (0, b"too\n", b"")
 
 
-def test_files_come_and_go_whole(wire: paramiko.Transport) -> None:
+def test_files_are_transferred_completely(wire: paramiko.Transport) -> None:
     data = noise(3 * MB, 7)
     with paramiko.SFTPClient.from_transport(wire) as files:
         with files.open("/tmp/home/file", "wb") as file:

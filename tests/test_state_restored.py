@@ -1,4 +1,4 @@
-"""After a run, however it ended, each machine is as before: rules, queues, links, processes."""
+"""However a run ended, each machine is as before: rules, queues, links, processes."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from machine_state import is_within, state
 
 from lab.machines.inventory import load
 from lab.machines.pool import connected
-from lab.machines.providers.embedded.namespaces import provider
+from lab.machines.providers.namespaces import Namespaces
 from lab.runs import store
 
 LIMIT_S = 20
@@ -70,13 +70,13 @@ def experiment(name: str, folder: Path) -> str:
 @pytest.fixture
 def inventory(tmp_path: Path) -> Iterator[Path]:
     path = Path(shutil.copy(PROJECT / "inventory.yaml", tmp_path))
-    provider(load(path)).up()
+    Namespaces(load(path)).up()
     yield path
-    provider(load(path)).down()
+    Namespaces(load(path)).down()
 
 
 def embedded(inventory: Path) -> States:
-    with provider(load(inventory)).lab(keep=True) as machines, connected(machines) as remotes:
+    with Namespaces(load(inventory)).lab(keep=True) as machines, connected(machines) as remotes:
         return {
             name: state(lambda argv, remote=remote: remote.run(argv).decode())
             for name, remote in remotes.items()

@@ -1,4 +1,4 @@
-"""On loopback machines any user of the computer can connect: then nothing is known of the run."""
+"""On loopback machines any user of the computer can connect; then a run proves nothing."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ def on_loopback(experiment: str) -> StoredRun:
 
 
 def with_one_more(run: StoredRun) -> StoredRun:
-    """The pusher tells of a handshake that no puller of the run made."""
+    """The pusher reports a handshake that no puller of the run made."""
     told = next(e for e in run.events if e.event == "connected" and e.machine == "push")
     return replace(run, events=(*run.events, replace(told, t=told.t + 0.1)))
 
@@ -30,14 +30,25 @@ def test_the_labs_own_connections_are_no_strangers(experiment: str) -> None:
     assert cut.reason(on_loopback(experiment)) == ""
 
 
-def test_a_connection_that_nobody_of_the_run_made() -> None:
+def test_a_connection_from_outside_the_run() -> None:
     run = with_one_more(on_loopback("return_worker"))
     assert "1 connection to push on push came from outside the lab" in cut.reason(run)
     assert set(outcomes(run, "return_worker").values()) == {"not observed"}
     assert cut.reason(with_one_more(recorded("return_worker"))) == ""  # a network of its own
 
 
-def test_a_program_that_tells_of_no_handshake_may_have_made_it() -> None:
+def test_a_run_says_itself_whether_its_network_was_open() -> None:
+    """Whatever its provider is called; a run that doesn't say so is an older one."""
+    run = with_one_more(recorded("return_worker"))
+    anywhere = replace(run, description={**run.description, "provider": "moon"})
+    assert cut.reason(anywhere) == ""
+    as_open = replace(run, description={**anywhere.description, "open_network": True})
+    assert "came from outside the lab" in cut.reason(as_open)
+    closed = {**anywhere.description, "provider": "loopback", "open_network": False}
+    assert cut.reason(replace(run, description=closed)) == ""
+
+
+def test_a_program_that_reports_no_handshake_may_have_made_it() -> None:
     def is_of_the_second(event: Event) -> bool:
         return event.event == "connected" and event.machine == "pull-2"
 

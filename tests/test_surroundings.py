@@ -20,7 +20,6 @@ from story import RECORDED
 from lab.cli import interrupts
 from lab.core import output
 from lab.core.errors import ExitCode
-from lab.machines.providers.embedded import early_start
 
 RUN = ("run-experiment", "--experiment", "round_robin")
 WRAPPER = str(PROJECT / "fab")
@@ -102,34 +101,13 @@ def _catches(pid: int, number: signal.Signals) -> bool:
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
-def test_a_tasks_handlers_go_with_it() -> None:
+def test_a_tasks_handlers_end_with_it() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with interrupts.raising():
         assert signal.getsignal(signal.SIGTERM) != before[1]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
-        ("run-experiment", True),
-        ("run-experiment --count 3", True),
-        ("run-experiment --provider=namespaces", True),
-        ("run-experiment -p loopback", True),
-        ("run-experiment --provider=ssh", False),
-        ("run-experiment --provider ssh", False),
-        ("run-experiment -p vagrant", False),
-        ("run-experiment --help", False),
-        ("--help run-experiment", False),
-        ("report --run run-experiment", False),
-        ("run-experiment --provider", False),
-        ("", False),
-    ],
-)
-def test_a_supervisor_is_started_where_it_is_wanted(line: str, wanted: bool) -> None:
-    assert early_start.is_wanted(line.split()) is wanted
 
 
 # -- output --------------------------------------------------------------------------------------
@@ -187,7 +165,7 @@ def test_a_reader_that_left(task: str) -> None:
         ("\udcff", r"\udcff"),
     ],
 )
-def test_what_a_terminal_would_obey_is_made_visible(text: str, shown: str) -> None:
+def test_terminal_escapes_are_made_visible(text: str, shown: str) -> None:
     assert output.visible(text) == shown
 
 
@@ -292,7 +270,7 @@ def test_a_module_of_the_standard_library_in_the_current_folder(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
 
 
-def test_optimised_python_says_what_it_lacks() -> None:
+def test_optimised_python_is_refused_with_a_reason() -> None:
     done = fab("experiments", environment={"PYTHONOPTIMIZE": "2"})
     assert done.returncode == ExitCode.MISTAKE
     assert done.stderr.splitlines()[0].endswith("unset PYTHONOPTIMIZE")
@@ -312,7 +290,7 @@ def test_little_memory_is_one_message(megabytes: int) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
-def test_a_folder_that_is_not_ones_own(tmp_path: Path) -> None:
+def test_a_folder_of_another_user(tmp_path: Path) -> None:
     """No home, no name, no right to write anywhere: one line."""
     needed = ":".join((sys.prefix, sys.base_prefix, str(PROJECT)))
     as_user = [sys.executable, str(PROJECT / "tests/unprivileged.py"), "12345", needed]

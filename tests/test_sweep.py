@@ -1,18 +1,27 @@
 """`fab sweep`: its runs share what is shared, end with it, and say what became of them."""
 
+import contextlib
+import csv
+import fcntl
 import os
+import random
 import shutil
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of
 
-from lab.cli import sweep
-from lab.core.errors import ExitCode
+from lab.analysis.campaign import Cell, cells, is_done, plan
+from lab.cli import sweep_pool
+from lab.cli.sweep_pool import Pool
+from lab.core.errors import ExitCode, LabError
 from lab.machines import lab_folder
 from lab.machines.inventory import load
 from lab.runs import store
@@ -70,7 +79,7 @@ def test_side_by_side(tiny: Path, inventory: Path) -> None:
     assert _states(inventory.parent / "runs") == ["finished"] * 4
 
 
-def test_on_a_lab_that_is_up_one_after_another(tiny: Path, inventory: Path) -> None:
+def test_on_a_shared_lab_one_after_another(tiny: Path, inventory: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)
     assert fab("up", *flags).returncode == ExitCode.EXPECTED
     try:
@@ -126,7 +135,7 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     while not any(command_of(pid).startswith("sleep") for pid in family.alive()):
         assert sweeping.poll() is None, sweeping.communicate()[0]
     (tiny / "wait").unlink()
-    (part,) = [pid for pid in family.alive() if "lab.cli.sweep_part" in command_of(pid)]
+    (part,) = [pid for pid in family.alive() if "lab.cli.sweep_worker" in command_of(pid)]
     os.kill(part, signal.SIGKILL)
     said = sweeping.communicate()[0]
     assert "exit code 4, its process was ended by SIGKILL" in said
@@ -134,11 +143,111 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     assert sweeping.returncode == ExitCode.INTERRUPTED
 
 
-def test_a_bug_is_no_success() -> None:
-    done = subprocess.CompletedProcess(
-        [], 1, stdout="", stderr="Traceback\n  KeyError: \x1b[31m'x'"
-    )
-    part = sweep._part("one", done)
-    assert part.code == ExitCode.BUG
-    assert "KeyError" in part.said
-    assert "\x1b" not in part.said
+def test_each_combination_has_a_row(tiny: Path, inventory: Path) -> None:
+    flags = ("--vary", "interval=0.01,0.02", "--vary", "SNDHWM=1,9")
+    done = fab(*_flags(tiny, inventory, 1, 3), *flags)
+    assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
+    cells = [
+        f"{v} interval={i} SNDHWM={s}" for v in ("one", "two") for i in (0.01, 0.02) for s in (1, 9)
+    ]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in done.stdout.splitlines()]
+    assert [row for row in rows if row in cells] == cells
+    (table,) = (inventory.parent / "runs").glob("sweep-*.csv")
+    read = list(csv.DictReader(table.open()))
+    assert {(row["variant"], row["interval"], row["SNDHWM"]) for row in read} == {
+        tuple(part.partition("=")[2] or part for part in cell.split()) for cell in cells
+    }
+    assert {row["prints"] for row in read} == {"holds"}
+    runs = [store.load(path) for path in (inventory.parent / "runs").glob("*Z-*")]
+    assert {run.description["parameters"]["interval"] for run in runs} == {0.01, 0.02}
+
+
+def test_a_complete_sweep_runs_nothing_more(tiny: Path, inventory: Path) -> None:
+    flags = _flags(tiny, inventory, 1, 2)
+    first, second = fab(*flags), fab(*flags)
+    assert second.stdout.startswith("2 runs exist already, 0 are missing\n")
+    assert first.stdout.partition("\n| variant")[2] == second.stdout.partition("\n| variant")[2]
+    assert _states(inventory.parent / "runs") == ["finished"] * 2
+    (tiny / "hello.sh").write_text("#!/bin/sh\necho hello again\n")  # changes the judged code
+    assert "2 of 2" in fab(*flags).stdout
+    assert _states(inventory.parent / "runs") == ["finished"] * 4
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_repeatedly_is_complete_in_the_end(
+    tiny: Path, inventory: Path
+) -> None:
+    adopt_orphans()
+    family = Family(os.getpid())
+    moments = random.Random(7)
+    command = [*FAB, *map(str, _flags(tiny, inventory, 6, 2))]
+    kills, done = 0, False
+    while not done:
+        before = len(counted(inventory.parent / "runs"))
+        sweeping = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not done and len(counted(inventory.parent / "runs")) < before + 2:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                sweeping.wait(0.05)
+                done = True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            sweeping.wait(moments.uniform(0, 0.3))
+            done = True
+        family.look()
+        sweeping.kill()
+        kills += not done
+        sweeping.wait()
+        assert family.gone_within(LIMIT_S)
+    assert sweeping.returncode == ExitCode.EXPECTED
+    assert kills > 2
+    assert Counter(counted(inventory.parent / "runs")) == {"one": 6, "two": 6}
+
+
+def counted(root: Path) -> list[str]:
+    """Return the cells of the runs that count; a run killed at its very start is unreadable."""
+    cells = []
+    for path in root.glob("*Z-*"):
+        with contextlib.suppress(LabError):
+            if is_done(run := store.load(path)):
+                cells.append(run.description["sweep"]["cell"])
+    return cells
+
+
+def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> None:
+    runs = inventory.parent / "runs"
+    runs.mkdir()
+    folder = os.open(runs, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        done = fab(*_flags(tiny, inventory, 1, 1))
+    finally:
+        os.close(folder)
+    assert done.returncode == ExitCode.MISTAKE
+    assert "another sweep is using this folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "vary", ["interval", "interval=", "interval=fast", "colour=red", "count=0", "SNDHWM=many", "=1"]
+)
+def test_invalid_settings_to_vary(tiny: Path, inventory: Path, vary: str) -> None:
+    done = fab(*_flags(tiny, inventory, 1, 1), "--vary", vary)
+    assert done.returncode == ExitCode.MISTAKE
+    assert "--vary " in done.stderr.partition("\n")[0]
+    assert not (inventory.parent / "runs").exists()
+
+
+def test_missing_runs_are_made_in_turn() -> None:
+    every = cells(["a", "b"], {})
+    assert [str(cell) for cell in plan(every, 2, [])] == ["a", "b", "a", "b"]
+    done: Any = [SimpleNamespace(description={"sweep": {"cell": "a"}})]
+    assert [str(cell) for cell in plan(every, 2, done)] == ["b", "a", "b"]
+    assert [str(cell) for cell in plan(every, 1, done * 3)] == ["b"]
+    assert str(cells([""], {})[0]) == "as it is"
+
+
+def test_a_failing_worker_is_not_a_success(tmp_path: Path) -> None:
+    pool = Pool("no_such", "no_such", tmp_path / "none.yaml", tmp_path, 1)
+    with contextlib.closing(pool.results([(0, Cell("one"))], "id")) as results:
+        (done,) = results
+    assert done.code == ExitCode.BUG
+    assert "none.yaml" in done.said
+    assert "\x1b" not in sweep_pool.last_words("Traceback\n  KeyError: \x1b[31m'x'")

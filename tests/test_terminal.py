@@ -1,4 +1,4 @@
-"""What a user sees in the terminal: a run while it goes on, its verdicts, and nothing harmful."""
+"""What a user sees in the terminal: a run in progress, its verdicts, and nothing harmful."""
 
 import contextlib
 import io
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captured_lines import captured
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.core.records import Event, Record
 from lab.core.text import duration, fitted, harmless, wrapped
+from lab.core.trace import Trace
 from lab.report.live_view import View, show_verdicts
+from lab.runs.chunk_traces import traces_and_said
 
 MACHINES = ["push", "pull-1", "pull-2"]
 HOSTILE = "\x1b[31m\x1b]0;owned\x07[bold]\x9b2J\r\x00\x7f\u202e\u2066\u200b\u2028\u2029\ufeff\u3164"
@@ -100,7 +103,8 @@ def test_small_words() -> None:
 def test_lines_faults_and_notes_come_in_their_order() -> None:
     with piped() as (view, file):
         view.experiment("kill_worker", "One is killed.", 20)
-        view.records([record("push", "7"), record("pull-2", "7 , 1353761234.1")])
+        view.records([record("push", "7")])
+        view.records([record("pull-2", "7 , 1353761234.1")])
         view.event(event("start", program="pull", role="puller"))
         view.event(event("trigger", n=3, text="7 , 1353761234.1"))
         fault = {"fault": "kill", "trigger_to_effect_s": 0.0024, "verified": True}
@@ -131,7 +135,7 @@ def test_lines_faults_and_notes_come_in_their_order() -> None:
         ({"status": 139, "by": "itself"}, "exit status 139 (SIGSEGV)"),
         ({"status": 255, "by": "itself"}, "exit status 255 ─"),
         ({"status": None, "by": "itself"}, "its exit status unknown"),
-        ({"status": None, "by": "lost"}, "pull on pull-2 is lost: the connection to its machine "),
+        ({"status": None, "by": "lost"}, "pull on pull-2 was lost: the connection to its machine "),
     ],
 )
 def test_only_an_unexpected_end_is_shown(details: dict[str, Any], shown: str) -> None:
@@ -160,10 +164,13 @@ def test_stderr_is_shown_unless_it_is_a_trace() -> None:
             '{"event"',
             '{"no": 1}',
             "[" * 60_000,
-            '{"a":' * 20_000,
+            '{"a":' * 10_000,
             "",
         ]
-        view.records([record("push", text, "stderr") for text in traces + others])
+        lines = captured(traces + others, ("push", "push"), "stderr")
+        found, said = traces_and_said(lines)
+        view.records(said)
+    assert [one.event for one in found if isinstance(one, Trace)] == ["ready"]
     lines = file.getvalue().splitlines()
     assert len(lines) == len(others)
     assert lines[0] == "push   | stderr: Traceback"
@@ -184,7 +191,7 @@ def test_machine_output_does_nothing_to_the_terminal() -> None:
     assert lines[2] == "pull-1 | (a line of 100,000,000 bytes: the log has it)"
 
 
-def test_a_flood_is_counted_and_holds_nobody_up() -> None:
+def test_a_flood_is_counted_and_blocks_no_caller() -> None:
     class Stuck(io.StringIO):
         """A terminal that takes nothing until it is let go, as after Ctrl-S."""
 
@@ -211,7 +218,7 @@ def test_a_flood_is_counted_and_holds_nobody_up() -> None:
     assert "pull on pull-2 was killed" in lines[-1]
 
 
-def test_what_comes_at_once_in_normal_volume_is_shown_whole() -> None:
+def test_a_burst_of_normal_size_is_shown_completely() -> None:
     with piped() as (view, file):
         threads = [
             threading.Thread(target=view.records, args=[[record(f"pull-{k}", "x")] * 30])
@@ -342,7 +349,7 @@ def test_a_failure_shows_claim_expectation_and_what_was_seen_where() -> None:
         "  claimed   kill.all is claimed.",
         "  where     article, 2",
         "  expected  holds",
-        "  seen      refuted: Seen of kill.all.",
+        "  observed  refuted: Seen of kill.all.",
         "  messages  12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,",
         "            29, 30, 31 … and 60 more",
         "  events    12:47:22.123 UTC  pull on pull-2 was killed",
@@ -366,12 +373,13 @@ def test_the_order_is_failures_then_not_observed_then_the_expected() -> None:
         "✗ c.surprise",
         "✗ c.fails",
         "? b.missed",
-        "? b.chance (by chance: not counted)",
+        "? b.chance (inconclusive, not counted)",
         "✓ a.holds is claimed.",
         "✓ a.known is claimed.",
-        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted, as known",
+        "6 claims: 2 not as expected; 2 not observed; 1 as expected; 1 refuted (as",
+        "expected)",
     ]
-    assert "  refuted, as known: Seen of a.known." in lines
+    assert "  refuted (as expected): Seen of a.known." in lines
     assert "  expected  refuted: the article guesses wrong" in lines
 
 

@@ -65,7 +65,7 @@ SOUND = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[text[:60] for text in HOSTILE])
-def test_a_line_that_is_no_trace(text: str) -> None:
+def test_a_line_that_is_not_a_trace(text: str) -> None:
     assert parse(text) is None
 
 
@@ -82,7 +82,7 @@ def test_what_a_trace_holds() -> None:
 @pytest.mark.parametrize(
     "number", ["-1", "1.0", "true", "null", "[]", '"-1"', '"٣"', '"1e3"', f'"{"9" * 19}"', '""']
 )
-def test_a_number_that_is_no_messages(number: str) -> None:
+def test_a_number_that_is_not_a_messages(number: str) -> None:
     trace = parse(f'{{"event": "received", "t": 1.0, "number": {number}}}')
     assert trace is not None
     assert trace.number is None

@@ -1,4 +1,4 @@
-"""A user's own SSH: configurations, keys and shells as people have them, and who is to blame."""
+"""A user's own SSH: configurations, keys and shells as found in practice, and their errors."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def home_with(tmp_path: Path, config: str) -> dict[str, str]:
 
 
 def check(up: Hosts, environment: dict[str, str] | None = None, **changes: str) -> str:
-    """Return what `fab check` says of a machine; it must have a cure that is no circle."""
+    """Return what `fab check` says of a machine; its hint must not be to run `fab check`."""
     text = up.inventory().read_text()
     for old, new in changes.items():
         text = re.sub(rf"{old}: [^,}}]+", f"{old}: {new}", text)
@@ -57,7 +57,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("name", UNREAD)
-def test_a_line_that_is_not_understood_is_named(up: Hosts, tmp_path: Path, name: str) -> None:
+def test_a_line_that_paramiko_can_not_read_is_named(up: Hosts, tmp_path: Path, name: str) -> None:
     text, line = UNREAD[name]
     environment = home_with(tmp_path, "")
     (tmp_path / ".ssh/config").write_bytes(text.encode(errors="surrogateescape"))
@@ -86,17 +86,17 @@ def test_the_embedded_lab_does_not_read_it(tmp_path: Path) -> None:
     ],
     ids=["none before a jump host", "none before a command", "a match that is understood"],
 )
-def test_it_counts_as_for_ssh(up: Hosts, tmp_path: Path, config: str) -> None:
+def test_it_applies_as_for_ssh(up: Hosts, tmp_path: Path, config: str) -> None:
     assert "✗" not in check(up, home_with(tmp_path, config))
 
 
 def test_a_jump_host_that_does_not_exist_is_named(up: Hosts, tmp_path: Path) -> None:
     said = check(up, home_with(tmp_path, "Host *\n  ProxyJump bastion.invalid\n"))
-    assert "nobody answers SSH at the jump host bastion.invalid:22" in said
+    assert "no SSH server answers at the jump host bastion.invalid:22" in said
     assert "ProxyJump in ~/.ssh/config" in said
 
 
-def test_a_jump_host_that_gets_no_further_is_named(up: Hosts, tmp_path: Path) -> None:
+def test_a_jump_host_that_can_not_connect_further_is_named(up: Hosts, tmp_path: Path) -> None:
     """The host itself, by another name, is the jump host; the machine is at a closed port."""
     config = f"Host 127.0.0.1\n  ProxyJump {os.environ.get('USER', 'root')}@localhost:{{}}\n"
     environment = home_with(tmp_path, config.format(up.ports["push"]))
@@ -137,25 +137,25 @@ def keys(up: Hosts) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "cure"),
+    ("name", "what", "hint"),
     [
-        ("locked", "is locked by a passphrase", "ssh-add"),
-        ("locked-pem", "is locked by a passphrase", "ssh-add"),
+        ("locked", "is locked with a passphrase", "ssh-add"),
+        ("locked-pem", "is locked with a passphrase", "ssh-add"),
         ("public.pub", "is a public key", "keys/public\n"),
-        ("none", "No such file", "private key's file"),
-        (".", "is no file", "private key's file"),
-        ("pipe", "is no file", "private key's file"),
-        ("words", "is no private key", "private key's file"),
-        ("damaged", "damaged", "private key's file"),
+        ("none", "No such file", "private key file"),
+        (".", "is not a file", "private key file"),
+        ("pipe", "is not a file", "private key file"),
+        ("words", "is not a private key", "private key file"),
+        ("damaged", "damaged", "private key file"),
     ],
 )
 def test_a_key_file_and_what_is_wrong_with_it(
-    up: Hosts, keys: Path, name: str, what: str, cure: str
+    up: Hosts, keys: Path, name: str, what: str, hint: str
 ) -> None:
     said = check(up, {"SSH_AUTH_SOCK": ""}, key=f"keys/{name}")
     assert str(keys / name) in said
     assert what in said
-    assert cure in said
+    assert hint in said
 
 
 # -- shells --------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_a_greeting_is_never_taken_for_an_answer(
         done = fab(task, *flags)
     said = done.stdout + done.stderr
     assert done.returncode == ExitCode.MISTAKE, said
-    assert "this account's shell prints something before the answer (`" in said
+    assert "this account's shell prints text before the answer (`" in said
     assert "Welcome" in said
     assert "\x1b" not in said
     assert "~/.bashrc" in said

@@ -1,4 +1,4 @@
-"""The provider `vagrant` against a stand-in for Vagrant: what it asks, keeps and refuses."""
+"""The provider `vagrant` with a stand-in for Vagrant: what it asks, caches and refuses."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from lab.machines.providers.vagrant.provider import Vms
 PROJECT = Path(__file__).parents[1]
 NAMES = ("push", "pull-1", "pull-2")
 
-# Notes each call. `status` tells the states that are in files; a host key is made of an id.
+# Notes each call. `status` reads the states from files; a host key is made from an id.
 FAKE_VAGRANT = """#!/bin/sh
 echo "vagrant $*" >>"$CALLS"
 case "$1" in
@@ -153,7 +153,7 @@ def test_asks_again_once_vagrant_has_touched_a_machine(
     assert computer.calls() == []
 
 
-def test_a_machine_made_anew_has_a_new_host_key_and_the_others_keep_theirs(
+def test_a_rebuilt_machine_has_a_new_host_key_and_the_others_keep_theirs(
     computer: Computer, machines: Machines
 ) -> None:
     machines()
@@ -166,7 +166,7 @@ def test_a_machine_made_anew_has_a_new_host_key_and_the_others_keep_theirs(
     ]
 
 
-def test_what_vagrant_said_is_for_the_user_alone(computer: Computer, machines: Machines) -> None:
+def test_only_the_user_can_read_vagrants_answers(computer: Computer, machines: Machines) -> None:
     machines()
     [kept] = computer.project.glob(".lab/vagrant-*/machines.json")
     assert kept.parent.stat().st_mode & 0o077 == 0
@@ -192,7 +192,7 @@ def test_refuses_a_lab_that_is_partly_up(computer: Computer, machines: Machines)
     with pytest.raises(LabError) as refused:
         machines()
     assert refused.value.what == "not all VMs are running: pull-1 is shutoff, pull-2 is not up"
-    assert refused.value.cure == "vagrant up"
+    assert refused.value.hint == "vagrant up"
 
 
 def test_refuses_a_machine_on_another_computers_network(
@@ -222,10 +222,10 @@ def test_says_that_vagrant_is_missing(
     for ask in (vms.up, vms.down, vms.status, lambda: vms.own_shell("push"), machines):
         with pytest.raises(LabError, match="no command 'vagrant'") as missing:
             ask()
-        assert "install Vagrant" in missing.value.cure
+        assert "install Vagrant" in missing.value.hint
 
 
-def test_up_and_down_are_left_to_vagrant_and_said(
+def test_up_and_down_call_vagrant_and_print_that(
     computer: Computer, vms: Vms, said: list[str]
 ) -> None:
     vms.up()
@@ -238,7 +238,7 @@ def test_up_and_down_are_left_to_vagrant_and_said(
     ]
 
 
-def test_status_and_a_shell_are_left_to_vagrant_and_said(
+def test_status_and_a_shell_call_vagrant_and_print_that(
     computer: Computer, vms: Vms, said: list[str]
 ) -> None:
     computer.touch("pull-1", "shutoff")
@@ -252,7 +252,7 @@ def test_a_shell_on_a_machine_that_was_never_made(computer: Computer, vms: Vms) 
     shutil.rmtree(computer.project / ".vagrant/machines/pull-2")
     with pytest.raises(LabError, match="there is no such VM") as missing:
         vms.own_shell("pull-2")
-    assert missing.value.cure == "vagrant up"
+    assert missing.value.hint == "vagrant up"
     assert computer.calls() == []
 
 
@@ -267,10 +267,10 @@ def test_a_failed_up_names_another_box(vms: Vms, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("FAILS", "1")
     with pytest.raises(LabError, match="`vagrant up` failed") as failed:
         vms.up()
-    assert "cloud-image/ubuntu-24.04" in failed.value.cure
+    assert "cloud-image/ubuntu-24.04" in failed.value.hint
 
 
-def test_what_vagrant_says_when_it_fails_is_shown(computer: Computer, machines: Machines) -> None:
+def test_vagrants_error_output_is_shown(computer: Computer, machines: Machines) -> None:
     computer.tool("vagrant", "#!/bin/sh\necho 'There is a syntax error' >&2; exit 1\n")
     with pytest.raises(LabError, match="`vagrant status --machine-readable` failed") as failed:
         machines()
@@ -319,6 +319,6 @@ def test_says_that_a_hypervisor_has_no_switch(computer: Computer, vms: Vms) -> N
         vms.power_off("push")
 
 
-def test_a_second_run_is_kept_out(vms: Vms) -> None:
+def test_a_second_run_is_refused(vms: Vms) -> None:
     with vms.lab(keep=False), pytest.raises(LabError, match="another run"):
         vms.lab(keep=False).__enter__()

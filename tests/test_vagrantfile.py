@@ -80,24 +80,29 @@ def test_the_mask_is_that_of_the_network(evaluate: Evaluate) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "box", "size"),
     [
-        "",
-        "providers: {vagrant: {memory: 1024, cpus: 2}}",
-        "providers: {vagrant: {box: some/box}}",
-        'providers: {vagrant: {box: some/box, box_version: "1.2"}}',
-        'providers: {vagrant: {box_version: "202501.01.0"}}',
+        ("", ("bento/ubuntu-24.04", "202508.03.0"), (512, 1)),
+        ("memory: 1024, cpus: 2", ("bento/ubuntu-24.04", "202508.03.0"), (1024, 2)),
+        ("box: some/box", ("some/box", None), (512, 1)),
+        ('box: some/box, box_version: "1.2"', ("some/box", "1.2"), (512, 1)),
+        ('box_version: "202501.01.0"', ("bento/ubuntu-24.04", "202501.01.0"), (512, 1)),
     ],
 )
-def test_box_memory_and_cores_follow_the_labs_own_rule(
-    evaluate: Evaluate, folder: Path, settings: str
+def test_box_memory_and_cores_are_those_of_the_inventory(
+    evaluate: Evaluate,
+    folder: Path,
+    settings: str,
+    box: tuple[str, str | None],
+    size: tuple[int, int],
 ) -> None:
-    vm = evaluate(COUNTED + settings)
-    expected = inventory.load(folder / "inventory.yaml").vagrant
-    assert (vm["box"], vm.get("box_version")) == (expected.box, expected.box_version)
+    """The pinned version is one of the default box; another box has versions of its own."""
+    vm = evaluate(f"{COUNTED}providers: {{vagrant: {{{settings}}}}}")
+    inventory.load(folder / "inventory.yaml")  # which the lab itself accepts
+    assert (vm["box"], vm.get("box_version")) == box
     for provider in ("virtualbox", "libvirt"):
         given = vm["provider"][provider]
-        assert (given["memory"], given["cpus"]) == (expected.memory, expected.cpus)
+        assert (given["memory"], given["cpus"]) == size
 
 
 def test_virtualbox_gets_an_internal_network_and_no_host_adapter(evaluate: Evaluate) -> None:
@@ -136,13 +141,21 @@ def test_nothing_of_this_computer_is_shared_and_keys_are_replaced(evaluate: Eval
 
 
 def test_hands_over_what_provisioning_needs_wheels_included(evaluate: Evaluate) -> None:
-    *files, (kind, run) = evaluate()["provision"]
+    _, *files, (kind, run) = evaluate()["provision"]
     sent = {options["source"]: options["destination"] for _, options in files}
     assert sent == {
         "requirements.lock": "/tmp/lab/requirements.lock",
         "provision": "/tmp/lab/provision",
     }
     assert (kind, run["inline"]) == ("shell", "sh /tmp/lab/provision/provision.sh")
+
+
+def test_each_start_tells_a_machine_the_names_of_all(evaluate: Evaluate, folder: Path) -> None:
+    (kind, run), *_ = evaluate(COUNTED)["provision"]
+    assert (kind, run["path"], run["run"]) == ("shell", "provision/hosts.sh", "always")
+    machines = inventory.load(folder / "inventory.yaml").machines
+    expected = [word for machine in machines for word in (machine.address, machine.name)]
+    assert run["args"] == expected
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What machines in namespaces see of this computer's files, and how an inventory widens it."""
+"""Which files of this computer machines in namespaces see, and how an inventory adds to them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import pytest
 
 from lab.core.errors import LabError
 from lab.machines.inventory import load
-from lab.machines.providers.embedded import namespaces
+from lab.machines.providers import namespaces
 from lab.machines.remote import Remote
 from tests.command import PROJECT
 
@@ -18,7 +18,7 @@ MARK = "a-token-of-the-test-8c1f"
 @contextmanager
 def machine(inventory: Path) -> Iterator[Callable[[str], str]]:
     """Give what runs a shell command on a machine of a lab, and returns its output."""
-    with namespaces.provider(load(inventory)).lab(keep=False) as lab:
+    with namespaces.Namespaces(load(inventory)).lab(keep=False) as lab:
         remote = Remote(lab.access["push"])
         yield lambda command: remote.run(["sh", "-c", command]).decode()
         remote.close()
@@ -53,18 +53,18 @@ def test_folders_that_are_named_are_seen_and_no_others(
 
 
 @pytest.mark.parametrize("folder", ["/", "/proc", "/dev/shm", "/tmp", "/nowhere/at/all"])
-def test_what_is_no_folder_or_would_hide_a_machines_own_is_refused(
+def test_a_path_that_is_not_a_folder_or_hides_a_private_one_is_refused(
     inventory: Callable[[str], Path], folder: str
 ) -> None:
     with (
-        pytest.raises(LabError, match=f"machines can't be shown {folder}"),
+        pytest.raises(LabError, match=f"{folder} can't be visible on machines"),
         machine(inventory(folder)),
     ):
         pass
 
 
 def test_a_relative_path_is_a_mistake_of_its_line(inventory: Callable[[str], Path]) -> None:
-    with pytest.raises(LabError, match=r"inventory\.yaml:\d+: .*whole paths"):
+    with pytest.raises(LabError, match=r"inventory\.yaml:\d+: .*absolute paths"):
         load(inventory("tools"))
 
 

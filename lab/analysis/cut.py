@@ -1,44 +1,48 @@
-"""Why a run doesn't show all that became of its messages, where that was not the subject's doing.
+"""Why a run doesn't show what became of every message, for reasons outside the experiment.
 
-Such a run is cut: by its limit, by Ctrl-C, by a connection or output that was lost, by the lab's
-own standing still. Nothing that is missing in it was lost by the programs. Pure.
+Such a run is cut: by its limit, by Ctrl-C, by a lost connection, by lost output, or by a stall of
+the lab itself. What is missing in it was not lost by the programs. All functions are pure.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lab.core.records import LEASE, LOST, Event, Record
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import too_long
 
 
 def reason(stored: StoredRun) -> str:
-    """Return in a sentence why a run is cut; empty if it isn't."""
-    told = str(stored.description.get("cut") or "")
-    if not told and stored.state == "died":
-        return "The lab's own process had not come to the end of this run."
-    return told or lost_reason(lost_machines(stored.events)) or stranger_reason(stored)
+    """Return a sentence that says why a run is cut; empty if it isn't."""
+    given = str(stored.description.get("cut") or "")
+    if not given and stored.state == "died":
+        return "The lab's own process died before the end of this run."
+    return (
+        given
+        or lost_reason(lost_machines(stored.events))
+        or killed_reason(stored.events)
+        or stranger_reason(stored)
+    )
 
 
 def disturbed_reason(stored: StoredRun) -> str:
-    """Return in a sentence why times in a run mean nothing; empty where it wasn't disturbed."""
+    """Return a sentence that says why times in a run mean nothing; empty if it wasn't disturbed."""
     found = stored.description.get("disturbance") or {}
     if not found.get("disturbed"):
         return ""
     late = {name: found["machines_late_s"][name] for name in found["machines_late_s"]}
     late["the lab itself"] = max(found["harness_late_s"], found["suspended_s"])
     name = max(late, key=lambda one: late[one])
-    return (
-        f"Disturbed: {name} stood still for {late[name]:.1f} s, so times in this run mean nothing."
-    )
+    return f"Disturbed: {name} stalled for {late[name]:.1f} s, so times in this run mean nothing."
 
 
 def notices(stored: StoredRun) -> list[str]:
-    """Return what a reader must know of a whole run: why it is cut, why its times mean nothing."""
-    return [told for told in (reason(stored), disturbed_reason(stored), clock_step(stored)) if told]
+    """Return what a reader must know: why the run is cut, why its times mean nothing."""
+    return list(filter(None, (reason(stored), disturbed_reason(stored), clock_step(stored))))
 
 
 def clock_step(stored: StoredRun) -> str:
-    """Return in a sentence how the wall clock was set during a run; empty where it wasn't."""
+    """Return a sentence that says how the wall clock was set during a run; empty if it wasn't."""
     step_s = stored.description.get("clock_step_s")
     if not step_s:
         return ""
@@ -50,30 +54,48 @@ def clock_step(stored: StoredRun) -> str:
 
 
 def lost_machines(events: Iterable[Event]) -> list[str]:
-    """Return the machines to which the way broke while a program ran there."""
+    """Return the machines whose connection broke while a program ran there."""
     return _machines(events, LOST)
 
 
 def ended_by_lease(events: Iterable[Event]) -> list[str]:
-    """Return the machines whose programs ended as they heard nothing from the lab for so long."""
+    """Return the machines whose programs ended because the lab was silent for too long."""
     return _machines(events, LEASE)
 
 
 def lost_reason(machines: list[str]) -> str:
     if not machines:
         return ""
-    names = " and ".join([", ".join(machines[:-1]), machines[-1]] if machines[1:] else machines)
-    return f"The connection to {names} broke: what was received there then isn't known."
+    names = _joined(machines)
+    return f"The connection to {names} broke: what was received there after that is not known."
+
+
+def killed_reason(events: Iterable[Event]) -> str:
+    """Return in a sentence that the lab killed programs before their end; empty if it didn't.
+
+    They had been asked to end by SIGTERM, and might have printed what is missing.
+    """
+    killed = [e for e in events if e.event == "exit" and "killed_after_s" in e.details]
+    if not killed:
+        return ""
+    names = _joined([f"{e.process} on {e.machine}" for e in killed])
+    seconds = max(e.details["killed_after_s"] for e in killed)
+    return (
+        f"The lab killed {names} {seconds:g} s after SIGTERM: what would still have been printed"
+        " isn't known. `grace` of the experiment gives its programs longer."
+    )
 
 
 def stranger_reason(stored: StoredRun) -> str:
-    """Return in a sentence that somebody else connected to a program of the run; empty if nobody.
+    """Return a sentence that says that an outsider connected to a program; empty if none did.
 
-    On loopback machines any user of the computer can. A program that binds tells of each handshake,
-    and so do those that connect: there are more than these made, if another took part. Nothing is
-    known where a program that connects tells of no handshake.
+    Where the lab's network is open, any user of the computer can. Programs that bind and programs
+    that connect both report their handshakes; if those that bind report more, an outsider
+    connected. Nothing is known if a program that connects reports no handshake.
     """
-    if stored.description.get("provider") != "loopback":
+    # Older runs don't say so: then only the provider loopback had an open network.
+    was_open = stored.description.get("provider") == "loopback"
+    if not stored.description.get("open_network", was_open):
         return ""
     made = Counter((e.machine, e.process) for e in stored.events if e.event == "connected")
     accepting = {(e.machine, e.process) for e in stored.events if e.event == "accepted"}
@@ -87,24 +109,28 @@ def stranger_reason(stored: StoredRun) -> str:
     names = ", ".join(sorted(f"{process} on {machine}" for machine, process in accepting))
     connections = "1 connection" if more == 1 else f"{more} connections"
     return (
-        f"{connections} to {names} came from outside the lab, as any user of this computer can"
-        " connect on loopback: who got what isn't known."
+        f"{connections} to {names} came from outside the lab: any user of this computer can connect"
+        " on loopback. So which messages arrived where is not known."
     )
 
 
-def unreadable_reason(records: Iterable[Record]) -> str:
-    """Return in a sentence that lines are too long to be read as messages; empty if none is."""
-    found = [record for record in records if record.stream == "stdout" and record.text is None]
+def unreadable_reason(records: Sequence[Record]) -> str:
+    """Return a sentence that says that lines are too long to be read as messages; empty if none."""
+    found = [source for source in too_long(records) if source[2] == "stdout"]
     if not found:
         return ""
-    places = sorted({f"{record.process} on {record.machine}" for record in found})
+    places = sorted({f"{process} on {machine}" for machine, process, _ in found})
     lines = "1 line" if len(found) == 1 else f"{len(found)} lines"
     return (
-        f"{lines} of {', '.join(places)} of over 64 KiB can't be read as messages: which they"
-        " speak of isn't known."
+        f"{lines} over 64 KiB ({', '.join(places)}) can't be read as messages: which messages"
+        " they are about is not known."
     )
 
 
 def _machines(events: Iterable[Event], by: str) -> list[str]:
     found = (e.machine for e in events if e.event == "exit" and e.details.get("by") == by)
     return list(dict.fromkeys(found))
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

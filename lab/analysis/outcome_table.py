@@ -10,8 +10,8 @@ _LATE_S = 0.05  # beyond an interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Numbers of messages in one run; `noticed_s` is None where the sender noticed nothing."""
+class MessageCounts:
+    """Numbers of messages in one run; `noticed_s` is None if the sender noticed no fault."""
 
     sent: int
     received: int
@@ -19,23 +19,25 @@ class Outcome:
     never: int
     twice: int
     noticed_s: float | None
+    had_fault: bool
 
 
-def outcome(run: Run, interval: float) -> Outcome:
-    """Count what became of a run's messages; late is what took over an interval, in seconds."""
+def outcome(run: Run, interval: float) -> MessageCounts:
+    """Count what became of a run's messages; late means later than `interval` seconds."""
     arrived = _arrived(run)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
-    return Outcome(
+    return MessageCounts(
         sent=len(run.dealt),
         received=len(arrived),
         late=len(late),
         never=len(set(run.dealt) - set(arrived)),
         twice=sum(len(takers) > 1 for takers in run.takers.values()),
         noticed_s=_noticed(run),
+        had_fault=run.fault is not None,
     )
 
 
-def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
     head = ("variant", "runs", "sent", "received", "late", "never", "twice", "noticed after")
     rows = [head, tuple("---" for _ in head)]
@@ -44,7 +46,7 @@ def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
             _range([getattr(one, column) for one in found])
             for column in ("sent", "received", "late", "never", "twice")
         ]
-        rows.append((name, str(len(found)), *counts, _times([one.noticed_s for one in found])))
+        rows.append((name, str(len(found)), *counts, _times(found)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -76,9 +78,9 @@ def _range(numbers: Sequence[int]) -> str:
     return str(low) if low == high else f"{statistics.median_low(numbers)} ({low} to {high})"
 
 
-def _times(times: Sequence[float | None]) -> str:
-    known = [time for time in times if time is not None]
+def _times(outcomes: Sequence[MessageCounts]) -> str:
+    known = [one.noticed_s for one in outcomes if one.noticed_s is not None]
     if not known:
-        return "never"
+        return "never" if any(one.had_fault for one in outcomes) else "-"
     text = f"{statistics.median(known):.2f} s"
-    return text if len(known) == len(times) else f"{text} (in {len(known)} of {len(times)})"
+    return text if len(known) == len(outcomes) else f"{text} (in {len(known)} of {len(outcomes)})"

@@ -69,13 +69,19 @@ class Proportion:
         high = 1.0 if self._allows(1.0) else self._edge(1.0, share)
         return low, high
 
-    def meets(self, need: Need) -> bool | None:
+    def meets(self, need: Need, *, anytime: bool) -> bool | None:
         """Return whether the claim holds as often as it must; None if the runs are too few to tell.
 
         `always` is met when the proportion is above 0.95, `in most runs` when it is above one half,
-        `never` when it is below 0.05. Without exception that takes 116, 7 and 116 runs.
+        `never` when it is below 0.05: when the interval ends there, `wilson`, or with `anytime`
+        that one. Without exception the latter takes 116, 7 and 116 runs.
         """
-        if self._allows(need.threshold):
+        if anytime:
+            undecided = self._allows(need.threshold)
+        else:
+            low, high = self.wilson()
+            undecided = low <= need.threshold <= high
+        if undecided:
             return None
         is_above = self.held > need.threshold * self.runs
         return is_above != (need is Need.NEVER)

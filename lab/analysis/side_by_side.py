@@ -1,4 +1,4 @@
-"""What was seen on the machines of a run, beside each other; and how two runs differ."""
+"""The output of a run's machines, side by side; and how two runs differ."""
 
 import re
 from collections import Counter, defaultdict, deque
@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 
 from lab.core.records import Event, Message, Reader, Record
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import times_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What belongs side by side: a message where it was sent and where it arrived, or one line.
+    """A message where it was sent and where it arrived, a single line, or an event.
 
     Attributes:
         t: seconds since the run's first record.
         records: one or two lines; the sender's comes first.
-        note: of a message, `nobody` when no machine printed it, `again` when it had come before,
-            `never sent` when no machine printed that it sent it.
-        event: instead of records, what was done or seen just then.
-        number: the message that the records speak of, if they do.
+        note: for a message, `nobody` if no machine printed it, `again` if it had arrived before,
+            `never sent` if no machine printed that it sent it.
+        event: an event, instead of records.
+        number: the number of the message that the records are about, if any.
     """
 
     t: float
@@ -31,9 +32,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideBySide:
-    """The machines of a run, senders first, and its rows in the order of time.
+    """The machines of a run, senders first, and its rows ordered by time.
 
-    `sends` says whether any program told what it sent: else that none did is nothing odd.
+    `sends` says whether any program reported what it sent; otherwise `never sent` is nothing odd.
     """
 
     machines: tuple[str, ...]
@@ -42,15 +43,15 @@ class SideBySide:
 
 
 def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
-    """Set the machines' logs of a run beside each other.
+    """Arrange the logs of a run's machines side by side.
 
     Arguments:
-        run: any run, also one that was interrupted or printed nothing.
-        reader: tells which message a line speaks of, if any.
+        run: any run, even one that was interrupted or printed nothing.
+        reader: returns the message that a line is about, if any.
     """
     printed = [record for record in run.records if record.stream == "stdout"]
     messages = [reader(record) for record in printed]
-    start = min((x.t for x in run.records or run.events), default=0.0)
+    start = min(times_of(run.records) if run.records else (e.t for e in run.events), default=0.0)
     rows = [line.row(start) for line in _paired(printed, messages)]
     rows += [Row(t=event.t - start, event=event) for event in run.events]
     rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
@@ -61,7 +62,7 @@ def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
 
 @dataclass(slots=True)
 class _Line:
-    """A line that may yet find its counterpart."""
+    """A line whose counterpart may still be found."""
 
     record: Record
     note: str = ""
@@ -75,10 +76,10 @@ class _Line:
 
 
 def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> list[_Line]:
-    """Join each message's first arrival to its sending; what is sent twice may arrive twice."""
+    """Match each arrival to its send; a message that is sent twice may arrive twice."""
     lines: list[_Line] = []
     on_their_way: defaultdict[int, deque[_Line]] = defaultdict(deque)
-    # All that was sent comes first: a receiver's line may have been captured before the sender's.
+    # Sends go first: a receiver's line may have been captured before the sender's.
     for record, message in zip(printed, messages, strict=True):
         if message and message.kind == "sent":
             lines.append(_Line(record, note="nobody", number=message.number))
@@ -104,8 +105,8 @@ class LogDifference:
     """How a process's output differs between two runs; `first` is None where it does not.
 
     Attributes:
-        lines: how many there are in the one run and in the other.
-        first: the first place: its line number, from 1, and the line in both, None past the end.
+        lines: the number of lines in the one run and in the other.
+        first: the first difference: its line number, from 1, and both lines; None past the end.
     """
 
     machine: str
@@ -116,15 +117,15 @@ class LogDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """How two runs differ, times left out.
+    """How two runs differ, ignoring times.
 
     Attributes:
         one, other: the names of the runs.
-        logs: each process that both have, machine by machine.
-        only_one, only_other: what only one of them has: machines, or processes of machines.
+        logs: each process that both runs have, machine by machine.
+        only_one, only_other: machines, or processes of a machine, that only one run has.
         moved: lines that another machine printed in the other run, by (machine, other machine).
-        missing, added: lines that only one or only the other has, on whatever machine.
-        verdicts: each claim whose verdict is not the same, with both; "" where there is none.
+        missing, added: lines that only the one run, or only the other, has on any machine.
+        verdicts: each claim whose verdicts differ, with both; "" if a run has none.
     """
 
     one: str
@@ -139,12 +140,12 @@ class Differences:
 
     @property
     def verdicts_differ(self) -> bool:
-        """Whether the runs come to different verdicts: that alone is for the exit code."""
+        """Whether any verdicts differ; nothing else affects the exit code."""
         return bool(self.verdicts)
 
 
 def differences(one: StoredRun, other: StoredRun) -> Differences:
-    """Compare what was printed on stdout in two runs, line by line with times left out."""
+    """Compare what two runs printed on stdout, line by line, ignoring times."""
     logs, others = _logs(one), _logs(other)
     moved, missing, added = _moves(_by_machine(logs), _by_machine(others))
     both = sorted(logs.keys() & others.keys(), key=_place)
@@ -165,7 +166,7 @@ _Logs = dict[tuple[str, str], list[str]]  # by machine and process: the lines wi
 _ZONE = r"(?:\s?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-# Times as ISO 8601, loggers, ctime, syslog and web servers write them; and any time of the day.
+# Times in the formats of ISO 8601, loggers, ctime, syslog and web servers; and times of day.
 _WRITTEN = re.compile(
     r"(?<![\w.:/-])(?:"
     rf"\d{{4}}[-/]\d\d[-/]\d\d[T ](?:{_CLOCK}|\d\d:\d\d(?!:))"
@@ -175,21 +176,21 @@ _WRITTEN = re.compile(
     rf"|{_CLOCK}"
     rf"){_ZONE}(?![\w:/]|[.,-]\d)"
 )
-# A number that may be a UNIX time: one with its fraction is, of the years 2001 to 2286.
+# A number that may be a UNIX time. With a fraction, and in the years 2001 to 2286, it is one.
 _NUMBER = re.compile(r"(?<![\w.])(\d{10}|\d{13}|\d{16}|\d{19})(\.\d+)?(?![\w]|\.\d)")
 _DAY_S = 86_400
-# What is recognised, for a reader of the differences.
+# The recognised formats, for the reader of a comparison.
 TIMES = (
     "UNIX times, ISO 8601 (2026-11-24 08:18:20,123 as well), ctime's, syslog's and web servers'"
-    " times, and times of the day (08:18:20)"
+    " times, and times of day (08:18:20)"
 )
 
 
 def without_times(text: str, t: float) -> str:
-    """Return a line with `<time>` in the place of each time in it.
+    """Return a line with `<time>` in place of each time in it.
 
-    Whole numbers may be anything: seconds, milli-, micro- and nanoseconds are taken for times if
-    they are within a day of `t`, the UNIX time in seconds at which the line was captured.
+    A whole number may be anything, so it counts as a time (in seconds, milli-, micro- or
+    nanoseconds) only within a day of `t`, the UNIX time at which the line was captured.
     """
 
     def unix(found: re.Match[str]) -> str:
@@ -236,20 +237,20 @@ _Moves = tuple[dict[tuple[str, str], list[str]], tuple[str, ...], tuple[str, ...
 
 
 def _moves(one: dict[str, Counter[str]], other: dict[str, Counter[str]]) -> _Moves:
-    """Return the lines that another machine has, that none has any more, and that are new."""
-    came: defaultdict[str, deque[str]] = defaultdict(deque)
+    """Return the lines that moved to another machine, that are missing, and that are new."""
+    extra: defaultdict[str, deque[str]] = defaultdict(deque)
     for machine, lines in other.items():
         for line in (lines - one.get(machine, Counter())).elements():
-            came[line].append(machine)
+            extra[line].append(machine)
     moved: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     missing = []
     for machine, lines in one.items():
         for line in (lines - other.get(machine, Counter())).elements():
-            if takers := came.get(line):
-                moved[machine, takers.popleft()].append(line)
+            if machines := extra.get(line):
+                moved[machine, machines.popleft()].append(line)
             else:
                 missing.append(line)
-    added = [line for line, machines in came.items() for _ in machines]
+    added = [line for line, machines in extra.items() for _ in machines]
     return dict(moved), tuple(missing), tuple(added)
 
 

@@ -37,10 +37,9 @@ class Tally:
         """In how many runs nothing could be said."""
         return self._counts[Outcome.NOT_OBSERVED]
 
-    @property
-    def met(self) -> bool | None:
-        """Whether it holds as often as it must; None if the runs are too few to tell."""
-        return self.proportion.meets(self.need)
+    def met(self, *, anytime: bool) -> bool | None:
+        """Return whether it holds as often as it must, see `Proportion.meets`."""
+        return self.proportion.meets(self.need, anytime=anytime)
 
 
 def add(tallies: dict[str, Tally], verdicts: Iterable[Mapping[str, Any]]) -> None:

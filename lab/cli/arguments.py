@@ -1,4 +1,4 @@
-"""Between the command line and the package: flags become values, errors messages and exit codes."""
+"""Turns flags into checked values, and errors into messages and exit codes."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ _INVENTORY = "inventory.yaml"
 
 
 def exits(task: Callable[..., int | None]) -> Callable[..., None]:
-    """Make a task end the program with the code that it returns, or with that of its error."""
+    """Make a task exit with the code that it returns, or with the code of its error."""
 
     @functools.wraps(task)
     def run(*arguments: Any, **flags: Any) -> None:
@@ -46,7 +46,7 @@ def exits(task: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def show_error(error: LabError) -> None:
-    """Print the user's message for an error, and what the machine said, made harmless."""
+    """Print an error's message, and the output of the machine with control characters escaped."""
     from lab.core.text import harmless
 
     for line in str(error).split("\n"):
@@ -56,20 +56,19 @@ def show_error(error: LabError) -> None:
 
 
 def whole_number(flag: str, text: str) -> int | None:
-    """Return a number of messages, None for an empty text; LabError if it isn't one."""
+    """Return a number of messages, None for an empty text; LabError if it is invalid."""
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= _MOST_MESSAGES:
         raise LabError(
-            f"'{text}' is no number of messages",
-            where=flag,
-            cure=f"give a whole number from 1 to {_MOST_MESSAGES:,}",
+            f"invalid {flag} '{text}'",
+            hint=f"give a whole number from 1 to {_MOST_MESSAGES:,}",
         )
     return int(text)
 
 
 def seconds(flag: str, text: str) -> float | None:
-    """Return a time in seconds, None for an empty text; LabError if it isn't one."""
+    """Return a time in seconds, None for an empty text; LabError if it is invalid."""
     if not text:
         return None
     try:
@@ -78,34 +77,32 @@ def seconds(flag: str, text: str) -> float | None:
         value = math.nan
     if not 0 <= value <= _LONGEST_INTERVAL_S:
         raise LabError(
-            f"'{text}' is no time in seconds",
-            where=flag,
-            cure=f"give a number from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
+            f"invalid {flag} '{text}'",
+            hint=f"give seconds from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
         )
     return value
 
 
 def options(flag: str, texts: Sequence[str]) -> list[str]:
-    """Return socket options as given; LabError for one that isn't NAME=VALUE."""
+    """Return socket options unchanged; LabError if one isn't NAME=VALUE."""
     for text in texts:
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*=-?[0-9]{1,18}", text):
             raise LabError(
-                f"'{text}' is no socket option",
-                where=flag,
-                cure="give its ZMQ_ name and a number, such as SNDHWM=1",
+                f"invalid {flag} '{text}'",
+                hint="give a socket option and a number, such as SNDHWM=1 for ZMQ_SNDHWM",
             )
     return list(texts)
 
 
 def file(path: str) -> Path | None:
-    """Return the path of a file that was named, None for an empty text."""
+    """Return the path of a file, None for an empty text."""
     return Path(path) if path else None
 
 
 def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
-    """Return the inventory in a file; LabError for its mistakes, a missing role among them.
+    """Load an inventory; LabError for its mistakes, including a missing role.
 
-    Without a path it is the one in the current folder, else the lab's own.
+    Without a path, load the one in the current folder, or else the lab's own.
     """
     from lab.machines.inventory import load
 

@@ -1,19 +1,20 @@
-"""What the user asks of `fab run-experiment`, every value checked."""
+"""The checked arguments of `fab run-experiment`."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.cli import arguments
-from lab.experiments import ROLES, catalogue
+from lab.core.errors import LabError
+from lab.experiments import ROLES, catalogue, implementations
 from lab.experiments.implementations import Choice
 from lab.machines.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What the user asked for, every value checked; `interval` in seconds."""
+    """The user's arguments, every value checked; `interval` in seconds."""
 
     experiment: str
     implementation: Choice
@@ -25,9 +26,10 @@ class Call:
     keep: bool
     packets: bool
     runs: Path
+    sweep: Mapping[str, str] | None = None
 
     def command(self, experiment: str) -> str:
-        """Return the command line that repeats it, or one experiment of it."""
+        """Return the command line that repeats this call, for one experiment or (if "") for all."""
         words = ["./fab", "run-experiment"]
         words += ["--experiment", experiment] if experiment else []
         if self.implementation != Choice():
@@ -41,7 +43,7 @@ class Call:
 
 
 def quick_call(provider: str, inventory: str, runs: Path) -> Call:
-    """Return the call that runs any of the lab's experiments as it is."""
+    """Return a call that runs any of the lab's experiments with its defaults."""
     return Call(
         experiment="",
         implementation=Choice(),
@@ -57,5 +59,24 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
 
 
 def roles(experiment: str) -> Sequence[str]:
-    """Return the roles that machines must have; a user's own experiment says so at its start."""
+    """Return the roles that machines need; a user's own experiment checks its own."""
     return ROLES if not experiment or experiment in catalogue.names() else ()
+
+
+def with_setting(call: Call, name: str, value: str) -> Call:
+    """Return a call with one setting changed: `implementation`, `count`, `interval`, or an option.
+
+    Raises:
+        LabError: the setting or its value is invalid.
+    """
+    flag = f"--vary {name}"
+    if not value:
+        raise LabError(f"{flag} has no value", hint=f"give some: --vary {name}=1,2")
+    if name == "implementation":
+        return replace(call, implementation=implementations.chosen(value))
+    if name == "count":
+        return replace(call, count=arguments.whole_number(flag, value))
+    if name == "interval":
+        return replace(call, interval=arguments.seconds(flag, value))
+    option = arguments.options(flag, [f"{name}={value}"])
+    return replace(call, options=[*call.options, *option])

@@ -1,4 +1,4 @@
-"""Every claim there is, beside the last verdict on it: an evaluator's checklist."""
+"""Every claim with its last verdict: an evaluator's checklist."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,21 +18,21 @@ from lab.machines.providers.registry import choose
 from lab.report.claims_list import ListedClaim, print_checklist, write_json, write_junit
 from lab.runs import store
 
-_LOOKED_AT = 20  # the newest runs of an experiment: no claim is hidden by chance more often
+_LOOKED_AT = 20  # newest runs of an experiment; chance hides no claim in more runs than that
 _QUICK_INTERVAL_S = 0.1
-_QUICK_PLANNED_S = 85  # of the experiments; starting them and what chance makes run again add to it
+_QUICK_PLANNED_S = 85  # of the experiments; starting them, and repeats, come on top
 _QUICK_LAST_START_S = 95
 
 
 def show(
     experiments: Sequence[Experiment], root: Path, *, json: Path | None, junit: Path | None
 ) -> ExitCode:
-    """Print the checklist, and write it for machines; return what the verdicts come to.
+    """Print the checklist, also write it to files, and return the exit code for the verdicts.
 
     Arguments:
-        experiments: whose claims are listed.
+        experiments: the experiments whose claims to list.
         root: the folder of all runs.
-        json, junit: files to write it to, in these formats.
+        json, junit: files to write the list to, in these formats.
     """
     items = [item for experiment in experiments for item in _items(experiment, root)]
     print_checklist(items)
@@ -44,21 +44,21 @@ def show(
 
 
 def _judged(item: ListedClaim) -> dict[str, Any]:
-    """Return what counts for the exit code; what never ran wasn't observed."""
+    """Return a verdict for the exit code: a claim that never ran was not observed."""
     found = Outcome.NOT_OBSERVED.value if item.verdict is None else item.verdict["verdict"]
     return {"verdict": found, "expected": item.expected, "by_chance": item.by_chance}
 
 
 def listed(wanted: str) -> list[Experiment]:
-    """Return one experiment, or all that come with the lab."""
+    """Return the wanted experiment, or all of the lab's own."""
     return [catalogue.load(name) for name in ([wanted] if wanted else catalogue.names())]
 
 
 def quick() -> list[Experiment]:
-    """Return what can be judged in under two minutes: the default ones, then the shortest."""
+    """Return experiments that fit in two minutes: the default ones, then the shortest."""
     every = listed("")
     default = [e for e in every if e.name in DEFAULT]
-    # Faults of machines are not for every provider.
+    # Not every provider can inject machine faults.
     rest = (e for e in every if e not in default and not any(e.faults.values()))
     others = sorted(rest, key=_quick_s)
     chosen, planned = list(default), sum(map(_quick_s, default))
@@ -70,12 +70,12 @@ def quick() -> list[Experiment]:
 
 
 def run_quick(call: Call, experiments: Sequence[Experiment]) -> None:
-    """Run these at a short interval, and those again of which chance left a claim undecided."""
+    """Run these at a short interval; repeat those where chance left a claim undecided."""
     begun = time.monotonic()
     provider = choose(call.provider, call.inventory, say)
     with (
         provider.lab(keep=call.keep) as machines,
-        run_series.connected_and_fit(machines, call, experiments) as remotes,
+        run_series.connected_and_fit(machines) as remotes,
     ):
         waiting = list(experiments)
         while waiting:
@@ -100,7 +100,7 @@ def _items(experiment: Experiment, root: Path) -> Iterator[ListedClaim]:
         name = f"{item.title}.{claim.id}"
         judged = [(run, v) for run, verdicts in found for v in verdicts if v["id"] == name]
         decided = [(run, v) for run, v in judged if v["verdict"] != Outcome.NOT_OBSERVED]
-        # Where chance decides whether there is something to see, the last time that there was.
+        # If a claim depends on chance, take the last run that decided it.
         for run, verdict in (decided if claim.by_chance and decided else judged)[:1]:
             item = replace(item, verdict=verdict, run=run)
         yield item

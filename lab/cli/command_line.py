@@ -1,4 +1,4 @@
-"""Fabric's own program, with this project's exit codes and from any folder."""
+"""Fabric's program, with this project's exit codes, usable from any folder."""
 
 import getpass
 import os
@@ -16,9 +16,9 @@ from lab.core.errors import ExitCode
 
 
 class _Config(Config):  # type: ignore[misc]  # Fabric has no types
-    """Reads no file of the user's: ~/.fabric.yaml isn't for us, and most tasks reach no host.
+    """Reads none of the user's files: ~/.fabric.yaml is for other projects.
 
-    Their ssh_config is read for hosts of theirs, see lab/machines/ssh_config.py.
+    lab/machines/ssh_config.py reads their ssh_config, for their own hosts only.
     """
 
     def load_base_conf_files(self) -> None:
@@ -29,10 +29,10 @@ class _Config(Config):  # type: ignore[misc]  # Fabric has no types
 
 
 class LabProgram(Fab):  # type: ignore[misc]
-    """Fabric's program, where a mistake on the command line exits 2, Ctrl-C 4 and a bug 70."""
+    """Fabric's program; it exits with 2 for a usage error, 4 for Ctrl-C and 70 for a bug."""
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:
-        """Run the tasks of `argv` (`sys.argv` when None), then leave with SystemExit."""
+        """Run the tasks in `argv` (`sys.argv` if None), then raise SystemExit."""
         try:
             super().run(argv, exit)
         except SystemExit as stop:
@@ -45,7 +45,7 @@ class LabProgram(Fab):  # type: ignore[misc]
             raise SystemExit(ExitCode.BUG) from None
 
     def create_config(self) -> None:
-        """Configure Fabric. It asks for the user's name, which one of a container may not have."""
+        """Configure Fabric, which asks for the user's name; in a container there may be none."""
         try:
             getpass.getuser()
         except (KeyError, OSError):  # KeyError until Python 3.12
@@ -57,13 +57,13 @@ class LabProgram(Fab):  # type: ignore[misc]
         keep_bytecode = not sys.dont_write_bytecode
         try:
             super().parse_core(argv)
-        except ValueError as error:  # a number flag of Fabric's own that got a word
+        except ValueError as error:  # one of Fabric's numeric flags got a word
             raise ParseError(str(error)) from error
-        # Fabric turns bytecode files off, and the lab would be compiled anew at every start.
+        # Fabric turns off bytecode files; then every start would compile the lab again.
         sys.dont_write_bytecode = not keep_bytecode
 
     def load_collection(self) -> None:
-        """Load the fabfile beside `fab`, whatever the current folder is."""
+        """Load the fabfile next to `fab`, from any current folder."""
         self.config.tasks.search_root = str(Path(__file__).parents[1])
         super().load_collection()
 
@@ -81,9 +81,9 @@ def program() -> LabProgram:
 
 
 def _exit_code(stop: SystemExit) -> int | str | None:
-    """Return the contract's code for Fabric's, which are 1 for a parser's error and for Ctrl-C."""
+    """Return our exit code: Fabric exits with 1 for both a usage error and Ctrl-C."""
     if isinstance(stop.__context__, ParseError):
-        print("  What there is: ./fab --list, ./fab --help TASK", file=sys.stderr)
+        print("  See ./fab --list, or ./fab --help TASK", file=sys.stderr)
         return ExitCode.MISTAKE
     if isinstance(stop.__context__, KeyboardInterrupt):
         return ExitCode.INTERRUPTED

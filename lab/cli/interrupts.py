@@ -1,6 +1,6 @@
-"""Ctrl-C, a polite kill and a closed terminal: each ends a command with exit code 4 at any moment.
+"""Ctrl-C, SIGTERM and a closed terminal end a command with exit code 4 at any moment.
 
-A signal that this process inherited as ignored stays ignored: that is what `nohup` asks for.
+A signal that this process inherited as ignored stays ignored: `nohup` relies on that.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ _Handler = Callable[[int, FrameType | None], Any]
 
 
 def leave_at_once() -> None:
-    """End this process on a signal, as long as it has begun nothing that needs an orderly end.
+    """Exit at once on a signal, until there is something to clean up.
 
-    `fab` starts Python with these signals blocked, so none comes before this call.
+    `fab` starts Python with these signals blocked, so none arrives before this call.
     """
     _handle(_SIGNALS, _leave)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -35,21 +35,21 @@ def raising() -> Iterator[None]:
 
 @contextlib.contextmanager
 def closing(close: Callable[[], None]) -> Iterator[None]:
-    """Call `close` on a kill or a closed terminal, and raise KeyboardInterrupt after the block.
+    """Call `close` on SIGTERM or a closed terminal, and raise KeyboardInterrupt after the block.
 
-    For a block that passes Ctrl-C on and would take a KeyboardInterrupt for that.
+    This is for a block that forwards Ctrl-C and would mistake a KeyboardInterrupt for it.
     """
-    came = []
+    received = []
 
     def note(number: int, _: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         close()
 
     with _handled(_CLOSING, note):
         try:
             yield
         finally:
-            if came:
+            if received:
                 raise KeyboardInterrupt
 
 
@@ -66,7 +66,7 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: _Handler) -> Iterator
 def _handle(numbers: tuple[signal.Signals, ...], handler: _Handler) -> dict[signal.Signals, Any]:
     """Set a handler for all signals that aren't ignored; return what was set before."""
     found = {number: signal.getsignal(number) for number in numbers}
-    before = {number: was for number, was in found.items() if was is not signal.SIG_IGN}
+    before = {number: old for number, old in found.items() if old is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, handler)
     return before

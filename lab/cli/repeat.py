@@ -1,7 +1,8 @@
 """`fab run-experiment --repeat` and `--until decided`: the same experiments, many times."""
 
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.analysis.tally import Tally, add
@@ -20,7 +21,7 @@ MOST_UNTIL_DECIDED = 500
 _MOST = 100_000
 
 
-class _Silent:
+class Silent:
     """Shows nothing of a single run."""
 
     def __init__(self, machines: Sequence[str]) -> None: ...
@@ -45,22 +46,35 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
-    found = experiments_of(call)
     tallies: dict[str, Tally] = {}
     ended_by: list[ExitCode] = []
-    with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
-        with run_series.connected_and_fit(machines, call, found.values()) as remotes:
-            for number in range(1, most + 1):
-                results = run_series.run_connected(call, found, machines, remotes, view_of=_Silent)
+    try:
+        with contextlib.closing(_runs(call, most)) as runs:
+            for results in runs:
                 for result in results:
                     add(tallies, result.verdicts)
-                print(f"run {number} of {most}: {_short(results)}", flush=True)
                 ended_by = [r.code for r in results if r.error or r.code == ExitCode.INTERRUPTED]
-                if ended_by or (until_decided and all(t.met is not None for t in tallies.values())):
+                if ended_by or (until_decided and _all_decided(tallies.values())):
                     break
+    except KeyboardInterrupt:
+        ended_by = [ExitCode.INTERRUPTED]
     print()
     print_tallies(tallies, anytime=until_decided, file=sys.stdout)
-    return worst(ended_by or [_code(tally) for tally in tallies.values()])
+    return worst(
+        ended_by or [_code(tally.met(anytime=until_decided)) for tally in tallies.values()]
+    )
+
+
+def _runs(call: Call, most: int) -> Generator[list[Result], None, None]:
+    """Run the experiments, give their results, and so on, on one lab."""
+    found = experiments_of(call)
+    with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
+        with run_series.connected_and_fit(machines) as remotes:
+            run_series.require_programs(call, found, remotes)
+            for number in range(1, most + 1):
+                results = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
+                print(f"run {number} of {most}: {_short(results)}", flush=True)
+                yield results
 
 
 def wanted(repeat: str, until: str) -> tuple[int, bool]:
@@ -70,10 +84,10 @@ def wanted(repeat: str, until: str) -> tuple[int, bool]:
         LabError: one of them says neither.
     """
     if until not in ("", "decided"):
-        raise LabError(f"invalid --until '{until}'", cure="there is --until decided")
+        raise LabError(f"invalid --until '{until}'", hint="there is --until decided")
     if repeat and not (repeat.isascii() and repeat.isdigit() and 1 <= int(repeat[:9]) <= _MOST):
-        cure = f"give a whole number from 1 to {_MOST:,}"
-        raise LabError(f"invalid --repeat '{repeat}'", cure=cure)
+        hint = f"give a whole number from 1 to {_MOST:,}"
+        raise LabError(f"invalid --repeat '{repeat}'", hint=hint)
     return int(repeat or MOST_UNTIL_DECIDED), until == "decided"
 
 
@@ -91,7 +105,11 @@ def _by_chance(verdict: Mapping[str, Any]) -> bool:
     return bool(verdict["verdict"] == Outcome.NOT_OBSERVED and verdict["by_chance"])
 
 
-def _code(tally: Tally) -> ExitCode:
-    if tally.met is None:
+def _all_decided(tallies: Iterable[Tally]) -> bool:
+    return all(tally.met(anytime=True) is not None for tally in tallies)
+
+
+def _code(met: bool | None) -> ExitCode:
+    if met is None:
         return ExitCode.NOT_OBSERVED
-    return ExitCode.EXPECTED if tally.met else ExitCode.UNEXPECTED
+    return ExitCode.EXPECTED if met else ExitCode.UNEXPECTED

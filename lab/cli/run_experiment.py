@@ -1,4 +1,4 @@
-"""One call of `fab run-experiment`: from what the user asked for to the verdicts."""
+"""One call of `fab run-experiment`, from its arguments to the verdicts."""
 
 import importlib
 import sys
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lab.engine.experiment import Experiment
     from lab.engine.runner import Result
 
-# A trigger's thread waits at most this long for the one that is painting; Python's own is 5 ms.
+# A trigger's thread waits at most this long for the painter's; Python's default is 5 ms.
 _SWITCH_S = 0.0005
 
 
 def run(call: Call) -> ExitCode:
-    """Run the experiments, show what they came to, and return the worst exit code."""
+    """Run the experiments, show their results, and return the worst exit code."""
     never_ran = not call.runs.exists()
     results = run_all(call)
     _show(call, results, never_ran)
@@ -43,11 +43,11 @@ def experiments_of(call: Call) -> "dict[str, Experiment]":
 
 
 def run_all(call: Call) -> "list[Result]":
-    """Run the experiments, all of them whatever one comes to."""
+    """Run all experiments, even if one fails."""
     found = experiments_of(call)
     sys.setswitchinterval(_SWITCH_S)
     provider = choose(call.provider, call.inventory, say)
-    # To import it takes as long as the machines take to come up.
+    # Importing this takes as long as bringing up the machines, so do both at once.
     threading.Thread(
         target=importlib.import_module, args=["lab.cli.run_series"], daemon=True
     ).start()
@@ -74,9 +74,9 @@ def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:
 
 
 def make_pages(results: "Sequence[Result]") -> None:
-    """Make the runs' pages, when all that the user waits for is on the screen.
+    """Make the runs' pages, after everything that the user waits for is on the screen.
 
-    A page takes a tenth of a second; the first one of all, which fills the cache, 4 s more.
+    A page takes a tenth of a second; the very first, which fills the cache, takes 4 s more.
     """
     sys.stdout.flush()
     from lab.report import page
@@ -89,17 +89,18 @@ def make_pages(results: "Sequence[Result]") -> None:
 
 
 def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
-    """Say in three sentences what there was to see, and where to look next."""
+    """Print in three sentences what there was to see, and where to look next."""
     seen = next((v for v in verdicts if v["verdict"] == "holds"), None)
     refuted = next((v for v in verdicts if v["verdict"] == v["expected"] == "refuted"), None)
     print()
     if seen:
         print(f"What you saw: {seen['why']}")
     if refuted:
-        print(f"One explanation was refuted, as known: “{refuted['statement']}” {refuted['why']}")
-    print("Look next at the run's page, which tells each message's story: ./fab open\n")
+        claim = f"“{refuted['statement']}”"
+        print(f"One explanation was refuted (as expected): {claim} {refuted['why']}")
+    print("Look next at the run's page, which traces every message: ./fab open\n")
 
 
 def say(line: str) -> None:
-    """Tell the user what isn't part of the result."""
+    """Print a remark that isn't part of the result."""
     print(line, file=sys.stderr)

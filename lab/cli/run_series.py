@@ -1,9 +1,9 @@
-"""One experiment after another, each seen on the terminal, on machines that are up."""
+"""Runs experiments one after another on machines that are up, and shows them on the terminal."""
 
 import contextlib
 import functools
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +15,6 @@ from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
 from lab.experiments import catalogue, fingerprint, implementations
-from lab.experiments.manifest import Manifest
 from lab.machines import preflight, requirements
 from lab.machines.pool import at_once, connected
 from lab.machines.providers.base import Machines
@@ -30,34 +29,34 @@ class ClosableView(monitor.View, Protocol):
 
 
 def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list[Result]:
-    """Connect to the machines and run the experiments, by the names that the user gave them.
+    """Connect to the machines and run the experiments, keyed by the names that the user gave.
 
-    All of them are run, whatever one comes to; but after Ctrl-C none.
+    If one fails, the others still run; Ctrl-C ends the series.
     """
-    with connected_and_fit(machines, call, found.values()) as remotes:
+    with connected_and_fit(machines) as remotes:
+        require_programs(call, found, remotes)
         return run_connected(call, found, machines, remotes)
 
 
 @contextlib.contextmanager
-def connected_and_fit(
-    machines: Machines, call: Call, experiments: Iterable[Experiment]
-) -> Iterator[dict[str, Remote]]:
-    """Connect to machines; LabError where one isn't fit for a run, or lacks what programs need."""
+def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
+    """Connect to machines; LabError if one is unsuitable for a run."""
     with connected(machines) as remotes:
         if machines.foreign:
             preflight.require(remotes)
-        for one in implementations.playing(experiments, call.implementation):
-            at_once(remotes, functools.partial(_require, one))
         yield remotes
 
 
-def _require(implementation: Manifest, remote: Remote) -> None:
-    requirements.require(
-        remote,
-        implementation.needs,
-        by=f"the implementation '{implementation.name}'",
-        install=implementation.install,
-    )
+def require_programs(
+    call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
+) -> None:
+    """Raise NotFit if a machine lacks what the programs of these experiments need."""
+    for one in implementations.playing(found.values(), call.implementation):
+        by = f"the implementation '{one.name}'"
+        at_once(
+            remotes,
+            functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
+        )
 
 
 def run_connected(
@@ -68,7 +67,7 @@ def run_connected(
     *,
     view_of: Callable[[Sequence[str]], ClosableView] = View,
 ) -> list[Result]:
-    """Do as `run`, on machines that are connected already, and show each run on a view of them."""
+    """Like `run`, on machines that are connected already; show each run on a view of them."""
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
@@ -85,8 +84,9 @@ def run_connected(
             packets=call.packets,
             call=call_id,
             command=call.command(name),
+            sweep=call.sweep,
         )
-        results.append(_run_seen(request, machines, remotes, call.runs, view_of(list(remotes))))
+        results.append(_run_in_view(request, machines, remotes, call.runs, view_of(list(remotes))))
         if error := results[-1].error:
             arguments.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -95,14 +95,14 @@ def run_connected(
 
 
 def _parts(found: Mapping[str, Experiment]) -> Iterator[tuple[str, Experiment, str]]:
-    """Give each run's full name, its experiment and its variant."""
+    """Yield each run's full name, its experiment and its variant."""
     for name, experiment in found.items():
         for variant in experiment.variants:
             full = f"{catalogue.split(name)[0]}:{variant}" if variant else name
             yield full, experiment, variant
 
 
-def _run_seen(
+def _run_in_view(
     request: RunRequest,
     machines: Machines,
     remotes: dict[str, Remote],

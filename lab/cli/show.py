@@ -1,4 +1,4 @@
-"""What a run left, shown again: its page, its pictures, one file to send on."""
+"""Show a finished run again: its page, its charts, one file to send to others."""
 
 import dataclasses
 import sys
@@ -14,19 +14,19 @@ from lab.experiments import catalogue, fingerprint
 from lab.report import chart_files, page
 from lab.report.vega_bundle import kit
 from lab.report.verdicts import show_verdicts
-from lab.runs import bundle, store
+from lab.runs import bundle, records_file, store
 from lab.runs.directory import attach
 from lab.runs.store import StoredRun
 
 
 def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
-    """Make a run's page, of a packed run too, and say where it is.
+    """Make the page of a run, packed or not, and print its path.
 
     Arguments:
         root: the folder of all runs; a packed run is unpacked into it.
         run: its name or path, or the path of a packed one; None for the last.
-        again: judge it again, by the claims of this clone, or by those of the user's own
-            experiment that lies in the packed run. The exit code is then that of these verdicts.
+        again: judge the run again, by the claims of this clone or, for a user's own experiment,
+            by those inside the packed run. The new verdicts then determine the exit code.
     """
     path = _found(root, run)
     stored = store.load(path)
@@ -39,7 +39,7 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
     before = {v["id"]: v["verdict"] for v in stored.verdicts or ()}
     now = {v["id"]: v["verdict"] for v in verdicts}
     changed = _note_on_code(stored, experiment)
-    same = "as judged before" if now == before else "NOT as judged before"
+    same = "same verdicts as before" if now == before else "NOT the same verdicts as before"
     print(f"{same} ({changed})" if changed else same)
     fresh = dataclasses.replace(stored, verdicts=verdicts)
     html = page.page(fresh, experiment.reads or nothing, kit())
@@ -48,27 +48,32 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
 
 
 def open_page(root: Path, run: str | None) -> None:
-    """Open a run's page in the browser, made first where there is none."""
+    """Open a run's page in the browser; make it first if there is none."""
     path = _found(root, run)
     file = path / "report.html"
-    store.load(path)  # of a run that isn't one, no page is shown
+    store.load(path)  # show no page of a directory that isn't a valid run
     file = file if file.exists() else page.make(path, catalogue.reader)
     print(f"page:  {file}")
     if not webbrowser.open(file.resolve().as_uri()):
-        raise LabError("no browser could be started", cure=f"open this file in one: {file}")
+        raise LabError("no browser could be started", hint=f"open this file yourself: {file}")
 
 
 def plot(root: Path, run: str | None, form: str) -> None:
-    """Write a run's pictures into its directory."""
+    """Write a run's charts into its directory."""
     if form not in chart_files.FORMATS:
-        raise LabError(f"'{form}' is no format of a picture", where="--format", cure="svg or png")
+        raise LabError(f"invalid --format '{form}'", hint="give svg or png")
     stored = store.load(_found(root, run))
     for file in chart_files.make(stored, catalogue.reader(stored), form):
         print(f"plot:  {file}")
 
 
+def records(root: Path, run: str | None) -> None:
+    """Write a run's lines as JSON, one object each, and say where."""
+    print(f"records: {records_file.write(store.load(store.find(root, run)))}")
+
+
 def pack(root: Path, run: str | None) -> None:
-    """Pack a run into one file in the current folder, and say what to do with it elsewhere."""
+    """Pack a run into one file in the current folder, and print how to use it elsewhere."""
     file = bundle.pack(store.find(root, run), Path())
     print(f"bundle: {file}\nelsewhere: ./fab report --judge --run {file}")
 
@@ -82,10 +87,10 @@ def _found(root: Path, run: str | None) -> Path:
 
 
 def _note_on_code(stored: StoredRun, experiment: Experiment) -> str:
-    """Return what to say where the code that judges isn't the code of the run."""
+    """Return a remark if the judging code differs from the code of the run."""
     then, now = stored.description.get("code"), fingerprint.code(experiment)
     if then is None:
-        return "the run doesn't say by what code it was judged"
+        return "the run doesn't say which code judged it"
     changed = "the experiment" if then["experiment"] != now["experiment"] else ""
     if then["lab"] != now["lab"]:
         changed += " and the lab's own judging code" if changed else "the lab's own judging code"

@@ -1,140 +1,200 @@
-"""`fab sweep`: each variant of an experiment several times, labs side by side, and one table."""
+"""`fab sweep`: runs every combination of settings several times, in parallel labs; one table.
+
+A sweep has no state of its own: each run.json names the sweep and the cell to which it belongs. So
+the same command continues a sweep that ended in whatever way, and prints the table of a complete
+one.
+"""
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.analysis.campaign import Cell, cells, csv_of, is_done, name_of, plan
 from lab.analysis.history import Run
-from lab.analysis.outcome_table import Outcome, outcome, table
+from lab.analysis.outcome_table import outcome, table
+from lab.cli import run_experiment
+from lab.cli.call import Call, with_setting
 from lab.cli.run_experiment import say
+from lab.cli.sweep_pool import Done, Pool
 from lab.core.errors import ExitCode, LabError, worst
-from lab.core.text import harmless
-from lab.experiments import catalogue
+from lab.core.os_errors import file_errors
+from lab.experiments import catalogue, fingerprint
 from lab.machines.inventory import Inventory
 from lab.machines.providers.registry import choose
 from lab.runs import store
+from lab.runs.store import StoredRun
+
+_MOST_TRIES = 3  # of a run that something disturbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What is to be run: how often each variant, and how many labs at once."""
+    """What to run: the settings to vary, how often to repeat each cell, how many labs at once."""
 
     experiment: str
     provider: str
     inventory: Inventory
+    vary: Mapping[str, Sequence[str]]
     repeat: int
     at_once: int
     runs: Path
 
+    @property
+    def id(self) -> str:
+        """Identifies the sweep: a hash of everything but the cell on which a result depends."""
+        code = fingerprint.code(catalogue.load(self.experiment))
+        inventory = self.inventory.path.read_text()
+        whole = json.dumps([self.name, code, self.provider, inventory])
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One run of the sweep, when it has ended: its directory, if there is one, and its error."""
-
-    variant: str
-    code: ExitCode
-    directory: Path | None
-    said: str
+    @property
+    def name(self) -> str:
+        return catalogue.split(self.experiment)[0]
 
 
 def run(sweep: Sweep) -> ExitCode:
-    """Run it all, print the table of outcomes, and return the worst exit code of its runs."""
-    experiment = catalogue.load(sweep.experiment)
-    name = catalogue.split(sweep.experiment)[0]
-    todo = [variant for _ in range(sweep.repeat) for variant in experiment.variants]
-    parts: list[Part] = []
-    try:
-        with contextlib.closing(_run_all(sweep, name, todo)) as ending:
-            for part in ending:
-                parts.append(part)
-                print(f"{len(parts)} of {len(todo)}: {part.variant}: {_told(part)}", flush=True)
-    except KeyboardInterrupt:
-        print(f"interrupted after {len(parts)} of {len(todo)} runs", flush=True)
-    outcomes = {v: _outcomes(v, parts) for v in experiment.variants}
-    print(f"\n{table({v: found for v, found in outcomes.items() if found})}")
-    whole = len(parts) == len(todo)
-    return worst(part.code for part in parts) if whole else ExitCode.INTERRUPTED
+    """Run what is missing, print the table, and return the worst exit code of the runs made.
 
+    A disturbed run is repeated, up to three times in all.
 
-def _run_all(sweep: Sweep, name: str, todo: Sequence[str]) -> Generator[Part, None, None]:
-    """Give each run as it ends; when we end, those that go on are interrupted.
-
-    All of them have the reading end of one pipe. The kernel closes the other end, which only we
-    have, however we end.
+    Raises:
+        LabError: another sweep is at work in the folder of the runs.
     """
-    at_once = sweep.at_once
-    if at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
-        say("these machines are shared by all runs, which so take place one after another")
-        at_once = 1
-    lifeline, ours = os.pipe()
-    with ThreadPoolExecutor(at_once) as pool:
-        try:
-            waiting = [pool.submit(_run_one, sweep, name, each, lifeline) for each in todo]
-            for future in as_completed(waiting):
-                yield future.result()
-        finally:
-            os.close(ours)
-            pool.shutdown(cancel_futures=True)
-            os.close(lifeline)
+    every = cells(catalogue.load(sweep.experiment).variants, sweep.vary)
+    with _alone_in(sweep.runs):
+        before = _done(sweep)
+        todo = list(plan(every, sweep.repeat, before))
+        if before:
+            print(f"{len(before)} runs exist already, {len(todo)} are missing", flush=True)
+        codes = list(_run_all(sweep, todo))
+        _print_table(sweep, every)
+        if missing := len(list(plan(every, sweep.repeat, _done(sweep)))):
+            print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
+    return worst(codes)
 
 
-def _run_one(sweep: Sweep, name: str, variant: str, lifeline: int) -> Part:
-    """Run one variant in a process of its own: so labs stand side by side, and end apart."""
-    wanted = {
-        "experiment": f"{name}:{variant}" if variant else name,
-        "provider": sweep.provider,
-        "inventory": str(sweep.inventory.path),
-        "runs": str(sweep.runs),
-    }
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "lab.cli.sweep_part", json.dumps(wanted)],
-        stdin=lifeline,
-        capture_output=True,
-        text=True,
-        errors="backslashreplace",
-        start_new_session=True,  # Ctrl-C on the terminal is for us alone: we pass it on once
-    )
-    return _part(variant, done)
+def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
+    """Make these runs, report each as it ends, and yield its exit code."""
+    tries: Counter[int] = Counter()
+    ended = 0
+    pool = Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, _at_once(sweep))
+    try:
+        with contextlib.closing(pool.results(enumerate(todo), sweep.id)) as results:
+            for done in results:
+                tries[done.number] += 1
+                if _was_disturbed(done) and tries[done.number] < _MOST_TRIES:
+                    print(f"{done.cell}: disturbed, so it is repeated", flush=True)
+                    pool.again(done.number, done.cell)
+                    continue
+                ended += 1
+                print(f"{ended} of {len(todo)}: {done.cell}: {_described(done)}", flush=True)
+                yield done.code
+    except KeyboardInterrupt:
+        print(
+            f"interrupted after {ended} of {len(todo)} runs; repeat the command to continue",
+            flush=True,
+        )
+        yield ExitCode.INTERRUPTED
 
 
-def _part(variant: str, done: "subprocess.CompletedProcess[str]") -> Part:
-    if done.returncode < 0:
-        how = f"its process was ended by {signal.Signals(-done.returncode).name}"
-        return Part(variant, ExitCode.INTERRUPTED, None, how)
-    if done.returncode > 0:
-        return Part(variant, ExitCode.BUG, None, harmless(done.stderr.strip()[-500:], 500))
-    result = json.loads(done.stdout)
-    directory = Path(result["directory"]) if result["directory"] else None
-    return Part(variant, ExitCode(result["code"]), directory, result["said"])
+def _at_once(sweep: Sweep) -> int:
+    if sweep.at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
+        say("all runs share these machines, so they take place one after another")
+        return 1
+    return sweep.at_once
 
 
-def _outcomes(variant: str, parts: Sequence[Part]) -> list[Outcome]:
+def _print_table(sweep: Sweep, every: Sequence[Cell]) -> None:
+    known = {str(cell): cell for cell in every}
+    rows = [
+        (known[name_of(stored)], stored, outcome(_run(stored), _interval(stored)))
+        for stored in _done(sweep)
+        if name_of(stored) in known
+    ]
+    found = {str(cell): [one for its, _, one in rows if its == cell] for cell in every}
+    print(f"\n{table({name: outcomes for name, outcomes in found.items() if outcomes})}")
+    path = sweep.runs / f"sweep-{sweep.id}.csv"
+    with file_errors(path):
+        path.write_text(csv_of(rows), "utf-8")
+    print(f"\ntable: {path}")
+
+
+def _run(stored: StoredRun) -> Run:
+    return Run(stored, catalogue.reader(stored))
+
+
+def _interval(stored: StoredRun) -> float:
+    return float(stored.description["parameters"]["interval"])
+
+
+def _done(sweep: Sweep) -> list[StoredRun]:
+    """Return the runs of this sweep that count, oldest first."""
     found = []
-    for part in parts:
-        judged = part.code in (ExitCode.EXPECTED, ExitCode.UNEXPECTED, ExitCode.NOT_OBSERVED)
-        if part.variant == variant and judged and part.directory is not None:
-            stored = store.load(part.directory)
-            interval = float(stored.description["parameters"]["interval"])
-            found.append(outcome(Run(stored, catalogue.reader(stored)), interval))
+    for path in sorted(sweep.runs.glob("*Z-*")):
+        with contextlib.suppress(LabError):  # another run's trouble is not this sweep's
+            if store.belongs_to_sweep(path, sweep.id) and is_done(stored := store.load(path)):
+                found.append(stored)
     return found
 
 
-def _told(part: Part) -> str:
-    if part.code == ExitCode.EXPECTED:
+def _was_disturbed(done: Done) -> bool:
+    if done.directory is None:
+        return False
+    description = store.load(done.directory).description
+    return bool(description.get("disturbance", {}).get("disturbed"))
+
+
+def _described(done: Done) -> str:
+    if done.code == ExitCode.EXPECTED:
         return "as expected"
-    about = [str(part.directory)] if part.directory else []
-    return ", ".join([f"exit code {int(part.code)}", *about, *([part.said] if part.said else [])])
+    about = [str(done.directory)] if done.directory else []
+    return ", ".join([f"exit code {int(done.code)}", *about, *([done.said] if done.said else [])])
+
+
+@contextlib.contextmanager
+def _alone_in(runs: Path) -> Iterator[None]:
+    """Lock a folder against other sweeps, which would make the same runs."""
+    with file_errors(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+        folder = os.open(runs, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            raise LabError(
+                "another sweep is using this folder",
+                where=str(runs),
+                hint="wait until it ends, or name another folder with --runs",
+            ) from None
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def whole(flag: str, text: str, most: int) -> int:
-    """Return a number from 1 to `most`; LabError if the text isn't one."""
+    """Return a whole number from 1 to `most`; LabError if the text isn't one."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
-        raise LabError(f"'{text}' is no number from 1 to {most}", where=flag, cure="give one")
+        raise LabError(f"invalid {flag} '{text}'", hint=f"give a whole number from 1 to {most:,}")
     return int(text)
+
+
+def varied(call: Call, flags: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of each setting in flags such as `--vary NAME=VALUE,VALUE`.
+
+    Raises:
+        LabError: a setting or a value is invalid.
+    """
+    found: dict[str, list[str]] = {}
+    for flag in flags:
+        name, _, values = flag.partition("=")
+        found[name] = list(dict.fromkeys(values.split(",")))
+        for value in found[name]:
+            run_experiment.experiments_of(with_setting(call, name, value))
+    return found

@@ -7,11 +7,11 @@ from invoke import Context
 
 from lab.cli import arguments
 
-_EXPERIMENT = "one experiment, by its name or your own's path; else the default ones"
+_EXPERIMENT = "one experiment, by name or by your own folder; without it, the default ones"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
-_PROVIDER = "where machines come from: auto, vagrant, namespaces, loopback or ssh"
-_RUN = "a run, by its name or path; else the last"
+_PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"
+_RUN = "a run, by name or path; default: the last"
 _RUNS = "the folder of the run directories"
 
 
@@ -23,7 +23,7 @@ _RUNS = "the folder of the run directories"
         "inventory": _INVENTORY,
         "count": "how many messages (20)",
         "interval": "seconds between two messages (1)",
-        "set": "a socket option of the programs, as SNDHWM=1; may be given again",
+        "set": "a socket option of the programs, such as SNDHWM=1; may be repeated",
         "keep": "leave the lab up afterwards",
         "capture": "record each machine's packets on the lab network, as pcap",
         "repeat": "how often to run it; prints how often each claim held",
@@ -74,18 +74,21 @@ def run_experiment(
 
 @task(
     help={
-        "experiment": "an experiment with variants",
-        "repeat": "how many runs of each variant (5)",
-        "at-once": "how many labs stand side by side (3)",
+        "experiment": "one experiment, by name or by your own folder",
+        "vary": "a setting and its values: interval=0.01,0.1 or SNDHWM=1,9; may be repeated",
+        "repeat": "how many runs of each combination (5)",
+        "at-once": "how many labs run in parallel (3)",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
-    }
+    },
+    iterable=["vary"],
 )
 @arguments.exits
 def sweep(
     _: Context,
     experiment: str,
+    vary: list[str] | None = None,
     repeat: str = "5",
     at_once: str = "3",
     provider: str = "auto",
@@ -94,11 +97,14 @@ def sweep(
 ) -> int:
     """Run every variant of an experiment several times, and print one table."""
     from lab.cli import sweep as sweeping
+    from lab.cli.call import quick_call
 
+    call = quick_call(provider, inventory, Path(runs))
     wanted = sweeping.Sweep(
         experiment=experiment,
         provider=provider,
         inventory=arguments.inventory(inventory),
+        vary=sweeping.varied(call, vary or []),
         repeat=sweeping.whole("--repeat", repeat, 1000),
         at_once=sweeping.whole("--at-once", at_once, 64),
         runs=Path(runs),
@@ -108,14 +114,14 @@ def sweep(
 
 @task(
     help={
-        "run": "a run, by its name or path; else those of the last call",
+        "run": "a run, by name or path; default: all runs of the last call",
         "against": "another run to compare it with",
         "runs": _RUNS,
     }
 )
 @arguments.exits
 def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
-    """Show a run's machines beside each other, or two runs (--against)."""
+    """Show a run's machines side by side, or compare two runs (--against)."""
     from lab.cli import lab_by_hand
 
     if against:
@@ -125,14 +131,14 @@ def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") ->
 
 @task(
     help={
-        "run": f"{_RUN}; or a packed one",
-        "judge": "judge it again first; a packed run's own experiment is code that is then run",
+        "run": f"{_RUN}; may be a packed run",
+        "judge": "judge the run again first; this executes a packed run's own experiment",
         "runs": _RUNS,
     }
 )
 @arguments.exits
 def report(_: Context, run: str = "", judge: bool = False, runs: str = "runs") -> int:
-    """Make a run's page again, and say where it is."""
+    """Make a run's page again, and print its path."""
     from lab.cli import show
 
     return show.report(Path(runs), run or None, again=judge)
@@ -150,7 +156,7 @@ def open_page(_: Context, run: str = "", runs: str = "runs") -> None:
 @task(help={"run": _RUN, "format": "svg or png", "runs": _RUNS})
 @arguments.exits
 def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> None:
-    """Write a run's pictures as files, for papers and slides."""
+    """Write a run's charts as files, for papers and slides."""
     from lab.cli import show
 
     show.plot(Path(runs), run or None, format)
@@ -158,8 +164,17 @@ def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> 
 
 @task(help={"run": _RUN, "runs": _RUNS})
 @arguments.exits
+def records(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Write every line that a run captured to its records.jsonl, and say where that is."""
+    from lab.cli import show
+
+    show.records(Path(runs), run or None)
+
+
+@task(help={"run": _RUN, "runs": _RUNS})
+@arguments.exits
 def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
-    """Pack a run into one file that can be judged again where there is no lab."""
+    """Pack a run into one file that can be judged again elsewhere, without a lab."""
     from lab.cli import show
 
     show.pack(Path(runs), run or None)
@@ -168,7 +183,7 @@ def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @arguments.exits
 def up(_: Context, provider: str = "auto", inventory: str = "") -> None:
-    """Bring the lab up by hand, to stay until `fab down`."""
+    """Bring the lab up until `fab down`."""
     from lab.cli import lab_by_hand
 
     lab_by_hand.up(arguments.inventory(inventory), provider)
@@ -195,7 +210,7 @@ def status(_: Context, provider: str = "auto", inventory: str = "") -> None:
 @task(help={"machine": _MACHINE, "provider": _PROVIDER, "inventory": _INVENTORY})
 @arguments.exits
 def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -> None:
-    """Open a shell on a machine of the lab that is up."""
+    """Open a shell on a machine of a lab that is up."""
     from lab.cli import lab_by_hand
 
     lab_by_hand.shell(arguments.inventory(inventory), provider, machine)
@@ -204,7 +219,7 @@ def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -
 @task(help={"machine": _MACHINE, "run": _RUN, "runs": _RUNS})
 @arguments.exits
 def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
-    """Print what a machine printed in a run, and follow it while the run goes on."""
+    """Print a machine's output in a run, and follow it while the run goes on."""
     from lab.cli import lab_by_hand
 
     lab_by_hand.logs(Path(runs), run or None, machine)
@@ -213,7 +228,7 @@ def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
 @task
 @arguments.exits
 def wheels(_: Context) -> None:
-    """Fill provision/wheels/, for machines that can't reach the internet."""
+    """Fill provision/wheels/, for machines without internet access."""
     from lab.cli import lab_by_hand
 
     lab_by_hand.wheels()
@@ -222,18 +237,27 @@ def wheels(_: Context) -> None:
 @task
 @arguments.exits
 def experiments(_: Context) -> None:
-    """List what can be run: name, one line, its source."""
+    """List the experiments: name, summary, source."""
     from lab.cli import lab_by_hand
 
     lab_by_hand.experiments()
 
 
+@task
+@arguments.exits
+def providers(_: Context) -> None:
+    """List where machines can come from: name, one line, what `auto` does."""
+    from lab.cli import lab_by_hand
+
+    lab_by_hand.providers()
+
+
 @task(
     help={
-        "experiment": "the claims of one experiment; else of all that come with the lab",
-        "quick": "run what takes under two minutes first, and list only that",
-        "json": "a file to write the list to, for machines",
-        "junit": "a file to write it to in the XML that CI systems read",
+        "experiment": "the claims of one experiment; default: of all the lab's own",
+        "quick": "first run what fits in two minutes, and list only that",
+        "json": "a file to write the list to, as JSON",
+        "junit": "a file to write the list to, as the JUnit XML that CI systems read",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
@@ -260,10 +284,10 @@ def claims(
     return checklist.show(found, Path(runs), json=arguments.file(json), junit=arguments.file(junit))
 
 
-@task(help={"path": "the folder to make; its name is the experiment's"})
+@task(help={"path": "the folder to create; its name becomes the experiment's"})
 @arguments.exits
 def new_experiment(_: Context, path: str) -> None:
-    """Make a first experiment of your own, that runs."""
+    """Create a first experiment of your own that already runs."""
     from lab.cli import lab_by_hand
 
     lab_by_hand.new_experiment(Path(path))
@@ -272,7 +296,7 @@ def new_experiment(_: Context, path: str) -> None:
 @task(help={"provider": _PROVIDER, "inventory": _INVENTORY})
 @arguments.exits
 def check(_: Context, provider: str = "auto", inventory: str = "") -> int:
-    """Say whether this computer and each machine is fit; if not, why and what to do."""
+    """Check this computer and every machine; each problem comes with its cause and a fix."""
     from lab.machines import preflight
 
     return preflight.check(arguments.inventory(inventory), provider)

@@ -1,4 +1,4 @@
-"""What `fab test` does: style, types, every test, and a summary that names what was left out."""
+"""`fab test`: checks style and types, runs every test, and lists what was skipped and why."""
 
 import importlib.util
 import os
@@ -23,8 +23,8 @@ _QUICK_PARTS = {
     "tests": ("not alone and not vm", ["-n", "3"]),
     "tests that run alone": ("alone and not vm", []),
 }
-# The tests on VMs build on each other, so the first failure ends them. Without the tools they are
-# left out for one reason, which the summary tells once.
+# The tests on VMs build on each other, so the first failure ends them. Without the tools all are
+# skipped for one reason, which the summary gives once.
 _PARTS = {**_QUICK_PARTS, "tests on real VMs": ("vm", ["-x", "-rfE"])}
 _NO_TESTS = 5  # pytest's exit code for an empty selection
 
@@ -32,7 +32,7 @@ _NO_TESTS = 5  # pytest's exit code for an empty selection
 def run(*, quick: bool) -> ExitCode:
     """Check style and types, run the tests (quick: those not marked slow) and print a summary.
 
-    With CI=true in the environment a test that was left out is a failure.
+    With CI=true in the environment, a skipped test is a failure.
 
     Raises:
         LabError: the test tools are not installed.
@@ -41,7 +41,7 @@ def run(*, quick: bool) -> ExitCode:
     tools = _unpack_packages()
     failed = [title for title, command in _CHECKS.items() if _run(title, command) != 0]
     counts: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     took: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for title, (marked, options) in (_QUICK_PARTS if quick else _PARTS).items():
@@ -51,10 +51,10 @@ def run(*, quick: bool) -> ExitCode:
             command = ["pytest", "-m", selection, *options, f"--junitxml={report}"]
             if _run(title, command, LAB_TEST_TOOLS=tools) not in (0, _NO_TESTS):
                 failed.append(title)
-            _count(report, counts, left_out)
+            _count(report, counts, skipped)
             took.append(f"{title} {(time.monotonic() - began) / 60:.1f} min")
     print(f"\n== summary\n{', '.join(took)}")
-    return _summary(failed, counts, left_out)
+    return _summary(failed, counts, skipped)
 
 
 def _require_tools() -> None:
@@ -64,12 +64,12 @@ def _require_tools() -> None:
         raise LabError(
             f"the tests need {', '.join(missing)}, which this Python lacks",
             where=sys.executable,
-            cure="`./fab test` makes an environment that has them",
+            hint="`./fab test` makes an environment that has them",
         )
 
 
 def _unpack_packages() -> str:
-    """Return the folder of the tools beyond Python, or a sentence that says why there is none."""
+    """Return the folder of the non-Python tools, or a sentence that says why there is none."""
     print("== packages for the tests", flush=True)
     command = [sys.executable, str(PROJECT / "tests/debian.py")]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -84,8 +84,8 @@ def _run(title: str, module: list[str], **environment: str) -> int:
     return subprocess.run(command, cwd=PROJECT, env=os.environ | environment).returncode
 
 
-def _count(report: Path, counts: Counter[str], left_out: Counter[str]) -> None:
-    """Add the results in a file of JUnit's format; `left_out` counts the reasons of skips."""
+def _count(report: Path, counts: Counter[str], skipped: Counter[str]) -> None:
+    """Add the results in a file of JUnit's format; `skipped` counts the reasons of skips."""
     if not report.exists():  # pytest itself did not start
         return
     for case in ElementTree.parse(report).iter("testcase"):
@@ -94,18 +94,18 @@ def _count(report: Path, counts: Counter[str], left_out: Counter[str]) -> None:
             counts["failed"] += 1
         elif skip is not None and skip.get("type") != "pytest.xfail":
             counts["skipped"] += 1
-            left_out[skip.get("message", "")] += 1
+            skipped[skip.get("message", "")] += 1
         else:
             counts["passed"] += 1
     report.unlink()
 
 
-def _summary(failed: list[str], counts: Counter[str], left_out: Counter[str]) -> ExitCode:
-    complete = not left_out or os.environ.get("CI") != "true"
-    for reason, number in left_out.items():
-        print(f"{number} left out: {reason}")
+def _summary(failed: list[str], counts: Counter[str], skipped: Counter[str]) -> ExitCode:
+    complete = not skipped or os.environ.get("CI") != "true"
+    for reason, number in skipped.items():
+        print(f"{number} skipped: {reason}")
     if not complete:
-        print("failed: in CI nothing may be left out")
+        print("failed: in CI no test may be skipped")
     for title in failed:
         print(f"failed: {title}")
     # CI reads this line, so it is the last and counts all parts.

@@ -1,1 +1,1 @@
-"""Words that every room shares; imports nothing of the lab."""
+"""What every room shares: errors, records, verdicts, traces, clocks; imports nothing of the lab."""

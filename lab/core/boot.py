@@ -1,7 +1,7 @@
-"""Runs a module of the lab where no module of the user's can take another's place.
+"""Runs a module of the lab, so that no module of the user's can replace one that it imports.
 
-Called as `python -I .../lab/core/boot.py MODULE ARGUMENTS...`: with -I Python looks neither into
-the current folder nor into PYTHONPATH, so the package is loaded from where this file lies.
+Called as `python -I .../lab/core/boot.py MODULE ARGUMENTS...`. With -I, Python searches neither
+the current folder nor PYTHONPATH, so this file loads the package from its own location.
 """
 
 import ctypes.util
@@ -19,8 +19,8 @@ def main() -> None:
     assert spec.loader is not None
     sys.modules["lab"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["lab"])
-    # asyncssh looks for two libraries that it can do without, by running the compiler: that takes
-    # as long as all the rest of its import, and leaves files in /tmp when it is killed.
+    # asyncssh searches for two optional libraries by running the compiler. That takes as long as
+    # the rest of its import, and leaves files in /tmp if it is killed.
     ctypes.util.find_library = lambda name: None
     importlib.import_module(sys.argv.pop(1)).main()
 

@@ -1,31 +1,31 @@
-"""The clock of a run, which is never set.
+"""The clock of a run, which nobody can set.
 
-A wall clock can be set back in the midst of a run (NTP, a person), and then what came first seems
-to come last. So every time of a run is one of `now`: UNIX seconds by CLOCK_MONOTONIC from one
-reading of the wall clock on, when this process began.
+Somebody, or NTP, may set a wall clock back during a run, and then the first event seems to be the
+last. So all times in a run come from `now`: UNIX seconds, counted by CLOCK_MONOTONIC since a single
+reading of the wall clock when this process began.
 """
 
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
-SET_S = 0.05  # a wall clock that moved by more, against one that can't be set, was set
+SET_S = 0.05  # a wall clock that moved by more than this against an unsettable one was set
 WALL_AHEAD_S = time.time() - time.monotonic()  # when this process began
 
 
 def now() -> float:
-    """Return the time in UNIX seconds, on a clock that is never set."""
+    """Return the time in UNIX seconds, on a clock that nobody can set."""
     return WALL_AHEAD_S + time.monotonic()
 
 
 def wall_ahead_s() -> float:
-    """Return by how much the wall clock is ahead of the time since the boot; a step changes it."""
-    # CLOCK_BOOTTIME goes on in a suspension as the wall clock does, CLOCK_MONOTONIC stands still.
+    """Return how far the wall clock is ahead of the time since boot; setting it changes this."""
+    # During a suspension CLOCK_BOOTTIME goes on, like the wall clock; CLOCK_MONOTONIC stops.
     return time.time() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Moment(NamedTuple):
-    """What a machine's clocks said: `t` in UNIX seconds, `m` its CLOCK_MONOTONIC if it's known."""
+    """A reading of a machine's clocks: `t` in UNIX seconds, `m` its CLOCK_MONOTONIC if known."""
 
     t: float
     m: float | None = None
@@ -33,10 +33,10 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """A machine's clock is `offset_s` ahead of ours, give or take `uncertainty_s` seconds.
+    """A machine's clock is `offset_s` ± `uncertainty_s` seconds ahead of ours.
 
-    `monotonic_ahead_s` is how far its CLOCK_MONOTONIC is ahead of `now`, where it is the same as
-    ours: then no step of a wall clock matters. None on other computers, which may boot in a run.
+    On this computer, `monotonic_ahead_s` is how far CLOCK_MONOTONIC is ahead of `now`; then setting
+    the wall clock doesn't matter. It is None on other computers, which may reboot during a run.
     """
 
     offset_s: float = 0.0

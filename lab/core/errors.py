@@ -1,4 +1,4 @@
-"""The errors that a user is told about, and the exit codes: the one place for both."""
+"""All errors that are shown to the user, and all exit codes."""
 
 import enum
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ class ExitCode(enum.IntEnum):
     """The exit codes of `fab`, as docs/commands.md lists them."""
 
     EXPECTED = 0  # every verdict is the expected one
-    UNEXPECTED = 1  # a verdict is not
-    MISTAKE = 2  # the user's mistake, or a machine that isn't fit
+    UNEXPECTED = 1  # a verdict is not the expected one
+    MISTAKE = 2  # a usage error, or a machine that is unsuitable or was lost
     NOT_OBSERVED = 3  # something was not observed, and not by chance, or the run was cut
     INTERRUPTED = 4  # Ctrl-C; what was captured is kept
     BUG = 70  # our own bug, with its traceback in the run directory
@@ -25,31 +25,31 @@ _WORST_FIRST = (
 
 
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
-    """Return the code that stands for several experiments run one after another."""
+    """Return the exit code for several experiments."""
     seen = set(codes)
     return next((code for code in _WORST_FIRST if code in seen), ExitCode.EXPECTED)
 
 
 class LabError(Exception):
-    """Something the user can cure: shown as a message, never as a traceback; exit code 2.
+    """Something the user can put right: shown as a message, never as a traceback; exit code 2.
 
     Arguments:
         what: one sentence that says what is wrong.
         where: the place, such as `inventory.yaml:7` or `machine host-1`.
-        cure: what to do about it, with exact command lines where there are some.
+        hint: how to fix it, with exact command lines if there are any.
         output: the last lines that a machine printed, untrusted.
     """
 
-    def __init__(self, what: str, *, where: str = "", cure: str = "", output: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", hint: str = "", output: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where
-        self.cure = cure
+        self.hint = hint
         self.output = output
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  {self.cure}" if self.cure else head
+        return f"{head}\n  {self.hint}" if self.hint else head
 
 
 class InventoryError(LabError):
@@ -57,11 +57,11 @@ class InventoryError(LabError):
 
 
 class HostKeyError(LabError):
-    """A machine answers with a host key that isn't known, or isn't the one that is known."""
+    """A machine's host key is unknown, or has changed."""
 
 
 class MachineLost(LabError):
-    """A machine, or the connection to it, broke or can't be reached."""
+    """A machine can't be reached, or the connection to it broke."""
 
 
 class NotFit(LabError):

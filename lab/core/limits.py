@@ -1,6 +1,6 @@
-"""How many files a process may have open (ulimit -n): what a lab needs, and what to do about it.
+"""The limit on open files of a process (ulimit -n): checks it, and raises it for large labs.
 
-Each process has a soft limit, which it may raise itself, up to its hard limit. Many a shell starts
+Each process has a soft limit, which it may raise itself up to its hard limit. Many shells start
 with 1,024; a lab of hundreds of machines needs more.
 """
 
@@ -10,12 +10,12 @@ import sys
 
 from lab.core.errors import LabError
 
-# A supervisor has for each machine a listening socket, two to its server, two for a connection.
+# Per machine, a supervisor has a listening socket, two to its server, and two for a connection.
 _LEAST, _LEAST_EACH = 24, 5
 _AMPLE, _AMPLE_EACH = 128, 16
 _PROGRAMS_LEAST = 1024
-# Some programs close every descriptor that they could have, one by one: with the 10^9 that Docker
-# allows that takes minutes.
+# Some programs close every possible descriptor, one by one. With the 10^9 that Docker allows, that
+# takes minutes.
 _PROGRAMS_MOST = 65_536
 
 
@@ -28,9 +28,9 @@ def require(machines: int) -> None:
 
 
 def allow(machines: int) -> int:
-    """Raise our soft limit for so many machines; return the one for programs.
+    """Raise our soft limit for so many machines; return the limit for programs.
 
-    That is what it was before, but neither so low that programs fail nor so high that they hang.
+    That is the previous one, but neither so low that programs fail nor so high that they hang.
     """
     soft, hard = _limits()
     set_open_files(max(soft, _AMPLE + _AMPLE_EACH * machines))
@@ -38,19 +38,19 @@ def allow(machines: int) -> int:
 
 
 def set_open_files(limit: int) -> None:
-    """Set our soft limit, to the hard one if that is lower."""
+    """Set our soft limit, but not above the hard one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, _limits()[1]), hard))
 
 
 def too_many_files(number: int | None) -> LabError | None:
-    """Return the user's message for an errno that says that too many files are open, else None."""
+    """Return the error for an errno that means too many open files, None for any other errno."""
     if number == errno.EMFILE:
         return _too_few("this lab needs more")
     if number == errno.ENFILE:
         return LabError(
-            "this computer has too many files open, all processes together",
-            cure="end some, or raise the limit:  sudo sysctl -w fs.file-max=1000000",
+            "the processes of this computer have too many files open",
+            hint="end some, or raise the limit:  sudo sysctl -w fs.file-max=1000000",
         )
     return None
 
@@ -59,9 +59,9 @@ def _too_few(need: str) -> LabError:
     hard = _limits()[1]
     return LabError(
         f"too many open files: the limit is {hard} (`ulimit -Hn`), and {need}",
-        cure="raise it in this shell, as root:  ulimit -n 16384  (for good: `nofile` in"
+        hint="raise it in this shell, as root:  ulimit -n 16384  (permanently: `nofile` in"
         " /etc/security/limits.conf, LimitNOFILE= of a service, --ulimit nofile= of a container);"
-        " or take fewer machines",
+        " or use fewer machines",
     )
 
 

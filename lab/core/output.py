@@ -1,7 +1,7 @@
-"""Standard output and error that never raise and pass on nothing that a terminal would obey.
+"""Makes standard output and error safe: they never raise, and print no terminal escapes.
 
-Whatever a machine, an archive or a file says is untrusted, and reaches the user by `print` from
-many places: here is the one place that all of them go through.
+The content of machines, archives and files is untrusted, and many places `print` it to the user.
+All of that passes through here.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ import select
 import sys
 from typing import Any, TextIO, cast
 
-# Printable by Unicode's book, yet drawn as nothing: joiners, fillers, variation selectors.
+# Printable according to Unicode, but invisible: joiners, fillers, variation selectors.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
 def visible(text: str) -> str:
-    r"""Return text with what a terminal would obey, or not show, as `\x1b` or `\u202e`.
+    r"""Return text with visible escapes, such as `\x1b` or `\u202e`, for special characters.
 
-    These are control characters, escapes, marks of direction or of no width, separators; the end
-    of a line stays.
+    These are control characters, terminal escapes, direction marks, zero-width characters and
+    separators. Line ends stay.
     """
     if text.replace("\n", "").isprintable() and not _UNSEEN.search(text):
         return text
@@ -40,13 +40,13 @@ def _shown(character: str) -> str:
 
 
 class SafeText:
-    """A stream of text for a screen, see `visible`. What draws on the screen takes `drawing`."""
+    """A text stream for a screen, see `visible`. Code that draws on the screen uses `drawing`."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self.drawing = stream
 
     def write(self, text: str) -> int:
-        """Write a text, its control characters made visible."""
+        """Write a text with its control characters made visible."""
         return self.drawing.write(visible(text))
 
     def __getattr__(self, name: str) -> Any:
@@ -54,12 +54,12 @@ class SafeText:
 
 
 class _Lasting(io.FileIO):
-    """A descriptor that takes what is written for written once nobody or nothing takes it."""
+    """A descriptor that silently discards everything after the first failed write."""
 
     lost: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Write, or note the first reason why not and write to nowhere from then on."""
+        """Write; after the first failure, note the reason and discard all further data."""
         try:
             while not (count := super().write(data)):  # another process made it non-blocking
                 select.select([], [self], [])
@@ -73,12 +73,12 @@ class _Lasting(io.FileIO):
 
 
 def make_safe() -> None:
-    """Let this process print through SafeText, whatever of its standard streams it was given."""
+    """Let this process print through SafeText, even if it lacks some standard streams."""
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # closed: the next file that is opened would be taken for it
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, so this one
+        except OSError:  # closed: the next opened file would get its number
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, so this one
             os.set_inheritable(number, True)
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stdout = _safe(1, sys.stdout)
@@ -87,7 +87,7 @@ def make_safe() -> None:
 
 def _safe(number: int, stream: TextIO | None) -> TextIO:
     if stream is not None and not _is_ours(stream, number):
-        return stream  # one that was made safe before, or that a test put there
+        return stream  # already safe, or replaced by a test
     buffer = io.BufferedWriter(cast(io.RawIOBase, _Lasting(number, "w", closefd=False)))
     text = io.TextIOWrapper(
         buffer,
@@ -105,15 +105,15 @@ def _is_ours(stream: TextIO, number: int) -> bool:
 
 
 def drawing(file: TextIO) -> TextIO:
-    """Return the stream on which one may draw, for text that was made harmless before."""
+    """Return the stream for drawing, to which only harmless text may be written."""
     return file.drawing if isinstance(file, SafeText) else file
 
 
 def finish() -> None:
-    """Write what is left; say why if it, or something before, could not be written."""
+    """Flush everything; print the reason if anything could not be written."""
     sys.stdout.flush()
     raw = drawing(sys.stdout).buffer.raw  # type: ignore[attr-defined]
     lost = raw.lost if isinstance(raw, _Lasting) else None
-    if lost and lost.errno not in (errno.EPIPE, errno.EIO):  # the reader, the terminal went
+    if lost and lost.errno not in (errno.EPIPE, errno.EIO):  # the reader or the terminal is gone
         print(f"the output could not be written: {lost.strerror}", file=sys.stderr)
     sys.stderr.flush()

@@ -1,22 +1,30 @@
-"""What is observed in a run: the lines that machines printed, and what was done and seen when."""
+"""The observations of a run: the lines that machines printed, and events with their times."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-# What ended a process, as its event `exit` tells, when the way to its machine broke.
-LOST = "lost"
-# The same, where the lab itself had said nothing for so long that the program's lease ran out.
-LEASE = "lease"
+# The `by` of an event `exit`: what ended the process.
+LOST = "lost"  # the connection to its machine broke
+LEASE = "lease"  # the lab was silent for so long that the program's lease ran out
+
+
+def shown(text: str) -> str:
+    """Return a line as a terminal finally shows it.
+
+    A carriage return goes back to the start of the line, as in a progress bar, so the last
+    non-empty piece remains. A line that ends with CR LF is shown without the CR.
+    """
+    return text.rstrip("\r").rpartition("\r")[2] if "\r" in text else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One captured output line.
 
-    `n` counts from 0 per process and stream, `t` is the UNIX time of the capture in seconds on the
-    harness's clock, `offset` and `length` are the line's place in the log file in bytes (without
-    its newline). `text` is None for a line over 64 KiB: the log file alone has it.
+    `n` counts from 0 per process and stream; `t` is the UNIX time of the capture in seconds, on the
+    harness's clock; `offset` and `length` give the line's place in the log file in bytes, without
+    its newline. `text` is None for a line over 64 KiB, which only the log file has.
     """
 
     machine: str
@@ -30,19 +38,13 @@ class Record:
 
     @property
     def shown(self) -> str | None:
-        """What a terminal shows of the line in the end, which is what it is read by.
-
-        A carriage return goes back to the start of the line, so that a progress bar is drawn over:
-        the last piece that isn't empty stays. A line that ends with CR LF is shown without the CR.
-        """
-        if self.text is None or "\r" not in self.text:
-            return self.text
-        return self.text.rstrip("\r").rpartition("\r")[2]
+        """The line as a terminal finally shows it, which is also what readers get."""
+        return None if self.text is None else shown(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What the harness or the messaging library did, and when.
+    """Something that the harness or the messaging library did.
 
     `t` is in UNIX seconds on the harness's clock; `details` are JSON values.
     """
@@ -56,12 +58,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What one line or trace says of a message.
+    """What one line or trace says about a message.
 
-    `kind` is `sent` or `received` (a line of the program's own output), `dealt` or `taken` (a
-    trace: the send returned, the message was received). `n` is the record's number in its stream,
-    `t` the UNIX time in seconds that the record stands for, on the clock of `machine` for a trace;
-    `m` is then the machine's CLOCK_MONOTONIC, where the trace has it.
+    `kind` is `sent` or `received` for a line of the program's output, and `dealt` (the send
+    returned) or `taken` (the message was received) for a trace. `n` is the record's number in its
+    stream. `t` is its UNIX time in seconds; for a trace, on the clock of `machine`, and then `m` is
+    that machine's CLOCK_MONOTONIC, if the trace has it.
     """
 
     kind: str
@@ -73,5 +75,5 @@ class Message:
     m: float | None = None
 
 
-# Which message a captured line speaks of, if any.
+# Returns the message that a captured line is about, if any.
 Reader = Callable[[Record], Message | None]

@@ -1,7 +1,7 @@
-"""What the files of a run must hold: each value that any reader of a run relies on, checked once.
+"""The schema of a run's files: checks every value on which any reader of a run relies.
 
-A key that isn't named here is let pass, as long as its value is bounded: a newer lab may write
-more. Each check takes a value and where it stands, and raises ValueError with both.
+Other keys may have any value of bounded size, because a newer lab may write more. Each check takes
+a value and its path, and raises ValueError with both.
 """
 
 import math
@@ -19,23 +19,23 @@ PROCESS = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _MOST_VALUES = 100_000  # in one list or object
 _DEEPEST = 20
 _LONGEST_TEXT = 1_000_000
-LATEST = 253_402_300_800  # the year 10000, in UNIX seconds: no calendar goes further
+LATEST = 253_402_300_800  # the year 10000, in UNIX seconds, which is beyond all calendars
 LARGEST = 2**63
 
 
 def require_description(value: object) -> dict[str, Any]:
-    """Return the value of run.json; ValueError where it is none."""
+    """Return the value if it is valid for run.json; else ValueError."""
     return _object(value, "", _DESCRIPTION, needed=("state", "experiment", "started", "parameters"))
 
 
 def require_verdicts(value: object) -> list[dict[str, Any]]:
-    """Return the value of verdicts.json; ValueError where it is none."""
+    """Return the value if it is valid for verdicts.json; else ValueError."""
     _list(_verdict)(value, "")
     return value  # type: ignore[return-value]  # just checked
 
 
 def require_event(value: Mapping[str, Any]) -> None:
-    """Raise ValueError where this isn't what a line of events.jsonl holds."""
+    """Raise ValueError if the value is not valid for a line of events.jsonl."""
     _event(value, "")
 
 
@@ -102,7 +102,7 @@ def _object(
 
 
 def _bounded(value: object, at: str, depth: int = 0) -> None:
-    """Any JSON value that can be written again and shown."""
+    """Check that a JSON value can be written again and shown."""
     match value:
         case str() if len(value) <= _LONGEST_TEXT:
             return
@@ -137,16 +137,19 @@ _outcome = _that(lambda v: isinstance(v, str) and v in set(Outcome), " or ".join
 
 _DESCRIPTION: Mapping[str, Check] = {
     "state": _that(lambda v: v in ("running", "finished", "interrupted"), "a run's state"),
+    "format": _that(lambda v: v in (1, 2) and type(v) is int, "1 or 2, the formats known here"),
     "experiment": _experiment,
     "started": _time,
     "call": _word,
     "command": _text,
     "implementation": _matching(r"[A-Za-z0-9_=,.@-]{0,500}", "the name of an implementation"),
+    "sweep": _record_of({"id": _word, "cell": _text}, needed=("id", "cell")),
     "module": _or_null(_text),
     "summary": _text,
     "source": _text,
     "error": _text,
     "provider": _word,
+    "open_network": _flag,
     "parameters": _record_of(
         {
             "count": _that(lambda v: type(v) is int and 0 <= v <= 10**8, "a number of messages"),
@@ -176,7 +179,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "code": _record_of({"lab": _word, "experiment": _word}, needed=("lab", "experiment")),
 }
 
-_KINDS = ("start", "trigger", "fault", "repair", "exit")  # what the harness says itself
+_KINDS = ("start", "trigger", "fault", "repair", "exit")  # events of the harness itself
 _EVENT: dict[str, Check] = {
     "t": _time,
     "event": _matching(r"[A-Za-z][A-Za-z0-9_. -]{0,60}", "an event's name"),
@@ -197,6 +200,7 @@ _DETAILS: dict[str, Check] = _EVENT | {
     "from": _list(_machine),
     "by": _text,
     "status": _or_null(_number),
+    "killed_after_s": _positive,
 }
 _NEEDED = {"fault": ("fault", "took_s", "verified"), "exit": ("by", "status")}
 

@@ -1,7 +1,7 @@
-"""A program's trace: one JSON object a line on stderr, by which it reports what happened.
+"""A program's traces: JSON objects, one per line on stderr, that report what happened.
 
-A program prints on stderr what it likes, so a line is a trace only if all of it is well-formed and
-bounded; anything else is a line for people.
+A program may print anything on stderr, so a line is a trace only if it is well-formed and bounded;
+anything else is a line for people.
 """
 
 import json
@@ -11,19 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.core.clock import Moment
-from lab.core.records import Record
+from lab.core.records import Record, shown
 from lab.core.run_schema import LARGEST, LATEST, require_event
 
 _LONGEST = 8 * 1024  # characters
-_OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # no details of an event
+_T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"
+_N = rb'("\d{1,18}"|0|[1-9]\d{0,17})'
+# Finds, in whole lines of up to 64 KiB, message traces in the form in which the lab's own programs
+# write them. Groups: `t`; `m`, if given; `sent` or `received`; the number, perhaps in quotes; the
+# text that was sent, if given. The last group is any other line that may be a trace, for
+# `parse_line`. A line that does not match is not a trace.
+PLAIN = re.compile(
+    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(sent|received)", "number": %b'
+    rb'(?:, "text": "([ !#-\[\]-~]{1,4000})")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
+    re.MULTILINE,
+)
+_OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # not details of an event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What a program reported.
+    """A program's report.
 
-    `at` is when, by its machine's clocks; `number` is the message's, where it speaks of
-    one; `details` are what it said beside `t` and `event`: JSON values that an event can hold.
+    `at` is the time by its machine's clocks; `number` is the message's number, if it is about one;
+    `details` are its other keys besides `t` and `event`, with JSON values that an event can hold.
     """
 
     at: Moment
@@ -33,14 +44,19 @@ class Trace:
 
 
 def trace_of(record: Record) -> Trace | None:
-    """Return the trace that a captured line is; None for any other line."""
+    """Return the trace in a captured line; None if it is not a trace."""
     if record.stream != "stderr" or record.text is None:
         return None
     return parse(record.shown or "")
 
 
+def parse_line(line: bytes) -> Trace | None:
+    """Return the trace in a whole line of stderr, like `trace_of`; None if it is not a trace."""
+    return parse(shown(line.decode("utf-8", "backslashreplace")))
+
+
 def parse(text: str) -> Trace | None:
-    """Return the trace that a line of stderr holds; None where it is none. Never raises."""
+    """Return the trace in a line of stderr; None if it is not a trace. Never raises."""
     if not text.startswith("{") or len(text) > _LONGEST:
         return None
     try:
@@ -50,7 +66,7 @@ def parse(text: str) -> Trace | None:
 
 
 def _checked(text: str) -> Trace:
-    """Return the trace; ValueError where the line is none, RecursionError where it's too deep."""
+    """Return the trace; ValueError if it is not one, RecursionError if it is nested too deeply."""
     value = json.loads(
         text, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
     )
@@ -70,17 +86,17 @@ def _checked(text: str) -> Trace:
 def _integer(digits: str) -> int:
     if -LARGEST < (value := int(digits)) < LARGEST:
         return value
-    raise ValueError("a number that nothing here counts to")
+    raise ValueError("the number is too large for a count")
 
 
 def _finite(digits: str) -> float:
     if math.isfinite(value := float(digits)):
         return value
-    raise ValueError("a number that is too large for a float")
+    raise ValueError("the number is too large for a float")
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _monotonic(value: object) -> float | None:
@@ -90,7 +106,7 @@ def _monotonic(value: object) -> float | None:
 
 
 def _number(value: object) -> int | None:
-    """Return a message's number: our programs trace it as they got it, so perhaps as text."""
+    """Return a message's number, which programs may trace as they received it, so as text."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII):
         return int(value)
     if isinstance(value, float) and value.is_integer():  # to JSON 7.0 and 7 are one number

@@ -1,4 +1,4 @@
-"""Mistakes in the code of users, told with their line."""
+"""Errors in a user's code, reported with their line."""
 
 import traceback
 from pathlib import Path
@@ -10,16 +10,16 @@ _LAB = Path(__file__).parents[1]
 
 
 class UserMistake(LabError):
-    """What a user's own code raised, with its line."""
+    """An exception in a user's own code, with its line."""
 
 
 def mistake(error: BaseException, experiment_file: Path, what: object = None) -> LabError:
-    """Return an exception that a user's own module raised as a mistake in it, with its line.
+    """Turn an exception from a user's module into an error that names the line.
 
     Arguments:
-        error: what was raised; a LabError keeps its words.
-        experiment_file: the module; a mistake may be in a file beside it as well.
-        what: the function that was called; its first line is named if no line of its own is known.
+        error: the exception; a LabError keeps its message.
+        experiment_file: the module; the mistake may also be in a file next to it.
+        what: the function that was called; its first line is named if no better one is known.
     """
     if isinstance(error, UserMistake):
         return error
@@ -37,6 +37,6 @@ def mistake(error: BaseException, experiment_file: Path, what: object = None) ->
         return too_many
     if isinstance(error, LabError):
         where = f"{place}: {error.where}" if error.where else place
-        return UserMistake(error.what, where=where, cure=error.cure, output=error.output)
-    cure = user_modules.hint(error, experiment_file.resolve()) or "correct the experiment"
-    return UserMistake(f"{type(error).__name__}: {error}", where=place, cure=cure)
+        return UserMistake(error.what, where=where, hint=error.hint, output=error.output)
+    hint = user_modules.hint(error, experiment_file.resolve()) or "correct the experiment"
+    return UserMistake(f"{type(error).__name__}: {error}", where=place, hint=hint)

@@ -1,9 +1,9 @@
-"""Importing a user's experiment as a package of its own, that nothing else sees.
+"""Imports a user's experiment as a separate package, which nothing else can import from.
 
-A folder with an experiment holds programs as well, and a program may be called `statistics.py`. So
-the folder is never on `sys.path`. Its modules are found for its own modules alone, and after
-Python's library and the lab: there, as in the lab, `import statistics` is Python's. Then come the
-folder's, and last what is installed.
+An experiment's folder also has programs, and a program may be called `statistics.py`. So the folder
+is never on `sys.path`. Only its own modules can import from it, and they search Python's standard
+library and the lab first: for them too, `import statistics` is Python's. The folder comes next, and
+installed packages last.
 """
 
 import builtins
@@ -22,17 +22,17 @@ _numbers = itertools.count(1)
 
 
 def load(file: Path, *, beside: bool) -> ModuleType:
-    """Import the module in a file, whatever it raises.
+    """Import the module in a file; raises whatever the module raises.
 
     Arguments:
         file: the module.
-        beside: whether it may import what lies beside it.
+        beside: whether it may import modules from its folder.
     """
     package = f"{_PREFIX}{next(_numbers)}"
     folder = str(file.resolve().parent)
     spec = ModuleSpec(package, None, is_package=True)
     spec.submodule_search_locations = [folder] if beside else []
-    # In sys.modules under names that nobody else has: dataclasses look their module up there.
+    # Register it in sys.modules under a unique name: dataclasses look their module up there.
     sys.modules[package] = importlib.util.module_from_spec(spec)
     name = f"{package}.{file.stem}"
     loader = _Loader(name, str(file))
@@ -40,16 +40,16 @@ def load(file: Path, *, beside: bool) -> ModuleType:
     assert of_file is not None
     module = sys.modules[name] = importlib.util.module_from_spec(of_file)
     if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)  # before the one that takes any folder
+        sys.meta_path.insert(0, _finder)  # before the finder for any folder
     loader.exec_module(module)
     return module
 
 
 def hint(error: BaseException, file: Path) -> str:
-    """Return what to say of an import that found another module than the user may have meant.
+    """Return a hint for an import that may have found another module than the user meant.
 
     Arguments:
-        error: what an experiment raised.
+        error: the exception that an experiment raised.
         file: its module.
     """
     name = getattr(error, "name", None)
@@ -61,19 +61,19 @@ def hint(error: BaseException, file: Path) -> str:
     if not top or not any((file.parent / there).exists() for there in (f"{top}.py", top)):
         return ""
     if top in sys.stdlib_module_names or top == "lab":
-        return f"`import {top}` isn't yours here: rename {top}.py, or say `from . import {top}`"
+        return f"`import {top}` isn't your {top}.py: rename it, or use `from . import {top}`"
     if file.name == "experiment.py":
         return ""
     return (
-        f"an experiment in a single file has nothing beside it: put both into a folder, and call"
-        f" this file experiment.py, to import {top}"
+        f"a single-file experiment can't import from its folder: to import {top}, put both into a"
+        " folder of their own, and call this file experiment.py"
     )
 
 
 class _Loader(SourceFileLoader):
-    """Runs a module of the user's, whose `import` looks into its own folder too.
+    """Runs a user's module, whose `import` also searches its own folder.
 
-    No bytecode is read, as it may belong to another source, or written into the folder.
+    It neither reads bytecode, which may belong to another source, nor writes it into the folder.
     """
 
     def get_code(self, fullname: str) -> CodeType:
@@ -87,7 +87,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder:
-    """Finds the modules of such a package, and no other."""
+    """Finds the modules of such packages, and no others."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -104,7 +104,7 @@ _finder = _Finder()
 
 
 def _importer(package: str) -> Any:
-    """Return the `__import__` of the modules of a package."""
+    """Return the `__import__` for the modules of a package."""
 
     def own_import(
         name: str,

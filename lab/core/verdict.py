@@ -1,4 +1,4 @@
-"""What a claim comes to in one run: holds, refuted or not observed, and what decides it."""
+"""The verdict on a claim in one run: holds, refuted or not observed, with its evidence."""
 
 import enum
 from collections.abc import Iterable
@@ -46,8 +46,8 @@ class Verdict:
     ) -> "Verdict":
         """The run shows what the claim excludes.
 
-        With `final` nothing that might still have come could change that, as where a message came
-        twice. Such a verdict stands in a run that was cut, too, where others are not observed.
+        With `final`, nothing that might still have arrived could change that: a message arrived
+        twice, for example. Such a verdict also stands in a cut run, where others are not observed.
         """
         return cls(
             outcome=Outcome.REFUTED,
@@ -59,11 +59,11 @@ class Verdict:
 
     @classmethod
     def not_observed(cls, why: str, *, events: Iterable[Event] = ()) -> "Verdict":
-        """What the claim speaks of did not occur in this run, or can't be told."""
+        """The claim's subject did not occur in this run, or can't be determined."""
         return cls(outcome=Outcome.NOT_OBSERVED, why=why, events=tuple(events))
 
     def evidence(self) -> dict[str, Any]:
-        """Return the evidence as JSON values; of very many messages the first, and how many."""
+        """Return the evidence as JSON values; of very many messages, the first and their number."""
         evidence: dict[str, Any] = {
             "messages": list(self.messages[:_MOST_EVIDENCE]),
             "events": [
@@ -83,7 +83,7 @@ class Verdict:
 
 
 def is_sound(verdict: Verdict) -> bool:
-    """Tell whether it holds what it should: a user's claim may have put anything into it."""
+    """Return whether a verdict has valid content: a user's claim may have put anything into it."""
     return (
         isinstance(verdict.outcome, Outcome)
         and isinstance(verdict.why, str)

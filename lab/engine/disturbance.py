@@ -18,6 +18,7 @@ from typing import Any
 import paramiko
 
 from lab.core.errors import LabError
+from lab.core.run_schema import LATEST
 from lab.machines.remote import Remote
 
 TOO_LATE_S = 0.5  # what claims about time allow for; a run that was later is a disturbed one
@@ -119,7 +120,9 @@ class MachineLateness:
         for name, channel in self._talks.items():
             with contextlib.suppress(OSError, EOFError, ValueError):
                 channel.sendall(b"\n")
-                found[name] = float(channel.makefile("r").readline())
+                late = float(channel.makefile("r").readline())
+                if 0 <= late < LATEST:
+                    found[name] = late
             with contextlib.suppress(OSError, EOFError):
                 channel.close()
         return found

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.core import faults as known_faults
+from lab.core.faults.fault import Fault
 from lab.core.records import Reader
 from lab.core.verdict import Outcome, Verdict
 
@@ -40,8 +42,8 @@ class Claim:
 class Experiment:
     """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
 
-    `is_own` says that it is a user's; `folder` is what lies beside its module and is deployed, None
-    of one in a single file.
+    `faults` are the names of those that each variant needs. `is_own` says that it is a user's;
+    `folder` is what lies beside its module and is deployed, None of one in a single file.
     """
 
     name: str
@@ -68,6 +70,13 @@ class Experiment:
         messages = self.count if count is None else count
         pause = self.interval if interval is None else interval
         return messages * pause + self.takes
+
+    def faults_of(self, variant: str) -> list[Fault]:
+        """Return the faults that a variant needs; LabError where there is none of such a name.
+
+        That is seen before a run only: one of another version of the lab can be judged.
+        """
+        return [known_faults.named(name) for name in self.faults.get(variant, ())]
 
 
 _LONGEST_GRACE_S = 3600
@@ -99,7 +108,7 @@ def experiment(
     takes: float = 0.0,
     grace: float = 2.0,
     needs: Sequence[str] = (),
-    faults: tuple[str, ...] | Mapping[str, tuple[str, ...]] = (),
+    faults: Sequence[Fault | str] | Mapping[str, Sequence[Fault | str]] = (),
     variants: tuple[str, ...] = ("",),
     machines: Mapping[str, int] | None = None,
     uses: Uses | Mapping[str, Uses] | None = None,
@@ -118,8 +127,8 @@ def experiment(
         grace: seconds that a program has to end itself after SIGTERM, before it is killed.
         needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
             Python, as `python:numpy`.
-        faults: those of machines and of the network that it does, or those of each variant; where
-            they can't be done, it isn't begun.
+        faults: those of machines and of the network that it does, or those of each variant, by
+            their names; where they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
         machines: how many machines of a role it needs at least, as `{"worker": 2}`.
         uses: which of the protocol's programs it starts, each with what not every implementation of
@@ -140,7 +149,10 @@ def experiment(
             takes=takes,
             grace=grace,
             needs=tuple(needs),
-            faults=faults if isinstance(faults, Mapping) else dict.fromkeys(variants, faults),
+            faults={
+                variant: _names(faults[variant] if isinstance(faults, Mapping) else faults)
+                for variant in (faults if isinstance(faults, Mapping) else variants)
+            },
             variants=variants,
             machines=machines or {},
             uses=None if uses is None else _of_each_variant(uses, variants),
@@ -149,6 +161,11 @@ def experiment(
         return scenario
 
     return mark
+
+
+def _names(faults: Sequence[Fault | str]) -> tuple[str, ...]:
+    """Return the names of faults; a name alone is one fault, no sequence of letters."""
+    return (faults,) if isinstance(faults, str) else tuple(map(str, faults))
 
 
 def _of_each_variant(

@@ -1,19 +1,19 @@
-"""Network faults between machines: made on the machines that they cut off, verified, healed."""
+"""Faults of the network: changes that are held on machines, verified, healed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from lab.core import clock
 from lab.core.errors import LabError
-from lab.core.records import Event
-from lab.engine.faults import checked
-from lab.engine.monitor import RunMonitor
+from lab.core.faults.change import Change, Spot
+from lab.core.faults.fault import Check, Fault
+from lab.core.faults.network import HEAL
+from lab.engine.fault_log import FaultLog, checked
 from lab.engine.process_manager import ProcessManager
 from lab.machines import traffic_rules
 from lab.machines.remote_process import ChangeLease
-from lab.machines.traffic_rules import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,71 +21,110 @@ class Held:
     """A change that is in effect on a machine, and what checks that it is undone."""
 
     machine: str
-    hold: ChangeLease
-    is_undone: Callable[[], bool]
+    lease: ChangeLease
+    is_undone: Callable[[], bool | None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class NetworkFaults:
     """The lab network of a run; `held` are the changes that are in effect."""
 
     manager: ProcessManager
-    monitor: RunMonitor
+    log: FaultLog
     held: list[Held] = field(default_factory=list)
 
-    def partition(
-        self, these: Sequence[str], those: Sequence[str], *, one_way: bool, reject: bool
+    def inject(
+        self, fault: Fault, these: Sequence[str], others: Sequence[str] = (), **parameters: Any
     ) -> None:
-        """Keep machines apart; LabError where datagrams of any pair say that they aren't."""
+        """Change the network of machines until it is healed; LabError where that has no effect.
+
+        Arguments:
+            fault: what is done.
+            these: the machines on which it is done.
+            others: those from which they are kept, if the fault is between machines.
+            parameters: of the fault's `change`.
+        """
+        if fault.between and not others:
+            raise LabError(f"'{fault}' needs machines on both sides", hint="name the `others`")
+        if others and not fault.between:
+            raise LabError(f"'{fault}' is not between machines", hint="leave `others` out")
+        changes = {name: self._change(fault, name, others, parameters) for name in these}
         ordered = clock.now()
-        addresses = [self.manager.remotes[name].access.address for name in those]
-        change = traffic_rules.separation(addresses, incoming=not one_way, reject=reject)
-        at = max(
-            self._hold(name, change, partial(self._are_joined, [name], those)) for name in these
-        )
-        verified = checked(lambda: self._are_apart(these, those, one_way=one_way))
-        if verified is False:
+        at = max(self._hold(fault, name, others, change) for name, change in changes.items())
+        one_way = bool(parameters.get("one_way"))
+        verified = checked(lambda: self._is_in_effect(fault, changes, others, one_way=one_way))
+        if fault.check is Check.APART and verified is False:
             raise LabError(
-                f"the network between {' or '.join(these)} and {' or '.join(those)} isn't as it"
+                f"the network between {' or '.join(these)} and {' or '.join(others)} isn't as it"
                 " was to be",
-                cure="`fab check` tells what reaches what",
+                hint="`fab check` tells what reaches what",
             )
-        fault = "reject" if reject else "partition"
-        details = {"fault": fault, "from": list(those), "one_way": one_way, "verified": verified}
-        self._tell("fault", these, at, ordered, details)
+        details = {"from": list(others), **parameters} if others else parameters
+        for name in these:
+            self.log.note(fault, name, ordered=ordered, at=at, verified=verified, **details)
 
-    def slow(self, machine: str, change: Change, words: dict[str, Any]) -> None:
-        """Change how a machine's link sends; verified where the kernel then lists the change."""
-        ordered = clock.now()
-        remote = self.manager.remotes[machine]
-        at = self._hold(machine, change, lambda: not traffic_rules.is_queued(remote, change))
-        verified = checked(lambda: traffic_rules.is_queued(remote, change))
-        self._tell("fault", [machine], at, ordered, {**words, "verified": verified})
-
-    def try_out(self, needs: Sequence[str]) -> None:
+    def try_out(self, needed: Iterable[Fault]) -> None:
         """Raise LabError where a machine can't do one of these faults, before it's relied on."""
-        for need in needs:
-            if need in traffic_rules.TRIALS:
+        for fault in needed:
+            if fault.trial is not None:
                 for remote in self.manager.remotes.values():
-                    traffic_rules.try_out(remote, self.manager.folder, need)
+                    traffic_rules.try_out(remote, self.manager.folder, fault.trial())
 
     def heal(self, *, check: bool = True) -> None:
         """Undo every change that is in effect; with `check` it is verified that it's undone."""
         undone = []
         while self.held:
             held, ordered = self.held[-1], clock.now()
-            held.hold.release()
+            held.lease.release()
             self.held.pop()
             undone.append((held, ordered, clock.now()))
         for held, ordered, at in undone:
             verified = checked(held.is_undone) if check else None
-            details = {"repair": "heal", "verified": verified}
-            self._tell("repair", [held.machine], at, ordered, details)
+            self.log.note(HEAL, held.machine, ordered=ordered, at=at, verified=verified)
 
-    def _hold(self, machine: str, change: Change, is_undone: Callable[[], bool]) -> float:
-        hold = traffic_rules.hold(self.manager.remotes[machine], self.manager.folder, change)
-        self.held.append(Held(machine, hold, is_undone))
-        return self.monitor.our_time(machine, hold.at)
+    def _change(
+        self, fault: Fault, machine: str, others: Sequence[str], parameters: dict[str, Any]
+    ) -> Change:
+        if fault.change is None:
+            raise LabError(
+                f"'{fault}' is not done to single machines", hint="`lab.heal()` undoes all changes"
+            )
+        remotes = self.manager.remotes
+        addresses = [remotes[name].access.address for name in others]
+        find_link = partial(traffic_rules.link_of, remotes[machine])
+        return fault.change(Spot(find_link, addresses), **parameters)
+
+    def _hold(self, fault: Fault, machine: str, others: Sequence[str], change: Change) -> float:
+        """Make a change; return the UNIX time from which it is in effect."""
+        ordered = clock.now()
+        lease = traffic_rules.hold(self.manager.remotes[machine], self.manager.folder, change)
+        is_undone = partial(self._is_undone, fault, machine, others, change)
+        self.held.append(Held(machine, lease, is_undone))
+        at, latest = self.log.monitor.our_time(machine, lease.at), clock.now()
+        return at if ordered <= at <= latest else latest  # whatever its clock says
+
+    def _is_in_effect(
+        self, fault: Fault, changes: dict[str, Change], others: Sequence[str], *, one_way: bool
+    ) -> bool | None:
+        match fault.check:
+            case Check.APART:
+                return self._are_apart([*changes], others, one_way=one_way)
+            case Check.QUEUED:
+                return all(self._is_queued(name, change) for name, change in changes.items())
+        return None
+
+    def _is_undone(
+        self, fault: Fault, machine: str, others: Sequence[str], change: Change
+    ) -> bool | None:
+        match fault.check:
+            case Check.APART:
+                return self._are_joined([machine], others)
+            case Check.QUEUED:
+                return not self._is_queued(machine, change)
+        return None
+
+    def _is_queued(self, machine: str, change: Change) -> bool:
+        return traffic_rules.is_queued(self.manager.remotes[machine], change)
 
     def _are_apart(self, these: Sequence[str], those: Sequence[str], *, one_way: bool) -> bool:
         """Tell whether nothing of any of these gets to any of those, nor back if not one way."""
@@ -101,10 +140,3 @@ class NetworkFaults:
     def _reached(self, senders: Sequence[str], receivers: Sequence[str]) -> set[tuple[str, str]]:
         remotes = self.manager.remotes
         return traffic_rules.reached([remotes[s] for s in senders], [remotes[r] for r in receivers])
-
-    def _tell(
-        self, kind: str, machines: Sequence[str], at: float, ordered: float, details: dict[str, Any]
-    ) -> None:
-        more = {**details, "took_s": at - ordered}
-        for machine in machines:
-            self.monitor.event(Event(t=at, event=kind, machine=machine, details=more))

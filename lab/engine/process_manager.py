@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core import clock
-from lab.core.errors import LabError
+from lab.core.errors import LabError, MachineLost
 from lab.core.records import LOST, Event
 from lab.core.vocabulary import PORT
 from lab.engine.flags import words
@@ -63,12 +63,12 @@ class ProcessManager:
         if named and with_role not in ([], named):
             raise LabError(
                 f"'{where}' is a machine, and the role of {' and '.join(with_role)}",
-                cure="give one of them another name in the inventory",
+                hint="give one of them another name in the inventory",
             )
         if not named and not with_role:
             raise LabError(
                 f"no machine has the name or the role '{where}'",
-                cure=f"there are the machines {', '.join(self.remotes)}, with the roles "
+                hint=f"there are the machines {', '.join(self.remotes)}, with the roles "
                 + ", ".join(dict.fromkeys(r.access.role for r in self.remotes.values())),
             )
         return named or with_role
@@ -80,7 +80,7 @@ class ProcessManager:
             return found[0]
         raise LabError(
             f"to={where!r} means {len(found)} machines, and a program gets the address of one",
-            cure="name one, as to=lab.machines(role)[0]; several addresses are given as a flag,"
+            hint="name one, as to=lab.machines(role)[0]; several addresses are given as a flag,"
             " peers=[lab.address(machine) for machine in lab.machines(role)]",
         )
 
@@ -101,7 +101,7 @@ class ProcessManager:
             known = ", ".join(sorted({found.name for found in self.programs.values()}))
             raise LabError(
                 f"there is no program '{program}'",
-                cure=f"there are: {known}; @experiment(uses=...) names those of the protocol",
+                hint=f"there are: {known}; @experiment(uses=...) names those of the protocol",
             )
         self.programs[program].require_callable(flags)
         address = self.address(target)
@@ -197,7 +197,8 @@ class ProcessManager:
                 process.signal(signal.SIGTERM)
         if not self.monitor.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
-                if not (process.ended or process.paused):
+                # Programs of the protocol have nothing to say after SIGTERM.
+                if not (process.ended or process.paused or process.program.speaks_protocol):
                     process.killed_after_s = self.grace_s
                 process.end()
             self.monitor.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
@@ -251,9 +252,10 @@ def _not_ready(process: Process, in_time: bool) -> LabError:
         what = f"{process.name} was not ready when another ended"
     else:
         what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
-    return LabError(
+    kind = MachineLost if process.blame == LOST else LabError
+    return kind(
         what,
         where=f"machine {process.machine}",
-        cure=f"run it by hand: fab ssh --machine {process.machine}",
+        hint=f"run it by hand: fab ssh --machine {process.machine}",
         output=process.tail(),
     )

@@ -4,6 +4,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lab.core import clock
@@ -80,8 +81,8 @@ class Process:
                 self.name,
                 self.program.argv(self.remote.access.python, self.flags),
                 self.environment,
-                stdout=self._kept(stdout.feed, stdout.close),
-                stderr=self._kept(stderr.feed, stderr.close),
+                stdout=lambda data: self._keep(partial(stdout.feed, data)),
+                stderr=lambda data: self._keep(partial(stderr.feed, data)),
                 ended=self._on_end,
                 by_line=self.program.by_line,
             )
@@ -143,21 +144,17 @@ class Process:
     def __str__(self) -> str:
         return f"{self.name} on {self.machine}"
 
-    def _kept(
-        self, feed: Callable[[bytes], None], close: Callable[[], None]
-    ) -> Callable[[bytes], None]:
-        """Feed a stream; a full disk is told to whoever waits, it must not end a thread."""
-
-        def take(data: bytes) -> None:
-            try:
-                feed(data) if data else close()
-            except LabError as error:
-                self._monitor.trouble = self._monitor.trouble or error
-                self._monitor.notify()
-
-        return take
+    def _keep(self, take: Callable[[], None]) -> None:
+        """Keep something of a stream; a full disk is told to whoever waits, it ends no thread."""
+        try:
+            take()
+        except LabError as error:
+            self._monitor.fail(error)
 
     def _on_end(self, status: int | None, gone: float) -> None:
+        cut_off = status is None or (status == _KILLED and self.killed_after_s is not None)
+        for stream in self._streams.values():
+            self._keep(partial(stream.close, whole=not cut_off))
         if status is None and self.blame != "fault":
             self.blame = LOST
         elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
@@ -195,19 +192,18 @@ class Process:
         elif "not-started" in notes:
             self._spoil(
                 f"{self.program.file} could not be started: {notes['not-started']}",
-                cure="does its first line name a program that is there; is it built for this"
+                hint="does its first line name a program that is there; is it built for this"
                 " machine?",
             )
         elif "misunderstood" in notes or "pid" not in notes:
             self._spoil(
                 f"the lab's own launcher failed, and {self.program.file} did not run",
-                cure="this is no fault of the program's: please report it",
+                hint="this is no fault of the program's: please report it",
             )
 
-    def _spoil(self, what: str, *, cure: str) -> None:
+    def _spoil(self, what: str, *, hint: str) -> None:
         where = f"machine {self.machine}"
-        error = LabError(what, where=where, cure=cure, output=self.tail())
-        self._monitor.trouble = self._monitor.trouble or error
+        self._monitor.fail(LabError(what, where=where, hint=hint, output=self.tail()))
 
 
 @dataclass(frozen=True, slots=True)

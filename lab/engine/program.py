@@ -118,14 +118,14 @@ class OwnProgram(Program):
             raise LabError(
                 "this is no program: its first line names no interpreter",
                 where=f"{self.path}:1",
-                cure="begin it with a line such as #!/bin/sh; build what is to be compiled, and"
+                hint="begin it with a line such as #!/bin/sh; build what is to be compiled, and"
                 " start the result",
             )
         if first.endswith(b"\r\n"):
             raise LabError(
                 "the first line ends as on Windows, and no machine finds that interpreter",
                 where=f"{self.path}:1",
-                cure="save the file with UNIX line ends",
+                hint="save the file with UNIX line ends",
             )
 
 
@@ -182,12 +182,12 @@ class ProtocolProgram(Program):
         if missing := sorted(wanted - self.offers):
             raise LabError(
                 f"{self.file} has no {', '.join(missing)}",
-                cure=f"it offers: {', '.join(sorted(self.offers))}",
+                hint=f"it offers: {', '.join(sorted(self.offers))}",
             )
         if self.declared is not None and (missing := sorted(wanted - self.declared)):
             raise LabError(
                 f"{self.name} is started with {', '.join(missing)}, which is not declared",
-                cure="name it in @experiment(uses=...), so that an implementation that lacks it is"
+                hint="name it in @experiment(uses=...), so that an implementation that lacks it is"
                 " refused before the run",
             )
 

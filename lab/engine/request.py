@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.core.faults.fault import Fault
 from lab.core.project import PROJECT
 from lab.engine.experiment import Experiment
 from lab.engine.program import Program
@@ -35,10 +36,11 @@ class RunRequest:
     packets: bool
     call: str
     command: str
+    sweep: Mapping[str, str] | None = None
 
     @property
-    def faults(self) -> Sequence[str]:
-        return self.experiment.faults[self.variant]
+    def faults(self) -> Sequence[Fault]:
+        return self.experiment.faults_of(self.variant)
 
     @property
     def title(self) -> str:
@@ -60,7 +62,9 @@ class RunRequest:
 
 def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str, Any]:
     """Return what run.json is to say of a run on these machines before it begins."""
+    one = next(iter(remotes.values())).access
     return {
+        **({} if request.sweep is None else {"sweep": dict(request.sweep)}),
         "call": request.call,
         "command": request.command,
         "implementation": request.implementation,
@@ -74,7 +78,8 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
             "options": list(request.options),
             "variant": request.variant,
         },
-        "provider": next(iter(remotes.values())).access.provider,
+        "provider": one.provider,
+        "open_network": one.open_network,
         "environment": {
             "python": platform.python_version(),
             "kernel": platform.release(),

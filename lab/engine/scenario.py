@@ -1,46 +1,56 @@
-"""The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
+"""The lab as a scenario sees it: start programs, wait for their output, inject faults."""
 
-import contextlib
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from lab.core import clock
+from lab.core import clock, faults
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from lab.core.faults.network import PARTITION, RATE, REJECT, SLOW
+from lab.core.faults.process import INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
 from lab.core.records import LOST, Event, Record
 from lab.core.vocabulary import PORT
-from lab.engine.faults import Faults, checked
+from lab.engine.faults import Faults
 from lab.engine.finish import Finish
 from lab.engine.ledger import Look
-from lab.engine.monitor import RunMonitor
-from lab.engine.network_faults import NetworkFaults
+from lab.engine.observed import Observed
 from lab.engine.process_manager import ProcessManager
 from lab.engine.processes import Process, Processes
-from lab.machines import traffic_rules
-from lab.machines.remote import Remote
+from lab.engine.targets import Chosen, Target, places_in, processes_in
+
+_T = TypeVar("_T")
 
 
 class TriggerMissed(Exception):
-    """What a scenario waited for did not come, and can't come any more."""
+    """What a scenario waited for did not happen, and can't happen any more."""
 
 
-@dataclass(slots=True, kw_only=True)
 class Lab:
-    """The machines of one run, and what can be done with and to them.
+    """The machines of one run, and everything that a scenario can do with them.
 
-    `count` is how many messages the user wants, `interval` the seconds between two, `variant` the
-    way in which the scenario is played, of those that its experiment names.
+    A *target* is a process, the processes of one `start`, a machine, a role, or a list of these; or
+    a function that chooses one by what was `Observed`. While the function returns None, the lab
+    waits until it chooses, or raises TriggerMissed as `first` does.
+
+    Attributes:
+        count: how many messages the user wants.
+        interval: the seconds between two of them.
+        variant: which of its experiment's variants this run plays.
     """
 
-    variant: str
-    count: int
-    interval: float
-    manager: ProcessManager
-    faults: Faults
-    network_faults: NetworkFaults
-    monitor: RunMonitor
+    def __init__(
+        self, manager: ProcessManager, faults: Faults, *, variant: str, count: int, interval: float
+    ) -> None:
+        self.variant = variant
+        self.count = count
+        self.interval = interval
+        self._manager = manager
+        self._monitor = manager.monitor
+        self._faults = faults
+        self._observed = Observed(manager.monitor, manager)
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -49,7 +59,7 @@ class Lab:
 
     def machines(self, role: str) -> list[str]:
         """Return the names of the machines with this role, in the inventory's order."""
-        return self.manager.machines(role)
+        return self._manager.machines(role)
 
     def start(
         self,
@@ -64,201 +74,209 @@ class Lab:
         """Start a program on machines, and return when it is ready on each.
 
         Arguments:
-            program: its name, without the ending.
+            program: its name, without extension.
             on: a role, a machine, or a list of these.
-            to: the machine whose address it gets, or a role that one machine has; by default the
-                address is its own.
-            ready: tells the line on stdout by which a program says that it's ready; the lab's own
-                programs say so themselves, another is ready when started.
-            args: words that follow the flags, as they are.
-            flags: `high_water_mark=5` is given as `--high-water-mark 5`, a list's name once for
-                each value, True as the name alone, False and None not at all.
+            to: the machine whose address it gets, or a role that one machine has; by default it
+                gets its own.
+            ready: recognises the line on stdout that says that the program is ready. The lab's own
+                programs report that themselves; another counts as ready when it is started.
+            args: arguments that follow the flags, unchanged.
+            flags: `high_water_mark=5` becomes `--high-water-mark 5`; a list repeats the name for
+                each value, True gives the name alone, False and None give nothing.
 
-        Raises LabError when it ends, or isn't ready in time.
+        Raises LabError if it ends, or isn't ready in time.
         """
-        target = None if to is None else self.manager.only(to)
+        target = None if to is None else self._manager.only(to)
         started = [
-            self.manager.start(program, machine, target or machine, flags, args)
-            for machine in self.manager.machines(on)
+            self._manager.start(program, machine, target or machine, flags, args)
+            for machine in self._manager.machines(on)
         ]
-        self.manager.wait_ready(started, ready)
-        return Processes(tuple(started), self.monitor)
+        self._manager.wait_ready(started, ready)
+        return Processes(tuple(started), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
-        """Return what to bind or connect to on a machine, or on the first one with a role."""
-        return self.manager.address(self.manager.machines(where)[0], port)
+        """Return the endpoint to bind or connect to, on a machine or the first with a role."""
+        return self._manager.address(self._manager.machines(where)[0], port)
 
-    def fetch(self, where: Process | str, path: str) -> Path:
-        """Fetch a file now from where programs run on a machine; return where it lies here.
+    def fetch(self, where: Target, path: str) -> Path:
+        """Fetch a file now from the folder where programs run; return its local path.
 
-        What programs of one's own have made or changed there is fetched at the end of the run in
-        any case, into `<machine>/files` of the run directory. Raises LabError where it isn't there.
+        At the end of the run the lab fetches in any case what your own programs created or changed
+        there, into `<machine>/files` of the run directory. Raises LabError if it doesn't exist.
         """
-        return self.manager.fetch(_machine(where), path)
+        return self._manager.fetch(_only(self._machines(where), "machine"), path)
 
-    def start_again(self, process: Process) -> Process:
-        """Give a program that has ended another life, with the flags of the one before.
+    def start_again(self, process: Target) -> Process:
+        """Start a program that has ended once more, with the same flags.
 
-        It is repaired when it is ready.
+        It counts as repaired when it is ready.
         """
+        ended = _only(self._processes(process), "process")
         ordered = clock.now()
-        again = self.manager.start_again(process)
-        self.manager.wait_ready([again], None)
-        ready = clock.now()
-        took_s = ready - ordered
-        self._event("repair", again, ready, repair="start again", verified=True, took_s=took_s)
+        again = self._manager.start_again(ended)
+        self._manager.wait_ready([again], None)
+        self._faults.processes.started_again(again, ordered)
         return again
 
     def first(
         self, processes: Processes | Sequence[Process], *, prints: Callable[[str], bool]
     ) -> Process:
-        """Return the first of these processes to print such a line; one that came already counts.
+        """Return the first of these processes to print such a line; earlier lines count too.
 
-        It looks back over the last 50,000 lines of each. Raises TriggerMissed when all have ended,
-        or when another has ended and all has been silent for as long as would end the run.
+        It looks back over the last 50,000 lines of each. Raises TriggerMissed if all of them have
+        ended, or if another one has ended and the silence is long enough to end the run.
         """
         return self._first(processes, prints, back=True)
 
     def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
-        """Wait until these have printed so many more lines; return the one that printed the last.
+        """Wait until these have printed so many more lines; return the process of the last line.
 
         Raises TriggerMissed as `first` does.
         """
         count = itertools.count(1)
         return self._first(processes, lambda _: next(count) >= lines, back=False)
 
-    def when(self, condition: Callable[[RunMonitor], bool]) -> None:
-        """Wait until a condition holds over what has been observed so far, by its counts.
+    def when(self, condition: Callable[[Observed], bool]) -> None:
+        """Wait until a condition on the counts observed so far is true.
 
-        Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`: messages
-        `sent`, messages `received`, and connections that programs of both ends told (`connected`).
+        An example is `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`.
         """
-        self.monitor.wait(lambda: condition(self.monitor), "a count that was waited for")
+        self._monitor.wait(lambda: condition(self._observed), "a condition on the counts")
 
     def let_pass(self, seconds: float) -> None:
         """Wait for a time, in experiments whose subject is time."""
-        self.monitor.all_within(seconds, lambda: False)
+        self._monitor.all_within(seconds, lambda: False)
 
-    def kill(self, target: Process | Processes) -> None:
+    def inject(
+        self,
+        fault: Fault | str,
+        target: Target,
+        *,
+        others: Target | None = None,
+        **parameters: Any,
+    ) -> None:
+        """Inject any fault or repair of `lab.core.faults`; each method below injects one of them.
+
+        Arguments:
+            fault: the fault, or its name.
+            target: the processes or machines that it affects.
+            others: for a fault between machines, those from which the target is separated.
+            parameters: the parameters of the fault's `change` of the network.
+
+        Raises LabError if there is no such fault, or if it is impossible for this target.
+        """
+        wanted = faults.named(fault)
+        match wanted.scope:
+            case Scope.PROCESS:
+                for process in self._processes(target):
+                    self._faults.processes.inject(wanted, process)
+            case Scope.MACHINE:
+                for machine in self._machines(target):
+                    self._faults.machines.inject(wanted, machine)
+            case Scope.NETWORK:
+                away = [] if others is None else self._machines(others)
+                self._faults.network.inject(wanted, self._machines(target), away, **parameters)
+
+    def kill(self, target: Target) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone."""
-        self._hit("kill", target)
+        self.inject(KILL, target)
 
     def died(self, processes: Processes | Sequence[Process]) -> Process:
         """Return the first of these to kill itself at the message that its flag `--die-at` names.
 
-        Exact where messages come faster than a kill from here. Raises TriggerMissed as `first`.
+        This is exact even if messages are faster than a kill from here. Raises TriggerMissed as
+        `first` does.
         """
 
         def dead() -> list[Process]:
-            return [p for p in processes if p.ended and p.place in self.monitor.dying]
+            return [p for p in processes if p.ended and p.place in self._monitor.dying]
 
-        self._wait_for(lambda: bool(dead()), list(processes), "came to the message")
+        candidates = list(processes)
+        missed = f"{_names(candidates)} never reached the message at which to die"
+        self._wait_for(lambda: bool(dead()), candidates, missed)
         victim = dead()[0]
-        self.faults.suffer("die_at", victim, self.monitor.dying[victim.place])
+        self._faults.processes.killed_itself(victim, self._monitor.dying[victim.place])
         return victim
 
-    def terminate(self, target: Process | Processes) -> None:
+    def terminate(self, target: Target) -> None:
         """End them by SIGTERM, as `kill` without a number does."""
-        self._hit("terminate", target)
+        self.inject(TERMINATE, target)
 
-    def interrupt(self, target: Process | Processes) -> None:
+    def interrupt(self, target: Target) -> None:
         """End them by SIGINT, as Ctrl-C does."""
-        self._hit("interrupt", target)
+        self.inject(INTERRUPT, target)
 
-    def pause(self, target: Process | Processes) -> None:
-        """Stop all processes of a program by SIGSTOP; `resume` lets them go on."""
-        self._hit("pause", target)
+    def pause(self, target: Target) -> None:
+        """Stop all processes of a program by SIGSTOP; `resume` continues them."""
+        self.inject(PAUSE, target)
 
-    def resume(self, target: Process | Processes) -> None:
-        """Let paused processes go on."""
-        self._hit("resume", target)
+    def resume(self, target: Target) -> None:
+        """Continue paused processes."""
+        self.inject(RESUME, target)
 
-    def cut_power(self, where: Process | str) -> None:
-        """Switch a machine off as a power cut does: nothing that it had open says goodbye."""
-        self._switch_off("cut_power", _machine(where))
+    def cut_power(self, where: Target) -> None:
+        """Switch a machine off as a power cut does: it closes none of its connections."""
+        self.inject(CUT_POWER, where)
 
-    def shut_down(self, where: Process | str) -> None:
-        """Switch a machine off in good order: its connections are closed as it goes."""
-        self._switch_off("shut_down", _machine(where))
+    def shut_down(self, where: Target) -> None:
+        """Shut a machine down in an orderly way: it closes its connections."""
+        self.inject(SHUT_DOWN, where)
 
-    def power_on(self, where: Process | str) -> None:
+    def power_on(self, where: Target) -> None:
         """Switch a machine on again, and deploy to it again."""
-        machine = _machine(where)
+        self.inject(POWER_ON, where)
 
-        def answers() -> bool:
-            self.manager.readmit(machine)  # LabError where it doesn't
-            return True
+    def cut_cable(self, where: Target) -> None:
+        """Unplug a machine's cable on the lab network; its programs keep running."""
+        self.inject(CUT_CABLE, where)
 
-        self.faults.strike("power_on", machine, answers)
-
-    def cut_cable(self, where: Process | str) -> None:
-        """Unplug a machine's cable on the lab network; its programs go on."""
-        machine = _machine(where)
-        self.faults.strike("cut_cable", machine, lambda: _opposite(self._is_reached(machine)))
-
-    def mend_cable(self, where: Process | str) -> None:
+    def mend_cable(self, where: Target) -> None:
         """Plug a machine's cable in again."""
-        machine = _machine(where)
-        self.faults.strike("mend_cable", machine, lambda: self._is_reached(machine))
+        self.inject(MEND_CABLE, where)
 
     def partition(
-        self,
-        these: str | Sequence[str],
-        those: str | Sequence[str],
-        *,
-        one_way: bool = False,
-        reject: bool = False,
+        self, these: Target, those: Target, *, one_way: bool = False, reject: bool = False
     ) -> None:
-        """Keep machines or roles apart on the lab network, until `heal`.
+        """Separate machines on the lab network, until `heal`.
 
-        With `one_way` only what `these` send to `those` is stopped. What is stopped vanishes; with
-        `reject` it is answered by RST or ICMP.
+        With `one_way`, only what `these` send to `those` is blocked. Blocked packets vanish; with
+        `reject` the sender gets an RST or an ICMP error.
         """
-        self.network_faults.partition(
-            self.manager.machines(these),
-            self.manager.machines(those),
-            one_way=one_way,
-            reject=reject,
-        )
+        self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
 
     def slow(
-        self, machine: str, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
+        self, where: Target, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
     ) -> None:
         """Delay what a machine sends on the lab network, or lose some of it at random."""
-        link = traffic_rules.link_of(self.manager.remotes[machine])
-        change = traffic_rules.slowness(
-            link, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent
-        )
-        self.network_faults.slow(machine, change, {"fault": "slow", "delay_ms": delay_ms})
+        self.inject(SLOW, where, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent)
 
-    def limit_rate(self, machine: str, *, kbit: int) -> None:
+    def limit_rate(self, where: Target, *, kbit: int) -> None:
         """Let a machine send at most `kbit` kilobits a second on the lab network."""
-        change = traffic_rules.rate(traffic_rules.link_of(self.manager.remotes[machine]), kbit=kbit)
-        self.network_faults.slow(machine, change, {"fault": "rate", "kbit": kbit})
+        self.inject(RATE, where, kbit=kbit)
 
     def heal(self) -> None:
-        """Undo all that `partition`, `slow` and `limit_rate` did."""
-        self.network_faults.heal()
+        """Undo every change of the network: all that `partition`, `slow` and `limit_rate` did."""
+        self._faults.network.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
-        """Wait until every message that was sent has come, or all has been quiet for a while.
+        """Wait until every sent message has arrived, or until nothing was printed for a while.
 
-        What a receiver has traced as received, and not printed yet, is waited for longer.
+        This waits longer for messages that a receiver has traced but not yet printed.
 
         Arguments:
-            quiet: seconds; if not longer, 2 x interval and at least half a second.
+            quiet: seconds of silence; at least 2 x interval, and at least half a second.
         """
         self._finish.wait_settled(quiet)
 
-    def end(self, target: Process | Processes) -> None:
-        """End a program as its work is done: no fault, SIGTERM first."""
-        self.manager.end(target if isinstance(target, Processes) else (target,))
+    def end(self, target: Target) -> None:
+        """End a program whose work is done, with SIGTERM first; this is not a fault."""
+        self._manager.end(self._processes(target))
 
     def finish(self) -> str:
-        """Wait for the end of the run, then end what still runs; return what was open then.
+        """Wait for the end of the run, then end running programs; return what was open then.
 
-        See docs/when-a-run-ends.md. What is returned is a sentence for a reader; it is empty where
-        nothing that the programs could still have printed was cut off.
+        See docs/when-a-run-ends.md. The result is a sentence for a reader; it is empty if the
+        programs could not have printed any more messages.
         """
         self._finish.wait_over()
         still_open = self._finish.end_all()
@@ -268,97 +286,76 @@ class Lab:
     def stop(self) -> None:
         """End every process, then repair what is broken.
 
-        In this order: what a paused process or a cut cable held back shall not come after all.
+        This order prevents the arrival of what a paused process or a cut cable held back.
         """
-        self.manager.stop()
-        with contextlib.suppress(LabError):  # the run's own trouble is the one to be told
-            self.network_faults.heal(check=False)
-        self.faults.repair(self._repair)
+        self._manager.stop()
+        self._faults.undo()
 
     @property
     def _finish(self) -> Finish:
-        return Finish(self.manager, self.monitor)
+        return Finish(self._manager, self._monitor)
 
     def _first(
         self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
     ) -> Process:
         candidates = {process.place: process for process in processes}
         look = Look(candidates.keys(), prints)
-        with self.monitor.looking(look, back=back):
-            self.manager.warm_up()
-            self._wait_for(
-                lambda: look.found is not None, list(candidates.values()), "printed the line"
-            )
-        record = self.faults.trigger = cast(Record, look.found)
-        process = candidates[record.machine, record.process]
-        self._event("trigger", process, record.t, fired=True, n=record.n, text=record.shown)
-        return process
+        missed = f"{_names(candidates.values())} never printed the line that is the trigger"
+        with self._monitor.looking(look, back=back):
+            self._manager.warm_up()
+            self._wait_for(lambda: look.found is not None, list(candidates.values()), missed)
+        record = self._faults.log.trigger = cast(Record, look.found)
+        details = {"fired": True, "n": record.n, "text": record.shown}
+        machine, process = record.machine, record.process
+        self._monitor.event(
+            Event(t=record.t, event="trigger", machine=machine, process=process, details=details)
+        )
+        return candidates[machine, process]
 
-    def _wait_for(self, found: Callable[[], bool], candidates: list[Process], what: str) -> None:
-        """Wait for what these have to do; give up when it can't come any more."""
-        whom = ", ".join(map(str, candidates))
+    def _wait_for(
+        self, found: Callable[[], bool], candidates: Sequence[Process], missed: str
+    ) -> None:
+        """Wait for something that these do; raise TriggerMissed if it can't happen any more."""
+        whom = _names(candidates)
 
         def over() -> bool:
             return found() or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame in ("itself", LOST) for p in self.manager.processes)
+            return any(p.ended and p.blame in ("itself", LOST) for p in self._manager.processes)
 
-        self.monitor.wait(lambda: over() or another_ended(), whom)
-        self.monitor.wait(over, whom, self._finish.silent_until)
+        self._monitor.wait(lambda: over() or another_ended(), whom)
+        self._monitor.wait(over, whom, self._finish.silent_until)
         if not found():
-            raise TriggerMissed(f"{whom} never {what} that was waited for")
+            raise TriggerMissed(missed)
 
-    def _hit(self, fault: str, target: Process | Processes) -> None:
-        for process in target if isinstance(target, Processes) else (target,):
-            self.faults.hit(fault, process)
+    def _processes(self, target: Target) -> list[Process]:
+        return processes_in(self._chosen(target))
 
-    def _switch_off(self, fault: str, machine: str) -> None:
-        for process in self.manager.processes:
-            if process.machine == machine and not process.ended:
-                process.blame = "fault"
-        gone = self.manager.remotes[machine]
-        self.faults.strike(fault, machine, lambda: _opposite(self._is_there(machine)))
-        gone.close()  # nobody answers there any more: don't wait for them
+    def _machines(self, target: Target) -> list[str]:
+        return list(dict.fromkeys(self._manager.machines(places_in(self._chosen(target)))))
 
-    def _is_reached(self, machine: str) -> bool | None:
-        """Whether another machine's datagrams get to it; None where there is no other one."""
-        remotes = self.manager.remotes
-        other = self._other(machine)
-        if other is None:
-            return None
-        return checked(lambda: traffic_rules.reaches(other, remotes[machine]))
+    def _chosen(self, target: Target) -> Chosen:
+        """Return a target; if a function chooses it, wait until it does."""
+        if not callable(target):
+            return target
+        choose, choices = target, list[Chosen]()
 
-    def _is_there(self, machine: str) -> bool | None:
-        """Whether a machine answers another on the lab network; None where there is no other."""
-        remotes = self.manager.remotes
-        other = self._other(machine)
-        if other is None:
-            return None
-        return checked(lambda: traffic_rules.is_there(other, remotes[machine]))
+        def chosen() -> bool:
+            if not choices and (choice := choose(self._observed)) is not None:
+                choices.append(choice)
+            return bool(choices)
 
-    def _other(self, machine: str) -> Remote | None:
-        """Return a machine that can look at another from outside."""
-        broken = {name for name, _ in self.faults.broken}
-        others = (r for r in self.manager.remotes.values() if r.name not in {machine, *broken})
-        return next(others, None)
-
-    def _repair(self, repair: str, target: Process | str) -> None:
-        if isinstance(target, Process) and target.ended:
-            return
-        with contextlib.suppress(LabError):
-            getattr(self, repair)(target)
-
-    def _event(self, name: str, process: Process, t: float, **details: Any) -> None:
-        machine, process_name = process.place
-        self.monitor.event(
-            Event(t=t, event=name, machine=machine, process=process_name, details=details)
-        )
+        missed = "the function that should choose a target never returned one"
+        self._wait_for(chosen, list(self._manager.processes), missed)
+        return choices[0]
 
 
-def _opposite(known: bool | None) -> bool | None:
-    return None if known is None else not known
+def _names(processes: Iterable[Process]) -> str:
+    return ", ".join(map(str, processes))
 
 
-def _machine(where: Process | str) -> str:
-    return where if isinstance(where, str) else where.machine
+def _only(found: Sequence[_T], kind: str) -> _T:
+    if len(found) != 1:
+        raise LabError(f"this needs one {kind}, but the target has {len(found)}", hint="name one")
+    return found[0]

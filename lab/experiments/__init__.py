@@ -1,7 +1,7 @@
-"""The experiments that come with the lab: one short module each."""
+"""The lab's own experiments, one short module each."""
 
-# What `fab run-experiment` runs when none is named: the article's runs, in its order.
+# What `fab run-experiment` runs by default: the article's runs, in its order.
 DEFAULT = ("round_robin", "kill_worker", "rejoin_worker", "return_worker")
 
-# The roles that a machine must have for these to run.
+# The roles of machines that these experiments need.
 ROLES = ("pusher", "puller")

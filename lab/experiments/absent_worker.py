@@ -25,7 +25,7 @@ def absent_worker(lab: Lab) -> None:
 
 
 @claim(
-    "A pusher that connects deals to a worker that isn't there as to one that is.",
+    "A pusher that connects sends to an absent worker just as to a present one.",
     rests_on="libzmq 4.3.5, src/socket_base.cpp, lines 1067-1086 (connect attaches a pipe at once)",
 )
 def absent_one_is_dealt_to(run: Run) -> Verdict:
@@ -33,7 +33,7 @@ def absent_one_is_dealt_to(run: Run) -> Verdict:
 
 
 @claim(
-    "Those messages wait, and come when the worker does.",
+    "Those messages wait, and arrive once the worker is there.",
     rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_IMMEDIATE: 'queues will fill'",
 )
 def they_wait(run: Run) -> Verdict:

@@ -1,4 +1,4 @@
-"""The work of busy_worker done twice: dealt in turn by PUSH, then handed to who asks for it."""
+"""The work of busy_worker, done twice: dealt in turns by PUSH, then handed out on request."""
 
 from lab.analysis import history
 from lab.api import Lab, Run, Verdict, claim, experiment
@@ -30,7 +30,7 @@ def ask_for_work(lab: Lab) -> None:
 
 
 @claim(
-    "Work that is asked for goes to who is idle: the busy worker gets less.",
+    "Work on request goes to idle workers: the busy one gets less.",
     rests_on="the ZeroMQ guide, chapter 3, 'ROUTER Broker and REQ Workers'",
 )
 def busy_one_gets_less(run: Run) -> Verdict:
@@ -38,7 +38,7 @@ def busy_one_gets_less(run: Run) -> Verdict:
 
 
 @claim(
-    "Asked for, the same work is done sooner than dealt in turn.",
+    "On request, the same work is done sooner than in turns.",
     rests_on="the ZeroMQ guide, chapter 3, 'The Load Balancing Pattern'",
     disputed_by="adhdecode: PUSH balances by availability (then there would be no difference)",
     timed=True,
@@ -48,7 +48,7 @@ def done_sooner(run: Run) -> Verdict:
 
 
 @claim(
-    "Both ways each message goes to exactly one worker.",
+    "Either way, each message goes to exactly one worker.",
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76; doc/zmq_socket.txt, ZMQ_ROUTER",
 )
 def each_to_exactly_one(run: Run) -> Verdict:

@@ -4,7 +4,7 @@ from lab.analysis import history
 from lab.api import Lab, Run, Verdict, claim, experiment
 from lab.experiments.judges import line_formats, queueing
 
-SLOWNESS = 5  # the work on a message, in intervals: with two machines one comes every other
+SLOWNESS = 5  # the work per message, in intervals; each of two machines gets one every two
 
 
 @experiment(
@@ -25,7 +25,7 @@ def busy_worker(lab: Lab) -> None:
 
 
 @claim(
-    "PUSH deals by turn, not by idleness: the busy worker gets as many as an idle one.",
+    "PUSH goes by turns, not by idleness: a busy worker gets as many as an idle one.",
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 71-76 and 122-123 (sendpipe)",
     disputed_by="adhdecode: PUSH balances by availability; expected so in tsee/ZeroMQ-Perl#10",
 )
@@ -34,7 +34,7 @@ def busy_one_gets_as_many(run: Run) -> Verdict:
 
 
 @claim(
-    "The messages wait at the busy worker; there they stay, though others are idle.",
+    "Messages wait at the busy worker and stay there, though others are idle.",
     rests_on="libzmq 4.3.5, src/lb.cpp, line 72 (sendpipe: a message is written to one pipe)",
     timed=True,
 )
@@ -43,7 +43,7 @@ def messages_wait_at_the_busy_one(run: Run) -> Verdict:
 
 
 @claim(
-    "All is done only when the busy worker has done its share.",
+    "The work is finished only when the busy worker has done its share.",
     source="zeromq/netmq#946, hove-io/navitia#348: 'long tasks pile up behind one worker'",
     timed=True,
 )

@@ -42,11 +42,12 @@ def load(wanted: str) -> Experiment:
     """
     name, variant = split(wanted)
     experiment = _load(name)
+    _require_known_faults(experiment)
     if variant is None:
         return experiment
     if variant not in experiment.variants:
         there = ", ".join(experiment.variants).strip(", ") or "none"
-        raise LabError(f"'{name}' has no variant '{variant}'", cure=f"there are: {there}")
+        raise LabError(f"'{name}' has no variant '{variant}'", hint=f"there are: {there}")
     return replace(experiment, variants=(variant,))
 
 
@@ -78,7 +79,7 @@ def of_run(stored: StoredRun) -> Experiment:
     raise LabError(
         f"the run doesn't hold its experiment, '{name}'",
         where=str(stored.path),
-        cure="judge it where it was made",
+        hint="judge it where it was made",
     )
 
 
@@ -129,16 +130,18 @@ def _load(wanted: str) -> Experiment:
         raise _no_experiment(wanted)
     if not file.is_file():
         raise LabError(
-            "there is no experiment here", where=str(path), cure="name a folder with one"
+            "there is no experiment here", where=str(path), hint="name a folder with one"
         )
     there = file.resolve().parent.name if file.name == MODULE else file.stem
     name = there.lower().replace("-", "_")
     if not is_name(name) or name in names():
-        why = "one that comes with the lab has it" if name in names() else "it has odd characters"
+        why = "it has invalid characters"
+        if name in names():
+            why = "the lab already has an experiment of that name"
         raise LabError(
             f"'{name}' can't be the name of your experiment: {why}",
             where=str(path),
-            cure="rename it: small letters, digits and _, at most 40",
+            hint="rename it: small letters, digits and _, at most 40",
         )
     return _from_file(file, name)
 
@@ -148,7 +151,7 @@ def _no_experiment(wanted: str) -> LabError:
     hint = f"did you mean '{close[0]}'? " if close else ""
     return LabError(
         f"there is no experiment '{wanted}'",
-        cure=f"{hint}`fab experiments` lists them; one of your own is named by its folder",
+        hint=f"{hint}`fab experiments` lists them; one of your own is named by its folder",
     )
 
 
@@ -190,7 +193,7 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         raise LabError(
             f"a module has one scenario, this one has {len(scenarios)}",
             where=str(file),
-            cure="mark one function with @experiment(source=...)",
+            hint="mark one function with @experiment(source=...)",
         )
     scenario = scenarios[0]
     told: ExperimentMeta = scenario.__experiment__
@@ -239,10 +242,24 @@ def _require_sound(
     ]
     if wrong:
         raise user_code.mistake(
-            LabError(f"{wrong[0]} is of the wrong kind", cure="see docs/own-experiment.md"),
+            LabError(f"{wrong[0]} is of the wrong kind", hint="see docs/own-experiment.md"),
             file,
             scenario,
         )
+
+
+def _require_known_faults(experiment: Experiment) -> None:
+    """Raise LabError where an experiment that is to run needs faults that don't exist."""
+    try:
+        for variant in experiment.faults:
+            experiment.faults_of(variant)
+            if variant not in experiment.variants:
+                raise LabError(
+                    f"`faults` names the variant '{variant}', which does not exist",
+                    hint=f"there are: {', '.join(experiment.variants).strip(', ') or 'none'}",
+                )
+    except LabError as error:
+        raise user_code.mistake(error, experiment.file, experiment.scenario) from error
 
 
 def _is_from_0(value: object) -> bool:
@@ -290,6 +307,8 @@ def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
             raise user_code.mistake(error, file, scenario) from error
         return message
 
+    if scan := getattr(reads, "scan", None):  # of `lines(...)`, where no line can fail at once
+        read.scan = scan  # type: ignore[attr-defined]
     return read
 
 

@@ -19,11 +19,11 @@ def coming_back(lab: Lab) -> None:
 
 
 @claim(
-    "It gets messages again within two turns, or after TCP's next retransmission; but never where"
-    " only the pusher was told that the connection is over, unless the puller sends heartbeats.",
+    "It gets messages again within two turns, or after TCP's next retransmission; but never if"
+    " only the pusher learned that the connection is over, unless the puller sends heartbeats.",
     source="zmq_setsockopt(3), ZMQ_RECONNECT_IVL, ZMQ_HEARTBEAT_IVL; RFC 6298, section 5",
-    rests_on="libzmq 4.3.5, src/session_base.cpp, lines 457-470 and 541-569 (engine_error: who"
-    " connected connects again, as soon as its own connection has ended)",
+    rests_on="libzmq 4.3.5, src/session_base.cpp, lines 457-470 and 541-569 (engine_error: the"
+    " side that connected reconnects, once its own connection has ended)",
     disputed_by="zeromq/netmq#890, zeromq/zeromq.js#383: 'never receives again'",
     timed=True,
 )

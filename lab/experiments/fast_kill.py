@@ -29,8 +29,8 @@ def fast_kill(lab: Lab) -> None:
 
 
 @claim(
-    "A process that is told to die at a message prints that one last; killed from outside, it"
-    " prints some more after the line that the kill hangs on.",
+    "A process that kills itself at a message prints that one last; one that is killed from"
+    " outside prints a few more after the line that triggers the kill.",
     by_chance=True,
     rests_on="signal(7): SIGKILL can't be caught; from outside it comes a round trip later",
     timed=True,
@@ -40,7 +40,8 @@ def ends_there_or_later(run: Run) -> Verdict:
 
 
 @claim(
-    "Either way what is lost was on its way to it: nothing that it had printed, nothing later.",
+    "Either way, only messages on their way to it are lost: none that it had printed, none sent"
+    " later.",
     rests_on=leaving.DISCARDED,
     timed=True,
 )
@@ -48,6 +49,6 @@ def backlog_is_lost(run: Run) -> Verdict:
     return losing.backlog_is_lost(run, behind=False)
 
 
-@claim("What is sent after the pusher noticed comes to the other.", rests_on=leaving.GOODBYE)
+@claim("Messages sent after the pusher noticed reach the other worker.", rests_on=leaving.GOODBYE)
 def later_ones_come(run: Run) -> Verdict:
     return losing.later_ones_come(run)

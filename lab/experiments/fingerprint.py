@@ -1,4 +1,4 @@
-"""What code judged a run: a hash of the lab's part of it, and one of the experiment's."""
+"""Identifies the code that judges a run: a hash of the lab's part, and one of the experiment's."""
 
 import hashlib
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _JUDGING = (history, judge, pcap, line_readers, records, run_schema, trace, verd
 
 
 def code(experiment: Experiment) -> dict[str, str]:
-    """Return what run.json says of the code by which a run is judged.
+    """Return the hashes for run.json.
 
-    `lab` is of the modules that every verdict depends on, the lab's experiments among them, and
-    `experiment` of the user's own files; of one of the lab's experiments it is empty.
+    `lab` covers the modules on which every verdict depends, including the lab's experiments.
+    `experiment` covers the user's own files; it is empty for one of the lab's experiments.
     """
     own_files = catalogue.own_files(experiment)
     return {

@@ -38,7 +38,7 @@ def full_one_is_skipped(run: Run) -> Verdict:
 
 
 @claim(
-    "A full queue drops nothing: each message comes, and once.",
+    "A full queue drops nothing: each message arrives exactly once.",
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUSH: 'messages are not discarded'",
     disputed_by="adhdecode: PUSH drops at the mark; sudoricheek/cortex: 'the oldest is evicted'",
 )

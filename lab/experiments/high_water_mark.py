@@ -1,4 +1,4 @@
-"""A worker takes nothing any more: how many messages does send accept before it blocks?"""
+"""A worker stops receiving: how many messages does send accept before it blocks?"""
 
 from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
 from lab.experiments.judges import queueing
@@ -26,9 +26,9 @@ def high_water_mark(lab: Lab) -> None:
 
 
 @claim(
-    "With a high-water mark of n at both ends at most 2n messages wait for a worker.",
+    "With a high-water mark of n at both ends, at most 2n messages wait for a worker.",
     expected=Outcome.REFUTED,
-    because="the kernel's socket buffers hold as many bytes more as they like",
+    because="the kernel's socket buffers hold more, and count bytes",
     rests_on="libzmq 4.3.5, doc/zmq_tcp.txt, HWM: 'much more than 100 messages'",
     disputed_by="the expectation in zeromq/pyzmq#96 and zeromq/libzmq#4529",
 )
@@ -37,7 +37,7 @@ def mark_is_a_limit(run: Run) -> Verdict:
 
 
 @claim(
-    "What is beyond the mark is bytes, not messages: of larger ones fewer are accepted.",
+    "Beyond the mark, bytes count, not messages: fewer large ones are accepted.",
     rests_on="libzmq 4.3.5, doc/zmq_tcp.txt, HWM: 'measured in bytes and not messages'",
 )
 def larger_are_fewer(run: Run) -> Verdict:
@@ -45,7 +45,7 @@ def larger_are_fewer(run: Run) -> Verdict:
 
 
 @claim(
-    "With small socket buffers fewer still are accepted.",
+    "With small socket buffers, even fewer are accepted.",
     rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_SNDBUF and ZMQ_RCVBUF",
 )
 def smaller_buffers_hold_fewer(run: Run) -> Verdict:

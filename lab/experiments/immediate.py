@@ -23,7 +23,7 @@ def immediate(lab: Lab) -> None:
 
 
 @claim(
-    "With ZMQ_IMMEDIATE only workers that are there are dealt to: the one that is gets all.",
+    "With ZMQ_IMMEDIATE only connected workers get messages: the present one gets them all.",
     rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_IMMEDIATE; src/socket_base.cpp, line 1067",
 )
 def present_one_gets_all(run: Run) -> Verdict:

@@ -50,7 +50,7 @@ def get(name: str) -> Manifest:
         raise LabError(
             f"there is no implementation '{name}'",
             where=_FLAG,
-            cure=f"there are: {', '.join(names())}; to add one, see CONTRIBUTING.md",
+            hint=f"there are: {', '.join(names())}; to add one, see CONTRIBUTING.md",
         )
     return manifest.load(FOLDER / name)
 
@@ -71,10 +71,10 @@ def chosen(text: str) -> Choice:
             raise LabError(
                 f"'{wrong[0]}' is no kind of program",
                 where=_FLAG,
-                cure=f"there are: {', '.join(kinds)}",
+                hint=f"there are: {', '.join(kinds)}",
             )
         if len(choice.of_kind) < len(pairs):
-            raise LabError(f"'{text}' names a kind twice", where=_FLAG, cure="name each once")
+            raise LabError(f"'{text}' names a kind twice", where=_FLAG, hint="name each once")
     for name in (*choice.of_kind.values(), choice.rest):
         get(name)
     return choice
@@ -123,7 +123,7 @@ def require_playable(experiment: Experiment, choice: Choice, options: Sequence[s
             raise LabError(
                 f"{_title(experiment, variant)} needs {missing}",
                 where=f"{_FLAG} {choice}",
-                cure=_instead(experiment, variant, lacking),
+                hint=_instead(experiment, variant, lacking),
             )
     for name in _uses(experiment, experiment.variants[0]):
         offer = get(choice.of(name))
@@ -132,7 +132,7 @@ def require_playable(experiment: Experiment, choice: Choice, options: Sequence[s
                 raise LabError(
                     f"'{setting}' is no socket option of '{offer.name}': it lacks {missing}",
                     where="--set",
-                    cure=f"its options are in {FOLDER / offer.name / manifest.FILE}",
+                    hint=f"its options are in {FOLDER / offer.name / manifest.FILE}",
                 )
 
 

@@ -45,16 +45,16 @@ def exit_loses_nothing(run: Run) -> Verdict:
     return exits.none_lost(run, "exit")
 
 
-@claim("With LINGER=500 is lost what isn't out half a second later.", rests_on=exits.LINGER)
+@claim("With LINGER=500, what is not out half a second later is lost.", rests_on=exits.LINGER)
 def linger_loses_the_rest(run: Run) -> Verdict:
     return exits.some_lost(run, "linger")
 
 
-@claim("With LINGER=0 close() throws away what is not out.", rests_on=exits.LINGER)
+@claim("With LINGER=0, close() discards what is not out.", rests_on=exits.LINGER)
 def no_linger_loses_them(run: Run) -> Verdict:
     return exits.some_lost(run, "drop")
 
 
-@claim("SIGTERM, if not handled, loses them as SIGKILL does.", rests_on="signal(7), default action")
+@claim("An unhandled SIGTERM loses them, as SIGKILL does.", rests_on="signal(7), default action")
 def signals_lose_them(run: Run) -> Verdict:
     return exits.some_lost(run, "sigterm")

@@ -25,7 +25,7 @@ def leaving_the_turn(lab: Lab) -> None:
 
 
 @claim(
-    "The last of the turn takes the place of the one that leaves; a newcomer joins at the end.",
+    "When a worker leaves, the last of the turn takes its slot; a newcomer joins at the end.",
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 24-42 (pipe_terminated) and 44-49 (activated)",
 )
 def last_takes_its_place(run: Run) -> Verdict:
@@ -33,10 +33,10 @@ def last_takes_its_place(run: Run) -> Verdict:
 
 
 @claim(
-    "When one leaves the others keep their order.",
+    "When a worker leaves, the others keep their order.",
     source="what most texts on round robin say or imply",
     expected=Outcome.REFUTED,
-    because="the last of the turn is swapped into the place of the one that leaves",
+    because="the last of the turn is swapped into the slot of the one that leaves",
     rests_on="libzmq 4.3.5, src/lb.cpp, line 37 (pipe_terminated: _pipes.swap)",
 )
 def others_keep_their_order(run: Run) -> Verdict:
@@ -44,7 +44,7 @@ def others_keep_their_order(run: Run) -> Verdict:
 
 
 @claim(
-    "After any number of leavings those that are left get equal shares.",
+    "However many workers leave, the remaining ones get equal shares.",
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 122-123 (sendpipe)",
 )
 def shares_are_equal(run: Run) -> Verdict:

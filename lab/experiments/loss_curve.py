@@ -34,7 +34,7 @@ def loss_curve(lab: Lab) -> None:
 
 
 @claim(
-    "A killed worker takes with it what waited at it: nothing if it kept up, its backlog if not.",
+    "A killed worker takes its waiting messages with it: none if it kept up, its backlog if not.",
     source="RFC 30 (PIPELINE): a disconnected peer's queue is discarded; zeromq/libzmq#160",
     rests_on=leaving.DISCARDED,
     disputed_by=silence.HEAVY_LIFTING,
@@ -46,7 +46,7 @@ def backlog_is_lost(run: Run) -> Verdict:
 
 
 @claim(
-    "What is sent after the pusher noticed is not lost, however busy the worker was.",
+    "Messages sent after the pusher noticed are not lost, however busy the worker was.",
     rests_on=leaving.GOODBYE,
 )
 def later_ones_come(run: Run) -> Verdict:

@@ -25,7 +25,7 @@ def lost_reply(lab: Lab) -> None:
 @claim(
     "A request whose reply is lost is not sent again, though the service is back.",
     rests_on="libzmq 4.3.5, src/session_base.cpp, lines 541-575 (reconnect: sent is sent)",
-    disputed_by="who takes 'reconnects by itself' for 'asks again by itself'",
+    disputed_by="those who read 'reconnects by itself' as 'asks again by itself'",
 )
 def not_sent_again(run: Run) -> Verdict:
     return replies.waits_in_vain(run)
@@ -48,7 +48,7 @@ def work_is_done_twice(run: Run) -> Verdict:
 
 
 @claim(
-    "In the end each request has its reply.",
+    "In the end, every request gets its reply.",
     rests_on="the ZeroMQ guide, chapter 4: the client closes its socket and asks again",
 )
 def all_are_answered(run: Run) -> Verdict:

@@ -54,17 +54,17 @@ def load(folder: Path) -> Manifest:
         raise LabError(
             f"'{folder.name}' can't be an implementation's name",
             where=str(folder),
-            cure="take small letters, digits, - and _, at most 40",
+            hint="take small letters, digits, - and _, at most 40",
         )
     try:
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise LabError(f"can't be read: {why}", where=str(file), cure="see CONTRIBUTING.md") from (
+        raise LabError(f"can't be read: {why}", where=str(file), hint="see CONTRIBUTING.md") from (
             error
         )
     except tomllib.TOMLDecodeError as error:
-        raise LabError(f"is no TOML: {error}", where=str(file), cure="correct that line") from error
+        raise LabError(f"is no TOML: {error}", where=str(file), hint="correct that line") from error
     top = _Table(file, "", content, _TOP)
     if top["protocol"] != protocol.VERSION:
         raise top.mistake(
@@ -143,10 +143,10 @@ class _Table:
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
 
-    def mistake(self, key: str, what: str, cure: str) -> LabError:
+    def mistake(self, key: str, what: str, hint: str) -> LabError:
         """Return the error to raise for one of its keys."""
         name = ".".join(filter(None, (self._name, key)))
-        return LabError(f"`{name}` {what}", where=str(self._file), cure=cure)
+        return LabError(f"`{name}` {what}", where=str(self._file), hint=hint)
 
 
 def _text(expected: str, *, least: int = 1) -> Check:

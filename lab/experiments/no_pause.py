@@ -18,7 +18,7 @@ def no_pause(lab: Lab) -> None:
 
 
 @claim(
-    "The first machine to connect gets all that is sent before another one is connected.",
+    "The first machine to connect gets every message until another one is connected.",
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 122-123 (sendpipe: with one pipe the turn is its)",
     by_chance=True,
 )

@@ -27,7 +27,7 @@ def send_blocks(run: Run) -> Verdict:
 
 
 @claim(
-    "Nothing is lost by it: when workers come each message goes to one of them.",
+    "Nothing is lost: once workers connect, each message goes to one of them.",
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUSH: 'messages are not discarded'",
 )
 def nothing_is_lost(run: Run) -> Verdict:

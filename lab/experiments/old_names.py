@@ -1,6 +1,6 @@
-"""The names that modules of the lab once had: experiments written then, and packed runs, use them.
+"""Former names of the lab's modules, which older experiments and packed runs still import.
 
-New code takes what it needs from `lab.api`.
+New code imports from `lab.api`.
 """
 
 import importlib
@@ -29,7 +29,7 @@ _NOW = {
 
 
 def install() -> None:
-    """Let `import` find modules by their old names too; more than once does nothing more."""
+    """Let `import` find modules by their former names too. May be called again."""
     if not any(isinstance(finder, _OldNames) for finder in sys.meta_path):
         sys.meta_path.append(_OldNames())
 

@@ -6,7 +6,7 @@ from lab.experiments.judges import line_formats, pushers
 
 
 @experiment(
-    source="the ZeroMQ guide, chapter 2: 'the late joiner'; the cure is to wait for all",
+    source="the ZeroMQ guide, chapter 2: 'the late joiner'; the fix is to wait for all",
     reads=line_formats.read,
     interval=0.05,
     takes=2,

@@ -25,7 +25,7 @@ def pipeline(lab: Lab) -> None:
 
 
 @claim(
-    "Each message comes to the sink, and once.",
+    "Each message reaches the sink exactly once.",
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, 'Pipeline pattern'",
 )
 def each_arrives_once(run: Run) -> Verdict:

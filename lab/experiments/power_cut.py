@@ -1,6 +1,7 @@
 """One puller's machine loses its power midway: does the pusher notice, and what is lost?"""
 
 from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.core.faults.machine import CUT_POWER
 from lab.experiments.judges import line_formats, silence
 
 
@@ -9,7 +10,7 @@ from lab.experiments.judges import line_formats, silence
     reads=line_formats.read,
     count=60,
     interval=0.2,
-    faults=("cut_power",),
+    faults=(CUT_POWER,),
 )
 def power_cut(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")
@@ -30,7 +31,7 @@ def pusher_notices_nothing(run: Run) -> Verdict:
 
 
 @claim(
-    "The dead machine keeps its turn: each message of its turn is lost, all others come.",
+    "The dead machine keeps its turn: each message of its turn is lost, all others arrive.",
     rests_on=silence.BLIND,
     disputed_by=silence.BY_AVAILABILITY,
 )

@@ -1,6 +1,7 @@
 """The same power cut, with heartbeats on the pusher's socket: what do they save?"""
 
 from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.core.faults.machine import CUT_POWER
 from lab.experiments.judges import leaving, line_formats, silence
 
 _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
@@ -11,7 +12,7 @@ _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
     reads=line_formats.read,
     count=60,
     interval=0.2,
-    faults=("cut_power",),
+    faults=(CUT_POWER,),
     uses={"push": ["HEARTBEAT_IVL", "HEARTBEAT_TIMEOUT"], "pull": []},
 )
 def power_cut_heartbeat(lab: Lab) -> None:
@@ -24,7 +25,7 @@ def power_cut_heartbeat(lab: Lab) -> None:
 
 
 @claim(
-    "The pusher notices within the two times together, and not before the time-out.",
+    "The pusher notices after the time-out, and at most one heartbeat interval later.",
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_TIMEOUT; zeromq/pyzmq#990; zeromq/libzmq#2306",
     rests_on=silence.PING,
     timed=True,
@@ -34,7 +35,7 @@ def pusher_notices_in_time(run: Run) -> Verdict:
 
 
 @claim(
-    "What was dealt to the dead machine until then is lost: nobody sends it to another.",
+    "What was sent to the dead machine until then is lost: nothing sends it to another.",
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
     rests_on=leaving.DISCARDED,
     disputed_by=silence.HEAVY_LIFTING,
@@ -43,6 +44,6 @@ def its_turns_are_lost_until_then(run: Run) -> Verdict:
     return silence.its_turns_are_lost(run, silence.sent_unnoticed(run))
 
 
-@claim("From then on the others get every message.", rests_on=leaving.GOODBYE)
+@claim("From then on, the others get every message.", rests_on=leaving.GOODBYE)
 def others_get_the_rest(run: Run) -> Verdict:
     return leaving.survivors_get_all(run, leaving.after_the_fault(run))

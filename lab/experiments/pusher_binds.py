@@ -30,7 +30,8 @@ def send_blocks(run: Run) -> Verdict:
 
 
 @claim(
-    "It goes on by itself when the worker is back, and loses nothing that it sends after the kill.",
+    "It continues by itself when the worker is back, and loses nothing that it sends after the"
+    " kill.",
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUSH: 'messages are not discarded'",
     disputed_by="zeromq/netmq#890, zeromq/zeromq.js#383: 'never receives again'",
 )

@@ -31,7 +31,7 @@ def send_goes_on(run: Run) -> Verdict:
 
 
 @claim(
-    "What it sent meanwhile waits in its queue, and comes when the worker is back.",
+    "What it sent meanwhile waits in its queue, and arrives when the worker is back.",
     rests_on="libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_IMMEDIATE: 'queues will fill'",
 )
 def it_comes_late(run: Run) -> Verdict:

@@ -27,7 +27,7 @@ def workers_come_back(run: Run) -> Verdict:
 
 
 @claim(
-    "Nothing that the new pusher sends is lost, nor comes twice.",
+    "Nothing that the new pusher sends is lost or arrives twice.",
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUSH",
 )
 def nothing_is_lost(run: Run) -> Verdict:

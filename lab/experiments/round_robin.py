@@ -51,7 +51,7 @@ def alone_for_k_gets_one_more(run: Run) -> Verdict:
 @claim(
     "It gets two because the second machine has not yet connected.",
     expected=Outcome.REFUTED,
-    because="the second connects before message 1 is dealt; libzmq's turn repeats the first",
+    because="the second connects before message 1 is sent; libzmq's turn repeats the first",
     by_chance=True,
 )
 def because_second_is_not_connected(run: Run) -> Verdict:

@@ -25,7 +25,7 @@ def slow_joiner(lab: Lab) -> None:
 
 
 @claim(
-    "Even who was there before the publisher misses what is sent until it is connected.",
+    "Even a subscriber that starts before the publisher misses messages until it is connected.",
     rests_on="libzmq 4.3.5, src/dist.cpp, lines 146-153 (distribute: nobody matches, dropped)",
     by_chance=True,
 )
@@ -34,7 +34,7 @@ def early_one_misses_the_start(run: Run) -> Verdict:
 
 
 @claim(
-    "Who comes late never gets what was published before.",
+    "A late subscriber never gets what was published before.",
     rests_on="libzmq 4.3.5, src/dist.cpp, lines 144-153 (distribute keeps nothing)",
 )
 def late_one_never_gets_the_start(run: Run) -> Verdict:
@@ -42,7 +42,7 @@ def late_one_never_gets_the_start(run: Run) -> Verdict:
 
 
 @claim(
-    "From its first message on a subscriber gets every one: each goes to all, not to one.",
+    "From its first message on, a subscriber gets every one: each goes to all, not to one.",
     rests_on="libzmq 4.3.5, doc/zmq_socket.txt, ZMQ_PUB: 'in a fan out fashion to all connected'",
 )
 def then_each_gets_all(run: Run) -> Verdict:

@@ -1,4 +1,4 @@
-"""Ten workers come, one after another: in which order is it their turn?"""
+"""Ten workers join one after another: in which order do they take turns?"""
 
 from lab.analysis import history
 from lab.api import Lab, Run, Verdict, claim, experiment
@@ -19,7 +19,7 @@ def ten_workers(lab: Lab) -> None:
 
 
 @claim(
-    "It is the workers' turn in the order of their connection; who comes joins at the end.",
+    "Workers take turns in the order in which they connected; a newcomer joins at the end.",
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 18-22 and 44-49 (attach, activated)",
 )
 def turn_is_the_order_of_connection(run: Run) -> Verdict:

@@ -19,7 +19,7 @@ def two_pushers(lab: Lab) -> None:
 
 
 @claim(
-    "Each pusher has a turn of its own, as if the other one weren't there.",
+    "Each pusher has its own turn, as if the other one did not exist.",
     rests_on="libzmq 4.3.5, src/push.cpp, line 32: each socket has a load balancer of its own",
 )
 def each_has_its_own_turn(run: Run) -> Verdict:
@@ -27,7 +27,7 @@ def each_has_its_own_turn(run: Run) -> Verdict:
 
 
 @claim(
-    "Each worker takes from both.",
+    "Each worker receives from both.",
     rests_on="libzmq 4.3.5, src/fq.cpp, lines 58-75 (recvpipe: fair-queued)",
 )
 def each_worker_takes_from_both(run: Run) -> Verdict:

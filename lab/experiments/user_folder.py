@@ -1,4 +1,4 @@
-"""An experiment of the user's own: its files, its programs, and its mistakes told as such."""
+"""A user's own experiment: its files and its programs."""
 
 import os
 import re
@@ -22,16 +22,16 @@ _PROGRAM_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,90}"
 
 
 def files(folder: Path) -> dict[str, Path]:
-    """Return what goes to the machines and into a bundle: the files in the folder and below.
+    """Return the files for the machines and for a bundle: those in the folder and below.
 
-    Left out are hidden ones, runs, virtual environments and what tools keep; links are followed.
-    Programs find the files beside themselves, by the names that are the keys.
+    Hidden files, runs, virtual environments and caches of tools are left out; links are followed.
+    The keys are the paths at which programs find them, relative to their own folder.
 
     Raises:
-        LabError: they are too many or too large; names the largest.
+        LabError: there are too many, or they are too large; names the largest.
     """
     found: dict[str, Path] = {}
-    sizes: Counter[str] = Counter()  # of what lies in the folder itself, all below it included
+    sizes: Counter[str] = Counter()  # of each entry in the folder, including everything below it
     for name, path in _walk(folder):
         found[name] = path
         sizes[name.partition("/")[0]] += path.stat().st_size
@@ -42,7 +42,7 @@ def files(folder: Path) -> dict[str, Path]:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Give each file's name and path, folder by folder, none twice however links lead."""
+    """Yield each file's name and path, folder by folder; none twice, wherever links point."""
     waiting, seen = [folder], {folder.resolve()}
     while waiting:
         for path in sorted(waiting.pop().iterdir()):
@@ -60,25 +60,25 @@ def _is_left_out(path: Path, folder: Path) -> bool:
         or path.name in _NEVER
         or (path.parent == folder and path.name in _NEVER_BESIDE)
         or (path / "pyvenv.cfg").exists()
-        or bool(NAME.fullmatch(path.resolve().name))  # a run, or the link to the last one
+        or bool(NAME.fullmatch(path.resolve().name))  # a run, or the link to the latest one
     )
 
 
 def _too_much(folder: Path, found: Sized, sizes: Counter[str]) -> LabError:
     largest, size = sizes.most_common(1)[0]
     return LabError(
-        f"more than {_MOST_FILES:,} files or {_LARGEST / 1024**2:.0f} MiB would go to every"
-        f" machine; of the first {len(found):,} files most is in '{largest}' ({size:,} bytes)",
+        f"more than {_MOST_FILES:,} files or {_LARGEST / 1024**2:.0f} MiB would be copied to every"
+        f" machine; of the first {len(found):,} files, '{largest}' is the largest ({size:,} bytes)",
         where=str(folder),
-        cure="keep what the programs need in the experiment's folder, and nothing else",
+        hint="keep only what the programs need in the experiment's folder",
     )
 
 
 def programs(folder: Path) -> dict[str, OwnProgram]:
-    """Return what can be started: each file beside the module, by its name, and without ending.
+    """Return the programs: each file next to the module, by its name with and without extension.
 
-    Of several that differ in their endings alone, as a program and its source, the short name is
-    that of the one without ending, else of the first that is executable.
+    If several files differ only in their extension, such as a program and its source, the short
+    name is that of the file without one, or else of the first executable one.
     """
     of_name: dict[str, list[Path]] = defaultdict(list)
     for name, path in files(folder).items():
@@ -93,22 +93,22 @@ def programs(folder: Path) -> dict[str, OwnProgram]:
 
 
 def create(path: Path, taken: Collection[str]) -> None:
-    """Make a first experiment in a new folder, its name none of `taken`; LabError if it can't."""
+    """Create a first experiment in a new folder, not named as one in `taken`; LabError if not."""
     name = path.resolve().name.lower().replace("-", "_")
     if not is_name(name):
         raise LabError(
-            f"'{path.name}' can't be an experiment's name",
+            f"'{path.name}' is not a valid name for an experiment",
             where=str(path),
-            cure="take small letters, digits, - and _, at most 40",
+            hint="use lower-case letters, digits, - and _, at most 40",
         )
     if name in taken:
         raise LabError(
-            f"'{name}' is the name of an experiment that comes with the lab",
+            f"the lab already has an experiment '{name}'",
             where=str(path),
-            cure="take another one; `fab experiments` lists them",
+            hint="use another name; `fab experiments` lists those in use",
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise LabError("there is something here already", where=str(path), cure="take a new folder")
+        raise LabError(f"{path} already exists and is not empty", hint="use a new folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         for source in sorted(_TEMPLATE.iterdir()):
@@ -118,7 +118,7 @@ def create(path: Path, taken: Collection[str]) -> None:
         module.write_text(module.read_text().replace("def template(", f"def {name}("))
     except OSError as error:
         raise LabError(
-            f"can't be made: {error.strerror}", where=str(path), cure="take another folder"
+            f"can't be created: {error.strerror}", where=str(path), hint="use another folder"
         ) from error
 
 

@@ -20,7 +20,8 @@ def ways_to_leave(lab: Lab) -> None:
 
 
 @claim(
-    "Who says goodbye is noticed at once; who falls silent never, or after a set time-out.",
+    "A worker that closes its connection is noticed at once; a silent one never, or after a"
+    " time-out.",
     source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL, ZMQ_TCP_MAXRT; zeromq/libzmq#3392, #2306",
     rests_on=f"{leaving.GOODBYE}; {silence.UNHEARD}; {silence.PING}",
     disputed_by=silence.HEAVY_LIFTING,
@@ -32,7 +33,7 @@ def notice_is_as_told(run: Run) -> Verdict:
 
 
 @claim(
-    "On the wire, who is noticed at once says goodbye by FIN or RST; who is not says nothing.",
+    "On the wire, a worker that is noticed at once sends FIN or RST; any other sends neither.",
     source="zeromq/zyre#529",
     by_chance=True,
     rests_on="RFC 9293, sections 3.6 (who closes sends FIN) and 3.5.2 (who knows of none, RST)",
@@ -43,8 +44,8 @@ def wire_tells_the_same(run: Run) -> Verdict:
 
 
 @claim(
-    "Goodbyes cost nothing; silence costs each message of its turn until it is noticed; one that"
-    " ends in time brings them late; and none comes twice.",
+    "A closed connection loses nothing; silence loses each message of its turn until it is"
+    " noticed; if the silence ends in time, they arrive late; none arrives twice.",
     source="RFC 30 (PIPELINE); zeromq/libzmq#160",
     rests_on=f"{silence.BLIND}; {leaving.DISCARDED}",
     disputed_by=silence.BY_AVAILABILITY,

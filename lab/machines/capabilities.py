@@ -1,4 +1,4 @@
-"""Which faults can be done on a machine, and why others can't: tried there, where harmless."""
+"""Finds out which faults are possible on a machine, and why others aren't, by harmless trials."""
 
 import functools
 import secrets
@@ -7,39 +7,44 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from lab.core import faults
 from lab.core.errors import LabError
-from lab.core.vocabulary import REPAIRS
+from lab.core.faults.fault import Scope
 from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
+from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
 
 _TIMEOUT_S = 10
-_PROCESS = "terminate, interrupt, kill, pause"
-_MACHINE = [fault for fault in REPAIRS if fault != "pause"]
 _PATIENT = "import signal; print(flush=True); signal.pause()"
 
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """Something that can be done on a machine; with a refusal, it can't."""
+    """A fault or another action on a machine; it is impossible if there is a `refusal`."""
 
     name: str
     refusal: LabError | None = None
 
 
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
-    """Try one thing after another on a machine; what its provider does to it isn't tried."""
-    for fault in _MACHINE:
-        yield Ability(fault, None if fault in machines.faults else _unknown(remote))
+    """Try each action on a machine, except for those that its provider carries out."""
+    missing = _missing(machines, remote)
+    known = [fault for fault in faults.ALL.values() if fault.kind == "fault"]
+    for fault in known:
+        if fault.scope is Scope.MACHINE:
+            yield Ability(fault.name, None if fault in machines.faults else missing)
     folder = f"trial-{secrets.token_hex(4)}"
     remote.deploy(folder, {})
     try:
-        yield _tried(_PROCESS, lambda: _pause_and_kill(remote, folder))
-        for fault in traffic_rules.TRIALS:
-            if fault in machines.faults:
-                yield _tried(fault, functools.partial(traffic_rules.try_out, remote, folder, fault))
-            else:
-                yield Ability(fault, _unknown(remote))
+        signals = ", ".join(fault.name for fault in known if fault.signal)
+        yield _tried(signals, lambda: _pause_and_kill(remote, folder))
+        for fault in known:
+            if fault.trial and fault in machines.faults:
+                attempt = functools.partial(traffic_rules.try_out, remote, folder, fault.trial())
+                yield _tried(fault.name, attempt)
+            elif fault.trial:
+                yield Ability(fault.name, missing)
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)
@@ -53,15 +58,15 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
     return Ability(name)
 
 
-def _unknown(remote: Remote) -> LabError:
-    return LabError(
-        f"the provider '{remote.access.provider}' has no means for it",
-        cure="--provider namespaces has",
-    )
+def _missing(machines: Machines, remote: Remote) -> LabError:
+    """Return that the provider can't do the faults it doesn't declare, and which one can."""
+    missing = (faults.of(Scope.MACHINE) | faults.of(Scope.NETWORK)) - machines.faults
+    what = f"the provider '{remote.access.provider}' can't do it"
+    return LabError(what, hint=can_do(missing))
 
 
 def _pause_and_kill(remote: Remote, folder: str) -> None:
-    """Start a program that does nothing, stop it and end it, as the faults do."""
+    """Start an idle program, stop it and kill it, as the faults do."""
     runs, gone = threading.Event(), threading.Event()
     process = remote.start(
         folder,
@@ -78,6 +83,6 @@ def _pause_and_kill(remote: Remote, folder: str) -> None:
     process.signal(signal.SIGKILL)
     if stopped is None or not gone.wait(_TIMEOUT_S):
         raise LabError(
-            "a process did not stop, or did not end, when it was told to",
-            cure="the lab's launcher needs Linux, and /proc, on the machine",
+            "a process did not stop, or did not end, when it was signalled",
+            hint="the lab's launcher needs Linux, and /proc, on the machine",
         )

@@ -1,9 +1,10 @@
-"""How far a machine's clocks are from the clock of a run."""
+"""Measures the offset between a machine's clocks and the clock of a run."""
 
 import contextlib
 from pathlib import Path
 
 from lab.core.clock import WALL_AHEAD_S, Clock, now
+from lab.core.run_schema import LATEST
 from lab.machines.remote import Remote
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -12,10 +13,10 @@ _ANSWER = "import sys, time\nfor line in sys.stdin: print(repr(time.time()), flu
 
 
 def measure(remote: Remote, our_boot_id: str) -> Clock:
-    """Ask the machine for its time; one that booted when we did shares our clock.
+    """Ask the machine for its time; with the same boot id it shares our clock.
 
-    The answer with the shortest way there and back tells most: the offset is right to half of it
-    (RFC 5905, section 8). What the channel raises is passed on, EOFError for no answer.
+    The answer with the shortest round trip is the most precise: the error is at most half of that
+    (RFC 5905, section 8). Raises whatever the channel raises, and EOFError if there is no answer.
     """
     if remote.read(_BOOT_ID) == our_boot_id:
         return Clock(monotonic_ahead_s=-WALL_AHEAD_S)
@@ -35,14 +36,14 @@ def measure(remote: Remote, our_boot_id: str) -> Clock:
 
 
 def _time(said: str) -> float:
-    try:
-        return float(said)
-    except ValueError:
-        raise EOFError(f"it says {said[:40]!r} for a time") from None
+    with contextlib.suppress(ValueError):
+        if 0 <= (t := float(said)) < LATEST:
+            return t
+    raise EOFError(f"it answered {said[:40]!r} instead of a time")
 
 
 def our_boot_id() -> str:
-    """Return what tells this computer's clock from others'; empty where the system has none."""
+    """Return the boot id, which identifies this computer's clock; empty if there is none."""
     try:
         return Path(_BOOT_ID).read_text()
     except FileNotFoundError:

@@ -1,8 +1,7 @@
-"""A Fabric connection as the lab wants it: host keys checked, no packet held back, no wait endless.
+"""A Fabric connection that checks host keys, delays no packets, and never waits forever.
 
-This is the one place that sets right what Fabric leaves open. It adds any host key that it meets
-(`Connection.__init__` sets Paramiko's AutoAddPolicy and loads no known_hosts), and Paramiko leaves
-Nagle's algorithm on, which costs 40 ms a command.
+Fabric alone accepts any host key (`Connection.__init__` sets Paramiko's AutoAddPolicy and loads no
+known_hosts), and Paramiko leaves Nagle's algorithm on, which costs 40 ms per command.
 """
 
 import base64
@@ -28,22 +27,22 @@ from lab.machines.unreached import Place, known_hosts, require_usable_key
 CONNECT_TIMEOUT_S = 20
 ANSWER_TIMEOUT_S = 30
 _KEEPALIVE_S = 5
-_DEAD_AFTER_S = 15  # without an answer to what was sent, keepalives included
+_DEAD_AFTER_S = 15  # without an acknowledgement of sent data, including keepalives
 _LONGEST_GREETING = 1 << 16
 
-# Paramiko logs tracebacks of what it raises as well; the user gets one message, ours.
+# Paramiko also logs a traceback of what it raises; the user should get only our message.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 def connect(access: Access) -> Connection:
-    """Open a connection to a machine; LabError with cause and cure where that can't be done.
+    """Open a connection to a machine; LabError with cause and hint if that fails.
 
-    A machine whose host key the provider doesn't know is one of the user's: their ssh_config
-    counts for it (jump hosts too), and the key must stand in their known_hosts.
+    If the provider doesn't know the host key, the machine is one of the user's: their ssh_config
+    applies to it (including jump hosts), and the key must be in their known_hosts.
     """
     is_users = access.host_key is None
     require_usable_key(access)
-    with explained(access, "reach it"):
+    with ssh_errors(access, "reach it"):
         connection = _connection(access, UsersConfig() if is_users else Config(lazy=True))
         _check_host_keys(connection, access)
     _open(connection, access, Place.of(access))
@@ -54,8 +53,8 @@ def connect(access: Access) -> Connection:
 
 
 @contextlib.contextmanager
-def explained(access: Access, doing: str, place: Place | None = None) -> Iterator[None]:
-    """Turn what goes wrong with a machine while `doing` into a LabError with cause and cure."""
+def ssh_errors(access: Access, doing: str, place: Place | None = None) -> Iterator[None]:
+    """Turn SSH and network errors while `doing` something into a LabError with cause and hint."""
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as error:
@@ -76,20 +75,20 @@ def _connection(access: Access, config: Config) -> Connection:
         )
     except ValueError as error:  # a port that is a word
         raise LabError(
-            f"what stands there for {access.host} can't be used: {error}",
+            f"the settings for {access.host} can't be used: {error}",
             where="~/.ssh/config",
-            cure="correct it",
+            hint="correct it",
         ) from error
 
 
 def _open(connection: Connection, access: Access, place: Place) -> None:
-    """Open a connection, but first those to the jump hosts that lead to it."""
+    """Open a connection, after those to the jump hosts on the way."""
     gateway = connection.gateway
     if isinstance(gateway, Connection):
         jump = Place(f"the jump host {gateway.host}:{gateway.port}", gateway.user, is_jump=True)
         _open(gateway, access, jump)
         place = dataclasses.replace(place, via=jump.name)
-    with explained(access, "reach it", place):
+    with ssh_errors(access, "reach it", place):
         if gateway is None:
             connection.connect_kwargs["sock"] = _socket(connection)
         connection.open()
@@ -97,10 +96,10 @@ def _open(connection: Connection, access: Access, place: Place) -> None:
 
 
 def _require_quiet_shell(connection: Connection, access: Access) -> None:
-    """Raise NotFit where a login prints something of its own: it would be taken for answers."""
+    """Raise NotFit if a login prints anything by itself: the lab would mistake it for answers."""
     mark = secrets.token_hex(8)
     said = b""
-    with explained(access, "ask it"):
+    with ssh_errors(access, "ask it"):
         channel = connection.transport.open_session(timeout=ANSWER_TIMEOUT_S)
         with contextlib.closing(channel):
             channel.settimeout(ANSWER_TIMEOUT_S)
@@ -113,12 +112,12 @@ def _require_quiet_shell(connection: Connection, access: Access) -> None:
         return
     greeting = said.decode(errors="backslashreplace").partition(mark)[0].strip()
     if greeting:
-        what = f"this account's shell prints something before the answer (`{greeting[:80]}`)"
-        cure = "let it greet on terminals only; first in its ~/.bashrc:  [ -t 1 ] || return"
+        what = f"this account's shell prints text before the answer (`{greeting[:80]}`)"
+        hint = "print it on terminals only; first line of its ~/.bashrc:  [ -t 1 ] || return"
     else:
         what = "this account's shell runs no commands"
-        cure = "give the account a shell such as /bin/sh, or name another `user`"
-    raise NotFit(what, where=f"machine {access.machine}", cure=cure)
+        hint = "give the account a shell such as /bin/sh, or name another `user`"
+    raise NotFit(what, where=f"machine {access.machine}", hint=hint)
 
 
 def _require_sftp(connection: Connection, access: Access) -> None:
@@ -126,20 +125,18 @@ def _require_sftp(connection: Connection, access: Access) -> None:
         connection.sftp()  # Fabric keeps it for the deployment
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise NotFit(
-            f"its SSH server offers no SFTP, by which programs are deployed ({error})",
+            f"its SSH server offers no SFTP, which the lab needs to deploy programs ({error})",
             where=f"machine {access.machine}",
-            cure="add to its /etc/ssh/sshd_config, and restart sshd:  Subsystem sftp internal-sftp",
+            hint="add to its /etc/ssh/sshd_config, and restart sshd:  Subsystem sftp internal-sftp",
         ) from error
 
 
 def _socket(connection: Connection) -> socket.socket:
-    """Return a socket that holds no small packet back: the SSH handshake has many of them."""
+    """Return a socket that delays no small packets, of which the SSH handshake has many."""
     place = (connection.host, connection.port)
     opened = socket.create_connection(place, timeout=CONNECT_TIMEOUT_S)
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(
-        socket, "TCP_USER_TIMEOUT"
-    ):  # Linux; else TCP tries for 15 minutes to reach the dead
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; without it TCP retries for 15 minutes
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_AFTER_S * 1000)
     return opened
 

@@ -1,7 +1,7 @@
-"""Fetching what programs left on a machine: the files that they made or changed where they ran.
+"""Fetches the files that programs created or changed on a machine.
 
-What a machine says is not to be trusted: a name must be one for a file below the folder that it is
-for, and what comes is counted here, whatever the machine says of it.
+Nothing that a machine says is trusted: a name must stay inside the target folder, and the bytes
+are counted here.
 """
 
 import json
@@ -16,7 +16,7 @@ from lab.core.os_errors import file_errors
 from lab.core.text import harmless
 from lab.core.vocabulary import FILES
 from lab.machines.agent import collector
-from lab.machines.connection import explained
+from lab.machines.connection import ssh_errors
 from lab.machines.remote import DEPLOYED, Remote
 
 MOST_FILES = 1_000
@@ -25,12 +25,13 @@ _LONGEST_S = 60.0
 _LONGEST_LINE = 16 * 1024  # bytes
 _LONGEST_NAME = 200  # bytes, of a file or a folder
 _DEEPEST = 8  # folders
-_LONGEST_TOLD = 300  # characters of a name or a reason
+_LONGEST_SHOWN = 300  # characters of a name or a reason
 _CHUNK = 1 << 18
+_NO_FILES = "its answer is not a list of files"
 
 
 class Stream(Protocol):
-    """What a machine sends."""
+    """The data that a machine sends."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -39,7 +40,7 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The names of a machine's files that came, and the reason of each that was left out."""
+    """The names of the fetched files, and the reason for each that was left out."""
 
     names: tuple[str, ...]
     left_out: Mapping[str, str]
@@ -47,7 +48,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it comes: its name, and its size or why it's left out."""
+    """The header of a file: its name, and its size or the reason for leaving it out."""
 
     name: str
     size: int
@@ -60,13 +61,13 @@ def files_of(run: Path, machine: str) -> Path:
 
 
 def left(remote: Remote, folder: str, known: Mapping[str, Path], into: Path) -> Fetched:
-    """Fetch what programs made or changed in a run's `folder` on a machine.
+    """Fetch what programs created or changed in a run's `folder` on a machine.
 
     Arguments:
         remote: the machine.
         folder: the run's folder there.
-        known: what was deployed, by the names there.
-        into: the folder here; it is made if anything comes.
+        known: the deployed files, by their names there.
+        into: the local folder; created if there is anything to fetch.
 
     Raises:
         LabError: the machine doesn't answer, or a file can't be written here.
@@ -75,22 +76,23 @@ def left(remote: Remote, folder: str, known: Mapping[str, Path], into: Path) -> 
 
 
 def one(remote: Remote, folder: str, path: str, into: Path) -> Path:
-    """Fetch one file from where programs run, and return where it lies here.
+    """Fetch one file from the folder where programs run; return its local path.
 
     Raises:
-        LabError: it is none that can be fetched, or as for `left`.
+        LabError: it can't be fetched, or as for `left`.
     """
     where = f"machine {remote.name}"
     if _relative(path) is None:
         raise LabError(
             f"{path!r} can't be fetched",
             where=where,
-            cure="name a file by its path in the folder where programs run, without ..",
+            hint="give a path inside the folder where programs run, without ..",
         )
     fetched = _fetch(remote, folder, {}, path, into)
     if path not in fetched.names:
-        why = fetched.left_out.get(path, "it didn't come")
-        raise LabError(f"{path} can't be fetched: {why}", where=where, cure="is it there by then?")
+        why = fetched.left_out.get(path, "the machine did not send it")
+        hint = "does it exist at that time?"
+        raise LabError(f"{path} can't be fetched: {why}", where=where, hint=hint)
     return into / path
 
 
@@ -109,13 +111,13 @@ def _fetch(
     left_out: dict[str, str] = {}
     end = time.monotonic() + _LONGEST_S
     with (
-        explained(remote.access, "fetch what programs left"),
+        ssh_errors(remote.access, "fetch what programs left"),
         remote.ask(folder, collector, json.dumps(order).encode()) as stream,
     ):
         for file in _files(stream):
             why = file.left_out or _refusal(file.name, only) or _make_room(into, file.name)
             if why:
-                left_out[harmless(file.name, _LONGEST_TOLD)] = why
+                left_out[harmless(file.name, _LONGEST_SHOWN)] = why
                 _skip(stream, file.size, end)
             else:
                 _keep(stream, file.size, into / file.name, end)
@@ -124,7 +126,7 @@ def _fetch(
 
 
 def _files(stream: Stream) -> Iterator[_File]:
-    """Yield what comes, until the machine says that it was all; the caller takes the bytes."""
+    """Yield the header of each file until the last; the caller reads the bytes after each."""
     space = MOST_BYTES
     for _ in range(2 * MOST_FILES):
         file = _parsed(stream.readline(_LONGEST_LINE))
@@ -134,35 +136,35 @@ def _files(stream: Stream) -> Iterator[_File]:
         if space < 0:
             break
         yield file
-    raise EOFError("more came than was asked for")
+    raise EOFError("it sent more than the lab asked for")
 
 
 def _parsed(line: bytes) -> _File | None:
-    """Return what a line says, None for the last; OSError for what is no such line."""
+    """Return the header in a line, None for the last line; EOFError if it is neither."""
     try:
-        told: Any = json.loads(line)
+        header: Any = json.loads(line)
     except (ValueError, RecursionError):
-        raise EOFError("what came are no files") from None
-    match told:
+        raise EOFError(_NO_FILES) from None
+    match header:
         case {"name": str(name), "size": int(size)} if size >= 0:
             return _File(name, size, "")
         case {"name": str(name), "left_out": str(reason)}:
-            return _File(name, 0, harmless(reason, _LONGEST_TOLD) or "it was left out")
+            return _File(name, 0, harmless(reason, _LONGEST_SHOWN) or "it was left out")
         case {**more} if not more:
             return None
-    raise EOFError("what came are no files")
+    raise EOFError(_NO_FILES)
 
 
 def _refusal(name: str, only: str | None) -> str:
-    """Return why a file of this name isn't written here; empty if it is."""
+    """Return why a file with this name is refused; empty if it is accepted."""
     path = _relative(name)
     if path is None or (only is None and any(part.startswith(".") for part in path.parts)):
-        return "its name is none for a file here"
-    return "" if only in (None, name) else "it wasn't asked for"
+        return "a file here can't have that name"
+    return "" if only in (None, name) else "the lab did not ask for it"
 
 
 def _make_room(into: Path, name: str) -> str:
-    """Make the folder for a file; return why there can be none, empty if there is."""
+    """Create the folder for a file; return why that is impossible, empty if it worked."""
     path = into / name
     with file_errors(path):
         try:
@@ -173,7 +175,7 @@ def _make_room(into: Path, name: str) -> str:
 
 
 def _relative(name: str) -> PurePosixPath | None:
-    """Return the path for a name; None where it could lead out, or do something to a terminal."""
+    """Return the path for a name; None if it could lead outside, or could affect a terminal."""
     parts = name.split("/")
     for part in parts:
         if part in ("", ".", "..") or "\\" in part or not part.isprintable():
@@ -184,7 +186,7 @@ def _relative(name: str) -> PurePosixPath | None:
 
 
 def _keep(stream: Stream, size: int, path: Path, end: float) -> None:
-    """Write the next bytes to a file, whole or not at all: it replaces what was fetched before."""
+    """Write the next bytes to a file, completely or not at all; replace an earlier version."""
     part = path.with_name(f".{path.name}")
     with file_errors(path):
         try:
@@ -205,11 +207,9 @@ def _chunks(stream: Stream, size: int, end: float) -> Iterator[bytes]:
     while size:
         try:
             chunk = stream.read(min(size, _CHUNK))
-        except (
-            OSError
-        ) as error:  # the machine's; where a file is written it would be taken for ours
-            raise EOFError(str(error) or "it says nothing any more") from error
+        except OSError as error:  # not an OSError, which would look like a failure to write here
+            raise EOFError(str(error) or "it fell silent") from error
         if not chunk or time.monotonic() > end:
-            raise EOFError("the files came in part only" if not chunk else "it takes too long")
+            raise EOFError("the files are incomplete" if not chunk else "it takes too long")
         size -= len(chunk)
         yield chunk

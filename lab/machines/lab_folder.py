@@ -1,4 +1,4 @@
-"""The folder of a lab that outlives one command, `.lab/<provider>-<key of its inventory>/`."""
+"""The state of a lab that outlives one command, in `.lab/<provider>-<key of its inventory>/`."""
 
 import contextlib
 import fcntl
@@ -13,25 +13,25 @@ from lab.machines.inventory import Inventory
 
 
 def folder(provider: str, inventory: Inventory) -> Path:
-    """Return the folder's path; the key keeps the labs of two inventory files apart."""
+    """Return the folder's path; the key distinguishes the labs of different inventory files."""
     key = hashlib.sha256(str(inventory.path.resolve()).encode()).hexdigest()[:8]
     return project.PROJECT / ".lab" / f"{provider}-{key}"
 
 
 def make(place: Path) -> None:
-    """Make a lab's folder; LabError where the user may not write to the project."""
+    """Create a lab's folder; LabError if the user may not write to the project."""
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise LabError(
             f"can't keep this lab's state: {error.strerror}",
             where=str(place),
-            cure="work in a clone of your own, or with a lab that isn't kept: run-experiment",
+            hint="use your own clone, or a lab that ends with its run: fab run-experiment",
         ) from error
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, in the place of one that may be there."""
+    """Write a file that only its owner may read, replacing an existing one."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -40,7 +40,7 @@ def write_secret(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def changing(place: Path) -> Iterator[None]:
-    """Let one process at a time bring the lab up or take it down; wait for the one that does."""
+    """Let only one process at a time bring the lab up or take it down; wait for another one."""
     make(place)
     with (place / "changing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -49,9 +49,9 @@ def changing(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reserved(place: Path) -> Iterator[None]:
-    """Keep a second run out of a lab that is shared: its programs would take our messages.
+    """Keep a second run out of a shared lab: its programs would receive our messages.
 
-    Raises LabError when there is one. The kernel lets go of it for a run that was killed.
+    Raises LabError if there is another run. The kernel releases the lock of a killed run.
     """
     make(place)
     with (place / "lock").open("w") as lock:
@@ -60,7 +60,7 @@ def reserved(place: Path) -> Iterator[None]:
         except BlockingIOError:
             raise LabError(
                 "another run is using this lab",
-                cure="wait until it has ended, or run on a lab of your own:"
-                " `--provider namespaces` with none up",
+                hint="wait until it has ended, or use a lab of your own: --provider with one that"
+                " isn't up (`fab providers` lists them)",
             ) from None
         yield

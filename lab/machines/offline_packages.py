@@ -1,4 +1,4 @@
-"""`provision/wheels/`: what provisioning installs on machines that can't reach the internet."""
+"""`provision/wheels/`: packages for provisioning machines without internet access."""
 
 import shutil
 import subprocess
@@ -11,17 +11,17 @@ from lab.core.errors import LabError
 from lab.core.project import PROJECT
 
 FOLDER = PROJECT / "provision/wheels"
-# Those of Ubuntu 22.04, Debian 12, and of all later ones, which share a wheel.
+# Ubuntu 22.04, Debian 12, and all later ones, which share a wheel.
 _PYTHONS = ("3.10", "3.11", "3.12")
 _PROCESSORS = ("x86_64", "aarch64")
 
 
 def fetch() -> list[Path]:
-    """Fill `provision/wheels/` anew, and return its files.
+    """Download all packages into `provision/wheels/`, and return its files.
 
     They are pip and, for each Python and processor that a machine may have, the pyzmq of
-    requirements.lock, its hash checked. Raises LabError when they can't be had; the folder then
-    stays as it was.
+    requirements.lock, with its hash checked. Raises LabError if a download fails, and then leaves
+    the folder unchanged.
     """
     with tempfile.TemporaryDirectory(dir=FOLDER.parent, prefix="wheels-") as scratch:
         new = Path(scratch, "new")
@@ -40,7 +40,7 @@ def fetch() -> list[Path]:
 
 
 def _pyzmq() -> Iterator[str]:
-    """Give the lock file's lines about pyzmq: one that ends in a backslash goes on."""
+    """Yield the lock file's lines about pyzmq, including continuation lines."""
     lines = iter((PROJECT / "requirements.lock").read_text().splitlines(keepends=True))
     for line in lines:
         if line.startswith("pyzmq=="):
@@ -56,8 +56,8 @@ def _download(folder: Path, *what: str) -> None:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise LabError(
-            "the wheels could not be downloaded; the last lines of pip are below",
+            "the wheels could not be downloaded; pip's last lines are below",
             where=str(FOLDER),
-            cure="is the internet within reach?",
+            hint="is the internet reachable?",
             output="\n".join(done.stderr.splitlines()[-5:]),
         )

@@ -1,4 +1,4 @@
-"""All machines of a lab at the same time: connected, and asked for something each."""
+"""Connects to all machines of a lab at once, and does something with each of them in parallel."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +17,9 @@ _T = TypeVar("_T")
 
 @contextlib.contextmanager
 def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
-    """Connect to all machines at once, and close the connections in the end.
+    """Connect to all machines at once, and close the connections at the end.
 
-    Who replaces a connection in the dictionary, as one to a machine that was off, leaves it to us.
+    That includes connections that replaced others in the dictionary, say after a power cut.
     """
     limits.require(len(machines.access))
     limits.allow(len(machines.access))
@@ -37,6 +37,6 @@ def connected(machines: Machines) -> Iterator[dict[str, Remote]]:
 
 
 def at_once(machines: Mapping[str, _M], do: Callable[[_M], _T]) -> dict[str, _T]:
-    """Do something with all machines at once, and return what came of it for each."""
+    """Call `do` with all machines in parallel; return the result for each."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(machines, pool.map(do, machines.values()), strict=True))

@@ -1,4 +1,4 @@
-"""`fab check`: is this computer, is each machine fit? Each finding has its cause and cure."""
+"""`fab check`: are this computer and every machine fit? Each problem comes with a fix."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from lab.core.errors import ExitCode, LabError, NotFit
 from lab.core.vocabulary import PORT
 from lab.machines import clock_offset
 from lab.machines.capabilities import abilities
-from lab.machines.connection import explained
+from lab.machines.connection import ssh_errors
 from lab.machines.inventory import Inventory
 from lab.machines.pool import at_once
 from lab.machines.providers.base import Access, Machines
@@ -23,7 +23,7 @@ from lab.machines.tool_errors import RIGHTS
 
 _LEAST_DISK = 100 * 1024 * 1024  # bytes
 
-# What runs on a machine; both get their arguments as JSON, and end with their standard input.
+# Scripts that run on a machine. They get their arguments as JSON.
 _ABOUT = """
 import json, os, platform, sys
 about = {"python": platform.python_version(), "free": 0}
@@ -76,37 +76,37 @@ _MOST_NAMES = 50
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the check; without a cure all is well.
+    """One line of the check; no hint means that all is well.
 
-    What isn't `needed` is so for some experiments only, which say so themselves.
+    Only some experiments need what isn't `needed`, and those say so themselves.
     """
 
     subject: str
     what: str
-    cure: str = ""
+    hint: str = ""
     needed: bool = True
 
     def __str__(self) -> str:
-        mark = "✓" if not self.cure else "✗" if self.needed else "○"
+        mark = "✓" if not self.hint else "✗" if self.needed else "○"
         line = f"{mark} {self.subject:12} {self.what}"
-        return f"{line}\n  {'':12} → {self.cure}" if self.cure else line
+        return f"{line}\n  {'':12} → {self.hint}" if self.hint else line
 
 
 def check(inventory: Inventory, provider: str) -> ExitCode:
-    """Print the findings as they come; MISTAKE if one of them needs a cure."""
+    """Print the findings one by one; MISTAKE if a needed one has a hint."""
     bad = False
     for finding in _findings(inventory, provider):
-        bad = bad or (finding.needed and bool(finding.cure))
+        bad = bad or (finding.needed and bool(finding.hint))
         print(finding, flush=True)
     return ExitCode.MISTAKE if bad else ExitCode.EXPECTED
 
 
 def require(remotes: Mapping[str, Remote]) -> None:
-    """Raise NotFit for the first thing that makes a machine unfit for a run."""
+    """Raise NotFit for the first problem that makes a machine unsuitable for a run."""
     about = at_once(remotes, lambda remote: list(_about(remote)))
     for finding in itertools.chain(*about.values(), _wire(remotes)):
-        if finding.cure:
-            raise NotFit(finding.what, where=f"machine {finding.subject}", cure=finding.cure)
+        if finding.hint:
+            raise NotFit(finding.what, where=f"machine {finding.subject}", hint=finding.hint)
 
 
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
                 yield Finding("this computer", line, "see above; or name a --provider")
             yield from _of_machines(machines)
     except LabError as error:
-        yield Finding(error.where or "lab", error.what, error.cure or "see above")
+        yield Finding(error.where or "lab", error.what, error.hint or "see above")
 
 
 def _of_machines(machines: Machines) -> Iterator[Finding]:
@@ -128,7 +128,7 @@ def _of_machines(machines: Machines) -> Iterator[Finding]:
     for name, one in found.items():
         if isinstance(one, LabError):
             place = "" if one.where == f"machine {name}" else f"{one.where}: "
-            yield Finding(name, f"not reached: {place}{one.what}", one.cure or "is it up?")
+            yield Finding(name, f"not reached: {place}{one.what}", one.hint or "is it up?")
     with contextlib.ExitStack() as stack:
         for remote in remotes.values():
             stack.callback(remote.close)
@@ -146,8 +146,8 @@ def _reached(access: Access) -> Remote | LabError:
 
 def _fit(machines: Machines, remote: Remote) -> list[Finding]:
     about = list(_about(remote))
-    if any(finding.cure for finding in about):
-        return about  # what follows would only fail for the same reason
+    if any(finding.hint for finding in about):
+        return about  # further checks would only fail for the same reason
     return [*about, _rights(remote), *_able(machines, remote), *_names(machines, remote)]
 
 
@@ -164,55 +164,55 @@ def _about(remote: Remote) -> Iterator[Finding]:
     else:
         yield Finding(remote.name, f"no pyzmq: {about['missing']}", "provision it: provision/")
     if about["free"] < _LEAST_DISK:
-        yield Finding(remote.name, f"{about['free']:,} bytes of disk are free", "make room")
-    with explained(remote.access, "ask it for its time"):
+        yield Finding(remote.name, f"only {about['free']:,} bytes of disk are free", "make room")
+    with ssh_errors(remote.access, "ask it for its time"):
         measured = clock_offset.measure(remote, clock_offset.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
-    yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, give or take {give:.1f} ms")
+    yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, ± {give:.1f} ms")
 
 
 def _rights(remote: Remote) -> Finding:
     if remote.run(remote.as_root(["id", "-u"])).strip() == b"0":
-        return Finding(remote.name, "root's rights, as faults of the network need them")
-    what = "no root's rights: its user isn't root, and has no sudo without a password"
+        return Finding(remote.name, "can become root, which network faults need")
+    what = "can't become root: its user isn't root, and can't call sudo without a password"
     return Finding(remote.name, what, RIGHTS, needed=False)
 
 
 def _able(machines: Machines, remote: Remote) -> Iterator[Finding]:
-    """What of the fault vocabulary can be done there."""
+    """Return which faults the lab can inject there."""
     names: dict[tuple[str, str], list[str]] = {}
     for ability in abilities(machines, remote):
-        why = ("", "") if (no := ability.refusal) is None else (no.what, no.cure)
+        why = ("", "") if (no := ability.refusal) is None else (no.what, no.hint)
         names.setdefault(why, []).append(ability.name)
-    for (what, cure), which in sorted(names.items()):
+    for (what, hint), which in sorted(names.items()):
         verb = "can't do" if what else "can do"
-        told = f"{verb} {', '.join(which)}{what and ': '}{what}"
-        yield Finding(remote.name, told, cure, needed=False)
+        text = f"{verb} {', '.join(which)}{what and ': '}{what}"
+        yield Finding(remote.name, text, hint, needed=False)
 
 
 def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
-    """Let each machine connect to each other one, at its lab address."""
+    """Let each machine connect to every other one, at its lab address."""
     places = {remote.name: (remote.access.address, PORT) for remote in remotes.values()}
     with contextlib.ExitStack() as stack:
         listeners = at_once(remotes, lambda remote: _listen(remote, places[remote.name], stack))
         for name, said in listeners.items():
             if said != "listening":
-                cure = "has it this address on the lab network, is the port free there?"
+                hint = "does it have this address on the lab network? is the port free there?"
                 address, port = places.pop(name)
-                yield Finding(name, f"can't listen at {address}:{port}: {said}", cure)
+                yield Finding(name, f"can't listen at {address}:{port}: {said}", hint)
         for name, (others, failed) in at_once(remotes, lambda r: _connect(r, places)).items():
             for other, why in failed.items():
-                cure = "is the lab network between them up, does a firewall stand between?"
-                yield Finding(name, f"can't connect to {other}: {why}", cure)
+                hint = "is the lab network between them up? does a firewall block it?"
+                yield Finding(name, f"can't connect to {other}: {why}", hint)
             if not failed:
                 yield Finding(name, f"reaches {others} others on the lab network")
 
 
 def _listen(remote: Remote, place: tuple[str, int], stack: contextlib.ExitStack) -> str:
-    """Let a machine listen until the stack is closed; return its word: `listening`, or why not."""
+    """Let a machine listen until the stack is closed; return `listening`, or why it can't."""
     channel = remote.talk([remote.access.python, "-Ic", _LISTEN, json.dumps(place)])
     stack.enter_context(contextlib.closing(channel))
-    with explained(remote.access, "listen at its lab address"):
+    with ssh_errors(remote.access, "listen at its lab address"):
         said: str = channel.makefile("r").readline().strip()
     return said
 
@@ -220,14 +220,14 @@ def _listen(remote: Remote, place: tuple[str, int], stack: contextlib.ExitStack)
 def _connect(
     remote: Remote, places: Mapping[str, tuple[str, int]]
 ) -> tuple[int, Mapping[str, str]]:
-    """Let a machine connect to the others; return how many they are, and why it failed by name."""
+    """Let a machine connect to the others; return their number, and each failure by name."""
     others = {name: place for name, place in places.items() if name != remote.name}
     answer = remote.run([remote.access.python, "-Ic", _CONNECT, json.dumps(others)])
     return len(others), _parsed(remote, answer or b"{}")
 
 
 def _names(machines: Machines, remote: Remote) -> Iterator[Finding]:
-    """Note which names of machines don't lead to their lab addresses there."""
+    """Report which machine names don't resolve to their lab addresses there."""
     names = {name: access.address for name, access in machines.access.items()}
     asked = dict(itertools.islice(names.items(), _MOST_NAMES))
     answer = remote.run([remote.access.python, "-Ic", _NAMES, json.dumps(asked)])
@@ -235,20 +235,20 @@ def _names(machines: Machines, remote: Remote) -> Iterator[Finding]:
         lines = ", ".join(f"{names[name]} {name}" for name in unknown if name in names)
         yield Finding(
             remote.name,
-            f"doesn't know {', '.join(map(str, unknown))} by name; programs get addresses",
+            f"can't resolve {', '.join(map(str, unknown))}; programs get addresses",
             f"to use names, add to its /etc/hosts: {lines}",
             needed=False,
         )
 
 
 def _parsed(remote: Remote, answer: bytes) -> Any:
-    """Return what a script of ours answered; NotFit where something else stands there."""
+    """Decode the answer of one of these scripts; NotFit if it is something else."""
     try:
         return json.loads(answer)
     except ValueError as error:
         raise NotFit(
-            "what it answered isn't what its Python was asked for",
+            "its Python printed something besides the answer",
             where=f"machine {remote.name}",
-            cure=f"see what {remote.access.python} prints there at its start",
+            hint=f"find out what {remote.access.python} prints there when it starts",
             output=answer[:1000].decode(errors="backslashreplace"),
         ) from error

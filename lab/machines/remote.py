@@ -1,11 +1,11 @@
-"""A machine of the lab, reached: files are deployed to it, processes started on it and signalled.
+"""A connected machine of the lab: deploys files to it, starts processes there and signals them.
 
-A run's folder on a machine has two folders. `files` is the user's, and where programs run; `agent`
-is the lab's: its scripts, its own programs, and what the launchers note. So no file of the user's
-can take the place of one of the lab's, by its name or as a module that is imported.
+A run's folder on a machine has two folders. `files` is the user's, and programs run there; `agent`
+is the lab's: its scripts, its own programs, and the launchers' notes. So no file of the user's can
+replace one of the lab's, neither by its name nor as an imported module.
 
-Output is taken from the channels as bytes: Fabric's own `run` decodes it chunk by chunk, and looks
-for the end of a command every 10 ms only.
+Output is read from the channels as bytes: Fabric's own `run` decodes it chunk by chunk, and checks
+for the end of a command only every 10 ms.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from lab.core.os_errors import file_errors
 from lab.core.vocabulary import AGENT, FILES
 from lab.machines import tool_errors
 from lab.machines.agent import launcher, packet_capture, rule_keeper
-from lab.machines.connection import ANSWER_TIMEOUT_S, connect, explained
+from lab.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
 from lab.machines.providers.base import Access
 from lab.machines.remote_process import CHUNK, LOST, ChangeLease, Output, RemoteProcess, send
 
@@ -36,7 +36,7 @@ DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any
 
 
 class Remote:
-    """One machine of the lab, connected. LabError where it can't be."""
+    """One connected machine of the lab; LabError if it can't be reached."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -51,18 +51,18 @@ class Remote:
         threading.Thread(target=self._pulse, daemon=True).start()
 
     def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Make a run's folder below `work`, with the user's `files` and the launcher."""
+        """Create a run's folder below `work`, with the user's `files` and the launcher."""
         self._agents = {place for place in self._agents if place[0] != folder}
         self.put(posixpath.join(folder, FILES), files)
         self._agent(folder, launcher)
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Put files (their names there, and their paths here) into a folder below `work`.
+        """Copy files (their names there, and their paths here) into a folder below `work`.
 
-        One that its owner may execute here may be executed there.
+        A file that its owner may execute here is executable there.
         """
         target = self.path(folder)
-        with explained(self.access, "deploy the programs"):
+        with ssh_errors(self.access, "deploy the programs"):
             sftp = self._connection.sftp()
             sftp.get_channel().settimeout(ANSWER_TIMEOUT_S)
             for name in sorted({posixpath.dirname(name) for name in files} | {""}):
@@ -76,27 +76,27 @@ class Remote:
                         sftp.chmod(posixpath.join(target, name), 0o700)
 
     def make_executable(self, *place: str) -> None:
-        """Let a deployed file be executed."""
-        with explained(self.access, "deploy the programs"):
+        """Make a deployed file executable."""
+        with ssh_errors(self.access, "deploy the programs"):
             self._connection.sftp().chmod(self.path(*place), 0o700)
 
     def path(self, *names: str) -> str:
-        """Return the path on the machine of what is called so below `work`."""
+        """Return the absolute path on the machine for names below `work`."""
         return posixpath.join(self._work, *names)
 
     def _in_home(self, folder: str) -> str:
-        """Return the whole path: programs and the lab's scripts start in other folders."""
-        with explained(self.access, "find its user's home"):
+        """Return the absolute path, because programs and scripts start in different folders."""
+        with ssh_errors(self.access, "find its user's home"):
             return posixpath.join(self._connection.sftp().normalize("."), folder)
 
     def read(self, path: str) -> str:
-        """Return the text of a file of the machine, such as one of /proc."""
-        with explained(self.access, f"read {path}"), self._connection.sftp().open(path) as file:
+        """Return the text of a file on the machine, such as one in /proc."""
+        with ssh_errors(self.access, f"read {path}"), self._connection.sftp().open(path) as file:
             text: bytes = file.read()
             return text.decode()
 
     def remove(self, folder: str) -> None:
-        """Remove a folder that `deploy` made, with all that programs left in it."""
+        """Remove a folder that `deploy` created, with everything that programs left in it."""
         if (spare := self._spares.pop(folder, None)) is not None:
             with contextlib.suppress(*LOST):
                 spare.close()
@@ -104,15 +104,15 @@ class Remote:
             self.run(["rm", "-rf", "--", self.path(folder)])
 
     def run(self, argv: Sequence[str]) -> bytes:
-        """Run a short command, and return what it prints; LabError when it can't be run."""
-        with explained(self.access, f"run {argv[0]}"):
+        """Run a short command, and return its output; LabError if it can't be run."""
+        with ssh_errors(self.access, f"run {argv[0]}"):
             channel = self._channel(argv)
             channel.settimeout(ANSWER_TIMEOUT_S)
             with contextlib.closing(channel):
                 return b"".join(iter(lambda: channel.recv(CHUNK), b""))
 
     def as_root(self, argv: Sequence[str]) -> list[str]:
-        """Return how to call a command with root's rights there, if its user can get them."""
+        """Return the command line that runs a command as root, if the user can become root."""
         is_root = self.run(["id", "-u"]).strip() == b"0"
         return [*argv] if is_root else ["sudo", "-n", *argv]
 
@@ -130,59 +130,59 @@ class Remote:
     ) -> "RemoteProcess":
         """Start a program under the launcher, as `name`, in the `files` of a deployed `folder`.
 
-        `stdout` and `stderr` get each chunk of bytes as it comes, from threads of their own, and
-        an empty one at the end; then `ended` gets the exit status, None where the machine or the
-        way to it was lost, and the UNIX time when that was known. `by_line`: see the launcher.
+        `stdout` and `stderr` get each chunk of bytes as it arrives, each in its own thread, and an
+        empty chunk at the end. Then `ended` gets the exit status (None if the machine or the
+        connection was lost) and the UNIX time when it was known. `by_line`: see the launcher.
         """
         notes = self._notes(folder, name)
         order = launcher.order(
             list(argv), dict(environment), self.path(folder, FILES), notes, by_line=by_line
         )
         channel = self._take_launcher(folder)
-        with contextlib.suppress(*LOST):  # it ended at once: what it printed will tell
+        with contextlib.suppress(*LOST):  # it ended at once: its output will say why
             send(channel, order)
         return self._follow(channel, stdout, stderr, ended)
 
     def notes(self, folder: str, name: str) -> dict[str, str]:
-        """Return what a program's launcher has noted, see `launcher`; LabError if none can be read.
+        """Return the notes of a program's launcher (see `launcher`); LabError if unreadable.
 
-        It is empty where the launcher ran nothing.
+        They are empty if the launcher ran nothing.
         """
         said = self.run(["cat", self._notes(folder, name)]).decode(errors="backslashreplace")
         return dict(line.partition(" ")[::2] for line in said.splitlines())
 
     def warm_up(self, folder: str) -> None:
-        """Have a launcher ready in a deployed `folder`, so that the next start is a quick one."""
+        """Start a spare launcher in a deployed `folder`, for a quick start of the next program."""
         if folder not in self._spares:
-            with explained(self.access, "start a launcher"):
+            with ssh_errors(self.access, "start a launcher"):
                 self._spares[folder] = self._channel(self._agent(folder, launcher))
 
     def hold(self, folder: str, order: bytes) -> "ChangeLease":
-        """Let a guard make a change of the machine's network, see `guard`; LabError if it can't."""
-        with explained(self.access, "change its network"):
+        """Let a rule keeper change the machine's network; LabError if it can't."""
+        with ssh_errors(self.access, "change its network"):
             channel = self.talk(self._agent(folder, rule_keeper))
             send(channel, order)
             answer = channel.makefile("r").readline().strip()
         word, _, at = answer.partition(" ")
         if word != "done":
-            cause, cure = tool_errors.explained(answer)
+            cause, hint = tool_errors.diagnose(answer)
             raise LabError(
-                f"its network can't be changed: {cause}", where=f"machine {self.name}", cure=cure
+                f"its network can't be changed: {cause}", where=f"machine {self.name}", hint=hint
             )
-        hold = ChangeLease(channel, _moment(at))
+        lease = ChangeLease(channel, _moment(at, self.access))
         with self._mutex:
-            self._running.append(hold)
-        return hold
+            self._running.append(lease)
+        return lease
 
     def sniff(self, folder: str, output: Output) -> "RemoteProcess":
-        """Give `output` the packets of the lab link, see `sniffer`; LabError where it can't.
+        """Capture the packets of the lab link into `output`; LabError if that is impossible.
 
-        The sniffer may run as root under sudo, which no launcher of ours could end: it ends by
-        itself when its standard input does.
+        The script may run as root under sudo, where no launcher of ours could end it: it ends by
+        itself at the end of its standard input.
         """
         command = self.as_root(self._agent(folder, packet_capture, self.access.address))
         said = queue.SimpleQueue[bytes]()
-        with explained(self.access, "capture packets"):
+        with ssh_errors(self.access, "capture packets"):
             channel = self._channel(command)
         process = self._follow(channel, output, said.put, lambda *_: said.put(b""))
         try:
@@ -190,60 +190,60 @@ class Remote:
         except queue.Empty:
             process.end()
             raise MachineLost(
-                f"can't capture packets: it said nothing for {ANSWER_TIMEOUT_S} s",
+                f"can't capture packets: no answer for {ANSWER_TIMEOUT_S} s",
                 where=f"machine {self.name}",
-                cure="is the machine up (`fab status`), and the way to it?",
+                hint="are the machine (`fab status`) and the network to it up?",
             ) from None
         if answer != b"listening\n":
             process.end()
             raise LabError(
                 f"can't capture packets: {answer.decode(errors='backslashreplace').strip()}",
                 where=f"machine {self.name}",
-                cure="it takes root, or sudo without a password, and a link with the lab address",
+                hint="that needs root, or sudo without a password, and a link with the lab address",
             )
         return process
 
     def stopped_at(self, folder: str, name: str, *, stopped: bool, timeout: float) -> Moment | None:
-        """Return when all processes of a started program were stopped, or none, by its machine.
+        """Return when all processes of a program were stopped (or running), by its machine's clock.
 
-        None when it didn't come to it in `timeout` seconds.
+        None if that did not happen within `timeout` seconds.
         """
         number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
         notes = self._notes(folder, name)
         answer = self.run(self._agent(folder, launcher, str(number), notes, str(timeout)))
-        return _moment(answer.decode()) if answer.strip() else None
+        return _moment(answer.decode(errors="replace"), self.access) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:
-        """Start a command to exchange lines with; the caller closes the channel."""
-        with explained(self.access, f"run {argv[0]}"):
+        """Start a command and return a channel to exchange lines with; the caller closes it."""
+        with ssh_errors(self.access, f"run {argv[0]}"):
             channel = self._channel(argv)
             channel.settimeout(ANSWER_TIMEOUT_S)
             return channel
 
     @contextlib.contextmanager
     def ask(self, folder: str, script: ModuleType, order: bytes) -> Iterator[paramiko.ChannelFile]:
-        """Give an order to one of the lab's scripts there; yield the stream of its answer."""
+        """Send an order to one of the lab's scripts there; yield its answer as a stream."""
         channel = self.talk(self._agent(folder, script))
         with contextlib.closing(channel):
-            with explained(self.access, "ask it"):
+            with ssh_errors(self.access, "ask it"):
                 send(channel, order)
                 channel.shutdown_write()
             yield channel.makefile("rb")
 
     def shell(self) -> None:
-        """Give the user a shell on the machine, on their terminal."""
-        with explained(self.access, "open a shell"):
+        """Open a shell on the machine, on the user's terminal."""
+        with ssh_errors(self.access, "open a shell"):
             self._connection.shell()
 
     def close(self) -> None:
-        """Close the connection; what was started over it ends with it. May be called twice."""
+        """Close the connection; everything started over it then ends. May be called twice."""
         self._closed.set()
         with contextlib.suppress(*LOST):  # it was cut off, and can't say goodbye
             self._connection.close()
         self._connection.transport.close()
 
     def _pulse(self) -> None:
-        """Renew the launchers' leases, see `launcher`."""
+        """Renew the launchers' leases periodically, see `launcher`."""
         while not self._closed.wait(launcher.PULSE_S):
             with self._mutex:
                 self._running = [process for process in self._running if not process.ended]
@@ -255,7 +255,7 @@ class Remote:
                 process.signal(0)
 
     def _take_launcher(self, folder: str) -> paramiko.Channel:
-        """Return a launcher that waits for its order: the spare one, unless that has ended."""
+        """Return a launcher that waits for an order: the spare one, unless that has ended."""
         while True:
             self.warm_up(folder)
             spare = self._spares.pop(folder)
@@ -269,14 +269,14 @@ class Remote:
         stderr: Output,
         ended: Callable[[int | None, float], None],
     ) -> "RemoteProcess":
-        """Take what a command prints, and speak to it, so that it knows that we're there."""
+        """Read a command's output, and renew its lease."""
         process = RemoteProcess(channel, stdout, stderr, ended)
         with self._mutex:
             self._running.append(process)
         return process
 
     def _agent(self, folder: str, script: ModuleType, *arguments: str) -> list[str]:
-        """Return how to call one of the lab's scripts; it is put there when it's first needed."""
+        """Return the command line for one of the lab's scripts; deploy it at its first use."""
         source = Path(str(script.__file__))
         place = (folder, source.name)
         if place not in self._agents:
@@ -294,14 +294,18 @@ class Remote:
         return channel
 
 
-def _moment(words: str) -> Moment:
-    t, m = words.split()
-    return Moment(float(t), float(m))
+def _moment(words: str, access: Access) -> Moment:
+    with ssh_errors(access, "ask it for its time"):
+        try:
+            t, m = map(float, words.split())
+        except ValueError:
+            raise EOFError(f"it answered {words[:40]!r} instead of a time") from None
+        return Moment(t, m)
 
 
 def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:
-    """Make `path` and what is missing above it; the user's alone, as programs may print secrets."""
-    with contextlib.suppress(OSError):  # it is there; else what follows fails, and says why
+    """Create `path` and its parents, for this user only, as programs may print secrets."""
+    with contextlib.suppress(OSError):  # it exists; if not, the next step fails and says why
         try:
             sftp.mkdir(path, 0o700)
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What runs on a machine at the end of an SSH channel: a process, and a change that it keeps."""
+"""What runs on a machine behind an SSH channel: a process, or a lease on a network change."""
 
 import contextlib
 import threading
@@ -11,16 +11,16 @@ from lab.core.clock import Moment
 from lab.machines.connection import ANSWER_TIMEOUT_S
 
 CHUNK = 1 << 16
-# What Paramiko raises on a connection that broke.
+# The errors that Paramiko raises for a broken connection.
 LOST = (OSError, EOFError, paramiko.SSHException)
 
 Output = Callable[[bytes], None]
 
 
 class ChangeLease:
-    """A change of a machine's network that lasts until it's released, or we vanish.
+    """A change of a machine's network that lasts until it is released, or until the lab is gone.
 
-    `at` is when it was in effect, by the machine's clocks.
+    `at` is when it took effect, by the machine's clocks.
     """
 
     def __init__(self, channel: paramiko.Channel, at: Moment) -> None:
@@ -29,12 +29,12 @@ class ChangeLease:
         self._channel = channel
 
     def signal(self, _: int) -> None:
-        """Renew the guard's lease."""
+        """Renew the rule keeper's lease."""
         with contextlib.suppress(*LOST):
             send(self._channel, b"\n")
 
     def release(self) -> None:
-        """Undo the change, and return when it is undone."""
+        """Undo the change; return once it is undone."""
         self.ended = True
         with contextlib.suppress(*LOST):
             self._channel.shutdown_write()
@@ -43,7 +43,7 @@ class ChangeLease:
 
 
 class RemoteProcess:
-    """A program that runs on a machine under the launcher; `ended` when it does no more."""
+    """A program that runs on a machine under the launcher, until `ended` is true."""
 
     def __init__(
         self,
@@ -64,17 +64,17 @@ class RemoteProcess:
             thread.start()
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of the program's processes; nothing if they're gone, or it is 0."""
+        """Signal all of the program's processes, if there are any; 0 only renews the lease."""
         with contextlib.suppress(*LOST):
             send(self._channel, b"%d\n" % number)
 
     def end(self) -> None:
-        """Kill all of the program's processes, as when the harness vanishes."""
+        """Kill all of the program's processes, as happens when the harness is gone."""
         with contextlib.suppress(*LOST):
             self._channel.shutdown_write()
 
     def wait(self, timeout: float) -> None:
-        """Wait until it has ended and all that it printed was taken, at most so many seconds."""
+        """Wait until it has ended and all its output was read, for at most `timeout` seconds."""
         self._waiting.join(timeout)
 
     @staticmethod
@@ -96,7 +96,7 @@ class RemoteProcess:
 
 
 def send(channel: paramiko.Channel, data: bytes) -> None:
-    """Send all of it, or raise OSError: Paramiko's own `sendall` never returns once it's closed."""
+    """Send all data, or raise OSError: Paramiko's `sendall` never returns on a closed channel."""
     while data:
         sent = channel.send(data)
         if sent == 0:

@@ -1,4 +1,4 @@
-"""What an experiment or its programs need on the machines beyond their files: is it there?"""
+"""Checks that machines have what an experiment or its programs need besides their files."""
 
 import shlex
 from collections.abc import Sequence
@@ -20,13 +20,14 @@ _PERL_MODULES = 'for (@ARGV) { my $name = $_; eval "require $name; 1" or print "
 def require(
     remote: Remote, needs: Sequence[str], *, by: str = "this experiment", install: str = ""
 ) -> None:
-    """Raise NotFit where a machine lacks something, with the line that installs it.
+    """Raise NotFit if a machine lacks something, with the command that installs it.
 
     Arguments:
         remote: the machine.
-        needs: commands, as `awk`, and modules of its lab Python, as `python:numpy`, or of Perl.
+        needs: commands, such as `awk`, and modules of its lab Python, such as `python:numpy`, or
+            of Perl, such as `perl:Time::HiRes`.
         by: who needs it.
-        install: the line; `{python}` in it is the machine's lab Python.
+        install: the command; `{python}` in it is the machine's lab Python.
     """
     of_kind: dict[str, list[str]] = {"": [], _PYTHON: [], _PERL: []}
     for need in needs:
@@ -37,16 +38,16 @@ def require(
         (
             ["sh", "-c", _COMMANDS, "sh"],
             of_kind[""],
-            "install it there, as by `apt-get install {}`",
+            "install it there, e.g.: apt-get install {}",
         ),
         ([python, "-c", _MODULES], of_kind[_PYTHON], "{python} -m pip install {}  # there"),
-        (["perl", "-e", _PERL_MODULES], of_kind[_PERL], "install it there, as by `cpan {}`"),
+        (["perl", "-e", _PERL_MODULES], of_kind[_PERL], "install it there, e.g.: cpan {}"),
     ):
         missing = remote.run([*argv, *names]).decode().split() if names else []
         if missing:
-            cure = f"{install}  # there" if install else usual.replace("{}", " ".join(missing))
+            hint = f"{install}  # there" if install else usual.replace("{}", " ".join(missing))
             raise NotFit(
-                f"{by} needs {', '.join(missing)}, which isn't there",
+                f"it lacks what {by} needs: {', '.join(missing)}",
                 where=f"machine {remote.name}",
-                cure=cure.replace("{python}", shlex.quote(python)),
+                hint=hint.replace("{python}", shlex.quote(python)),
             )

@@ -1,7 +1,6 @@
-"""The user's ssh_config, for hosts of theirs; what can't be read of it is named by file and line.
+"""Reads the user's ssh_config, for their own hosts; an error names the file and line.
 
-Paramiko reads these files in its own way: it refuses some lines that OpenSSH takes, and knows no
-`ProxyJump none`.
+Paramiko differs from OpenSSH: it refuses some valid lines, and doesn't know `ProxyJump none`.
 """
 
 import os
@@ -20,19 +19,19 @@ _PROXIES = ("proxyjump", "proxycommand")
 
 
 class UsersConfig(Config):  # type: ignore[misc]  # Fabric has no types
-    """Fabric's settings with the user's ssh_config in them. LabError where it can't be read."""
+    """Fabric's settings, including the user's ssh_config; LabError if that can't be read."""
 
     def __init__(self, ssh_config: paramiko.SSHConfig | None = None, **settings: Any) -> None:
         super().__init__(**{"lazy": True, **settings}, ssh_config=ssh_config or _read())
 
     def _clone_init_kwargs(self, *_: Any, **into: Any) -> dict[str, Any]:
         copied: dict[str, Any] = super()._clone_init_kwargs(*_, **into)
-        return {**copied, "ssh_config": self.base_ssh_config}  # Fabric's copy forgets our class
+        return {**copied, "ssh_config": self.base_ssh_config}  # Fabric's copy would lose our class
 
 
 class _UsersSSHConfig(paramiko.SSHConfig):
     def lookup(self, hostname: str) -> paramiko.SSHConfigDict:
-        """Return what counts for a host: of ProxyJump and ProxyCommand the first, as in OpenSSH."""
+        """Return a host's settings; of ProxyJump and ProxyCommand the first wins, as in OpenSSH."""
         found = super().lookup(hostname)
         for later in [key for key in found if key in _PROXIES][1:]:
             del found[later]
@@ -44,7 +43,7 @@ class _UsersSSHConfig(paramiko.SSHConfig):
 def _read() -> _UsersSSHConfig:
     config = _UsersSSHConfig()
     for name in _FILES:
-        path = Path(os.path.expanduser(name))  # noqa: PTH111  # Path's own fails without a home
+        path = Path(os.path.expanduser(name))  # noqa: PTH111  # Path.expanduser fails without a home
         if path.is_file():
             _add(config, path)
     return config
@@ -57,19 +56,19 @@ def _add(config: _UsersSSHConfig, path: Path) -> None:
             config.parse(reading.of(file))
     except (ConfigParseError, ValueError, LookupError) as error:
         raise LabError(
-            f"this line can't be read by Paramiko, the lab's SSH library: {reading.line}",
+            f"Paramiko, the lab's SSH library, can't read this line: {reading.line}",
             where=f"{path}:{reading.number}",
-            cure="correct it, or say the same with `Host`: after `Match` it takes `all`, or words"
-            " and values with a space between (host, originalhost, user, localuser, exec)",
+            hint="correct it, or use `Host` instead: after `Match`, Paramiko reads only `all`, or"
+            " keywords and values separated by a space (host, originalhost, user, localuser, exec)",
         ) from error
     except OSError as error:
         raise LabError(
-            f"can't be read: {error.strerror}", where=str(path), cure="correct its permissions"
+            f"can't be read: {error.strerror}", where=str(path), hint="correct its permissions"
         ) from error
 
 
 class _Lines:
-    """The lines of a file, and which one was read last."""
+    """The lines of a file; remembers which one was read last."""
 
     number = 0
     line = ""

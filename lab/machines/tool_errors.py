@@ -1,8 +1,8 @@
-"""Why a machine refuses a change of its network, told by what its tools answer, and the cure."""
+"""Explains why a machine refuses a change of its network, by the answers of its tools."""
 
 RIGHTS = "log in there as root, or let its user call sudo without a password: sudoers(5), NOPASSWD"
 
-# What is in the answer, of whichever tool and version; the cause; the cure.
+# Texts in the answers of various tools and versions; the cause; the hint.
 _CAUSES = (
     (("password is required", "a terminal is required"), "sudo asks for a password", RIGHTS),
     (("sudo: No such file",), "its user isn't root, and there is no sudo", RIGHTS),
@@ -13,13 +13,13 @@ _CAUSES = (
         "its kernel lacks the queueing discipline",
         "take a kernel that has it; on Ubuntu: apt install linux-modules-extra-$(uname -r)",
     ),
-    (("not permitted", "Permission denied"), "even root may not, there", "is it a container?"),
+    (("not permitted", "Permission denied"), "even root may not do it", "is it a container?"),
 )
 
 
-def explained(answer: str) -> tuple[str, str]:
-    """Return the cause, with the answer behind it, and the cure."""
-    for signs, cause, cure in _CAUSES:
+def diagnose(answer: str) -> tuple[str, str]:
+    """Return the cause, with the answer in parentheses, and the hint."""
+    for signs, cause, hint in _CAUSES:
         if any(sign in answer for sign in signs):
-            return f"{cause} ({answer})", cure
+            return f"{cause} ({answer})", hint
     return answer or "no answer", "what do `nft list ruleset` and `tc qdisc` say there, as root?"

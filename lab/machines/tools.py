@@ -1,4 +1,4 @@
-"""Runs a tool of this computer, such as vagrant or virsh: its answer, or why there is none."""
+"""Runs a tool on this computer, such as vagrant or virsh, and returns its output."""
 
 import os
 import subprocess
@@ -10,16 +10,16 @@ from lab.core.errors import LabError
 _LINES_SHOWN = 5
 
 
-def ask(words: Sequence[str], *, timeout_s: float, cure: str = "", **environment: str) -> str:
-    """Return what a command prints, run in the project's folder.
+def ask(words: Sequence[str], *, timeout_s: float, hint: str = "", **environment: str) -> str:
+    """Run a command in the project's folder, and return its output.
 
     Arguments:
         words: the command.
         timeout_s: how long it may take.
-        cure: what to do when there is no such command.
-        environment: variables for it, which those of the user's own environment override.
+        hint: what to do if there is no such command.
+        environment: variables for it; the user's own environment overrides them.
 
-    Raises LabError when it can't be run, fails (with what it said) or takes too long.
+    Raises LabError if it can't be run, fails (with its last lines) or takes too long.
     """
     name = " ".join(words)
     try:
@@ -34,10 +34,10 @@ def ask(words: Sequence[str], *, timeout_s: float, cure: str = "", **environment
             timeout=timeout_s,
         )
     except FileNotFoundError:
-        raise LabError(f"there is no command '{words[0]}' here", cure=cure) from None
+        raise LabError(f"there is no command '{words[0]}' here", hint=hint) from None
     except subprocess.TimeoutExpired:
-        raise LabError(f"`{name}` gave no answer in {timeout_s:.0f} s") from None
+        raise LabError(f"`{name}` did not finish within {timeout_s:.0f} s") from None
     if done.returncode:
         last = (done.stderr.strip() or done.stdout).splitlines()[-_LINES_SHOWN:]
-        raise LabError(f"`{name}` failed", cure="what it said is below", output="\n".join(last))
+        raise LabError(f"`{name}` failed", hint="its last lines are below", output="\n".join(last))
     return done.stdout

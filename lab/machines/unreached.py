@@ -1,4 +1,4 @@
-"""Why a machine can't be reached or asked, from what Paramiko raises, and the cure."""
+"""Explains Paramiko's errors: why a machine can't be reached or asked, with a hint."""
 
 import errno
 import os
@@ -28,29 +28,29 @@ class Place:
 
     @classmethod
     def of(cls, access: Access) -> "Place":
-        """Return the place that a machine's access names."""
+        """Return the SSH server of a machine."""
         return cls(f"{access.host}:{access.port or 22}", access.user or "you")
 
 
 def known_hosts(access: Access) -> Path:
-    """Return the file with the host keys of the user's machines."""
+    """Return the file with the host keys of the user's own machines."""
     if access.known_hosts is not None:
         return access.known_hosts.expanduser()
     return Path(os.path.expanduser(_USERS_KNOWN_HOSTS))  # noqa: PTH111  # there may be no home
 
 
 def explained(error: Exception, access: Access, doing: str, place: Place) -> LabError:
-    """Return the user's message for what went wrong while `doing` something with a machine."""
-    kind, what, cure = _cause(error, access, place)
-    return kind(f"can't {doing}: {what}", where=f"machine {access.machine}", cure=cure)
+    """Return the message for an error that occurred while `doing` something with a machine."""
+    kind, what, hint = _cause(error, access, place)
+    return kind(f"can't {doing}: {what}", where=f"machine {access.machine}", hint=hint)
 
 
 def require_usable_key(access: Access) -> None:
-    """Raise LabError for a key file that is no private key; a locked one may be the agent's."""
+    """Raise LabError unless the file is a private key; the agent may hold a locked one."""
     if access.key_file is not None and (trouble := _key_trouble(access.key_file)):
-        what, cure = trouble
-        if cure != _unlock(access.key_file):
-            raise LabError(what, where=f"machine {access.machine}", cure=cure)
+        what, hint = trouble
+        if hint != _unlock(access.key_file):
+            raise LabError(what, where=f"machine {access.machine}", hint=hint)
 
 
 def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabError], str, str]:
@@ -60,10 +60,10 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
     if "not found in known_hosts" in str(error):
         return (
             HostKeyError,
-            f"the host key of {at} isn't known",
-            "log in once by ssh, compare the fingerprint, and accept it; or name a `known_hosts`",
+            f"the host key of {at} is unknown",
+            "log in once with ssh, compare the fingerprint, and accept it; or set `known_hosts`",
         )
-    # "encountered RSA key, expected OPENSSH key": the last of its tries at a locked one.
+    # "encountered RSA key, expected OPENSSH key" is Paramiko's last attempt at a locked key.
     if isinstance(error, paramiko.AuthenticationException) or "encountered" in str(error):
         return LabError, *_not_let_in(access, place)
     if isinstance(error, paramiko.ProxyCommandFailure):
@@ -72,9 +72,9 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
         return (
             MachineLost,
             f"{place.via} was reached, but can't connect to {at}: {error.text}",
-            f"is it up, and is its name right as seen from there? ({_USERS_CONFIG})",
+            f"is it up, and does its name resolve there? ({_USERS_CONFIG})",
         )
-    if isinstance(error, OSError) and error.errno == errno.EBADF:  # Paramiko's for a closed one
+    if isinstance(error, OSError) and error.errno == errno.EBADF:  # a closed socket in Paramiko
         return MachineLost, f"the connection to {at} broke", "is the machine up (`fab status`)?"
     if isinstance(error, OSError) and error.filename:
         return (
@@ -83,64 +83,64 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             "correct `key` and `known_hosts` in the inventory, or IdentityFile in ~/.ssh/config",
         )
     if isinstance(error, OSError):
-        cure = "is the machine up (`fab status`), are host and port right in the inventory?"
+        hint = "is the machine up (`fab status`)? are host and port right in the inventory?"
         if place.is_jump:
-            cure = f"is it up, is its name right? ({_USERS_CONFIG}; `none` switches it off)"
-        return MachineLost, f"nobody answers SSH at {at} ({error})", cure
-    told = str(error) or "the connection ended"
-    return MachineLost, f"{told} ({at})", "does `ssh` get there? `ssh -v` says how far it comes"
+            hint = f"is it up? is its name right? ({_USERS_CONFIG}; `none` turns it off)"
+        return MachineLost, f"no SSH server answers at {at} ({error})", hint
+    what = str(error) or "the connection ended"
+    return MachineLost, f"{what} ({at})", "does `ssh` work? `ssh -v` shows how far it gets"
 
 
 def _changed_key(error: paramiko.BadHostKeyException, access: Access, at: str) -> tuple[str, str]:
-    if access.provider == "vagrant":
+    if access.host_key is not None:
         return (
-            f"the host key of {at} is not the one that Vagrant told of",
-            "somebody else answers there, or the VM made new keys:"
-            f" vagrant destroy -f {access.machine} && vagrant up {access.machine}",
+            f"the host key of {at} is not the one that the provider '{access.provider}' gave",
+            access.if_key_changed or "another machine answers there, or this one has new keys",
         )
     return (
         f"the host key of {at} has changed ({error.key.get_name()} {error.key.fingerprint})",
-        f"was the machine made anew? Then take its old key out of {known_hosts(access)};"
-        " if not, somebody stands between",
+        f"if the machine was rebuilt, remove its old key from {known_hosts(access)};"
+        " if not, this may be an attack",
     )
 
 
 def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
     if access.key_file is not None and (trouble := _key_trouble(access.key_file)):
         return trouble
-    offered = "the keys that were offered"
-    cure = "name `user` and `key` under `ssh` in the inventory; passwords aren't used"
+    offered = "any of the offered keys"
+    section = f"under `{access.provider}` in the inventory"
+    hint = f"set `user` and `key` {section}; the lab uses no passwords"
     if access.key_file is not None:
         offered = f"the key {access.key_file}"
-        cure = (
+        hint = (
             f"add {access.key_file}.pub to ~/.ssh/authorized_keys there, or correct `user` and"
-            " `key` under `ssh` in the inventory; passwords aren't used"
+            f" `key` {section}; the lab uses no passwords"
         )
     if place.is_jump:
-        cure += "; the jump host's own are those of ~/.ssh/config"
-    return f"{place.name} lets nobody in as '{place.user}' with {offered}", cure
+        hint += "; for the jump host, in ~/.ssh/config"
+    return f"{place.name} refuses the login of '{place.user}' with {offered}", hint
 
 
 def _key_trouble(path: Path) -> tuple[str, str] | None:
-    """Say what makes a file unusable as a private key, and the cure; None if nothing does."""
-    name = "correct `key` under `ssh` in the inventory: it names a private key's file"
+    """Return why a file is unusable as a private key, and a hint; None if it is usable."""
+    name = "correct `key` in the inventory: it must name a private key file"
     if path.exists() and not path.is_file():
-        return f"the key {path} is no file", name
+        return f"the key {path} is not a file", name
     try:
         text = path.read_bytes()[: 1 << 16]
         paramiko.PKey.from_path(str(path))
     except OSError as error:
         return f"the key {path} can't be read: {error.strerror}", name
     except TypeError:
-        return f"the key {path} is locked by a passphrase", _unlock(path)
+        return f"the key {path} is locked with a passphrase", _unlock(path)
     except Exception:  # whatever cryptography raises
         if b"PRIVATE KEY" in text:
-            return f"the key {path} can't be read: it is damaged, or of an unknown kind", name
+            return f"the key {path} can't be read: it is damaged, or of an unknown type", name
         if text.startswith((b"ssh-", b"ecdsa-", b"sk-")):
-            return f"{path} is a public key", f"name the private one: key: {path.with_suffix('')}"
-        return f"{path} is no private key", name
+            return f"{path} is a public key", f"name the private key: {path.with_suffix('')}"
+        return f"{path} is not a private key", name
     return None
 
 
 def _unlock(path: Path) -> str:
-    return f"let an agent hold it: eval $(ssh-agent) && ssh-add {path}"
+    return f"add it to an agent: eval $(ssh-agent) && ssh-add {path}"

@@ -1,7 +1,7 @@
-"""What a run's pictures and page draw: its flow as columns and rows of plain values.
+"""The data behind a run's charts: its timeline as columns and rows of plain values.
 
-Of very many messages a part is drawn, and all are counted: what was lost, came late or twice is
-always in that part, of the others one in 2, 4, 8 ...
+Every message is counted. If there are too many to draw, lost, late and duplicate ones are drawn
+first, and of the others one in 2, 4, 8 ...
 """
 
 from collections import Counter
@@ -22,34 +22,35 @@ _T = TypeVar("_T")
 
 
 def kept(deliveries: Sequence[Delivery], most: int) -> tuple[list[int], int]:
-    """Return the places of the messages to draw, and that one in how many of the common ones is."""
+    """Return the indices of the messages to draw, and the stride: one in so many is drawn."""
     stride = 1
     while len(deliveries) // stride > most:
         stride *= 2
-    odd = [i for i, p in enumerate(deliveries) if p.fate != "came"][: most // 4]
+    odd = [i for i, p in enumerate(deliveries) if p.fate != "arrived"][: most // 4]
     if stride == 1:
         return list(range(len(deliveries))), 1
     return sorted({i for i in range(len(deliveries)) if _spread(i) < 1 / stride} | {*odd}), stride
 
 
 def _spread(i: int) -> float:
-    """Return a place between 0 and 1, evenly spread, and in step with no turn of the machines.
+    """Return a number in [0, 1), evenly spread and independent of the machines' turns.
 
-    Every 8th message could be always the same machine's; this is Knuth's multiplicative hashing.
+    A plain "every 8th message" could always pick the same machine. This is Knuth's multiplicative
+    hashing.
     """
     return i * 2654435761 % 2**32 / 2**32
 
 
-def receivers(flow: Timeline) -> list[str]:
+def receivers(found: Timeline) -> list[str]:
     """Return the machines that got messages or were connected, in the order of their colours."""
-    got = {p.to for p in flow.deliveries}
-    connected = {s.machine for s in flow.spans if s.kind != "life"}
-    there = got | (connected - {p.by for p in flow.deliveries})
-    return [name for name in flow.machines if name in there]
+    got = {p.to for p in found.deliveries}
+    connected = {s.machine for s in found.spans if s.kind != "life"}
+    there = got | (connected - {p.by for p in found.deliveries})
+    return [name for name in found.machines if name in there]
 
 
 def columns(deliveries: Sequence[Delivery], machines: Sequence[str]) -> dict[str, list[Any]]:
-    """Return messages as columns: an eighth of the room that an object for each would take."""
+    """Return messages as columns: an eighth of the size of one object for each message."""
     lane = {name: k for k, name in enumerate(machines)}
     fates = {name: k for k, name in enumerate(FATES)}
     return {
@@ -63,7 +64,7 @@ def columns(deliveries: Sequence[Delivery], machines: Sequence[str]) -> dict[str
 
 
 def messages(deliveries: Sequence[Delivery], machines: Sequence[str], *, labels: bool) -> Rows:
-    """Return messages as the timeline draws them. (The page's script has the same for a part.)"""
+    """Return messages as the timeline draws them. (page.js does the same for a selection.)"""
     lane = {name: k for k, name in enumerate(machines)}
     rows = []
     for p in deliveries:
@@ -72,39 +73,39 @@ def messages(deliveries: Sequence[Delivery], machines: Sequence[str], *, labels:
         rows.append({
             "number": p.number, "sent": sent, "got": got, "arrived": p.got, "lane": by,
             "to_lane": lane[p.to] if p.to else by + 0.45, "machine": p.to, "fate": p.fate,
-            "label": str(p.number) if labels else "", "told": told(p),
+            "label": str(p.number) if labels else "", "tooltip": in_words(p),
         })  # fmt: skip
     return rows
 
 
-def spans(flow: Timeline, kind: str) -> Rows:
-    """Return the spans of a kind, each in its machine's lane; of one moment one has a label."""
-    lane = {name: k for k, name in enumerate(flow.machines)}
+def spans(found: Timeline, kind: str) -> Rows:
+    """Return the spans of a kind, each in its machine's lane; one label for each start time."""
+    lane = {name: k for k, name in enumerate(found.machines)}
     rows: Rows = []
     labelled: set[float] = set()
-    for s in flow.spans:
+    for s in found.spans:
         if s.kind == kind and s.machine in lane:
             label = "" if s.start in labelled else s.label
             labelled.add(s.start)
             rows.append({
                 "start": s.start, "end": s.end, "lane": lane[s.machine], "machine": s.machine,
-                "told": f"{s.machine}: {s.told}, {_period(s.start, s.end)}", "label": label,
+                "tooltip": f"{s.machine}: {s.text}, {_period(s.start, s.end)}", "label": label,
             })  # fmt: skip
     return rows
 
 
-def moments(flow: Timeline) -> Rows:
-    """Return what happened at one time, each in its machine's lane."""
-    lane = {name: k for k, name in enumerate(flow.machines)}
+def moments(found: Timeline) -> Rows:
+    """Return the moments of a run, each in its machine's lane."""
+    lane = {name: k for k, name in enumerate(found.machines)}
     return [
-        {"t": m.t, "lane": lane[m.machine], "kind": m.kind, "told": f"{m.t:.3f} s: {m.told}"}
-        for m in flow.moments if m.machine in lane
+        {"t": m.t, "lane": lane[m.machine], "kind": m.kind, "tooltip": f"{m.t:.3f} s: {m.text}"}
+        for m in found.moments if m.machine in lane
     ]  # fmt: skip
 
 
-def cells(flow: Timeline) -> Rows:
-    """Return who got which message: one by one, or of very many the shares of equal parts."""
-    deliveries = sorted((p for p in flow.deliveries if p.sent is not None), key=lambda p: p.number)
+def cells(found: Timeline) -> Rows:
+    """Return which machine got which message: one by one, or as shares if there are too many."""
+    deliveries = sorted((p for p in found.deliveries if p.sent is not None), key=lambda p: p.number)
     one_by_one = len(deliveries) <= _MOST_CELLS
     rows: Rows = []
     for part in ([p] for p in deliveries) if one_by_one else _parts(deliveries):
@@ -113,79 +114,82 @@ def cells(flow: Timeline) -> Rows:
             words = f"messages {first:,} to {last:,}: {n:,} of {len(part):,} to {name or _NOBODY}"
             cell = {"number": first - 0.5, "until": last + 0.5, "machine": name or _NOBODY}
             cell |= {"share": n / len(part), "lost": not name}
-            rows.append(cell | {"told": told(part[0]) if one_by_one else words})
+            rows.append(cell | {"tooltip": in_words(part[0]) if one_by_one else words})
     return rows
 
 
-def edge(flow: Timeline) -> int:
-    """Return how wide the edge of the strip's cells is in pixels: those of many have none."""
-    return 1 if len(flow.deliveries) <= _MOST_CELLS // 4 else 0
+def edge(found: Timeline) -> int:
+    """Return the width in pixels of the gaps between the strip's cells: none if there are many."""
+    return 1 if len(found.deliveries) <= _MOST_CELLS // 4 else 0
 
 
-def rows_of_strip(flow: Timeline) -> list[str]:
-    """Return the strip's rows: the receivers, and nobody if a message came nowhere."""
-    lost = any(p.sent is not None and not p.to for p in flow.deliveries)
-    return receivers(flow) + ([_NOBODY] if lost else [])
+def rows_of_strip(found: Timeline) -> list[str]:
+    """Return the strip's rows: the receivers, and `nobody` if a message arrived nowhere."""
+    lost = any(p.sent is not None and not p.to for p in found.deliveries)
+    return receivers(found) + ([_NOBODY] if lost else [])
 
 
-def shares(flow: Timeline) -> Rows:
-    """Return how many messages each receiver got, a second arrival counted as well."""
-    got = Counter(p.to for p in flow.deliveries if p.to)
+def shares(found: Timeline) -> Rows:
+    """Return how many messages each receiver got, duplicates included."""
+    got = Counter(p.to for p in found.deliveries if p.to)
     total = max(1, sum(got.values()))
     return [
         {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
-         "told": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
-        for name in (receivers(flow) if flow.deliveries else ())
+         "tooltip": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
+        for name in (receivers(found) if found.deliveries else ())
     ]  # fmt: skip
 
 
-def latencies(flow: Timeline) -> Rows:
-    """Return how long messages took in ms: one by one, or the range in equal parts of many."""
-    took = [(p, 1000 * p.took) for p in flow.deliveries if p.took is not None]
-    took.sort(key=lambda pair: pair[0].number)
-    if len(took) <= _MOST_CELLS:
-        return [{"number": p.number, "ms": ms, "machine": p.to, "told": told(p)} for p, ms in took]
+def latencies(found: Timeline) -> Rows:
+    """Return latencies in ms: one by one, or as ranges if there are too many."""
+    timed = [(p, 1000 * p.latency_s) for p in found.deliveries if p.latency_s is not None]
+    timed.sort(key=lambda pair: pair[0].number)
+    if len(timed) <= _MOST_CELLS:
+        return [
+            {"number": p.number, "ms": ms, "machine": p.to, "tooltip": in_words(p)}
+            for p, ms in timed
+        ]
     rows: Rows = []
-    for part in _parts(took):
+    for part in _parts(timed):
         first = part[0][0].number
         for name in sorted({p.to for p, _ in part}):
             ms = sorted(ms for p, ms in part if p.to == name)
             words = f"{ms[0]:.3g} to {ms[-1]:.3g} ms, median {median(ms):.3g} ms"
             row = {"number": first, "ms": ms[0], "most": ms[-1], "machine": name}
-            rows.append(row | {"told": f"messages from {first:,} on, {name}: {words}"})
+            rows.append(row | {"tooltip": f"messages from {first:,} on, {name}: {words}"})
     return rows
 
 
-def heights(flow: Timeline) -> dict[str, int]:
-    """Return the height of each chart's ground in pixels."""
-    lanes = len(flow.machines)
+def heights(found: Timeline) -> dict[str, int]:
+    """Return the height of each chart's plotting area in pixels."""
+    lanes = len(found.machines)
     return {
         "timeline": 34 + round(max(34, min(72, 900 / max(1, lanes))) * lanes),
-        "strip": 26 * max(1, len(rows_of_strip(flow))),
-        "shares": 28 * max(1, len(receivers(flow))),
+        "strip": 26 * max(1, len(rows_of_strip(found))),
+        "shares": 28 * max(1, len(receivers(found))),
         "latency": 170,
     }
 
 
-def window(flow: Timeline) -> tuple[float, float]:
-    """Return from when to when there were messages, with a margin; else the whole run."""
-    times = [t for p in flow.deliveries for t in (p.sent, p.got) if t is not None]
+def window(found: Timeline) -> tuple[float, float]:
+    """Return the seconds in which there were messages, with a margin; if none, the whole run."""
+    times = [t for p in found.deliveries for t in (p.sent, p.got) if t is not None]
     if not times:
-        return 0.0, flow.end
+        return 0.0, found.end
     margin = max(0.03 * (max(times) - min(times)), 1e-4)
     return min(times) - margin, max(times) + margin
 
 
-def told(p: Delivery) -> str:
-    """Return a message's way in words."""
+def in_words(p: Delivery) -> str:
+    """Describe one message: when it was sent, and what became of it."""
     head = f"message {p.number}"
     if p.got is None:
         return f"{head}, sent by {p.by} at {p.sent:.3f} s: {FATES[p.fate]}"
-    if p.sent is None or p.took is None:
+    if p.sent is None or p.latency_s is None:
         return f"{head}, received by {p.to} at {p.got:.3f} s: {FATES[p.fate]}"
     only = "only " if p.fate == "late" else ""
-    after = f"{only}{duration(p.took)} later" if p.took > 0 else "at once"
-    return f"{head}: {p.by} sent it at {p.sent:.3f} s, {p.to} had it {after}"
+    after = f"{only}{duration(p.latency_s)} later" if p.latency_s > 0 else "at once"
+    return f"{head}: {p.by} sent it at {p.sent:.3f} s, {p.to} received it {after}"
 
 
 def _parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -1,4 +1,4 @@
-"""A run's pictures as SVG and PNG, for papers and slides; the page has the same."""
+"""A run's charts as SVG and PNG files, for papers and slides; the page has the same charts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,11 +22,11 @@ _PNG_SCALE = 2
 
 
 def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
-    """Write each of the run's pictures into its directory; return their paths.
+    """Write each of the run's charts into its directory; return their paths.
 
     Arguments:
         stored: the run.
-        reader: tells which message a line speaks of, if any.
+        reader: returns the message that a line is about, if any.
         form: `svg` or `png`.
 
     Raises:
@@ -40,7 +40,7 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
 
 
 def specs(found: Timeline, window: tuple[float, float]) -> dict[str, dict[str, Any]]:
-    """Return the charts of a run, filled in, the timeline from one second to another."""
+    """Return the charts of a run, filled in; the timeline covers `window`, in seconds."""
     ready, heights = kit(), chart_data.heights(found)
     given, data = values(found, window), datasets(found, window)
     return {
@@ -63,7 +63,7 @@ def values(found: Timeline, window: tuple[float, float]) -> dict[str, Any]:
 
 
 def datasets(found: Timeline, window: tuple[float, float]) -> dict[str, chart_data.Rows]:
-    """Return the charts' data by name; of the timeline's, what lies in its seconds."""
+    """Return the charts' data by name; the timeline's is what lies inside `window`."""
     low, high = window
     inside = [
         p
@@ -73,8 +73,8 @@ def datasets(found: Timeline, window: tuple[float, float]) -> dict[str, chart_da
     places, _ = chart_data.kept(inside, _MOST_DRAWN)
     deliveries = [inside[i] for i in places]
     times = [p.sent for p in deliveries if p.sent is not None]
-    taken = _WIDTH * (max(times) - min(times)) / (high - low) if times else 0
-    labels = len(deliveries) == 1 or len(deliveries) * _LABEL <= taken
+    used = _WIDTH * (max(times) - min(times)) / (high - low) if times else 0
+    labels = len(deliveries) == 1 or len(deliveries) * _LABEL <= used
     return {
         "messages": chart_data.messages(deliveries, found.machines, labels=labels),
         "lives": chart_data.spans(found, "life"),
@@ -89,7 +89,7 @@ def datasets(found: Timeline, window: tuple[float, float]) -> dict[str, chart_da
 
 
 def picture(spec: Mapping[str, Any], form: str) -> str | bytes:
-    """Return a filled chart as SVG, or as PNG of twice its size in pixels, on white."""
+    """Return a filled chart on white: as SVG, or as PNG at twice the resolution."""
     import vl_convert
 
     config = kit().themes["light"] | {"background": "white"}

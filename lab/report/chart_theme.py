@@ -1,7 +1,7 @@
-"""The colours and line styles of all charts, on a light and on a dark ground.
+"""The colours and line styles of all charts, for a light and a dark background.
 
-Legible in grey and to the colour-blind (Okabe and Ito's colours): no difference is told by colour
-alone. Red is for what goes wrong, or is broken on purpose.
+Legible in grey and to the colour-blind (Okabe and Ito's colours): no difference shows in colour
+alone. Red is kept for failures and injected faults.
 """
 
 from typing import Any, Literal
@@ -19,7 +19,7 @@ _MARKER = {"light": "#FFC400", "dark": "#FFD23F"}
 
 
 def theme(ground: Literal["light", "dark"]) -> dict[str, Any]:
-    """Return the configuration of all charts on a light or a dark ground."""
+    """Return the configuration of all charts for a light or a dark background."""
     soft, faint = _SOFT[ground], _FAINT[ground]
     return {
         "background": "transparent",

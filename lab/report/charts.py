@@ -1,7 +1,7 @@
-"""The pictures of a run, described with Altair. What they show is filled in by name.
+"""The charts of a run, described with Altair. Their data is filled in later, by name.
 
-So the same descriptions serve the page, where a browser fills them in, and the files of `fab plot`;
-and they can be kept ready, as making them takes a second. How things look is said in theme.py.
+So one description serves the page, where a browser fills it in, and the files of `fab plot`; and
+it can be cached, as making it takes a second. chart_theme.py has the colours and line styles.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ _WINDOW = alt.selection_interval(
     bind="scales",
     zoom="wheel![event.ctrlKey || event.metaKey]",  # without Ctrl the wheel scrolls the page
 )
-# Parameters of the timeline: its seconds, the machines and how many, those that receive, and the
-# number of the message that the reader chose.
+# The timeline's parameters: its window in seconds, the machines, their number, the receivers, and
+# the number of the selected message.
 _VALUES = {"from_s": 0, "to_s": 1, "lanes": [], "count": 1, "receivers": [], "chosen": -1}
 _NOTE_ROOM = 90  # pixels: half of a note's width
-# A label stands on that side of its mark where there is more room, and is cut where that is little.
+# A label goes on the roomier side of its mark, and is truncated to fit.
 _PLACE, _ROOM = "scale('x', datum.start)", "item.mark.group.width"
 _ROOMIER_SIDE: dict[str, Any] = {
     "align": alt.ExprRef(f"2 * {_PLACE} > {_ROOM} ? 'right' : 'left'"),
@@ -31,7 +31,7 @@ _ROOMIER_SIDE: dict[str, Any] = {
 _TICKS_MS = [-1, -0.5, 0, 0.1, 0.2, 0.5, *(n * 10**k for k in range(6) for n in (1, 3))]
 _RECEIVERS = alt.ExprRef("length(receivers) ? receivers : ['nobody']")  # a legend needs one
 _LEGEND = alt.Legend(title=None, orient="top", labelFontSize=12, labelLimit=150, symbolSize=80)
-_TOLD = alt.Tooltip("told:N", title=" ")
+_TOOLTIP = alt.Tooltip("tooltip:N", title=" ")
 
 
 def described() -> dict[str, dict[str, Any]]:
@@ -48,14 +48,14 @@ def described() -> dict[str, dict[str, Any]]:
 
 
 def _timeline() -> _Layers:
-    """A lane per machine on a true time axis; a line per message from where to where it went."""
+    """A lane per machine on a true time axis; a line per message from sender to receiver."""
     first, *others = _lanes(_of, _SINCE_START)
     layers = (first.add_params(_WINDOW), *others)
     return _sized(alt.layer(*layers), "A lane for each machine, a line for each message")
 
 
 def _ways() -> _Layers:
-    """Several timelines under each other, on the same time axis: a `way` each."""
+    """Several timelines, one below another on the same time axis: one for each `way`."""
     rows = _lanes(lambda name: alt.Chart().transform_filter(alt.datum.layer == name), "seconds")
     title = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontWeight="bold")
     way = alt.Row("way:N", sort=alt.EncodingSortField("order", op="min"), header=title)
@@ -65,9 +65,9 @@ def _ways() -> _Layers:
 
 
 def _losses() -> _Layers:
-    """How many messages were lost over what was changed between the runs, a mark per run.
+    """Messages lost against the parameter that changed between the runs, a mark per run.
 
-    The runs of a series are joined, by a line through their medians; a run may have a note.
+    A line through the medians joins the runs of a series; a run may have a note.
     """
     values = alt.ExprRef("values")
     x = alt.X(
@@ -78,7 +78,7 @@ def _losses() -> _Layers:
     y = alt.Y("lost:Q", title="messages lost", axis=alt.Axis(tickMinStep=1, format="d"))
     color = alt.Color("series:N", sort=None, legend=None)
     shape = alt.Shape("series:N", sort=None, legend=None)
-    runs = _of("losses").encode(x=x, y=y, tooltip=_TOLD)
+    runs = _of("losses").encode(x=x, y=y, tooltip=_TOOLTIP)
     middle = runs.mark_line(style="median").encode(y=alt.Y("median(lost):Q"), color=color)
     marks = runs.mark_point(style="run").encode(color=color, shape=shape)
     layers = (middle, marks, runs.mark_text(style="run-note").encode(text="note:N"))
@@ -87,7 +87,7 @@ def _losses() -> _Layers:
 
 
 def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
-    """The layers of a timeline; `of` gives the data of a name, `axis` is the title of the time."""
+    """The layers of a timeline; `of` returns a named data set, `axis` is the time axis's title."""
 
     def seconds(field: str) -> alt.X:
         low, high = alt.ExprRef("from_s"), alt.ExprRef("to_s")
@@ -97,20 +97,20 @@ def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
     lane, to_lane = _lane("lane"), _lane("to_lane")
     lost, late = alt.datum.fate == "lost", alt.datum.fate == "late"
     lives, links, faults, notes = map(of, ("lives", "connections", "faults", "notes"))
-    span = {"x": seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOLD}
+    span = {"x": seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOOLTIP}
     flying = of("messages").encode(x=seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
     sent = of("messages").encode(x=seconds("sent"), y=lane)
     here = of("messages").transform_filter("isValid(datum.arrived)")
     got = here.encode(x=seconds("arrived"), y=to_lane, color=_machine())
     nowhere = of("messages").encode(x=seconds("got"), y=to_lane).transform_filter(lost)
-    fault = faults.encode(x=seconds("start"), tooltip=_TOLD)
+    fault = faults.encode(x=seconds("start"), tooltip=_TOOLTIP)
     noted = notes.encode(x=seconds("t"), y=lane)
     common = flying.mark_rule(style="message").transform_filter(~(lost | late))
     return [
         lives.mark_rule(style="life").encode(**span),
         faults.mark_rule(style="fault-span").encode(**span),
         links.mark_rule(style="connection").encode(**span, color=_machine()),
-        of("moments").mark_tick(style="moment").encode(x=seconds("t"), y=lane, tooltip=_TOLD),
+        of("moments").mark_tick(style="moment").encode(x=seconds("t"), y=lane, tooltip=_TOOLTIP),
         fault.mark_rule(style="fault"),
         fault.mark_text(style="fault-label", **_ROOMIER_SIDE).encode(
             y=alt.value(9), text="label:N"
@@ -125,19 +125,19 @@ def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
         got.mark_point(style="received-late").transform_filter(late),
         nowhere.mark_point(style="lost-end"),
         noted.mark_text(style="note").encode(text="label:N"),
-        flying.mark_rule(style="touch").encode(tooltip=_TOLD, description="told:N"),
+        flying.mark_rule(style="touch").encode(tooltip=_TOOLTIP, description="tooltip:N"),
     ]
 
 
 def _strip() -> _Layers:
-    """Message number by machine: who got what."""
+    """Message number by machine: which machine got which message."""
     cells = _of("cells").encode(
         x=_number("number"),
         x2="until:Q",
         y=_name(alt.Scale(domain=alt.ExprRef("rows"))),
         opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.1, 1]), legend=None),
-        tooltip=_TOLD,
-        description="told:N",
+        tooltip=_TOOLTIP,
+        description="tooltip:N",
     )
     lost = alt.datum.lost
     came = cells.mark_rect(style="cell", strokeWidth=alt.ExprRef("edge")).encode(color=_machine())
@@ -155,8 +155,8 @@ def _shares() -> _Layers:
     bars = _of("shares").encode(
         x=alt.X("number:Q", title="messages", axis=axis),
         y=_name(alt.Scale()),
-        tooltip=_TOLD,
-        description="told:N",
+        tooltip=_TOOLTIP,
+        description="tooltip:N",
     )
     layers = (
         bars.mark_bar(style="share").encode(color=_machine()),
@@ -166,15 +166,15 @@ def _shares() -> _Layers:
 
 
 def _latency() -> _Layers:
-    """From the send's return to the receipt, message by message or, of very many, in bands."""
+    """Latency from the send's return to the receipt: one by one, or in bands if there are many."""
     axis = alt.Axis(values=_TICKS_MS, labelExpr="format(datum.value, ',')")
     scale = alt.Scale(type="symlog", constant=0.5)
     points = _of("latencies").encode(
         x=_number("number"),
         y=alt.Y("ms:Q", title="milliseconds", scale=scale, axis=axis),
         color=_machine(_LEGEND),
-        tooltip=_TOLD,
-        description="told:N",
+        tooltip=_TOOLTIP,
+        description="tooltip:N",
     )
     band = "isValid(datum.most)"
     layers = (
@@ -198,7 +198,7 @@ def _sized(chart: _Layers, description: str) -> _Layers:
 
 
 def _lane(field: str) -> alt.Y:
-    """A machine's place by its number: so a line can also end between two of them."""
+    """A machine's lane as a number, so that a line can also end between two lanes."""
     low, high = alt.ExprRef("count - 0.5"), alt.ExprRef("-0.85")
     axis = alt.Axis(
         title=None,
@@ -232,6 +232,6 @@ def _machine(legend: alt.Legend | None = None) -> alt.Color:
 
 
 def _shape() -> alt.Shape:
-    """A machine's shape, for where nothing else tells it from the others but its colour."""
+    """A machine's shape, where otherwise only colour would distinguish machines."""
     scale = alt.Scale(domain=_RECEIVERS)
     return alt.Shape("machine:N", scale=scale, legend=_LEGEND)

@@ -1,4 +1,4 @@
-"""The checklist of all claims: on a screen, as JSON, and as the XML that CI systems read."""
+"""The list of all claims: on a screen, as JSON, and as the JUnit XML that CI systems read."""
 
 import itertools
 import json
@@ -21,10 +21,10 @@ _LONGEST = 2000  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedClaim:
-    """One claim, and what it last came to.
+    """One claim and its last verdict.
 
-    `experiment` is its experiment's name, `title` that name with the variant if there is one;
-    `verdict` and the name of its `run` are of the last run that decided it, if any did.
+    `experiment` is its experiment's name; `title` adds the variant if there is one. `verdict` and
+    `run`, the run's name, come from the last run that decided the claim, if any.
     """
 
     title: str
@@ -55,7 +55,7 @@ class ListedClaim:
 
 
 def print_checklist(items: Sequence[ListedClaim]) -> None:
-    """Print it: by experiment its source and minutes, by claim its last verdict and its run."""
+    """Print each experiment's source and minutes, and each claim's last verdict and its run."""
     console = console_on(sys.stdout)
     ascii_only = console.options.ascii_only
     for title, group in itertools.groupby(items, key=lambda item: item.title):
@@ -78,12 +78,12 @@ def print_checklist(items: Sequence[ListedClaim]) -> None:
 
 
 def write_json(items: Sequence[ListedClaim], path: Path) -> None:
-    """Write it as a list of objects, one a claim; LabError where that can't be."""
+    """Write a list with one object for each claim; LabError if the file can't be written."""
     _write(path, json.dumps([_object(item) for item in items], indent=2) + "\n")
 
 
 def write_junit(items: Sequence[ListedClaim], path: Path) -> None:
-    """Write it as JUnit's XML: an unexpected verdict is a failure, an undecided one is skipped."""
+    """Write JUnit XML: an unexpected verdict is a failure, an undecided one is skipped."""
     root = ElementTree.Element("testsuites", name="claims")
     for title, group in itertools.groupby(items, key=lambda item: item.title):
         claims = list(group)
@@ -115,7 +115,7 @@ def _mark(item: ListedClaim, *, ascii_only: bool) -> tuple[str, str]:
 
 
 def _rows(item: ListedClaim) -> Iterator[tuple[str, str]]:
-    known = ", as known" if item.as_expected and item.outcome == "refuted" else ""
+    known = " (as expected)" if item.as_expected and item.outcome == "refuted" else ""
     yield "verdict", f"{item.outcome}{known}{f', in {item.run}' if item.run else ''}"
     if item.rests_on:
         yield "rests on", item.rests_on
@@ -145,7 +145,7 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, "utf-8", "backslashreplace")
     except OSError as error:
         raise LabError(
-            f"can't be written: {error.strerror}", where=str(path), cure="name another file"
+            f"can't be written: {error.strerror}", where=str(path), hint="name another file"
         ) from error
 
 

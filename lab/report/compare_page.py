@@ -1,4 +1,4 @@
-"""The page that shows two runs beside each other, with what is not the same marked."""
+"""The page that shows two runs side by side and marks the differences."""
 
 import base64
 from collections import Counter
@@ -17,21 +17,21 @@ from lab.runs.store import StoredRun
 
 _MOST_NAMED = 60  # lines
 
-_Pair = tuple[str, str, str]  # a name, and what the one and the other run have for it
+_Pair = tuple[str, str, str]  # a name, and its value in each of the two runs
 
 
 def make(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> Path:
-    """Write the page into the directory of the one run; return its path.
+    """Write the page into the directory of run `one`; return its path.
 
     Raises:
-        LabError: it can't be written.
+        LabError: the file can't be written.
     """
     name = f"compared-with-{other.path.resolve().name.lower()}"[:61]
     return attach(one.path, f"{name}.html", page(one, other, reader_of))
 
 
 def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> str:
-    """Return the page of two runs; `reader_of` returns what reads a run's lines as messages."""
+    """Return the page of two runs; `reader_of` returns the reader of a run's lines."""
     flows = [docs_charts.timeline_of(run, reader_of(run)) for run in (one, other)]
     longest = max(end - start for start, end in map(chart_data.window, flows))
     verdicts = list(_verdicts(one, other))
@@ -91,11 +91,11 @@ def _shares(found: Timeline) -> dict[str, str]:
 
 
 def _settings(run: StoredRun) -> dict[str, str]:
-    told: dict[str, Any] = {"provider": run.description.get("provider", "")}
-    told |= run.description.get("parameters", {}) | run.description.get("environment", {})
+    settings: dict[str, Any] = {"provider": run.description.get("provider", "")}
+    settings |= run.description.get("parameters", {}) | run.description.get("environment", {})
     for name, facts in run.description.get("machines", {}).items():
-        told |= {f"{name}: {key}": value for key, value in facts.items()}
-    return {plain(key).replace("_", " "): in_words(value) for key, value in told.items()}
+        settings |= {f"{name}: {key}": value for key, value in facts.items()}
+    return {plain(key).replace("_", " "): in_words(value) for key, value in settings.items()}
 
 
 def _pairs(one: Mapping[str, str], other: Mapping[str, str]) -> list[_Pair]:

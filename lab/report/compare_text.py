@@ -1,4 +1,4 @@
-"""A run's machines beside each other, and the differences between two runs, on a screen."""
+"""On a screen: a run's machines side by side, and the differences between two runs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ from lab.core.text import duration, fitted, harmless, line_of
 from lab.report.console import ALARM, colours, console_on, print_hanging, print_rule
 
 _LONGEST_LINE = 200  # characters
-_WIDEST_COLUMN = 40  # and the narrowest that a longer line may be cut to
-_NARROWEST_COLUMN = 14
+_WIDEST_COLUMN = 40
+_NARROWEST_COLUMN = 14  # to which a longer line may be cut
 _TIME_WIDTH = 8
-_DELAY_S = 0.1  # what comes later than this was held up, and says so
+_DELAY_S = 0.1  # a line that arrives later than this gets a note
 _MOST_NAMED = 10  # lines
 _LAST_TIME = re.compile(r"(?<=\S)[\s,;:]*<time>$")
 
-_Cell = tuple[str, str]  # a line, and a note to it
+_Cell = tuple[str, str]  # a line, and a note on it
 
 
 def print_side_by_side(compared: SideBySide, *, file: TextIO) -> None:
-    """Print a column per machine; where they don't fit, one line a row with the machine's name."""
+    """Print a column per machine; if they don't fit, one line per row with the machine's name."""
     console = console_on(file)
     rows = [_cells(row, sends=compared.sends) for row in compared.rows]
     widths = _widths(compared.machines, rows, console.width - _TIME_WIDTH)
@@ -39,8 +39,8 @@ def print_side_by_side(compared: SideBySide, *, file: TextIO) -> None:
     for row, cells in zip(compared.rows, rows, strict=True):
         t = f"{row.t:.3f}"
         if row.event:
-            if told := describer.describe(row.event):
-                print_rule(console, f"{t}  {told}")
+            if text := describer.describe(row.event):
+                print_rule(console, f"{t}  {text}")
         elif widths:
             console.print(_columns(t, cells, widths, colour), soft_wrap=True)
         else:
@@ -48,7 +48,7 @@ def print_side_by_side(compared: SideBySide, *, file: TextIO) -> None:
 
 
 def _cells(row: Row, *, sends: bool) -> dict[str, _Cell]:
-    """Return what stands in a row, by machine."""
+    """Return the cells of a row, by machine."""
     cells: dict[str, _Cell] = {}
     for record in row.records:
         delay = record.t - row.records[0].t
@@ -64,7 +64,7 @@ def _cells(row: Row, *, sends: bool) -> dict[str, _Cell]:
 def _widths(
     machines: Sequence[str], rows: Sequence[Mapping[str, _Cell]], room: int
 ) -> dict[str, int]:
-    """Return how wide each machine's column is, or nothing when there is no room for columns."""
+    """Return the width of each machine's column; empty if there is no room for columns."""
     needed = {name: cell_len(harmless(name, 100)) for name in machines}
     for row in rows:
         for name, (text, note) in row.items():
@@ -73,7 +73,7 @@ def _widths(
     widths: dict[str, int] = {}
     room -= 2 * len(needed)
     for k, (name, need) in enumerate(sorted(needed.items(), key=lambda item: item[1])):
-        widths[name] = min(need, room // (len(needed) - k))  # what one spares, the others share
+        widths[name] = min(need, room // (len(needed) - k))  # the others share the rest
         room -= widths[name]
         if widths[name] < min(need, _NARROWEST_COLUMN):
             return {}
@@ -114,14 +114,14 @@ def _print_lines(
 
 
 def print_differences(found: Differences, *, file: TextIO) -> None:
-    """Print where two runs differ: machine by machine, then which lines, then the verdicts."""
+    """Print how two runs differ: by machine, then the lines, then the verdicts."""
     console = console_on(file)
     for letter, name in ("A", found.one), ("B", found.other):
         print_hanging(console, Text(f"{letter}  ", "bold"), Text(harmless(name, 200)))
-    console.print("\nWhat was printed, times left out:")
+    console.print("\nOutput, ignoring times:")
     width = max((len(_name(log)) for log in found.logs), default=0)
     for log in found.logs:
-        print_hanging(console, Text(f"  {fitted(_name(log), min(width, 24))}  "), _told(log))
+        print_hanging(console, Text(f"  {fitted(_name(log), min(width, 24))}  "), _difference(log))
     for letter, names in ("A", found.only_one), ("B", found.only_other):
         if names:
             _print_list(console, f"  only in {letter}: ", names)
@@ -130,27 +130,29 @@ def print_differences(found: Differences, *, file: TextIO) -> None:
 
 
 def _name(log: LogDifference) -> str:
-    """Return the name of a process in words, as short as it can be."""
+    """Return the short name of a process."""
     return f"{log.machine}/{log.process}"
 
 
-def _told(log: LogDifference) -> Text:
+def _difference(log: LogDifference) -> Text:
     ours, theirs = log.lines
     counts = _lines_in_words(ours) + ("" if ours == theirs else f" in A, {theirs:,} in B")
     if not log.first:
         return Text(f"{counts}, the same")
     number, *lines = log.first
-    told = Text.assemble(f"{counts}, ", ("not the same", "yellow"), f": first in line {number:,}")
+    text = Text.assemble(f"{counts}, ", ("different", "yellow"), f" from line {number:,} on")
     for letter, line in zip("AB", lines, strict=True):
-        told.append(f"\n{letter}: ").append("(no more)" if line is None else _short(line))
-    return told
+        text.append(f"\n{letter}: ").append("(no more)" if line is None else _short(line))
+    return text
 
 
 def _print_lines_that_differ(console: Console, found: Differences) -> None:
     if found.moved:
         total = sum(map(len, found.moved.values()))
-        told = f"\n{_lines_in_words(total)} on another machine in B than in A. That alone is no "
-        console.print(f"{told}failure: who has the first turn may change from run to run.")
+        console.print(
+            f"\n{_lines_in_words(total)} on another machine in B than in A. That alone is not a"
+            " failure: which machine gets the first message may vary from run to run."
+        )
         for (machine, other), lines in found.moved.items():
             _print_list(console, f"  {harmless(machine, 60)} -> {harmless(other, 60)}: ", lines)
     for letter, lines in ("A", found.missing), ("B", found.added):
@@ -158,12 +160,12 @@ def _print_lines_that_differ(console: Console, found: Differences) -> None:
             console.print()
             _print_list(console, f"{_lines_in_words(len(lines))} only in {letter}: ", lines)
     if found.missing and found.added:
-        told = f"\nLeft out as times: {TIMES}. Times of other forms aren't known as such."
-        print_hanging(console, Text(""), Text(told))
+        text = f"\nIgnored as times: {TIMES}. Other formats are not recognised."
+        print_hanging(console, Text(""), Text(text))
 
 
 def _print_list(console: Console, label: str, lines: Sequence[str]) -> None:
-    """Print some lines, each without the time that it may end with."""
+    """Print some lines, each without a time at its end."""
     shown = ", ".join(_short(_LAST_TIME.sub("", line)) for line in lines[:_MOST_NAMED])
     rest = len(lines) - _MOST_NAMED
     more = f" … and {rest:,} more" if rest > 0 else ""
@@ -174,7 +176,7 @@ def _print_verdicts(console: Console, found: Differences) -> None:
     if not found.verdicts:
         console.print("\nThe verdicts are the same.", style="green")
         return
-    console.print("\nNot the same verdicts:", style=ALARM)
+    console.print("\nThe verdicts differ:", style=ALARM)
     for claim, before, after in found.verdicts:
         body = Text(f"{before or 'no verdict'} -> {after or 'no verdict'}", "bold")
         print_hanging(console, Text(f"  {harmless(claim, 200)}: "), body)

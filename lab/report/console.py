@@ -1,4 +1,4 @@
-"""The console that all of a user's screens are printed on: its colours, and rules across it."""
+"""The console behind every screen: its colours, and the rules that mark events."""
 
 import io
 import os
@@ -10,18 +10,19 @@ from rich.text import Text
 
 from lab.core.output import drawing
 
-COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green")  # no red:
-ALARM = "bold red"  # that is for what goes wrong, or is broken on purpose
+# Red is kept for failures and injected faults.
+COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green")
+ALARM = "bold red"
 
 
 def console_on(file: TextIO) -> Console:
-    """Return a console that shows text as it is: no markup, and colour only where one can see it.
+    """Return a console that shows text as it is: no markup, and colour only where it is visible.
 
-    Rich sees to pipes, NO_COLOR and TERM=dumb; CI systems whose log is a terminal are seen to here.
+    Rich handles pipes, NO_COLOR and TERM=dumb; this handles CI systems whose log is a terminal.
     """
     file = drawing(file)
     if isinstance(file, io.TextIOWrapper):
-        file.reconfigure(errors="backslashreplace")  # better than an error for want of UTF-8
+        file.reconfigure(errors="backslashreplace")  # escapes rather than an error without UTF-8
     in_ci = bool(os.environ.get("CI")) and not os.environ.get("FORCE_COLOR")
     return Console(
         file=file,
@@ -33,15 +34,15 @@ def console_on(file: TextIO) -> Console:
 
 
 def colours(machines: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each machine: by its place, so that neighbours differ."""
+    """Return the colour of each machine, by position, so that neighbours differ."""
     return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(machines)}
 
 
-def print_rule(console: Console, told: str) -> None:
-    """Print what happened as a rule across, between the lines."""
+def print_rule(console: Console, text: str) -> None:
+    """Print an event as a horizontal rule between the lines of output."""
     dash = "-" if console.options.ascii_only else "─"
     start = dash * 2
-    rows = Text(told).wrap(console, max(10, console.width - 6))
+    rows = Text(text).wrap(console, max(10, console.width - 6))
     for row in rows:
         row.rstrip()
         tail = dash * max(2, console.width - row.cell_len - 5) if row is rows[-1] else ""
@@ -50,7 +51,7 @@ def print_rule(console: Console, told: str) -> None:
 
 
 def print_hanging(console: Console, head: Text, body: Text) -> None:
-    """Print `body` beside `head`; its further rows begin where its first one does."""
+    """Print `body` after `head`, with a hanging indent: all rows of the body are aligned."""
     for row in body.wrap(console, max(10, console.width - head.cell_len - 1)):
         row.rstrip()
         console.print(Text.assemble(head, row), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The pictures of what was found, for the docs: made from runs, by `python -m docs.pictures`."""
+"""The charts in the docs, made from runs by `python -m docs.pictures`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,47 +12,48 @@ from lab.report import chart_data, chart_files
 from lab.report.vega_bundle import filled, kit
 from lab.runs.store import StoredRun
 
-_LAST_SHOWN = 4  # message of the finding's picture
+_LAST_SHOWN = 4  # the last message in the finding's chart
 _LANES = {"messages", "lives", "connections", "faults"}
 _TIMES = {"start", "end", "sent", "got", "arrived", "t"}
 
 
 def timeline_of(stored: StoredRun, reader: Reader) -> Timeline:
-    """Return the flow of a stored run, whose lines `reader` reads as messages."""
+    """Return the timeline of a stored run, whose lines `reader` reads as messages."""
     return timeline(stored, Run(stored, reader), side_by_side(stored, reader))
 
 
 def finding(found: Timeline) -> dict[str, Any] | None:
     """Return the chart of the refuted explanation: the handshakes and first messages on one axis.
 
-    The second machine is connected long before message 1 is dealt, which yet goes to the first.
+    The second machine is connected long before message 1 is sent, yet that goes to the first.
     None for a run in which that did not happen.
     """
     links = [span for span in found.spans if span.kind == "connection"]
-    dealt = {p.number: p for p in found.deliveries if p.sent is not None}
-    if len(links) < 2 or _LAST_SHOWN not in dealt or dealt[0].to != dealt[1].to:
+    sent = {p.number: p for p in found.deliveries if p.sent is not None}
+    if len(links) < 2 or _LAST_SHOWN not in sent or sent[0].to != sent[1].to:
         return None
-    second, sent = links[1], dealt[1].sent or 0.0
-    if not (dealt[0].sent or 0.0) + NO_ORDER_S < second.start < sent - NO_ORDER_S:
+    second, departed = links[1], sent[1].sent or 0.0
+    if not (sent[0].sent or 0.0) + NO_ORDER_S < second.start < departed - NO_ORDER_S:
         return None
-    end = dealt[_LAST_SHOWN].sent or 0.0
+    end = sent[_LAST_SHOWN].sent or 0.0
     window = (links[0].start - 0.1 * (end - links[0].start), end + 0.1 * (end - links[0].start))
     chart = chart_files.specs(found, window)["timeline"]
     lane = {name: k for k, name in enumerate(found.machines)}
-    early = f"{second.machine} is connected {sent - second.start:.3f} s before message 1 is dealt,"
+    lead_s = departed - second.start
+    early = f"{second.machine} is connected {lead_s:.3f} s before message 1 is sent,"
     notes = [
         {"t": second.start, "lane": lane[second.machine], "label": early},
-        {"t": sent, "lane": lane[dealt[1].to], "label": f"which still goes to {dealt[1].to}"},
+        {"t": departed, "lane": lane[sent[1].to], "label": f"which still goes to {sent[1].to}"},
     ]
-    title = f"Message 1 goes to {dealt[1].to} again, though {second.machine} is connected"
+    title = f"Message 1 goes to {sent[1].to} again, though {second.machine} is connected"
     chart["datasets"] = chart["datasets"] | {"notes": notes}
     return chart | {"title": {"text": title, "anchor": "start", "fontSize": 15}}
 
 
 def ways(runs: Mapping[str, Timeline]) -> dict[str, Any]:
-    """Return the small multiple of timelines: one for each way to leave, told by the key.
+    """Return small multiples of timelines: one for each way to leave, named by its key.
 
-    All of them are of the same machines; second 0 of each is its first message.
+    All have the same machines; second 0 of each is its first message.
     """
     rows: chart_data.Rows = []
     longest = 0.0
@@ -67,7 +68,7 @@ def ways(runs: Mapping[str, Timeline]) -> dict[str, Any]:
                 rows.append(row | moved | {"way": way, "layer": layer, "order": order})
     one = next(iter(runs.values()))
     values = chart_files.values(one, (0.0, longest))
-    for row in rows:  # what lies before the first message or after the last has no place here
+    for row in rows:  # clip what lies before the first message or after the last
         for key in ("start", "end", "t"):
             if key in row:
                 row[key] = min(max(row[key], 0.0), longest)
@@ -76,7 +77,7 @@ def ways(runs: Mapping[str, Timeline]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """What one run of a loss curve lost, where it stands, and a note to it if there is one."""
+    """One point of a loss curve: the run's parameter, its losses, and a note if it has one."""
 
     series: str
     changed: float
@@ -88,11 +89,11 @@ def losses(runs: Sequence[Loss], title: str) -> dict[str, Any]:
     """Return the loss curve.
 
     Arguments:
-        runs: a mark each; those of a series are joined, in the order in which series first come.
-        title: of the axis of what was changed from run to run.
+        runs: a mark for each; a line joins those of a series, in order of first appearance.
+        title: the title of the x axis, which shows the parameter that changed between runs.
     """
     rows = [
-        asdict(run) | {"told": f"{run.series}, {run.changed:g} {title}: {run.lost} lost"}
+        asdict(run) | {"tooltip": f"{run.series}, {run.changed:g} {title}: {run.lost} lost"}
         for run in runs
     ]
     values = {"values": sorted({run.changed for run in runs})}

@@ -1,4 +1,4 @@
-"""The terminal while a run goes on: the machines' lines, faults across them, states, time left."""
+"""The terminal during a run: the machines' lines, a rule for each fault, states, time left."""
 
 import sys
 import threading
@@ -14,7 +14,6 @@ from rich.text import Text
 from lab.analysis.event_text import EventDescriber
 from lab.core.records import Event, Record
 from lab.core.text import fitted, line_of, wrapped
-from lab.core.trace import trace_of
 from lab.report.console import colours, console_on, print_rule
 from lab.report.live_columns import Bar, Columns
 from lab.report.verdicts import show_verdicts
@@ -24,28 +23,28 @@ __all__ = ["View", "show_verdicts"]
 
 _LONGEST_LINE = 200  # characters
 _TICK_S = 0.25
-_MOST_AT_ONCE = 400  # lines that are shown however fast they come,
-_MORE_PER_TICK = 50  # and then as many with each tick
+_MOST_AT_ONCE = 400  # lines that are shown however fast they arrive,
+_MORE_PER_TICK = 50  # and then so many more with each tick
 _ERASE_LINE = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
 _ERASE_LINE_ABOVE = Control((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
 
 
 class View:
-    """Shows a run as it goes on. Thread-safe, and it never makes its callers wait.
+    """Shows a run as it goes on. Thread-safe, and its callers never wait for the terminal.
 
-    On a terminal that is wide enough each machine has a column, with its state at the foot; else,
-    and where there is no terminal, each line begins with its machine's name.
+    On a terminal that is wide enough, each machine has a column, with its state below. Otherwise
+    each line begins with its machine's name.
 
-    They leave what is to be shown in a queue, and a thread of its own paints it. In a flood that
-    thread can't keep up: then the queue takes a couple of hundred lines a second, and the others
-    are counted.
+    Callers put what they want shown into a queue, and a painter thread prints it. In a flood the
+    painter can't keep up: the queue then takes about two hundred lines a second, and the view
+    counts the rest.
 
     The foot is redrawn here rather than by rich.live.Live (rich 15.0): that hides the cursor, which
     stays hidden after `kill -9`, and it erases as many rows as it drew, though a terminal that was
     made narrower has wrapped them into more.
 
     Arguments:
-        machines: their names; their order gives the colours.
+        machines: their names; the order determines the colours.
         file: where to write, by default stdout.
     """
 
@@ -56,12 +55,12 @@ class View:
         longest = max(map(len, machines), default=0)
         self._name_width = min(longest, max(8, self._console.width // 3))
         self._describer = EventDescriber()
-        # The painter's own, but for what the columns count: the foot has the widths of its rows.
+        # Only the painter uses these, except for the counts in the columns.
         self._columns = Columns(self._console, self._colours)
         self._bar: Bar | None = None
-        self._foot: list[int] = []
+        self._foot: list[int] = []  # the width of each row
 
-        self._mutex = threading.Lock()  # of all that follows
+        self._mutex = threading.Lock()  # guards everything below
         self._queue: list[Callable[[], None]] = []
         self._room = _MOST_AT_ONCE
         self._left_out = 0
@@ -71,36 +70,37 @@ class View:
         self._painter.start()
 
     def experiment(self, name: str, summary: str, seconds: float) -> None:
-        """Show a heading, and on a terminal how much is left of the planned length in seconds."""
+        """Show a heading and, on a terminal, how much of the planned `seconds` is left."""
         bar = Bar(time.monotonic(), seconds)
         with self._mutex:
             self._put(partial(self._start, name, summary, bar))
 
     def records(self, records: Sequence[Record]) -> None:
-        """Show captured lines; what programs trace on stderr is for the harness, and left out."""
-        lines = [record for record in records if trace_of(record) is None]
+        """Show captured lines of one machine; only those that are shown become objects."""
+        if not records:
+            return
         with self._mutex:
-            shown = lines[: self._room]
+            shown = records[: self._room]
             if shown:
                 self._put(partial(self._lines, shown))
+            self._columns.count(records[0].machine, len(records))
             self._room -= len(shown)
-            self._left_out += len(lines) - len(shown)
-            self._columns.count(lines)
+            self._left_out += len(records) - len(shown)
 
     def event(self, event: Event) -> None:
-        """Show a fault, a repair, or the end of a process that was not to end, as a rule across."""
+        """Show a fault, a repair, or the unexpected end of a process as a horizontal rule."""
         with self._mutex:
             self._columns.see(event)
-            if told := self._describer.describe(event):
-                self._put(partial(print_rule, self._console, told))
+            if text := self._describer.describe(event):
+                self._put(partial(print_rule, self._console, text))
 
     def note(self, text: str) -> None:
-        """Show what the harness has to say; a path in it stays in one piece."""
+        """Show a message of the harness, without breaking a path in it."""
         with self._mutex:
             self._put(partial(self._print, Text(wrapped(text, self._console.width))))
 
     def close(self) -> None:
-        """Show all that is still in the queue, and end. May be called twice."""
+        """Show everything still in the queue, and stop. May be called twice."""
         with self._mutex:
             self._count_left_out()
             self._closed = True
@@ -116,11 +116,11 @@ class View:
 
     def _count_left_out(self) -> None:
         if self._left_out:
-            told = Text(f"… {self._left_out:,} lines not shown (they are in the log)", style="dim")
-            self._queue.append(partial(self._print, told))
+            text = Text(f"… {self._left_out:,} lines not shown (they are in the log)", style="dim")
+            self._queue.append(partial(self._print, text))
             self._left_out = 0
 
-    # What follows runs in the painter's thread.
+    # The methods below run in the painter's thread.
 
     def _paint(self) -> None:
         next_tick, closed = 0.0, False
@@ -136,7 +136,7 @@ class View:
                 closed = self._closed
             try:
                 self._draw(jobs, last=closed)
-            except OSError:  # the terminal is gone, or the disk full: the run goes on unseen
+            except OSError:  # the terminal is gone, or the disk full: the run goes on without it
                 self._console.quiet = True
 
     def _draw(self, jobs: list[Callable[[], None]], *, last: bool) -> None:
@@ -149,7 +149,7 @@ class View:
 
     def _erase_foot(self) -> None:
         if self._foot:
-            width = max(1, self._console.width)  # a terminal that was made narrower has wrapped it
+            width = max(1, self._console.width)  # a narrowed terminal has wrapped the rows
             height = sum(max(1, -(-row // width)) for row in self._foot)
             self._console.control(_ERASE_LINE, *[_ERASE_LINE_ABOVE] * (height - 1))
         self._foot = []
@@ -165,7 +165,7 @@ class View:
         if self._console.is_interactive and self._file.isatty():
             self._bar = bar
 
-    def _lines(self, records: list[Record]) -> None:
+    def _lines(self, records: Sequence[Record]) -> None:
         for record in records:
             if self._bar and self._columns.width and record.machine in self._colours:
                 self._console.print(self._columns.row(record), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""A run's page: one file that needs nothing else, with the verdicts, the pictures and the logs."""
+"""A run's page: one self-contained file with the verdicts, the charts and the logs."""
 
 import base64
 import functools
@@ -6,6 +6,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import FATES, Timeline, timeline
 from lab.core.records import Reader
 from lab.core.text import duration, harmless
-from lab.core.trace import trace_of
 from lab.report import chart_data, page_logs
 from lab.report.setup import setup
 from lab.report.vega_bundle import Kit, is_kept, kit
@@ -31,19 +31,19 @@ _TEMPLATES = Path(__file__).with_name("templates")
 CHARTS = ("timeline", "strip", "shares", "latency")
 _ROWS_OF = {"strip": "cells", "shares": "shares", "latency": "latencies"}
 _LONGEST_TEXT = 2_000  # characters
-_ORDER = ("failed", "not observed", "as known", "as expected")
-_SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "as known": "✓"}
+_ORDER = ("failed", "not observed", "refuted as expected", "as expected")
+_SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "refuted as expected": "✓"}
 
 
 def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
     """Write the page of a run into its directory; return its path.
 
-    `reader_of` returns what tells which message a line of that run speaks of.
+    `reader_of` returns the reader of a run's lines.
 
     Raises:
-        LabError: the run can't be read, or the page not be written.
+        LabError: the run can't be read, or the page can't be written.
     """
-    # A million small objects are made and none is dropped: looking for garbage is a fifth of it.
+    # This makes a million small objects and drops none: garbage collection is a fifth of the time.
     gc.disable()
     try:
         stored = store.load(path)
@@ -54,7 +54,7 @@ def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
 
 
 def get_ready() -> None:
-    """Do ahead of time what needs no run, so that making a page takes half as long."""
+    """Do in advance what needs no run, which halves the time to make a page."""
     _environment().get_template("report.html")
     if is_kept():
         kit()
@@ -64,26 +64,22 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
     """Return the page of a run, whatever its machines printed.
 
     Arguments:
-        stored: any run, also one that was interrupted.
-        reader: tells which message a line speaks of, if any.
+        stored: any run, even an interrupted one.
+        reader: returns the message that a line is about, if any.
         ready: the plotting library and the charts.
     """
-    read = {id(record): reader(record) for record in stored.records}  # once, for all who ask
-    compared = side_by_side(stored, lambda record: read[id(record)])
-    found = timeline(stored, Run(stored, lambda record: read[id(record)]), compared)
-    said = [
-        r
-        for r in stored.records
-        if r.stream == "stderr" and not read[id(r)] and trace_of(r) is None
-    ]
+    run = Run(stored, reader)
+    lines = page_logs.lines_to_show(stored.records, run, reader)
+    compared = side_by_side(replace(stored, records=(*lines.printed, *lines.said)), reader)
+    found = timeline(stored, run, compared)
     data = picture_data(found) | {
-        "rows": page_logs.columns(compared.rows, said, found),
+        "rows": page_logs.columns(compared.rows, lines, found),
         "claims": [
             {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
              "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}
             for v in stored.verdicts or ()
         ],
-        "telling": _telling(found, stored.verdicts or ()),
+        "first": _first_shown(found, stored.verdicts or ()),
     }  # fmt: skip
     context = {
         "run": stored.description,
@@ -108,12 +104,13 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
 def rendered(
     template: str, context: Mapping[str, Any], scripts: Sequence[str] = (), data: object = None
 ) -> str:
-    """Return a template's page, with its style, and a policy that lets in no script but its own.
+    """Render a template with its style, and a content security policy that allows only `scripts`.
 
     Arguments:
         template: its name.
-        context: what it shows; all of it is escaped.
-        scripts: the page's own; what they draw is in `data`, as JSON values.
+        context: its variables; all of them are escaped.
+        scripts: the page's scripts.
+        data: what the scripts draw, as JSON values.
     """
     scripts = [script.replace("</script", "<\\/script") for script in scripts]
     return (
@@ -161,7 +158,7 @@ def picture_data(found: Timeline) -> dict[str, Any]:
         "connections": chart_data.spans(found, "connection"),
         "faults": chart_data.spans(found, "fault"),
         "moments": chart_data.moments(found),
-        "periods": [{"start": e.start, "end": e.end, "told": e.told} for e in found.periods],
+        "periods": [{"start": e.start, "end": e.end, "text": e.text} for e in found.periods],
         "cells": chart_data.cells(found),
         "shares": chart_data.shares(found),
         "latencies": chart_data.latencies(found),
@@ -174,7 +171,7 @@ def plain(text: object) -> str:
 
 
 def in_words(value: object) -> str:
-    """Return a setting as a reader is shown it."""
+    """Return the value of a setting as text."""
     words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
     return plain(words) or "none"
 
@@ -187,13 +184,14 @@ def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Return a verdict as the template shows it."""
     kind, evidence = kind_of(verdict), verdict.get("evidence") or {}
     messages = evidence.get("messages", [])
-    notes = ["by chance: not counted"] if verdict["by_chance"] and kind == "not observed" else []
+    inconclusive = verdict["by_chance"] and kind == "not observed"
+    notes = ["inconclusive: not counted"] if inconclusive else []
     notes += ["partial: the run was interrupted"] if verdict.get("partial") else []
     return {
         "kind": kind.replace(" ", "-"),
         "sign": _SIGNS[kind],
         "label": verdict["verdict"],
-        "note": "; ".join(["as known"] * (kind == "as known") + notes),
+        "note": "; ".join(["as expected"] * (kind == "refuted as expected") + notes),
         "statement": plain(verdict["statement"]),
         "why": plain(verdict["why"]),
         "source": plain(verdict["source"]),
@@ -209,7 +207,7 @@ def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _counted(stored: StoredRun) -> list[tuple[str, str]]:
-    """Return how many verdicts there are of each kind, in words, the worst first."""
+    """Return the number of verdicts of each kind, in words, the worst first."""
     kinds = [kind_of(v) for v in stored.verdicts or ()]
     return [
         (kind.replace(" ", "-"), f"{kinds.count(kind)} {KINDS[kind][0]}")
@@ -228,12 +226,15 @@ def _clocks(stored: StoredRun) -> str:
     )
 
 
-def _telling(found: Timeline, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the message that tells most: one that went wrong, else the first after a fault."""
-    odd = [p.number for p in found.deliveries if p.fate not in ("came", "unknown")]
+def _first_shown(found: Timeline, verdicts: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the message whose story the page shows first.
+
+    That is one that went wrong, or else the first after a fault, or one that decides a claim.
+    """
+    odd = [p.number for p in found.deliveries if p.fate not in ("arrived", "unknown")]
     faults = [s.start for s in found.spans if s.kind == "fault"]
     after = [p.number for p in found.deliveries if faults and (p.sent or 0) > faults[0]]
-    # A few messages tell more than many; and those that refute a claim more than those that don't.
+    # A few messages explain more than many, and those that refute a claim more than others.
     decisive = sorted(verdicts, key=lambda v: (v["verdict"] != "refuted", _extent(v)))
     others = [n for v in decisive for n in v["evidence"].get("messages", [])[-1:]]
     return next(iter((*odd, *after, *others, *(p.number for p in found.deliveries))), None)

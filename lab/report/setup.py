@@ -1,4 +1,4 @@
-"""What was sent from where to where in a run, in a sentence made of what was observed."""
+"""One sentence about a run: who sent how many messages to whom, as observed."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -9,40 +9,41 @@ from lab.analysis.timeline import Timeline
 from lab.core.text import duration
 from lab.report import chart_data
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import count_of
 
-_NO_PAUSE_S = 0.001  # what is sent closer together than this was sent without a pause
+_NO_PAUSE_S = 0.001  # messages sent closer together than this count as sent without a pause
 
 
 def setup(stored: StoredRun, found: Timeline) -> str:
-    """Return in a sentence what was sent from where to where, and what came."""
+    """Return a sentence that says what was sent from where to where, and what arrived."""
     if not found.deliveries:
-        printed = sum(record.stream == "stdout" for record in stored.records)
+        printed = count_of(stored.records, "stdout")
         if not found.machines:
             return "Nothing was started."
         lines = "1 line" if printed == 1 else f"{printed:,} lines"
-        return f"{joined(found.machines)} printed {lines}, none of which speaks of a message."
+        return f"{joined(found.machines)} printed {lines}, none of them about a message."
     to = joined(chart_data.receivers(found))
-    came = sum(p.got is not None for p in found.deliveries)
+    arrived = sum(p.got is not None for p in found.deliveries)
     senders = list(dict.fromkeys(p.by for p in found.deliveries if p.by))
     if not senders:
-        takers = {p.to for p in found.deliveries}
-        to = joined([name for name in found.machines if name in takers])
-        return f"{to} printed {_messages(came)}; who sent them, nothing tells."
-    whither = f" to {to}" if to and not _is_round_trip(found) else ""
-    sent = f"{joined(senders)} sent {_what(stored, found)}{whither}{_pace(found)}."
-    return f"{sent} {_came(found)}"
+        printers = {p.to for p in found.deliveries}
+        to = joined([name for name in found.machines if name in printers])
+        return f"{to} printed {_messages(arrived)}; no program reported sending them."
+    target = f" to {to}" if to and not _is_round_trip(found) else ""
+    sent = f"{joined(senders)} sent {_what(stored, found)}{target}{_pace(found)}."
+    return f"{sent} {_arrived(found)}"
 
 
 def _what(stored: StoredRun, found: Timeline) -> str:
     sent = sum(p.sent is not None for p in found.deliveries)
     planned = stored.description.get("parameters", {}).get("count")
     if isinstance(planned, int) and sent < planned:
-        return f"{sent:,} of the {_messages(planned)} that were planned"
+        return f"{sent:,} of the {_messages(planned)} planned"
     return _messages(sent)
 
 
 def _pace(found: Timeline) -> str:
-    """Return how often each sender sent, as it was: a program may not care what was wished."""
+    """Return the observed sending rate: a program may ignore the requested one."""
     times: defaultdict[str, list[float]] = defaultdict(list)
     for p in found.deliveries:
         if p.sent is not None:
@@ -55,19 +56,19 @@ def _pace(found: Timeline) -> str:
 
 
 def _is_round_trip(found: Timeline) -> bool:
-    """Tell whether all that came was printed where it had been sent, as replies are."""
+    """Return whether every message was printed where it had been sent, as replies are."""
     ways = {(p.by, p.to) for p in found.deliveries if p.to}
     return bool(ways) and all(by == to for by, to in ways)
 
 
-def _came(found: Timeline) -> str:
-    came = len({p.number for p in found.deliveries if p.got is not None})
+def _arrived(found: Timeline) -> str:
+    arrived = len({p.number for p in found.deliveries if p.got is not None})
     lost = sum(p.fate == "lost" for p in found.deliveries)
     late = sum(p.fate == "late" for p in found.deliveries)
-    words = f"{came:,} came" if came else "None came"
-    words += " back" if _is_round_trip(found) else ""
+    verb = "came back" if _is_round_trip(found) else "arrived"
+    words = f"{arrived:,} {verb}" if arrived else f"None {verb}"
     words += f", {f'{lost:,}' if lost else 'none'} {'were' if lost > 1 else 'was'} lost"
-    return words + (f", {late:,} came late." if late else ".")
+    return words + (f", {late:,} arrived late." if late else ".")
 
 
 def _messages(number: int) -> str:

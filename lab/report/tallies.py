@@ -25,7 +25,7 @@ def print_tallies(tallies: Mapping[str, Tally], *, anytime: bool, file: TextIO) 
     """
     console = console_on(file)
     for tally in tallies.values():
-        mark, plain, style = _DECIDED[tally.met]
+        mark, plain, style = _DECIDED[tally.met(anytime=anytime)]
         head = Text(f"{plain if console.options.ascii_only else mark} ", style)
         print_hanging(console, head, Text(harmless(tally.statement, _LONGEST)))
         print_hanging(console, Text("  "), Text(_held(tally, anytime=anytime), "dim"))
@@ -36,8 +36,9 @@ def print_tallies(tallies: Mapping[str, Tally], *, anytime: bool, file: TextIO) 
 def _held(tally: Tally, *, anytime: bool) -> str:
     found = tally.proportion
     low, high = found.anytime() if anytime else found.wilson()
+    met = tally.met(anytime=anytime)
     text = f"held in {found.held} of {found.runs} runs ({low:.1%} to {high:.1%})"
     if tally.not_observed:
         text += f", not observed in {tally.not_observed}"
-    decided = {True: "yes", False: "no", None: "not enough runs to tell"}[tally.met]
+    decided = {True: "yes", False: "no", None: "not enough runs to tell"}[met]
     return f"{text}; {tally.need}: {decided}"

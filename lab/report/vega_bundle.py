@@ -1,7 +1,7 @@
-"""What all pages share, kept ready in a cache: the plotting library's script and our charts.
+"""What all pages share, kept in a cache: the plotting library's script and our charts.
 
-Vega's script takes 2 s to put together and Altair's import 1 s, which would be more than all else
-that a page costs. They change with their versions and with charts.py alone.
+Assembling Vega's script takes 2 s and importing Altair 1 s, longer than the rest of a page. Both
+change only with their versions and with charts.py.
 """
 
 import contextlib
@@ -31,19 +31,19 @@ class Kit:
 
 
 def is_kept() -> bool:
-    """Tell whether the cache has a kit."""
+    """Return whether the cache has a kit."""
     return _file().exists()
 
 
 @functools.cache
 def kit() -> Kit:
-    """Return the kit: from the cache, or made now, which takes about 4 s, and put there."""
+    """Return the kit from the cache; if it isn't there, make it (about 4 s) and store it."""
     file = _file()
-    with contextlib.suppress(Exception):  # there is none, or it is broken: another is made
+    with contextlib.suppress(Exception):  # missing or broken: make another
         return Kit(**json.loads(file.read_bytes()))
     made = _make()
     new = file.with_suffix(f".{os.getpid()}")
-    with contextlib.suppress(OSError):  # a home that can't be written to costs time, no more
+    with contextlib.suppress(OSError):  # an unwritable home only costs time
         file.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(json.dumps(asdict(made)), "utf-8")
         new.replace(file)
@@ -56,7 +56,7 @@ def filled(
     values: Mapping[str, Any],
     datasets: Mapping[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """Return a chart at this height, if given, with its parameters' values and data put in."""
+    """Fill a chart with its parameters' values, its data and, if given, its height."""
     params = [p | {"value": values[p["name"]]} if p["name"] in values else p
               for p in chart["params"]]  # fmt: skip
     size = {} if height is None else {"height": height}

@@ -1,4 +1,4 @@
-"""The verdicts of a run on a screen: what failed first and in full, what held in short."""
+"""The verdicts of a run on a screen: failures first and in full, the rest in short."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,19 +18,19 @@ _MOST_LISTED = 5  # lines, events
 
 Stored = Mapping[str, Any]  # a verdict, as verdicts.json has it
 
-# What may become of a verdict, and how the count calls it.
+# The kinds of outcome: how the summary names each, and its colour.
 KINDS = {
     "failed": ("not as expected", ALARM),
     "not observed": ("not observed", "yellow"),
     "as expected": ("as expected", "green"),
-    "as known": ("refuted, as known", "green"),
+    "refuted as expected": ("refuted (as expected)", "green"),
 }
 
 
 def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO, notices: Sequence[str] = ()) -> None:
-    """Print verdicts as verdicts.json has them: those not as expected first, a count last.
+    """Print verdicts as stored in verdicts.json: unexpected ones first, a summary last.
 
-    `notices` are sentences on the whole run, see `cut.notices`: they come before all verdicts.
+    `notices` are sentences about the whole run (see `cut.notices`), printed before the verdicts.
     """
     console = console_on(file)
     for notice in notices:
@@ -40,8 +40,9 @@ def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO, notices: Sequence
         _print_in_full(console, verdict, "✗", ALARM)
     for verdict in sorted(kinds["not observed"], key=lambda v: bool(v.get("by_chance"))):
         _print_in_full(console, verdict, "?", "yellow")
-    _print_in_short(console, [v for v in verdicts if kind_of(v) in ("as expected", "as known")])
-    console.print(_count(kinds))
+    good = ("as expected", "refuted as expected")
+    _print_in_short(console, [v for v in verdicts if kind_of(v) in good])
+    print_hanging(console, Text(), _count(kinds))
 
 
 def kind_of(verdict: Stored) -> str:
@@ -50,7 +51,7 @@ def kind_of(verdict: Stored) -> str:
         return "not observed"
     if verdict["verdict"] != verdict["expected"]:
         return "failed"
-    return "as known" if verdict["verdict"] == "refuted" else "as expected"
+    return "refuted as expected" if verdict["verdict"] == "refuted" else "as expected"
 
 
 def _print_in_full(console: Console, verdict: Stored, mark: str, style: str) -> None:
@@ -63,7 +64,7 @@ def _print_in_full(console: Console, verdict: Stored, mark: str, style: str) -> 
 
 def _marks(verdict: Stored) -> Iterator[str]:
     if verdict.get("by_chance") and verdict["verdict"] == "not observed":
-        yield " (by chance: not counted)"
+        yield " (inconclusive, not counted)"
     if verdict.get("partial"):
         yield " (partial: the run was interrupted)"
 
@@ -79,7 +80,7 @@ def _rows(verdict: Stored) -> Iterator[tuple[str, str]]:
     if verdict.get("disputed_by"):
         yield "disputed", _plain(verdict["disputed_by"])
     yield "expected", f"{verdict['expected']}{because}"
-    yield "seen", f"{verdict['verdict']}: {_plain(verdict['why'])}"
+    yield "observed", f"{verdict['verdict']}: {_plain(verdict['why'])}"
     if messages := evidence.get("messages"):
         shown = ", ".join(str(number) for number in messages[:_MOST_NAMED])
         rest = evidence.get("messages_in_all", len(messages)) - len(messages[:_MOST_NAMED])
@@ -96,8 +97,8 @@ def _listed(label: str, rows: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def events_in_words(events: Sequence[Stored]) -> list[str]:
-    """Return the events of a verdict's evidence, each with its time, as a reader is told them."""
-    describer, told = EventDescriber(), []
+    """Return the events of a verdict's evidence in words, each with its time."""
+    describer, described = EventDescriber(), []
     for stored in events:
         own = {key: stored[key] for key in ("t", "event", "machine", "process") if key in stored}
         event = Event(**own, details={k: v for k, v in stored.items() if k not in own})
@@ -106,8 +107,8 @@ def events_in_words(events: Sequence[Stored]) -> list[str]:
         )
         seconds, rest = divmod(event.t, 1)
         clock = time.strftime("%H:%M:%S", time.gmtime(seconds))
-        told.append(f"{clock}.{int(rest * 1000):03d} UTC  {_plain(words)}")
-    return told
+        described.append(f"{clock}.{int(rest * 1000):03d} UTC  {_plain(words)}")
+    return described
 
 
 def _print_in_short(console: Console, verdicts: Sequence[Stored]) -> None:
@@ -119,8 +120,8 @@ def _print_in_short(console: Console, verdicts: Sequence[Stored]) -> None:
         before = name
         statement = Text.assemble(_plain(verdict["statement"]), *_marks(verdict))
         print_hanging(console, Text(f"{_sign(console, '✓')} ", style="green"), statement)
-        known = "refuted, as known: " if kind_of(verdict) == "as known" else ""
-        why = Text.assemble((known, "bold"), (_plain(verdict["why"]), "dim"))
+        refuted = "refuted (as expected): " if kind_of(verdict) == "refuted as expected" else ""
+        why = Text.assemble((refuted, "bold"), (_plain(verdict["why"]), "dim"))
         print_hanging(console, Text("  "), why)
     if verdicts:
         console.print()
@@ -128,14 +129,14 @@ def _print_in_short(console: Console, verdicts: Sequence[Stored]) -> None:
 
 def _count(kinds: Mapping[str, Sequence[Stored]]) -> Text:
     total = sum(map(len, kinds.values()))
-    told = Text(f"{total} claim{'s' * (total != 1)}")
+    summary = Text(f"{total} claim{'s' * (total != 1)}")
     separator = ": "
     for kind, found in kinds.items():
         if found:
             words, style = KINDS[kind]
-            told.append(separator).append(f"{len(found)} {words}", style)
+            summary.append(separator).append(f"{len(found)} {words}", style)
             separator = "; "
-    return told
+    return summary
 
 
 def _sign(console: Console, mark: str) -> str:

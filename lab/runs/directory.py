@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,16 @@ from typing import Any
 
 from lab.core import clock
 from lab.core.errors import LabError
-from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
 from lab.core.os_errors import file_errors
-from lab.core.records import Event, Record
+from lab.core.records import Event
 from lab.core.run_schema import MACHINE, PROCESS
+from lab.runs.index import ENDING, IndexFile
+from lab.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
+_RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
+FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
 
 
@@ -40,7 +44,9 @@ class RunDirectory:
         # the last child is gone that was forked from it and has not called exec).
         self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
-        self._records = LineFile(path / "records.jsonl")
+        # Nameless, so that it is gone with this process, whatever ends that.
+        self._reserve = tempfile.TemporaryFile(dir=path, buffering=0)  # noqa: SIM115
+        self._reserve.write(bytes(_RESERVE))
         self._events = LineFile(path / "events.jsonl")
 
     @classmethod
@@ -58,7 +64,12 @@ class RunDirectory:
         """
         _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
         path = _make_folder(root, experiment)
-        head = {"state": "running", "experiment": experiment, "started": clock.now()}
+        head = {
+            "state": "running",
+            "format": FORMAT,
+            "experiment": experiment,
+            "started": clock.now(),
+        }
         try:
             with file_errors(path):
                 run = cls(path)
@@ -72,15 +83,15 @@ class RunDirectory:
             raise
         return run
 
-    def log(self, machine: str, process: str, stream: str) -> io.FileIO:
-        """Open the file that gets one stream of a process byte for byte, unbuffered.
+    def log(self, machine: str, process: str, stream: str) -> tuple[io.FileIO, IndexFile]:
+        """Open the file that gets one stream of a process byte for byte, unbuffered, and its index.
 
         Arguments:
             machine, process: their names; a further life of `echo` is `echo.2`.
             stream: `stdout` or `stderr`.
 
         Raises:
-            LabError: a name can't be a file's, or the file can't be made.
+            LabError: a name can't be a file's, or a file can't be made.
             FileExistsError: that stream was opened before.
         """
         _check_name("a machine", machine, MACHINE)
@@ -90,7 +101,7 @@ class RunDirectory:
             raise FileExistsError(f"{path} was opened before")
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
-            return io.FileIO(path, "a")
+            return io.FileIO(path, "a"), IndexFile(index_of(path))
 
     def carry(self, files: Mapping[str, Path]) -> None:
         """Keep the user's own experiment as it is now, so that its claims can be judged anywhere.
@@ -114,19 +125,6 @@ class RunDirectory:
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a")
 
-    def record(self, records: Sequence[Record]) -> None:
-        """Append captured lines to records.jsonl, in one write.
-
-        Raises:
-            LabError: the disk is full, or the like; earlier records are untouched.
-        """
-        self._records.append(record_lines(records))
-
-    def recorded(self) -> list[Record]:
-        """Return the captured lines so far."""
-        lines = (self.path / "records.jsonl").read_bytes().split(b"\n")[:-1]
-        return [to_record(json.loads(line)) for line in lines]
-
     def event(self, event: Event) -> None:
         """Append one event to events.jsonl; its details become keys of their own.
 
@@ -142,6 +140,10 @@ class RunDirectory:
             merged = self._description | fields
             self._replace("run.json", _pretty(merged))
             self._description = merged
+
+    def make_room(self) -> None:
+        """Give the end of a run its room on a disk that may be full; nothing is captured by now."""
+        self._reserve.close()
 
     def write_verdicts(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
         """Write verdicts.json: a list, one object per claim."""
@@ -164,8 +166,8 @@ class RunDirectory:
     def close(self) -> None:
         """Let go of the files and the lock. A run that is closed without `finish` has died."""
         with self._mutex:
-            self._records.close()
             self._events.close()
+            self._reserve.close()
             if self._lock >= 0:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)  # also where a forked child has a copy
                 os.close(self._lock)
@@ -192,9 +194,12 @@ def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
     with file_errors(file):
         new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
-        with new.open("xb") as made:
-            made.write(data)
-        new.replace(file)
+        try:
+            with new.open("xb") as made:
+                made.write(data)
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)  # a half of it, on a disk that was full
     return file
 
 
@@ -208,6 +213,11 @@ def log_of(run: Path, machine: str, process: str, stream: str) -> Path:
     return run / machine / f"{process}.{_SUFFIX[stream]}"
 
 
+def index_of(log: Path) -> Path:
+    """Return the place of a log's index."""
+    return log.with_name(f"{log.name}{ENDING}")
+
+
 def packets_of(run: Path, machine: str) -> Path:
     """Return the place of a machine's packets in a run; there is none if they weren't captured."""
     return run / machine / "lab.pcap"
@@ -216,7 +226,7 @@ def packets_of(run: Path, machine: str) -> Path:
 def _check_name(kind: str, name: str, pattern: str) -> None:
     if not re.fullmatch(pattern, name):
         what = f"This can't be the name of {kind}: {name[:80]!r}."
-        raise LabError(what, cure=f"It becomes part of a file's name: {pattern}")
+        raise LabError(what, hint=f"It becomes part of a file's name: {pattern}")
 
 
 def _pretty(value: object) -> str:

@@ -10,18 +10,19 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.core.errors import LabError, RunStoreError
-from lab.runs.jsonl import to_event, to_record
 from lab.core.os_errors import file_errors
 from lab.core.records import Event, Record
-from lab.runs.regular_files import read_regular, require_plain_files, whole_lines
-from lab.runs.directory import log_of
 from lab.core.run_schema import require_description, require_event, require_verdicts
+from lab.runs.directory import log_of
+from lab.runs.jsonl import to_event, to_record
+from lab.runs.regular_files import read_regular, require_plain_files, whole_lines
+from lab.runs.stored_records import derive
 
 # A run's folder: when it began, its experiment, and a number where two began in one second.
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?")
@@ -40,14 +41,15 @@ class StoredRun:
         path: its folder.
         state: `running`, `finished`, `interrupted`, or `died`: gone without a last word.
         description: the content of run.json.
-        records, events: in the order in which they were written.
+        records: the lines that were captured; of runs that have indexes, see `StoredRecords`.
+        events: in the order in which they were written.
         verdicts: the content of verdicts.json, or None before there is one.
     """
 
     path: Path
     state: str
     description: dict[str, Any]
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     events: tuple[Event, ...]
     verdicts: list[dict[str, Any]] | None
 
@@ -63,10 +65,15 @@ def load(path: Path) -> StoredRun:
     require_plain_files(path, most=MOST_FILES)
     description = _read_description(path)
     machines = set(description["inventory"]) if "inventory" in description else None
-    records = tuple(_records(path, machines))
+    state = "died" if description["state"] == "running" and not alive else description["state"]
+    records: Sequence[Record]
+    if description.get("format", 1) == 1:
+        records = tuple(_records(path, machines))
+    else:
+        records = derive(path, machines, closed=state in ("finished", "interrupted"))
     return StoredRun(
         path=path,
-        state="died" if description["state"] == "running" and not alive else description["state"],
+        state=state,
         description=description,
         records=records,
         events=tuple(_events(path, machines)),
@@ -75,7 +82,10 @@ def load(path: Path) -> StoredRun:
 
 
 def _records(path: Path, machines: set[str] | None) -> Iterator[Record]:
-    """Give the records; those of a stream count on and follow each other in its log."""
+    """Give the records of a run of format 1, which wrote each line to records.jsonl.
+
+    Those of a stream count on and follow each other in its log.
+    """
     file = path / "records.jsonl"
     ends: dict[tuple[str, str, str], tuple[int, int]] = {}
     for number, line in enumerate(_lines(file), 1):
@@ -124,7 +134,7 @@ def _require_in_log(log: Path, lines: int, end: int) -> None:
         raise RunStoreError(
             f"This log has {log.stat().st_size:,} bytes, its {lines:,} lines have {end:,}.",
             where=str(log),
-            cure="It was changed or cut after the run; without it the run can be read.",
+            hint="It was changed or cut after the run; without it the run can be read.",
         )
 
 
@@ -145,12 +155,12 @@ def find(root: Path, name: str | None) -> Path:
                 return path
     names = [path.name for path in _folders(root) if NAME.fullmatch(path.name)]
     if not names:
-        cure = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
-        raise LabError("There are no runs here yet.", where=str(root), cure=cure)
+        hint = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
+        raise LabError("There are no runs here yet.", where=str(root), hint=hint)
     if name is None:
         return root / names[-1]  # the latest was removed by hand
     near = ", ".join(difflib.get_close_matches(name, names) or names[-3:])
-    raise LabError(f"There is no run {name!r}.", where=str(root), cure=f"There are: {near}.")
+    raise LabError(f"There is no run {name!r}.", where=str(root), hint=f"There are: {near}.")
 
 
 def last_call(root: Path) -> list[Path]:
@@ -191,6 +201,11 @@ def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, lis
                 if verdicts := [v for v in _read_verdicts(path) or [] if not v.get("partial")]:
                     found.append((path.name, verdicts))
     return found
+
+
+def belongs_to_sweep(path: Path, sweep: str) -> bool:
+    """Tell whether a run was made by the sweep of this id; LabError where the run can't be read."""
+    return bool(_read_description(path).get("sweep", {}).get("id") == sweep)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -242,5 +257,5 @@ def malformed(file: Path, line: int, why: Exception) -> RunStoreError:
     return RunStoreError(
         f"This is not what a run leaves there: {reason}.",
         where=f"{file}:{line}",
-        cure="Was it edited by hand? Nothing of the lab writes it like that.",
+        hint="Was it edited by hand? Nothing of the lab writes it like that.",
     )

@@ -29,11 +29,11 @@ _WORTH_TELLING_S = 0.5
 _WIDEST = 78  # characters
 table = [f"{'step':{_WIDEST}} seconds"]  # of what was done; whoever runs the tests prints it
 _LONGEST_S = 600
-_NOT_COPIED = (".*", "runs", "__pycache__", "wheels")
+_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "wheels")
 
 
 class VmLab:
-    """What runs beside the VMs."""
+    """Runs commands next to the VMs."""
 
     def __init__(self, folder: Path, inside: int) -> None:
         self.project = folder / "project"
@@ -49,11 +49,11 @@ class VmLab:
         }
 
     def run(
-        self, *command: object, inside: bool = True, told: str = ""
+        self, *command: object, inside: bool = True, title: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command beside the VMs, or outside as a user might by mistake.
 
-        `told` is what the table of steps calls it, if not by its words.
+        `title` names it in the table of steps; by default that shows its words.
         """
         words = [str(word) for word in command]
         began = time.monotonic()
@@ -67,7 +67,7 @@ class VmLab:
             errors="backslashreplace",
             timeout=_LONGEST_S,
         )
-        step(told or " ".join(words), since=began)
+        step(title or " ".join(words), since=began)
         return done
 
     def started(self, *command: object) -> "subprocess.Popen[str]":
@@ -90,8 +90,8 @@ class VmLab:
 
     def fab(self, *words: object, inside: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the copy's `fab`."""
-        told = f"fab {' '.join(map(str, words))}".replace(f" --runs {self.runs}", "")
-        return self.run(*fab_command(*words), inside=inside, told=told)
+        title = f"fab {' '.join(map(str, words))}".replace(f" --runs {self.runs}", "")
+        return self.run(*fab_command(*words), inside=inside, title=title)
 
     def run_experiment(self, *words: object, provider: str = "vagrant") -> Path:
         """Run an experiment that must come out as expected; return its run directory."""
@@ -124,7 +124,7 @@ def fab_command(*words: object) -> list[str]:
 
 @contextlib.contextmanager
 def vm_lab(folder: Path) -> Iterator[VmLab]:
-    """Give a lab whose VMs are yet to be made; it ends with the block or with this process."""
+    """Yield a lab whose VMs don't exist yet; it ends with the block or with this process."""
     box = _box()
     _copy_project(folder / "project")
     # It lives as long as our end of its standard input is open.
@@ -141,12 +141,17 @@ def vm_lab(folder: Path) -> Iterator[VmLab]:
 
 
 def _child(pid: int) -> int:
-    """Return the process that stands first in the namespaces that `unshare` (pid) made."""
+    """Return the first process in the namespaces that `unshare` (pid) made."""
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    own_runs = {"runs"} if Path(folder) == needs.PROJECT else set()  # lab/runs is code
+    return _NOT_COPIED(folder, names) | own_runs
+
+
 def _copy_project(copy: Path) -> None:
-    shutil.copytree(needs.PROJECT, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    shutil.copytree(needs.PROJECT, copy, ignore=_not_copied)
     inventory = copy / "inventory.yaml"
     text, changed = re.subn(r"vagrant: \{.*?\}", f"vagrant: {{box: {BOX}}}", inventory.read_text())
     assert changed == 1

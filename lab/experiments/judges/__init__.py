@@ -1,1 +1,1 @@
-"""Claims that several experiments share, by what they are about."""
+"""Judges of claims, grouped by subject; several experiments share them."""

@@ -1,61 +1,61 @@
-"""How messages come to the machines: in which order, and whether with the text that was sent."""
+"""Judges of how messages arrive: in which order, and whether unchanged."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import lt
 
 from lab.analysis import history
 from lab.analysis.history import Run
-from lab.core.records import Message, Record
-from lab.core.trace import trace_of
 from lab.core.verdict import Verdict
+from lab.runs.chunk_traces import shown_texts, traced_texts
 
-# What a receiver printed of a message begins with its number, even if the rest is not as it was.
+# A receiver's line begins with the message's number, even if the rest has changed.
 _OF_A_MESSAGE = re.compile(r"\d{1,18}(?![^\s,])")
 
 Life = tuple[str, str]  # machine and process
 
 
 def in_order(run: Run) -> Verdict:
-    """Each life of a receiver printed what it got of a sender in the order of the sender's output.
+    """Each life of a receiver printed a sender's messages in the order of the sender's output.
 
-    A message that it prints once more is no matter of order.
+    Duplicates don't count here.
     """
     wrong: list[int] = []
     pairs = 0
-    for places in _places(run).values():
-        for numbers in _printed(run).values():
-            came = [number for number in dict.fromkeys(numbers) if number in places]
-            pairs += max(0, len(came) - 1)
-            wrong += _late(came, places)
+    printed = [[number for _, number in lines] for lines in run.received.by_life().values()]
+    for sent in run.sent.by_life().values():
+        known = {number for _, number in sent}
+        in_order = _is_rising([number for _, number in sent])
+        for numbers in printed:
+            arrived = [number for number in dict.fromkeys(numbers) if number in known]
+            pairs += max(0, len(arrived) - 1)
+            if not (in_order and _is_rising(arrived)):
+                wrong += _late(arrived, _places(sent))
     if wrong:
-        why = f"After a later message came {history.listed(sorted(wrong))}, on the same machine."
+        late = history.listed(sorted(wrong)).capitalize()
+        why = f"{late} arrived after a later message, on the same machine."
         return Verdict.refuted(why, messages=sorted(wrong), final=True)
     if not pairs:
         return Verdict.not_observed("No machine got two messages of one sender.")
-    return Verdict.holds(f"{len(run.takers)} messages came, none after a later one.")
+    return Verdict.holds(f"{len(run.takers)} messages arrived, none after a later one.")
 
 
-def _places(run: Run) -> Mapping[Life, Mapping[int, list[int]]]:
-    """Return where in each sender's output it printed each number."""
-    places: defaultdict[Life, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for message in run.sent:
-        places[message.machine, message.process][message.number].append(message.n)
+def _is_rising(numbers: Sequence[int]) -> bool:
+    return all(map(lt, numbers, islice(numbers, 1, None)))
+
+
+def _places(sent: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+    """Return the positions of each number in a sender's output."""
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for n, number in sent:
+        places[number].append(n)
     return places
 
 
-def _printed(run: Run) -> Mapping[Life, list[int]]:
-    """Return the numbers that each receiver printed, in the order of its output."""
-    lives: defaultdict[Life, list[Message]] = defaultdict(list)
-    for message in run.received:
-        lives[message.machine, message.process].append(message)
-    return {
-        life: [m.number for m in sorted(came, key=lambda m: m.n)] for life, came in lives.items()
-    }
-
-
 def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
-    """Yield each number that was sent only before one that came earlier."""
+    """Yield each number that was sent only before one that arrived earlier."""
     last = -1
     for number in numbers:
         following = [place for place in places[number] if place > last]
@@ -66,46 +66,36 @@ def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
 
 
 def as_sent(run: Run) -> Verdict:
-    """What receivers printed of messages are the texts that the senders traced.
+    """Receivers printed exactly the texts that the senders traced.
 
-    A message whose sender doesn't trace its text is left out: nothing tells what it was.
+    A message whose sender doesn't trace its text is left out, as its text is unknown.
     """
-    texts = _traced_texts(run)
-    known = {text for found in texts.values() for text in found}
-    untraced = {message.number for message in run.sent} - texts.keys()
+    traced, known = set(), set()
+    for number, text in traced_texts(run.records):
+        traced.add(number)
+        known.add(text)
+    untraced = {number for number in run.sent.numbers if number not in traced}
     compared, wrong = 0, []
-    for record, number in _lines_of_messages(run):
-        if number in untraced and record.shown not in known:
-            continue
-        compared += 1
-        if record.shown not in known:
+    for text, found in _lines_of_messages(run):
+        if text in known:
+            compared += 1
+        elif (number := int(found)) not in untraced:
+            compared += 1
             wrong.append(number)
-    if not texts or not compared:
+    if not traced or not compared:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     if wrong:
         numbers = sorted(set(wrong))
-        why = f"What was printed of {history.listed(numbers)} is no text that was sent."
+        why = f"The text printed for {history.listed(numbers)} was never sent."
         return Verdict.refuted(why, messages=numbers)
     return Verdict.holds(f"{compared} lines were printed, each the text of a message as sent.")
 
 
-def _traced_texts(run: Run) -> Mapping[int, set[str]]:
-    """Return the texts that senders traced for each number that they printed."""
-    texts: defaultdict[int, set[str]] = defaultdict(set)
-    for record in run.records:
-        if '"text"' not in (record.text or ""):  # most lines, and cheaper than to parse them
-            continue
-        trace = trace_of(record)
-        if trace and trace.event == "sent" and trace.number is not None:
-            texts[trace.number].add(str(trace.details.get("text")))
-    return texts
-
-
-def _lines_of_messages(run: Run) -> Iterator[tuple[Record, int]]:
-    """Yield what processes that received printed of messages, in whatever form, and the number."""
-    lives = {(message.machine, message.process) for message in run.received}
-    for record in run.records:
-        if record.stream == "stdout" and record.shown and (record.machine, record.process) in lives:
-            found = _OF_A_MESSAGE.match(record.shown)
-            if found:
-                yield record, int(found[0])
+def _lines_of_messages(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the lines about messages that receivers printed, in any form, and their numbers."""
+    lives = run.received.speakers()
+    for machine, process, texts in shown_texts(run.records):
+        if (machine, process) in lives:
+            for text in texts:
+                if found := _OF_A_MESSAGE.match(text):
+                    yield text, found[0]

@@ -1,4 +1,4 @@
-"""How a pipeline's lines are read, and the judges of its claims: the sink is the receiver."""
+"""Judges of the claims about a pipeline, with the sink as the receiver."""
 
 from collections import Counter
 
@@ -13,27 +13,27 @@ __all__ = ["all_take_part", "each_arrives_once", "in_order", "read"]
 
 def each_arrives_once(run: Run) -> Verdict:
     """The sink printed each planned message once."""
-    came = Counter(message.number for message in run.received)
-    missing = [n for n in run.planned if n not in came]
-    twice = [n for n, times in came.items() if times > 1]
+    arrived = Counter(message.number for message in run.received)
+    missing = [n for n in run.planned if n not in arrived]
+    twice = [n for n, times in arrived.items() if times > 1]
     end = next((e for e in run.events("exit") if e.process == "push"), None)
     if missing and (end is None or end.details["status"] != 0):
-        return Verdict.not_observed("The ventilator did not come to its end.")
+        return Verdict.not_observed("The ventilator did not finish.")
     if missing or twice:
-        what = [f"{history.listed(missing)} never came"] if missing else []
-        what += [f"{history.listed(twice)} came more than once"] if twice else []
+        what = [f"{history.listed(missing)} never arrived"] if missing else []
+        what += [f"{history.listed(twice)} arrived more than once"] if twice else []
         return Verdict.refuted(f"{'; '.join(what).capitalize()}.", messages=[*missing, *twice])
-    return Verdict.holds(f"{len(came)} came.", messages=sorted(came))
+    return Verdict.holds(f"{len(arrived)} messages arrived.", messages=sorted(arrived))
 
 
 def all_take_part(run: Run) -> Verdict:
-    """Each machine on which the middle of the pipeline ran did some of the work."""
+    """Each machine in the middle of the pipeline did some of the work."""
     did = Counter(record.machine for record in printed(run, "step"))
     there = dict.fromkeys(e.machine for e in run.events("start") if e.process == "step")
     if len(there) < 2 or not did:
-        return Verdict.not_observed("There were no two workers, or nothing was done.")
-    told = ", ".join(f"{machine} {did[machine]}" for machine in there)
-    return (Verdict.holds if len(did) == len(there) else Verdict.refuted)(f"{told}.")
+        return Verdict.not_observed("There were not two workers, or no work was done.")
+    why = ", ".join(f"{machine} {did[machine]}" for machine in there)
+    return (Verdict.holds if len(did) == len(there) else Verdict.refuted)(f"{why}.")
 
 
 def in_order(run: Run) -> Verdict:
@@ -41,9 +41,9 @@ def in_order(run: Run) -> Verdict:
     numbers = [m.number for m in sorted(run.received, key=lambda message: message.n)]
     late = [n for k, n in enumerate(numbers) if n < max(numbers[:k], default=-1)]
     if len(numbers) < 2:
-        return Verdict.not_observed("Fewer than two messages came.")
+        return Verdict.not_observed("Fewer than two messages arrived.")
     if late:
         return Verdict.refuted(
-            f"{history.listed(late).capitalize()} came after later ones.", messages=late
+            f"{history.listed(late).capitalize()} arrived after later ones.", messages=late
         )
-    return Verdict.holds("Each came after all that were sent before it.", messages=numbers)
+    return Verdict.holds("Each arrived after all that were sent before it.", messages=numbers)

@@ -1,9 +1,9 @@
-"""Who is connected when, and what that does to the turn: the judges of several experiments' claims.
+"""Judges of how connections affect the turn, shared by several experiments.
 
-libzmq deals to its connections in turn (src/lb.cpp, lb_t::sendpipe): after each message the turn
-goes one on, and wraps to the first after the last. A new connection is put behind the others
-(lb_t::activated). With one connection the turn wraps back to it after each message, so when a
-second one comes, the first is served once more before the turn reaches it.
+libzmq sends to its connections in turn (src/lb.cpp, lb_t::sendpipe): after each message the turn
+moves to the next connection, and after the last it wraps to the first. A new connection joins at
+the end (lb_t::activated). With a single connection, the turn wraps back to it after each message;
+so when a second one joins, the first is served once more before the turn reaches the second.
 """
 
 from collections import Counter
@@ -13,19 +13,19 @@ from lab.analysis import history
 from lab.analysis.history import Handshake, Run
 from lab.core.verdict import Verdict
 
-# The least backlog with which a queue may be full: ZMQ_SNDHWM's 1,000, of which the reader may have
-# read up to half before it says so (libzmq 4.3.5, src/pipe.cpp, compute_lwm and check_hwm).
+# The least backlog at which a queue may be full: ZMQ_SNDHWM's 1,000, of which the reader may have
+# read up to half before it reports that (libzmq 4.3.5, src/pipe.cpp, compute_lwm and check_hwm).
 _FULL = 500
 
-_NO_BEGINNING = "No second machine connected, or message 0 came nowhere."
+_NO_BEGINNING = "No second machine connected, or message 0 did not arrive."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alone:
-    """For how many messages the first machine was alone, until the connection `until`.
+    """The number of messages sent while the first machine was alone, until the connection `until`.
 
-    At least `fewest` and at most `most`: they differ where one was dealt so close to it that their
-    order can't be told.
+    It is at least `fewest` and at most `most`: they differ if a message was sent so close to the
+    connection that their order is unknown.
     """
 
     fewest: int
@@ -37,7 +37,7 @@ class Alone:
 
 
 def alone(run: Run) -> Alone | None:
-    """Return for how many messages the first machine was alone; None if no second one connected."""
+    """Return how many messages were sent to a lone machine; None if no second one connected."""
     if len(run.handshakes) < 2:
         return None
     second = run.handshakes[1]
@@ -49,7 +49,7 @@ def alone(run: Run) -> Alone | None:
 
 
 def once_all_are_connected(run: Run) -> list[int]:
-    """Return the messages that were dealt after the last receiver's connection."""
+    """Return the messages that were sent after the last receiver had connected."""
     machines = len(run.receivers)
     if len(run.handshakes) < machines or machines < 2:
         return []
@@ -57,24 +57,25 @@ def once_all_are_connected(run: Run) -> list[int]:
 
 
 def each_gets_some(run: Run) -> Verdict:
-    """Each machine got a message, if so many were dealt that all must have had their turn."""
+    """Each machine got a message, if enough were sent for all to have their turn."""
     shares = history.shares(run, run.planned)
-    idle = [machine for machine in run.receivers if not run.by(machine)]
+    got = {machine for machine, _ in run.received.speakers()}
+    idle = [machine for machine in run.receivers if machine not in got]
     if len(run.receivers) > 1 and run.received and not idle:
         return Verdict.holds(f"Each got some: {shares}.")
     if len(once_all_are_connected(run)) < len(run.receivers):
         return Verdict.not_observed(
-            f"Too few messages were sent when all were connected: {shares}.",
+            f"Too few messages were sent while all were connected: {shares}.",
             events=run.connections,
         )
     return Verdict.refuted(f"{history.joined(idle)} got none: {shares}.", events=run.connections)
 
 
 def turns_once_all_are_connected(run: Run) -> Verdict:
-    """Strict turns over all receivers, from the first message dealt after the last connection.
+    """Strict turns over all receivers, from the first message sent after the last connection.
 
-    Not observed where a machine fell so far behind that its queue may have been full: the turn
-    passes over a full one, which says nothing of machines that keep up.
+    Not observed if a machine fell so far behind that its queue may have been full: the turn skips
+    a full queue, which says nothing about machines that keep up.
     """
     verdict = history.strict_turns(run, once_all_are_connected(run), run.receivers)
     if verdict.outcome != "refuted" or verdict.messages[0] not in run.dealt:
@@ -85,8 +86,8 @@ def turns_once_all_are_connected(run: Run) -> Verdict:
     if waiting[most] < _FULL:
         return verdict
     return Verdict.not_observed(
-        f"When message {wrong} was dealt, {waiting[most]} waited for {most}: its queue may have"
-        " been full, and the turn passes over a full one."
+        f"When message {wrong} was sent, {waiting[most]} were waiting for {most}: its queue may"
+        " have been full, and the turn skips a full queue."
     )
 
 
@@ -109,11 +110,11 @@ def pair_at_the_start(run: Run) -> Verdict:
         )
     if first.fewest == 0 or not _ended(run, row):
         return Verdict.not_observed(
-            "The second machine may have connected before message 0 was dealt.",
+            "The second machine may have connected before message 0 was sent.",
             events=[first.until.last],
         )
     return Verdict.refuted(
-        "The second machine connected after message 0, and yet the first did not get message 1.",
+        "The second machine connected after message 0, yet the first did not get message 1.",
         messages=range(row + 1),
         events=[first.until.last],
     )
@@ -129,23 +130,23 @@ def one_more_than_alone(run: Run) -> Verdict:
     if row > first.most + 1 or (row < first.fewest + 1 and _ended(run, row)):
         return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until.last])
     if first.fewest < first.most or not _ended(run, row):
-        return Verdict.not_observed(f"It can't be told: {seen}.", events=[first.until.last])
+        return Verdict.not_observed(f"That is not decisive: {seen}.", events=[first.until.last])
     return Verdict.holds(f"{seen}.", messages=range(row), events=run.connections[:2])
 
 
 def second_was_missing(run: Run) -> Verdict:
-    """The second of the first machine's two messages was dealt before another was connected."""
+    """The second of the first machine's two messages was sent before another one connected."""
     first = alone(run)
     row = history.first_in_a_row(run)
     if first is None or row != 2 or 1 not in run.dealt:
         return Verdict.not_observed(
-            f"The first machine got {row} in a row, not two, so nothing is to explain."
+            f"The first machine got {row} in a row, not two, so there is nothing to explain."
         )
     since = run.dealt[1] - first.until.last.t
     before = first.until.first.t - run.dealt[1]
     if max(since, before) < run.no_order_s:
         return Verdict.not_observed(
-            "Message 1 left just when the second machine connected: the order can't be told.",
+            "Message 1 left just when the second machine connected: their order is unknown.",
             events=[first.until.last],
         )
     if before > 0:
@@ -164,14 +165,14 @@ def second_was_missing(run: Run) -> Verdict:
 
 
 def _waiting(run: Run, t: float) -> Counter[str]:
-    """Return how many messages had been dealt to each machine, and not received by it, at `t`."""
-    taken = {m.number: m.t - run.offsets.get(m.machine, 0.0) for m in run.taken}
-    came = {m.number: (m.machine, taken.get(m.number, m.t)) for m in run.received}
+    """Return how many messages had been sent to each machine, but not yet received, at time `t`."""
+    traced = {m.number: m.t - run.offsets.get(m.machine, 0.0) for m in run.taken}
+    arrived = {m.number: (m.machine, traced.get(m.number, m.t)) for m in run.received}
     return Counter(
-        machine for n, (machine, at) in came.items() if at > t > run.dealt.get(n, float("inf"))
+        machine for n, (machine, at) in arrived.items() if at > t > run.dealt.get(n, float("inf"))
     )
 
 
 def _ended(run: Run, row: int) -> bool:
-    """Whether the message after the first `row` was dealt, and what became of it is known."""
+    """Whether the message after the first `row` was sent, and its fate is known."""
     return row in run.dealt and row <= run.last_known

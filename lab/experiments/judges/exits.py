@@ -1,4 +1,4 @@
-"""Ways in which a pusher can leave, and the judges of what becomes of its last messages."""
+"""Ways in which a pusher can exit, and judges of what becomes of its last messages."""
 
 from lab.analysis.history import Run
 from lab.core.verdict import Verdict
@@ -15,21 +15,21 @@ WAYS = (
 
 
 def none_lost(run: Run, way: str) -> Verdict:
-    """Each message of the pusher that left in this way was sent, and came."""
+    """Each message of the pusher that exited in this way was sent and arrived."""
     sent, lost = _sent_and_lost(run, way)
     if len(sent) < len(run.planned):
         return Verdict.not_observed(f"Of {len(run.planned)} sends {len(sent)} returned.")
-    told = f"Of {len(sent)} messages {len(sent) - len(lost)} came"
-    return Verdict.refuted(f"{told}.", messages=lost) if lost else Verdict.holds(f"{told}.")
+    why = f"{len(sent) - len(lost)} of {len(sent)} messages arrived."
+    return Verdict.refuted(why, messages=lost) if lost else Verdict.holds(why)
 
 
 def some_lost(run: Run, way: str) -> Verdict:
-    """Each message of the pusher that left in this way was sent, and some came to nobody."""
+    """Each message of the pusher that exited in this way was sent, and some never arrived."""
     sent, lost = _sent_and_lost(run, way)
     if len(sent) < len(run.planned):
         return Verdict.not_observed(f"Of {len(run.planned)} sends {len(sent)} returned.")
-    told = f"Of {len(sent)} messages whose send returned {len(lost)} were lost."
-    return Verdict.holds(told, messages=lost) if lost else Verdict.refuted(told)
+    why = f"{len(lost)} of {len(sent)} messages were lost after their send had returned."
+    return Verdict.holds(why, messages=lost) if lost else Verdict.refuted(why)
 
 
 def _sent_and_lost(run: Run, way: str) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""What subscribers miss: the judges of the claims on PUB and SUB."""
+"""Judges of the claims about PUB and SUB: what subscribers miss."""
 
 from lab.analysis import history
 from lab.analysis.history import Run
@@ -6,50 +6,50 @@ from lab.core.verdict import Verdict
 
 
 def start_is_missed(run: Run) -> Verdict:
-    """What was published before the first subscriber was connected did not come to it."""
+    """Messages published before the first subscriber was connected did not reach it."""
     early = run.receivers[0] if run.receivers else ""
     connected = next(iter(run.events("connected", by=[early])), None)
     if connected is None or not run.by(early):
-        return Verdict.not_observed("No subscriber was connected, or nothing came.")
+        return Verdict.not_observed("No subscriber was connected, or nothing arrived.")
     before = [n for n, t in run.dealt.items() if t < connected.t - run.no_order_s]
-    came = [message.number for message in run.by(early) if message.number in before]
+    arrived = [message.number for message in run.by(early) if message.number in before]
     if not before:
         return Verdict.not_observed("It was connected before message 0 was published.")
-    told = history.listed(sorted(came or before)).capitalize()
-    if came:
-        return Verdict.refuted(f"{told} came all the same.", messages=came, events=[connected])
+    numbers = history.listed(sorted(arrived or before)).capitalize()
+    if arrived:
+        why = f"{numbers} arrived nevertheless."
+        return Verdict.refuted(why, messages=arrived, events=[connected])
     return Verdict.holds(
-        f"{told} had been published when {early} was connected, and never came.",
+        f"{numbers} had been published before {early} was connected, and never arrived.",
         messages=before,
         events=[connected],
     )
 
 
 def start_never_comes(run: Run) -> Verdict:
-    """The subscriber that was started last got nothing that was published before its start."""
+    """The last subscriber got nothing that was published before its start."""
     starts = run.events("start", by=run.receivers)
     if len(starts) < 2 or not run.by(starts[-1].machine):
-        return Verdict.not_observed("No second subscriber came, or it got nothing.")
+        return Verdict.not_observed("There was no second subscriber, or it got nothing.")
     late = starts[-1]
     missed = [n for n, t in run.dealt.items() if t < late.t - run.no_order_s]
-    came = [m.number for m in run.by(late.machine) if m.number in missed]
+    arrived = [m.number for m in run.by(late.machine) if m.number in missed]
     if not missed:
         return Verdict.not_observed("Nothing was published before it.", events=[late])
-    if came:
-        return Verdict.refuted(
-            f"{history.listed(came).capitalize()} came to {late.machine}.", messages=came
-        )
+    if arrived:
+        numbers = history.listed(arrived).capitalize()
+        return Verdict.refuted(f"{numbers} reached {late.machine}.", messages=arrived)
     first = min(message.number for message in run.by(late.machine))
     return Verdict.holds(
-        f"Before it was started {history.listed(missed)} had been published; the first that came"
-        f" to {late.machine} is {first}.",
+        f"Before its start {history.listed(missed)} had been published; the first that reached"
+        f" {late.machine} is {first}.",
         messages=missed,
         events=[late],
     )
 
 
 def all_from_the_first_on(run: Run) -> Verdict:
-    """Each subscriber got each message from its first one on to the last, once."""
+    """Each subscriber got every message exactly once, from its first one to the last."""
     firsts = {}
     for machine in run.receivers:
         got = [message.number for message in run.by(machine)]
@@ -59,10 +59,10 @@ def all_from_the_first_on(run: Run) -> Verdict:
         wrong = sorted(set(due) ^ set(got)) or [n for n in set(got) if got.count(n) > 1]
         if wrong:
             return Verdict.refuted(
-                f"{machine} got {history.listed(wrong)} not once.", messages=wrong
+                f"{machine} did not get {history.listed(wrong)} exactly once.", messages=wrong
             )
         firsts[machine] = got[0]
     if len(firsts) < 2:
-        return Verdict.not_observed("There was one subscriber only.")
-    told = ", ".join(f"{machine} from {n} on" for machine, n in firsts.items())
-    return Verdict.holds(f"{told}, each without a gap.")
+        return Verdict.not_observed("There was only one subscriber.")
+    each = ", ".join(f"{machine} from {n} on" for machine, n in firsts.items())
+    return Verdict.holds(f"{each}, each without a gap.")

@@ -1,4 +1,4 @@
-"""What leaving and coming back does to the messages: the judges of several experiments' claims."""
+"""Judges of what leaving and coming back does to messages, shared by several experiments."""
 
 from collections.abc import Sequence
 
@@ -7,32 +7,32 @@ from lab.analysis.history import Handshake, Run
 from lab.core.records import Event
 from lab.core.verdict import Verdict
 
-# Why a goodbye is noticed at once, and nothing more goes to who said it.
+# Why a closed connection is noticed at once, and nothing more is sent to it.
 GOODBYE = (
     "libzmq 4.3.5, src/stream_engine_base.cpp, lines 262-268 and 750-761 (a read that ends or"
     " fails ends the connection); src/lb.cpp, lines 24-42 (pipe_terminated)"
 )
-# Why nobody else gets what was dealt to who has left.
+# Why no other worker gets what was sent to one that has left.
 DISCARDED = (
     "libzmq 4.3.5, src/stream_engine_base.cpp, line 357 (what the kernel has is in no queue);"
     " src/pipe.cpp, lines 363-369 (the queue is discarded, as in tests/test_spec_pushpull.cpp,"
     " lines 142-144)"
 )
 
-_NO_FAULT = "Nobody was killed in time, or it couldn't be verified."
+_NO_FAULT = "No process was killed in time, or the kill was not verified."
 _NO_ARRIVAL = (
     "No machine was started and connected while messages were sent: a longer --interval or a"
-    " higher --count gives it time."
+    " higher --count gives it more time."
 )
 
 
 def ordered(fault: Event) -> float:
-    """When the fault was ordered; its event is when it was in effect."""
+    """When the fault was ordered; the time of its event is when it took effect."""
     return fault.t - float(fault.details["took_s"])
 
 
 def noticed(run: Run) -> Event | None:
-    """The sender's library saw a connection end, after the fault was ordered."""
+    """The end of a connection that the sender's library saw after the fault was ordered."""
     if run.fault is None:
         return None
     since = ordered(run.fault) - run.no_order_s
@@ -40,16 +40,16 @@ def noticed(run: Run) -> Event | None:
 
 
 def returned(run: Run) -> Handshake | None:
-    """The connection of a further life of the program that the fault hit."""
+    """The connection of a later life of the program that the fault hit."""
     fault = run.fault
     if fault is None or noticed(run) is None:
         return None
-    of_it = (h for h in run.handshakes if h.own.machine == fault.machine)
-    return next((h for h in of_it if h.own.process != fault.process), None)
+    there = (h for h in run.handshakes if h.own.machine == fault.machine)
+    return next((h for h in there if h.own.process != fault.process), None)
 
 
 def late_one(run: Run) -> Handshake | None:
-    """The connection of the machine that was started while messages were sent."""
+    """The connection of the program that was started while messages were being sent."""
     starts = run.events("start", by=run.receivers)
     if not starts or not run.dealt or starts[-1].t < min(run.dealt.values()):
         return None
@@ -57,13 +57,13 @@ def late_one(run: Run) -> Handshake | None:
 
 
 def after_the_fault(run: Run) -> list[int]:
-    """What was sent when the sender knew of the fault; what was sent before that is in flight."""
+    """What was sent after the sender knew of the fault; earlier messages count as in flight."""
     end = noticed(run)
     return [] if end is None else run.dealt_between(end.t)
 
 
 def while_it_is_gone(run: Run) -> list[int]:
-    """What was sent when the sender knew that it was gone, until it came back (if it did)."""
+    """What was sent after the sender knew that it was gone, until it came back (if it did)."""
     end, back = noticed(run), returned(run)
     if end is None:
         return []
@@ -71,12 +71,12 @@ def while_it_is_gone(run: Run) -> list[int]:
 
 
 def in_flight(run: Run) -> list[int]:
-    """What was dealt before the sender knew of the fault, and had not come when it was ordered."""
+    """What was sent before the sender knew of the fault, and had not arrived when that began."""
     fault, end = run.fault, noticed(run)
     if fault is None or end is None:
         return []
-    came = {m.number for m in run.received if m.t < ordered(fault)}
-    return [n for n, t in run.dealt.items() if t <= end.t + run.no_order_s and n not in came]
+    arrived = {m.number for m in run.received if m.t < ordered(fault)}
+    return [n for n, t in run.dealt.items() if t <= end.t + run.no_order_s and n not in arrived]
 
 
 def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
@@ -88,7 +88,7 @@ def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
 
 
 def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each of `numbers` came; those in flight are named apart."""
+    """Each of `numbers` arrived; messages in flight are counted separately."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     verdict = _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
@@ -96,21 +96,21 @@ def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
         return verdict
     flying = in_flight(run)
     lost = [n for n in flying if not run.takers.get(n)]
-    apart = f"in flight at the kill: {len(flying)}, of which lost: {len(lost)}"
+    rest = f"in flight at the kill: {len(flying)}, of which lost: {len(lost)}"
     return Verdict.holds(
-        f"{history.listed(numbers).capitalize()} came; {apart}.",
+        f"{history.listed(numbers).capitalize()} arrived; {rest}.",
         messages=numbers,
         events=[run.fault],
     )
 
 
 def none_comes_twice(run: Run) -> Verdict:
-    """No message came a second time, though a machine left."""
+    """No message arrived twice, though a machine left."""
     return Verdict.not_observed(_NO_FAULT) if run.fault is None else history.never_twice(run)
 
 
 def all_before(run: Run, late: Handshake | None) -> Verdict:
-    """What was dealt before the late machine connected went to the others."""
+    """What was sent before the late machine connected went to the others."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
     numbers = run.dealt_between(float("-inf"), late.first.t)
@@ -126,7 +126,7 @@ def turns_after(run: Run, late: Handshake | None) -> Verdict:
 
 
 def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
-    """No program but the victim's was started twice, the sender was ready once: it just came."""
+    """No program except the victim's was started twice, and the sender became ready only once."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
     started, ready = run.events("start"), run.events("ready", by=run.senders)
@@ -134,25 +134,25 @@ def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
     lives = [event.machine for event in started if event.machine != victim]
     if len(lives) > len(set(lives)) or len(ready) > len(run.senders):
         return Verdict.refuted(
-            "A program was started a second time, or the sender made itself ready again.",
+            "A program was started a second time, or the sender became ready again.",
             events=[*started, *ready],
         )
     return Verdict.holds(
         f"{history.joined(sorted(run.senders))} was started and bound once, then only sent;"
-        f" {late.own.machine} connected by the library alone.",
+        f" the library alone connected {late.own.machine}.",
         events=[*ready, late.last],
     )
 
 
 def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
-    """What hinders a judgement of `numbers`: there are none, or the sender left some out."""
+    """The verdict if `numbers` can't be judged: there are none, or the sender left some out."""
     if not numbers:
-        return Verdict.not_observed("Nothing was sent in the time that this speaks of.")
+        return Verdict.not_observed("Nothing was sent in the time that the claim is about.")
     sent = {message.number for message in run.sent}
     missing = [n for n in numbers if n not in sent]
     if not missing:
         return None
     what = f"The sender never sent {history.listed(missing)}"
     if run.sent_all:
-        return Verdict.refuted(f"{what}, and ended well.", messages=missing)
-    return Verdict.not_observed(f"{what}: it did not come to its end.")
+        return Verdict.refuted(f"{what}, yet it finished without an error.", messages=missing)
+    return Verdict.not_observed(f"{what}: it did not finish.")

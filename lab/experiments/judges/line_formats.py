@@ -1,6 +1,6 @@
-"""How the lab's programs are read: `7` was sent, `7 , 1353761234.5` was received.
+"""Readers of the lab's programs: `7` was sent, `7 , 1353761234.5` was received.
 
-Which program prints which is the protocol's, in whatever language it is written.
+The protocol says which program prints which, in whatever language it is written.
 """
 
 import re
@@ -15,6 +15,6 @@ read = lines(sent=dict.fromkeys(SENDERS, _SENT), received=dict.fromkeys(RECEIVER
 
 
 def number(line: str) -> int:
-    """Return the number of the message in a line; -1, which no message has, if it has none."""
+    """Return the message number in a line; -1, which no message has, if there is none."""
     match = re.match(r"\d{1,18}(?= , |$)", line)
     return int(match[0]) if match else -1

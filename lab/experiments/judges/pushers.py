@@ -1,4 +1,4 @@
-"""What a pusher does when workers are missing, late or shared: judges of several claims."""
+"""Judges of what a pusher does when workers are missing, late or shared."""
 
 from collections.abc import Sequence
 
@@ -11,37 +11,38 @@ from lab.experiments.judges import connecting, leaving
 def blocked_until_one_came(run: Run) -> Verdict:
     """Message 0's send did not return before the first worker was connected."""
     if not run.sent or not run.connections or 0 not in run.dealt:
-        return Verdict.not_observed("Message 0 was not sent, or no worker came.")
-    came, early = run.connections[0], [n for n, t in run.dealt.items() if t < _came(run)]
+        return Verdict.not_observed("Message 0 was not sent, or no worker connected.")
+    first = run.connections[0]
+    early = [n for n, t in run.dealt.items() if t < first.t - run.no_order_s]
     if early:
         return Verdict.refuted(
             f"{history.listed(early).capitalize()} left before a worker was there.",
             messages=early,
-            events=[came],
+            events=[first],
         )
     waited = run.dealt[0] - run.sent[0].t
     return Verdict.holds(
-        f"The pusher printed 0, and its send returned {waited:.1f} s later, when a worker came.",
+        f"The pusher printed 0; its send returned {waited:.1f} s later, when a worker connected.",
         messages=[0],
-        events=[came],
+        events=[first],
     )
 
 
 def blocked_while_gone(run: Run) -> Verdict:
-    """Nothing was dealt while the only worker was gone."""
+    """Nothing was sent while the only worker was gone."""
     back = leaving.returned(run)
     if back is None:
         return Verdict.not_observed("The worker was not killed and started again in time.")
     numbers = leaving.while_it_is_gone(run)
     if numbers:
         return Verdict.refuted(
-            f"{history.listed(numbers).capitalize()} left while nobody was there.", messages=numbers
+            f"{history.listed(numbers).capitalize()} left while it was gone.", messages=numbers
         )
     return Verdict.holds("No send returned while it was gone.", events=[back.first])
 
 
 def sent_while_gone(run: Run) -> Verdict:
-    """Messages were dealt while the only worker was gone."""
+    """Messages were sent while the only worker was gone."""
     back = leaving.returned(run)
     if back is None:
         return Verdict.not_observed("The worker was not killed and started again in time.")
@@ -49,12 +50,12 @@ def sent_while_gone(run: Run) -> Verdict:
     if not numbers:
         return Verdict.refuted("No send returned while it was gone.", events=[back.first])
     return Verdict.holds(
-        f"{history.listed(numbers).capitalize()} left while nobody was there.", messages=numbers
+        f"{history.listed(numbers).capitalize()} left while it was gone.", messages=numbers
     )
 
 
 def came_late(run: Run) -> Verdict:
-    """What was dealt while the only worker was gone came when it was back."""
+    """What was sent while the only worker was gone arrived when it was back."""
     numbers = leaving.while_it_is_gone(run)
     if leaving.returned(run) is None or not numbers:
         return Verdict.not_observed("Nothing was sent while the worker was gone.")
@@ -66,12 +67,12 @@ def absent_is_dealt_to(run: Run) -> Verdict:
     for_it = dealt_to_the_absent(run)
     if for_it is None:
         return Verdict.not_observed("Nothing left before the absent worker was started.")
-    told = f"{len(for_it)} of {len(run.dealt)} were dealt to it before it was started"
-    return (Verdict.holds if for_it else Verdict.refuted)(f"{told}.", messages=for_it)
+    why = f"{len(for_it)} of {len(run.dealt)} were sent to it before it was started."
+    return (Verdict.holds if for_it else Verdict.refuted)(why, messages=for_it)
 
 
 def present_gets_all(run: Run) -> Verdict:
-    """All that left before the absent machine's start went to the present one."""
+    """Everything sent before the absent machine's start went to the present one."""
     for_it = dealt_to_the_absent(run)
     if for_it is None or not run.received:
         return Verdict.not_observed("Nothing left before the absent worker was started.")
@@ -79,7 +80,7 @@ def present_gets_all(run: Run) -> Verdict:
 
 
 def dealt_to_the_absent(run: Run) -> list[int] | None:
-    """Return what was dealt before the last machine was started, and came to it; None if unsure."""
+    """Return what was sent to the last machine before its start; None if that is unknown."""
     starts = run.events("start", by=run.receivers)
     if len(starts) < 2 or not run.dealt:
         return None
@@ -89,39 +90,39 @@ def dealt_to_the_absent(run: Run) -> list[int] | None:
 
 
 def of_the_second(run: Run) -> range:
-    """Return the numbers of a pusher's second life, which go on where the first's would end."""
+    """Return the numbers of a pusher's second life, which continue after the first's range."""
     return range(len(run.planned), 2 * len(run.planned))
 
 
 def once_each(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each of `numbers` was sent, and came once."""
+    """Each of `numbers` was sent, and arrived once."""
     sent = {message.number for message in run.sent}
     unsent = [n for n in numbers if n not in sent]
     wrong = [n for n in numbers if n in sent and len(run.takers.get(n, [])) != 1]
     if wrong:
-        told = "; ".join(f"{n} came {len(run.takers.get(n, []))} times" for n in wrong[:5])
-        return Verdict.refuted(f"{told}.", messages=wrong)
+        each = "; ".join(f"{n} arrived {len(run.takers.get(n, []))} times" for n in wrong[:5])
+        return Verdict.refuted(f"{each}.", messages=wrong)
     if unsent:
         return Verdict.not_observed(f"{history.listed(unsent).capitalize()} was never sent.")
     return Verdict.holds(
-        f"{len(numbers)} messages came, each once: {history.shares(run, numbers)}.",
+        f"{len(numbers)} messages arrived, each once: {history.shares(run, numbers)}.",
         messages=numbers,
     )
 
 
 def shared_by_all(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each machine got some of `numbers`, and none got more than all the others and two."""
-    came = [n for n in numbers if run.takers.get(n)]
-    told = history.shares(run, came)
-    if len(came) < 2 * len(run.receivers):
-        return Verdict.not_observed(f"Too few messages came: {told}.")
-    missing = [m for m in run.receivers if not any(m in run.takers[n] for n in came)]
-    return (Verdict.refuted if missing else Verdict.holds)(f"{told}.", messages=came)
+    """Each machine got some of `numbers`."""
+    arrived = [n for n in numbers if run.takers.get(n)]
+    shares = history.shares(run, arrived)
+    if len(arrived) < 2 * len(run.receivers):
+        return Verdict.not_observed(f"Too few messages arrived: {shares}.")
+    missing = [m for m in run.receivers if not any(m in run.takers[n] for n in arrived)]
+    return (Verdict.refuted if missing else Verdict.holds)(f"{shares}.", messages=arrived)
 
 
 def turns_of_each(run: Run) -> Verdict:
-    """The messages of each of two pushers went round in strict turns once all were connected."""
-    count, told = len(run.planned), []
+    """Each of two pushers sent in strict turns once all workers were connected."""
+    count, whys = len(run.planned), []
     for process, first in (("push", 0), ("push.2", count)):
         mine = [event for event in run.connections if event.process == process]
         if len(mine) < len(run.receivers) or len(run.receivers) < 2:
@@ -133,8 +134,8 @@ def turns_of_each(run: Run) -> Verdict:
         verdict = history.strict_turns(run, numbers, run.receivers)
         if verdict.outcome != "holds":
             return verdict
-        told.append(verdict.why)
-    return Verdict.holds(" ".join(told))
+        whys.append(verdict.why)
+    return Verdict.holds(" ".join(whys))
 
 
 def all_take_from_both(run: Run) -> Verdict:
@@ -143,37 +144,33 @@ def all_take_from_both(run: Run) -> Verdict:
     both = {m: {message.number < count for message in run.by(m)} for m in run.receivers}
     lacking = [machine for machine, seen in both.items() if len(seen) < 2]
     if not run.received or not run.sent_all:
-        return Verdict.not_observed("The pushers did not come to their end.")
+        return Verdict.not_observed("The pushers did not finish.")
     first, second = (
         history.shares(run, numbers) for numbers in (range(count), range(count, 2 * count))
     )
-    told = f"Of the one's messages {first}; of the other's {second}."
-    return Verdict.refuted(told) if lacking else Verdict.holds(told)
+    why = f"Of the first pusher's messages {first}; of the second's {second}."
+    return Verdict.refuted(why) if lacking else Verdict.holds(why)
 
 
 def first_gets_all(run: Run) -> Verdict:
-    """What was dealt while one machine alone was connected went to that one."""
+    """What was sent while only one machine was connected went to that one."""
     alone = connecting.alone(run)
     if not run.connections or not run.received:
-        return Verdict.not_observed("Nobody was connected, or nothing came.")
+        return Verdict.not_observed("No worker was connected, or nothing arrived.")
     numbers = sorted(run.dealt)[: len(run.dealt) if alone is None else alone.fewest]
     if len(numbers) < 2:
-        return Verdict.not_observed("Another one was connected before two were dealt.")
-    takers = {machine for n in numbers for machine in run.takers.get(n, [])}
-    told = f"{len(numbers)} of {len(run.dealt)} were dealt to {history.joined(sorted(takers))}"
-    judged = Verdict.holds if len(takers) == 1 else Verdict.refuted
-    return judged(f"{told} before another one was connected.", messages=numbers)
+        return Verdict.not_observed("Another one was connected before two were sent.")
+    receivers = {machine for n in numbers for machine in run.takers.get(n, [])}
+    what = f"{len(numbers)} of {len(run.dealt)} were sent to {history.joined(sorted(receivers))}"
+    judged = Verdict.holds if len(receivers) == 1 else Verdict.refuted
+    return judged(f"{what} before another one was connected.", messages=numbers)
 
 
 def strict_from_the_first(run: Run) -> Verdict:
-    """Strict turns over all messages, if all were connected before the first was dealt."""
+    """Strict turns over all messages, if all workers were connected before the first."""
     machines = len(run.receivers)
     if len(run.connections) < machines or 0 not in run.dealt:
-        return Verdict.not_observed("Not every worker was connected, or nothing was dealt.")
+        return Verdict.not_observed("Not every worker was connected, or nothing was sent.")
     if run.connections[machines - 1].t > run.dealt[0] - run.no_order_s:
         return Verdict.not_observed("Not every worker was connected before message 0.")
     return history.strict_turns(run, list(run.planned), run.receivers)
-
-
-def _came(run: Run) -> float:
-    return run.connections[0].t - run.no_order_s

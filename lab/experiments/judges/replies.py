@@ -1,4 +1,4 @@
-"""How the lines of `request` and `answer` are read, and the judges of the claims on REQ and REP."""
+"""Judges of the claims about REQ and REP, and the reader of the lines of `request` and `answer`."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ read = lines(sent={"request": r"ask (\d+)"}, received={"request": r"reply to (\d
 
 
 def waits_in_vain(run: Run) -> Verdict:
-    """The service was back, and did nothing before the client took a new socket."""
+    """The service was back, but did nothing until the client opened a new socket."""
     back = next(iter(run.events("repair")), None)
     given_up = _said(run, "on a new socket")
     again = [record for record in printed(run, "answer") if record.process != "answer"]
@@ -21,19 +21,20 @@ def waits_in_vain(run: Run) -> Verdict:
     if back.t > given_up[0].t - run.no_order_s or not again:
         return Verdict.not_observed("The service was not back before the client gave up.")
     waited = given_up[0].t - back.t
-    if again[0].t - back.t < waited / 2:  # not at its end: the lines of two machines have no order
-        return Verdict.refuted("The service did it at once when it was back.", events=[back])
+    # Lines of two machines have no exact order: only the first half is clearly before the socket.
+    if again[0].t - back.t < waited / 2:
+        return Verdict.refuted("The service did it as soon as it was back.", events=[back])
     return Verdict.holds(
-        f"The service was back for {waited:.1f} s, and heard nothing until the client took a new"
+        f"The service was back for {waited:.1f} s, but got nothing until the client opened a new"
         " socket.",
         events=[run.fault, back],
     )
 
 
 def refuses_to_ask(run: Run) -> Verdict:
-    """After it got no reply the client's next send failed with EFSM."""
+    """After a missing reply, the client's next send failed with EFSM."""
     if not _said(run, "no reply to"):
-        return Verdict.not_observed("Every reply came.")
+        return Verdict.not_observed("Every reply arrived.")
     refusals = _said(run, "can't ask")
     if not refusals:
         return Verdict.refuted("It could ask again.")
@@ -56,10 +57,10 @@ def all_answered(run: Run) -> Verdict:
     answered = [message.number for message in run.received]
     missing = [n for n in run.planned if n not in answered]
     if missing and not run.sent_all:
-        return Verdict.not_observed("The client did not come to its end.")
+        return Verdict.not_observed("The client did not finish.")
     if missing:
         return Verdict.refuted(f"No reply to {history.listed(missing)}.", messages=missing)
-    return Verdict.holds(f"{len(answered)} replies came.", messages=answered)
+    return Verdict.holds(f"{len(answered)} replies arrived.", messages=answered)
 
 
 def _said(run: Run, words: str) -> list[Record]:

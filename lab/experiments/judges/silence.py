@@ -1,9 +1,9 @@
-"""A machine that is gone without a word: the judges of the claims about power cuts and cables.
+"""Judges of claims about machines that fall silent, as after a power cut or a cut cable.
 
-Nothing tells TCP that the other machine is dead, so the library goes on dealing to its connection:
-what is dealt goes into the kernel's buffer, and `send` succeeds. ZMQ_HEARTBEAT_IVL makes the
-library ask for a sign of life, and give the connection up when none has come for
-ZMQ_HEARTBEAT_TIMEOUT (zmq_setsockopt(3)); what it had dealt to it is dropped (RFC 30, PIPELINE).
+TCP doesn't learn that the other machine is dead, so the library keeps sending to its connection:
+messages go into the kernel's buffer, and `send` succeeds. With ZMQ_HEARTBEAT_IVL the library sends
+PINGs, and closes the connection if nothing arrives for ZMQ_HEARTBEAT_TIMEOUT (zmq_setsockopt(3));
+what it had sent there is dropped (RFC 30, PIPELINE).
 """
 
 from collections.abc import Sequence
@@ -24,21 +24,20 @@ PING = (
     "libzmq 4.3.5, src/zmtp_engine.cpp, lines 465-468 (a PING starts the time-out), and"
     " src/stream_engine_base.cpp, lines 619-622 (any traffic stops it) and 742-744"
 )
-# Why a silent one keeps its turn.
+# Why a silent peer keeps its turn.
 BLIND = (
-    "libzmq 4.3.5, src/lb.cpp, lines 71-76 and 122-123 (sendpipe: the turn passes over who is"
-    " full, and over nobody else)"
+    "libzmq 4.3.5, src/lb.cpp, lines 71-76 and 122-123 (sendpipe: the turn skips only full pipes)"
 )
 BY_AVAILABILITY = "adhdecode: PUSH balances by availability (then the others would get its turn)"
 HEAVY_LIFTING = "the article: 'ZeroMQ does a lot of the heavy lifting', dropouts among it"
 
-_NO_FAULT = "The machine did not lose its power in time, or it couldn't be verified."
+_NO_FAULT = "The fault did not happen in time, or was not verified."
 _GRACE_S = 0.5  # for a busy pusher's timers
 _LONG_S = 2.0
 
 
 def sent_unnoticed(run: Run) -> list[int]:
-    """What was dealt between the fault and its notice (or the end)."""
+    """What was sent between the fault and its notice (or the end)."""
     if run.fault is None:
         return []
     end = leaving.noticed(run)
@@ -46,7 +45,7 @@ def sent_unnoticed(run: Run) -> list[int]:
 
 
 def is_not_noticed(run: Run) -> Verdict:
-    """The sender's library reported no end of a connection, while all was sent."""
+    """The sender's library reported no end of a connection, and everything was sent."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     end = leaving.noticed(run)
@@ -57,7 +56,7 @@ def is_not_noticed(run: Run) -> Verdict:
     if not numbers:
         return Verdict.not_observed("Nothing was sent after the fault.")
     if not run.sent_all:
-        return Verdict.not_observed("The sender did not come to its end.")
+        return Verdict.not_observed("The sender did not finish.")
     span = run.dealt[numbers[-1]] - run.fault.t
     return Verdict.holds(
         f"In {span:.1f} s after the fault it sent {len(numbers)} messages and noticed nothing.",
@@ -84,7 +83,7 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
 
 
 def wire_tells(run: Run, *, goodbye: bool) -> Verdict:
-    """The sender's machine saw a FIN or RST of the victim's, or saw none until it noticed."""
+    """The sender's machine saw a FIN or RST from the victim; or, without `goodbye`, saw none."""
     fault = run.fault
     if fault is None or not run.dealt:
         return Verdict.not_observed(_NO_FAULT)
@@ -94,16 +93,16 @@ def wire_tells(run: Run, *, goodbye: bool) -> Verdict:
     (sender,) = run.senders
     flags = run.flags_heard(sender, fault.machine, since, until + (_GRACE_S if goodbye else 0.0))
     if flags is None:
-        return Verdict.not_observed("Packets weren't captured: --capture does that.")
+        return Verdict.not_observed("No packets were captured: use --capture.")
     seen = [name for name, bit in (("FIN", pcap.FIN), ("RST", pcap.RST)) if flags & bit]
-    why = f"{sender} saw {' and '.join(seen) or 'neither FIN nor RST'} of {fault.machine}."
+    why = f"{sender} saw {' and '.join(seen) or 'neither FIN nor RST'} from {fault.machine}."
     if bool(seen) == goodbye:
         return Verdict.holds(why, events=[fault])
     return Verdict.refuted(why, events=[fault])
 
 
 def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Of `numbers`, those of the victim's turn came nowhere, and the others took theirs."""
+    """Of `numbers`, exactly those of the victim's turn were lost."""
     fault = run.fault
     if fault is None:
         return Verdict.not_observed(_NO_FAULT)
@@ -114,32 +113,32 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     turn = [n for n in numbers if lost and (n - lost[0]) % every == 0]
     if not lost or lost != turn:
         return Verdict.refuted(
-            f"{history.listed(lost).capitalize() if lost else 'Nothing'} was lost, which isn't"
+            f"{history.listed(lost).capitalize() if lost else 'Nothing'} was lost, which is not"
             f" every turn of {fault.machine}.",
             messages=lost or numbers,
         )
     return Verdict.holds(
         f"Every {_ordinal(every)} message from {lost[0]} to {lost[-1]} is lost: {len(lost)} of"
-        f" {len(numbers)}; the others came.",
+        f" {len(numbers)}; the others arrived.",
         messages=lost,
         events=[fault],
     )
 
 
 def its_turns_are(run: Run, *, late: bool) -> Verdict:
-    """What was sent to the silent one came late, or never: as it ended its silence, or didn't."""
+    """Messages to the silent machine arrived late if its silence ended, and never otherwise."""
     return its_turns_are_late(run) if late else its_turns_are_lost(run, sent_unnoticed(run))
 
 
 def its_turns_are_late(run: Run) -> Verdict:
-    """All came, and those of the victim's turn between fault and repair came after the repair."""
+    """All arrived, and those of the victim's turn during the fault arrived after the repair."""
     repair = next(iter(run.events("repair")), None)
     if run.fault is None or repair is None:
         return Verdict.not_observed(_NO_FAULT)
     missing = [n for n in run.planned if not run.takers.get(n)]
     if missing:
         gone = history.listed(missing).capitalize()
-        return Verdict.refuted(f"{gone} came nowhere.", messages=missing)
+        return Verdict.refuted(f"{gone} never arrived.", messages=missing)
     between = run.dealt_between(run.fault.t, repair.t)
     arrived = {message.number: message.t for message in run.by(run.fault.machine)}
     its = [n for n in between if n in arrived]
@@ -147,25 +146,26 @@ def its_turns_are_late(run: Run) -> Verdict:
         return Verdict.not_observed("Nothing of its turn was sent between fault and repair.")
     early = [n for n in its if arrived[n] < repair.t - run.no_order_s]
     if early:
-        return Verdict.refuted(f"{history.listed(early).capitalize()} came before.", messages=early)
+        why = f"{history.listed(early).capitalize()} arrived before the repair."
+        return Verdict.refuted(why, messages=early)
     longest = max(arrived[n] - run.dealt[n] for n in its)
     return Verdict.holds(
-        f"{history.listed(its).capitalize()} came up to {longest:.1f} s late, none was lost.",
+        f"{history.listed(its).capitalize()} arrived up to {longest:.1f} s late, none was lost.",
         messages=its,
         events=[run.fault, repair],
     )
 
 
 def is_served_within(run: Run, most_s: float) -> Verdict:
-    """The victim's machine received again, at most `most_s` seconds after it was back."""
+    """The victim's machine got a message at most `most_s` seconds after it was back."""
     fault, back = run.fault, _back(run)
     if fault is None or back is None:
-        return Verdict.not_observed("Nobody left and came back.")
+        return Verdict.not_observed("No machine left and came back.")
     first = next((m for m in run.by(fault.machine) if m.t >= back.t), None)
     if first is None:
         if _left_s(run, back) < most_s + _GRACE_S:
             return _back_too_late(run, back)
-        return Verdict.refuted("It was back, and got no message.", events=[fault, back])
+        return Verdict.refuted("It was back, but got no message.", events=[fault, back])
     waited = first.t - back.t
     why = f"It got message {first.number} {waited:.2f} s after it was back."
     if waited > most_s + _GRACE_S:
@@ -174,23 +174,21 @@ def is_served_within(run: Run, most_s: float) -> Verdict:
 
 
 def is_never_served(run: Run) -> Verdict:
-    """The victim's machine received nothing any more, though it was back in good time."""
+    """The victim's machine got no more messages, though it was back in time."""
     fault, back = run.fault, _back(run)
     if fault is None or back is None or not run.dealt:
-        return Verdict.not_observed("Nobody left and came back.")
+        return Verdict.not_observed("No machine left and came back.")
     left_s = _left_s(run, back)
     later = [message.number for message in run.by(fault.machine) if message.t >= back.t]
     if later:
         return Verdict.refuted(f"It got {history.listed(later)}.", messages=later)
     if left_s < _LONG_S:
         return _back_too_late(run, back)
-    return Verdict.holds(
-        f"It got nothing in the {left_s:.1f} s that were left.", events=[fault, back]
-    )
+    return Verdict.holds(f"It got nothing in the remaining {left_s:.1f} s.", events=[fault, back])
 
 
 def _back(run: Run) -> Event | None:
-    """When the victim was back: repaired, and its program ready if that was started again."""
+    """The event when the victim was back: repaired, and its program (if started again) ready."""
     fault = run.fault
     if fault is None:
         return None
@@ -199,12 +197,12 @@ def _back(run: Run) -> Event | None:
 
 
 def _left_s(run: Run, back: Event) -> float:
-    """How many seconds after it was back the last message was sent."""
+    """The seconds between its return and the last message."""
     return max(0.0, max(run.dealt.values(), default=back.t) - back.t)
 
 
 def _back_too_late(run: Run, back: Event) -> Verdict:
-    return Verdict.not_observed(f"Only {_left_s(run, back):.1f} s were left when it was back.")
+    return Verdict.not_observed(f"Only {_left_s(run, back):.1f} s remained when it was back.")
 
 
 def _ordinal(number: int) -> str:

@@ -1,9 +1,9 @@
-"""Whose turn it is among many workers that come and go: the law of the turn, and its judges.
+"""Judges of whose turn it is when workers come and go, and the rules of the turn.
 
-libzmq keeps its connections in an array (src/lb.cpp). A new one is put behind the others
-(lb_t::attach and activated, lines 18 and 44). One that ends is swapped with the last, then cut off
-(lb_t::pipe_terminated, line 24): so the last of the turn takes its place. That happens after the
-next send only: a pipe ends in two steps, each of which waits until the socket looks at its commands
+libzmq keeps its connections in an array (src/lb.cpp). A new one joins at the end (lb_t::attach and
+activated, lines 18 and 44). One that ends is swapped with the last, then removed
+(lb_t::pipe_terminated, line 24): so the last of the turn takes its slot. That happens only after
+the next send: a pipe ends in two steps, each of which waits until the socket processes its commands
 (src/pipe.cpp, lines 313-321 and 345: process_pipe_term, then process_pipe_term_ack).
 """
 
@@ -22,24 +22,23 @@ from lab.experiments.judges import leaving
 
 Worker = tuple[str, str]  # machine and process
 Turn = tuple[Worker, ...]
-Law = Callable[[Turn, Worker], Turn]  # what becomes of the turn when one of it leaves
+Rule = Callable[[Turn, Worker], Turn]  # the new turn when a worker leaves
 
 
 def last_takes_its_place(turn: Turn, leaver: Worker) -> Turn:
-    """Return the turn after one has left, by libzmq's source."""
+    """Return the turn after a worker left, according to libzmq's source."""
     *rest, last = turn
     return tuple(last if worker == leaver else worker for worker in rest)
 
 
 def others_move_up(turn: Turn, leaver: Worker) -> Turn:
-    """Return the turn after one has left, as most people would guess."""
+    """Return the turn after a worker left, as most people would guess."""
     return tuple(worker for worker in turn if worker != leaver)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One that came or went. What was dealt before `first` was dealt without that, after `last`
-    with it."""
+    """A worker that came or left; messages before `first` precede it, those after `last` follow."""
 
     worker: Worker
     left: bool
@@ -50,7 +49,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The time between two changes: the turn as a law has it, and what was dealt."""
+    """The time between two changes: the turn according to a rule, and the messages sent."""
 
     turn: Turn
     numbers: Sequence[int]
@@ -58,7 +57,7 @@ class Span:
 
 
 def one_after_another(lab: Lab, count: int) -> list[Process]:
-    """Start workers on all machines that pull, each once the one before has got a message."""
+    """Start workers on the pullers, each after the previous one has got a message."""
     machines = lab.machines("puller")
     workers: list[Process] = []
     for k in range(count):
@@ -67,63 +66,65 @@ def one_after_another(lab: Lab, count: int) -> list[Process]:
     return workers
 
 
-def follow(run: Run, law: Law) -> Verdict:
-    """Between all changes the messages went round in the turn that the law foretells."""
-    spans = _spans(run, law)
+def follow(run: Run, rule: Rule) -> Verdict:
+    """Between all changes the messages followed the turn that the rule predicts."""
+    spans = _spans(run, rule)
     if len(spans) < 2:
-        return Verdict.not_observed("No two workers came or went while messages were sent.")
-    takers = {message.number: (message.machine, message.process) for message in run.received}
+        return Verdict.not_observed("No two workers came or left while messages were sent.")
+    receivers = {message.number: (message.machine, message.process) for message in run.received}
     for span in spans:
         following = dict(zip(span.turn, (*span.turn[1:], *span.turn[:1]), strict=True))
         for before, number in itertools.pairwise(span.numbers):
-            due, took = following.get(takers.get(before, ("", ""))), takers.get(number)
-            if due != took or due is None:
+            due = following.get(receivers.get(before, ("", "")))
+            actual = receivers.get(number)
+            if due != actual or due is None:
                 return Verdict.refuted(
-                    f"{_told(spans, span)}: message {number} went to {_letter(spans, took)}"
-                    f" after {_letter(spans, takers.get(before))}.",
+                    f"{_in_letters(spans, span)}: message {number} went to"
+                    f" {_letter(spans, actual)} after {_letter(spans, receivers.get(before))}.",
                     messages=[before, number],
                     events=[span.change.event],
                 )
     short = [span for span in spans[-1:] if len(span.numbers) <= len(span.turn)]
     short += [s for s in spans if s.change.left and len(s.numbers) <= len(s.turn)]
     if short:
-        return Verdict.not_observed(f"{_told(spans, short[0])}: too few messages to tell.")
+        why = f"{_in_letters(spans, short[0])}: too few messages to decide."
+        return Verdict.not_observed(why)
     return Verdict.holds(
-        f"{_told(spans)}.",
+        f"{_in_letters(spans)}.",
         messages=[number for span in spans for number in span.numbers],
         events=[span.change.event for span in spans],
     )
 
 
 def equal_shares(run: Run) -> Verdict:
-    """After the last change all that are left got as many messages, give or take one."""
+    """After the last change, all remaining workers got equally many, give or take one."""
     spans = _spans(run, last_takes_its_place)
     if not spans or len(spans[-1].numbers) <= len(spans[-1].turn):
-        return Verdict.not_observed("Too few messages were dealt after the last change.")
+        return Verdict.not_observed("Too few messages were sent after the last change.")
     numbers = set(spans[-1].numbers)
     count = Counter((m.machine, m.process) for m in run.received if m.number in numbers)
     shares = [count[worker] for worker in spans[-1].turn]
-    told = ", ".join(sorted(f"{_letter(spans, worker)} {count[worker]}" for worker in count))
+    each = ", ".join(sorted(f"{_letter(spans, worker)} {count[worker]}" for worker in count))
     judged = Verdict.holds if max(shares) - min(shares) <= 1 else Verdict.refuted
-    return judged(f"Of the last {len(numbers)}: {told}.", messages=sorted(numbers))
+    return judged(f"Of the last {len(numbers)}: {each}.", messages=sorted(numbers))
 
 
-def _spans(run: Run, law: Law) -> list[Span]:
+def _spans(run: Run, rule: Rule) -> list[Span]:
     changes = _changes(run)
     spans: list[Span] = []
     turn: Turn = ()
     for k, change in enumerate(changes):
-        turn = law(turn, change.worker) if change.left else (*turn, change.worker)
+        turn = rule(turn, change.worker) if change.left else (*turn, change.worker)
         end = changes[k + 1].first if k + 1 < len(changes) else float("inf")
         numbers = run.dealt_between(change.last, end)
-        # The first message after a leaving may still go round in the turn of before.
+        # The first message after a worker left may still follow the old turn.
         numbers = numbers[1:] if change.left else numbers
         spans.append(Span(turn=turn, numbers=numbers, change=change))
     return spans
 
 
 def _changes(run: Run) -> list[Change]:
-    """Return who came and went, in order; none if it isn't clear when or in which order."""
+    """Return the changes in order; none if their times or their order are unclear."""
     changes = []
     for shake in run.handshakes:
         own = shake.own
@@ -145,24 +146,24 @@ def _changes(run: Run) -> list[Change]:
     return changes if clear else []
 
 
-def _told(spans: Sequence[Span], until: Span | None = None) -> str:
-    """Return the turns in letters: `ABCDEF, B leaves: AFCDE`; those who only came at once."""
-    told = ""
+def _in_letters(spans: Sequence[Span], until: Span | None = None) -> str:
+    """Return the turns in letters: `ABCDEF, B leaves: AFCDE`; first arrivals are grouped."""
+    text = ""
     for span, following in zip(spans, (*spans[1:], None), strict=True):
         turn = "".join(_letter(spans, worker) for worker in span.turn)
         who = _letter(spans, span.change.worker)
         if span.change.left or any(earlier.change.left for earlier in spans[: spans.index(span)]):
-            told += f", {who} {'leaves' if span.change.left else 'joins'}: {turn}"
+            text += f", {who} {'leaves' if span.change.left else 'joins'}: {turn}"
         elif following is None or following.change.left or span is until:
-            told = turn
+            text = turn
         if span is until:
             break
-    return told
+    return text
 
 
 def _letter(spans: Sequence[Span], worker: Worker | None) -> str:
-    """Return the letter of a worker: A is the first that connected."""
-    came = [span.change.worker for span in spans if not span.change.left]
+    """Return a worker's letter: A connected first."""
+    joined = [span.change.worker for span in spans if not span.change.left]
     if worker is None:
         return "nobody"
-    return string.ascii_uppercase[came.index(worker) % 26] if worker in came else worker[0]
+    return string.ascii_uppercase[joined.index(worker) % 26] if worker in joined else worker[0]

@@ -1,13 +1,17 @@
-"""The ways to leave, and what each does to the messages: the table behind `ways_to_leave`.
+"""The ways to leave and come back, with what each does to messages: the tables behind
+`ways_to_leave` and `coming_back`.
 
-Who says goodbye (the kernel does it for a process that ends, and for a machine that shuts down)
-is noticed at once, and nothing that is sent later goes to it. Who falls silent is dealt its turn
-as before, see `silence`; if the silence ends in time, TCP has kept its messages.
+A peer that closes its connection is noticed at once, and nothing more is sent to it. (The kernel
+closes the connections of a process that ends, and of a machine that shuts down.) A silent peer
+keeps getting its turn, see silence.py; if the silence ends in time, TCP has kept its messages.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
+from lab.core.faults.network import PARTITION, REJECT
 from lab.engine.processes import Process
 from lab.engine.scenario import Lab
 from lab.experiments.judges.line_formats import number
@@ -16,28 +20,28 @@ HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
 MAXRT = ("TCP_MAXRT=1000",)
 AT_ONCE_S = (0.0, 0.0)
 NOTICED_S = {
-    HEARTBEAT: (0.6, 0.8),  # after the time-out, and at most the interval later
-    MAXRT: (1.0, 2.0),  # TCP looks when the next retransmission is due
+    HEARTBEAT: (0.6, 0.8),  # after the time-out, and at most one interval later
+    MAXRT: (1.0, 2.0),  # TCP checks when the next retransmission is due
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the victim leaves, what that needs and what mends it, and what to expect.
+    """How the victim leaves, what that needs, what repairs it, and what to expect.
 
-    `fate` is that of the messages of the victim's turn: `spared` (others get them), `lost` (until
-    the pusher notices, if it does) or `late`.
+    `fate` is the fate of the messages of the victim's turn: `spared` (others get them), `lost`
+    (until the pusher notices, if ever) or `late`.
     """
 
     leave: Callable[[Lab, Process], None]
     fate: str
-    needs: tuple[str, ...] = ()
+    needs: tuple[Fault, ...] = ()
     mend: Callable[[Lab, Process], None] | None = None
     options: tuple[str, ...] = ()
 
     @property
     def noticed_s(self) -> tuple[float, float] | None:
-        """The least and the most seconds until the pusher notices; None where it never does."""
+        """The least and the most seconds until the pusher notices; None if it never does."""
         return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
 
 
@@ -61,21 +65,21 @@ WAYS = {
     "terminate": Way(Lab.terminate, "spared"),
     "interrupt": Way(Lab.interrupt, "spared"),
     "kill": Way(Lab.kill, "spared"),
-    "shut_down": Way(Lab.shut_down, "spared", ("shut_down",)),
-    "reject": Way(_rejecting, "spared", ("partition",)),
+    "shut_down": Way(Lab.shut_down, "spared", (SHUT_DOWN,)),
+    "reject": Way(_rejecting, "spared", (REJECT,)),
     "pause": Way(Lab.pause, "lost"),
-    "cut_power": Way(Lab.cut_power, "lost", ("cut_power",)),
-    "cut_cable": Way(Lab.cut_cable, "lost", ("cut_cable",)),
-    "partition": Way(_apart, "lost", ("partition",)),
-    "one_way": Way(_deaf, "lost", ("partition",)),
+    "cut_power": Way(Lab.cut_power, "lost", (CUT_POWER,)),
+    "cut_cable": Way(Lab.cut_cable, "lost", (CUT_CABLE,)),
+    "partition": Way(_apart, "lost", (PARTITION,)),
+    "one_way": Way(_deaf, "lost", (PARTITION,)),
     "pause_resume": Way(Lab.pause, "late", mend=Lab.resume),
-    "cut_mend_cable": Way(Lab.cut_cable, "late", ("cut_cable",), Lab.mend_cable),
-    "partition_heal": Way(_apart, "late", ("partition",), _heal),
+    "cut_mend_cable": Way(Lab.cut_cable, "late", (CUT_CABLE,), Lab.mend_cable),
+    "partition_heal": Way(_apart, "late", (PARTITION,), _heal),
     "pause_heartbeat": Way(Lab.pause, "lost", options=HEARTBEAT),
-    "cut_power_heartbeat": Way(Lab.cut_power, "lost", ("cut_power",), options=HEARTBEAT),
-    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", ("cut_cable",), options=HEARTBEAT),
-    "partition_heartbeat": Way(_apart, "lost", ("partition",), options=HEARTBEAT),
-    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", ("cut_cable",), options=MAXRT),
+    "cut_power_heartbeat": Way(Lab.cut_power, "lost", (CUT_POWER,), options=HEARTBEAT),
+    "cut_cable_heartbeat": Way(Lab.cut_cable, "lost", (CUT_CABLE,), options=HEARTBEAT),
+    "partition_heartbeat": Way(_apart, "lost", (PARTITION,), options=HEARTBEAT),
+    "cut_cable_maxrt": Way(Lab.cut_cable, "lost", (CUT_CABLE,), options=MAXRT),
 }
 
 
@@ -85,7 +89,7 @@ def option_names(options: tuple[str, ...]) -> list[str]:
 
 
 def play(lab: Lab, way: Way) -> None:
-    """Let one puller leave after message 7, and mend it three of the others' messages later."""
+    """Let one puller leave after message 7; repair it, if so planned, at the others' message 14."""
     pullers = lab.start("pull", on="puller", to="pusher")
     pusher = lab.start(
         "push", on="pusher", count=lab.count, interval=lab.interval, set=list(way.options)
@@ -100,16 +104,16 @@ def play(lab: Lab, way: Way) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """How the victim leaves and comes back, and in how many seconds it should be served again.
+    """How the victim leaves and comes back, and within how many seconds it gets a message again.
 
-    None: never. The pusher was told that the connection is over, the puller wasn't; as it only
-    listens, it never learns, and goes on waiting at a connection that nobody else knows.
+    None means never: the pusher learned that the connection is over, but the puller didn't. As it
+    only receives, it never finds out, and waits on a connection that no longer exists.
     """
 
     leave: Callable[[Lab, Process], None]
     back: Callable[[Lab, Process], None]
     within_s: float | None
-    needs: tuple[str, ...] = ()
+    needs: tuple[Fault, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -122,16 +126,16 @@ def _start_again(lab: Lab, victim: Process) -> None:
     lab.start_again(victim)
 
 
-# Two turns of 0.1 s each; to connect again takes 0.1 to 0.2 s; TCP's back-off has doubled to 0.8 s.
+# Two turns take 0.1 s each, reconnecting 0.1 to 0.2 s, and TCP's back-off has doubled to 0.8 s.
 RETURNS = {
     "kill": Return(Lab.kill, _start_again, 0.4),
-    "shut_down": Return(Lab.shut_down, _switch_on, 0.4, ("shut_down",)),
-    "cut_power": Return(Lab.cut_power, _switch_on, 0.4, ("cut_power",)),
-    "reject": Return(_rejecting, _heal, None, ("partition",)),
-    "reject_heartbeat": Return(_rejecting, _heal, 0.7, ("partition",), HEARTBEAT),
+    "shut_down": Return(Lab.shut_down, _switch_on, 0.4, (SHUT_DOWN,)),
+    "cut_power": Return(Lab.cut_power, _switch_on, 0.4, (CUT_POWER,)),
+    "reject": Return(_rejecting, _heal, None, (REJECT,)),
+    "reject_heartbeat": Return(_rejecting, _heal, 0.7, (REJECT,), HEARTBEAT),
     "pause": Return(Lab.pause, Lab.resume, 0.4),
-    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7, ("cut_cable",)),
-    "partition": Return(_apart, _heal, 1.7, ("partition",)),
+    "cut_cable": Return(Lab.cut_cable, Lab.mend_cable, 1.7, (CUT_CABLE,)),
+    "partition": Return(_apart, _heal, 1.7, (PARTITION,)),
 }
 
 

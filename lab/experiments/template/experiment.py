@@ -1,4 +1,4 @@
-"""Each machine counts. Do all of them come to the end?"""
+"""Each machine counts. Do all of them reach the end?"""
 
 from lab.api import Lab, Run, Verdict, claim, experiment, lines
 

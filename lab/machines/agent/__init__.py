@@ -1,1 +1,1 @@
-"""What is deployed to every machine: standard library only, imports nothing of the lab."""
+"""Scripts deployed to every machine: they use only the standard library, and nothing of the lab."""

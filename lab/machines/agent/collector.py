@@ -1,13 +1,13 @@
 """Writes the files that programs left in a folder to standard output, one after another.
 
-Deployed to every machine; standard library only. Standard input brings one JSON object: `folder`;
-`known`, the sizes of the files that were deployed there, by their names; `since`, a file that was
-written after them; `only`, the one name that is wanted, or null for all that is new or changed; and
-the limits `files` and `bytes`.
+Deployed to every machine; standard library only. Standard input carries one JSON object: `folder`;
+`known`, the sizes of the deployed files by name; `since`, a file that was written after them;
+`only`, the name of a single file, or null for every new or changed one; and the limits `files` and
+`bytes`.
 
-A file comes as a line, JSON with `name` and `size`, and so many bytes after it. One that is left
-out comes as a line with `name` and `left_out`, the reason. The last line is `{}`. Nothing but
-regular files is opened, and none through a link: a program can have left anything.
+Each file is a JSON line with `name` and `size`, followed by so many bytes. A file that is left out
+is a line with `name` and the reason, `left_out`. The last line is `{}`. The collector opens only
+regular files, and follows no links: a program can have left anything.
 """
 
 import json
@@ -16,7 +16,7 @@ import stat
 import sys
 from collections.abc import Iterator
 
-_MOST_LEFT_OUT = 100  # that are named
+_MOST_LEFT_OUT = 100  # files reported as left out
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def left(known: "dict[str, int]", since: str) -> "Iterator[str]":
-    """Yield the names of what is new in this folder and below, or was changed; no hidden files."""
+    """Yield the names of new and changed files in this folder and below, except hidden ones."""
     deployed = os.stat(since).st_mtime_ns
     for above, folders, names in os.walk("."):
         folders[:] = sorted(name for name in folders if is_seen(name))
@@ -58,16 +58,16 @@ def is_seen(name: str) -> bool:
 
 
 def read(name: str, most: int) -> "tuple[bytes, str]":
-    """Return what a file holds, and why it is left out, if it is."""
+    """Return a file's content, or the reason to leave it out."""
     try:
         if not stat.S_ISREG(os.lstat(name).st_mode):
-            return b"", "it is no regular file"
-        # What was replaced since: a link isn't followed, a FIFO not waited for.
+            return b"", "it is not a regular file"
+        # If it was replaced since then: don't follow a link, don't wait for a FIFO.
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(fd, "rb") as file:
             about = os.fstat(fd)
             if not stat.S_ISREG(about.st_mode):
-                return b"", "it is no regular file"
+                return b"", "it is not a regular file"
             if about.st_size > most:
                 return b"", f"it has {about.st_size:,} bytes, and {most:,} are left"
             return file.read(about.st_size), ""

@@ -1,21 +1,22 @@
-"""Runs one program on a machine, and ends all of its processes when told to, or when alone.
+"""Runs one program on a machine, and ends all of its processes on demand or when the lab is gone.
 
-Deployed to every machine; standard library only, and little of it, as every start waits for it.
-Its standard input first brings what to run, see `order`; then each line is a number: a signal for
-every process of the program, 0 being none. The end of standard input means that the harness is
-gone, by its own will or not: every process of the program is killed at once. A wire that died
-brings no end; so is silence longer than LEASE_S, for a harness says something every PULSE_S.
+Deployed to every machine; uses little of the standard library, as every start waits for it.
+Standard input first carries what to run (see `order`). After that each line is a number: a signal
+for every process of the program, or 0 for none. The end of standard input means that the harness
+is gone, deliberately or not: the launcher kills every process of the program at once. It does the
+same after LEASE_S of silence, because a dead connection may never end the input, and a live
+harness sends something every PULSE_S.
 
-The program inherits standard output and standard error, so what it prints never passes through
-here. As a subreaper the launcher is the parent of every process that the program leaves behind, so
-it finds and ends them all. It exits when the last one has, with the program's own exit status
-(128 + n where signal n ended it). A program may exit with any status, so what the launcher itself
-has to report is in its file of notes, a word and a value per line:
+The program inherits standard output and standard error, so its output never passes through here.
+As a subreaper the launcher becomes the parent of every process that the program leaves behind, so
+it finds and ends them all. It exits after the last one, with the program's own exit status (128 + n
+if signal n ended it). As a program may exit with any status, the launcher reports about itself in
+its notes file, a word and a value per line:
 
-    pid NUMBER          its own process; where this is missing it ran nothing (exit status FAILED)
+    pid NUMBER          its own process; if this is missing, it ran nothing (exit status FAILED)
     not-started WHY     the system refused to execute the program (exit status NOT_STARTED)
     SIGNAL TIME         SIGSTOP or SIGCONT had reached all of the program's processes
-    lease TIME          nothing came on standard input for LEASE_S: it ended the program itself
+    lease TIME          standard input was silent for LEASE_S, so the launcher ended the program
 """
 
 import ctypes
@@ -27,8 +28,8 @@ import time
 
 LEASE_S = 30
 PULSE_S = 10
-NOT_STARTED = 127  # the exit status, as a shell's
-FAILED = 125  # the exit status where no program was run, as no order came that could be read
+NOT_STARTED = 127  # the exit status, as in a shell
+FAILED = 125  # the exit status if no readable order arrived, so that no program ran
 
 _LONGEST_NUMBER = 9  # digits of the order's size, or of a signal
 _PRELOAD = ("LD_PRELOAD", "_STDBUF_O")  # what stdbuf sets for a program
@@ -43,13 +44,13 @@ _asked_to_kill: "set[int]" = set()
 def order(
     argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, *, by_line: bool = False
 ) -> bytes:
-    """Return what tells a launcher to run `argv` in the folder `cwd` with `env` added.
+    """Encode an order to run `argv` in the folder `cwd` with `env` added to the environment.
 
-    With `by_line` the C library is told not to hold the program's lines back, see `line_buffered`.
+    With `by_line` the C library is asked to write each line at once, see `line_buffered`.
 
-    A line with a number of bytes, then as many: the folder, the file for the launcher's notes,
-    `by_line` as 1 or nothing, how many variables there are, each as NAME=VALUE, and the words of
-    the command, with NULs between. (To import json takes 12 ms.)
+    The format: a line with a number of bytes, then so many bytes, separated by NULs: the folder,
+    the notes file, `by_line` as 1 or nothing, the number of variables, each as NAME=VALUE, and the
+    words of the command. (Not JSON, as importing json takes 12 ms.)
     """
     variables = [f"{name}={value}" for name, value in env.items()]
     parts = [cwd, notes, "1" if by_line else "", str(len(variables)), *variables, *argv]
@@ -65,7 +66,7 @@ def main() -> None:
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a server's good-bye must not end it too early
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing SSH server must not end it too early
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     orders = Orders(0)
     try:
@@ -81,13 +82,13 @@ def main() -> None:
 
 
 def write_pid(path: str) -> None:
-    """Leave the pid where `confirm` finds it."""
+    """Write the pid where `confirm` finds it."""
     with open(path, "w") as file:
         file.write(f"pid {os.getpid()}\n")
 
 
 def note(path: str, word: object, value: object) -> None:
-    """Add a line to the notes; they may be gone, with the folder or a full disk."""
+    """Add a line to the notes, if possible: the folder may be gone, or the disk full."""
     try:
         with open(path, "a") as file:
             file.write(f"{word} {value}\n")
@@ -96,11 +97,11 @@ def note(path: str, word: object, value: object) -> None:
 
 
 def confirm(number: str, path: str, patience: str) -> None:
-    """Print when a launcher's processes were stopped (SIGSTOP), or none (SIGCONT).
+    """Print when all of a launcher's processes were stopped (SIGSTOP) or running (SIGCONT).
 
-    That is the UNIX time and CLOCK_MONOTONIC, in seconds. `path` is the file with the
-    launcher's notes. They still have to be so; nothing is printed otherwise, or when the note
-    hasn't come after `patience` seconds.
+    Prints the UNIX time and CLOCK_MONOTONIC, in seconds. `path` is the launcher's notes file.
+    Prints nothing if the processes are no longer in that state, or if the note doesn't appear
+    within `patience` seconds.
     """
     end = time.monotonic() + float(patience)
     while time.monotonic() < end:
@@ -113,7 +114,7 @@ def confirm(number: str, path: str, patience: str) -> None:
 
 
 def all_are(number: int, launcher: int) -> bool:
-    """Tell whether all processes below a launcher are stopped, or none is, in a second's time."""
+    """Return whether, within a second, all processes below a launcher are stopped, or none is."""
     end = time.monotonic() + 1
     while time.monotonic() < end:
         states = [state == "T" for _, _, state in descendants(launcher)]
@@ -124,7 +125,7 @@ def all_are(number: int, launcher: int) -> bool:
 
 
 class Orders:
-    """What comes on standard input; read by hand, as a buffer would hide it from select."""
+    """Reads standard input without a buffer, which would hide data from select."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -132,7 +133,7 @@ class Orders:
         self.ended = False
 
     def read(self) -> None:
-        """Read what is there, or wait for more; `ended` tells that there is no more."""
+        """Read what is available, or wait for it; set `ended` at the end of the input."""
         data = os.read(self._fd, 65536)
         self._rest += data
         self.ended = not data
@@ -140,16 +141,16 @@ class Orders:
     def take_order(self) -> "list[str]":
         """Wait for the order, and return its parts.
 
-        Raises OSError when the harness goes, or says nothing, before it is whole; ValueError for
-        what is no order.
+        Raises OSError if the harness goes away or falls silent before the order is complete, and
+        ValueError if the input is not an order.
         """
         parts = self.take(self.take_size()).decode("utf-8", "surrogateescape").split("\0")
         if len(parts) < 5 or not parts[3].isdigit():
-            raise ValueError("what came is no order")
+            raise ValueError("the input is not an order")
         return parts
 
     def take_size(self) -> int:
-        """Take the order's first line, and the pulses before it: leases that were renewed."""
+        """Take the order's first line, skipping earlier pulses, which only renew the lease."""
         while True:
             size = self.take_number()
             if size is None:
@@ -158,25 +159,25 @@ class Orders:
                 return size
 
     def read_in_time(self) -> None:
-        """Read what comes next; OSError when there is no more, or nothing for LEASE_S."""
+        """Read more input; OSError at its end, or after LEASE_S of silence."""
         if not select.select([self._fd], [], [], LEASE_S)[0]:
-            raise OSError(f"no order came within {LEASE_S} s")
+            raise OSError(f"no order arrived within {LEASE_S} s")
         self.read()
         if self.ended:
-            raise OSError("no order came: standard input has ended")
+            raise OSError("no order arrived: standard input has ended")
 
     def take_number(self) -> "int | None":
-        """Take the next line away, None if it isn't whole yet; ValueError if it's no number."""
+        """Take the next line, None if it is incomplete; ValueError if it is not a number."""
         line, newline, rest = self._rest.partition(b"\n")
         if not newline and len(line) <= _LONGEST_NUMBER:
             return None
         if not line.isdigit() or len(line) > _LONGEST_NUMBER:
-            raise ValueError(f"{line[:40]!r} is no number")
+            raise ValueError(f"{line[:40]!r} is not a number")
         self._rest = rest
         return int(line)
 
     def take(self, size: int) -> bytes:
-        """Take the next `size` bytes away, waiting for them."""
+        """Wait for the next `size` bytes, and take them."""
         while len(self._rest) < size:
             self.read_in_time()
         data, self._rest = self._rest[:size], self._rest[size:]
@@ -184,7 +185,7 @@ class Orders:
 
 
 def start(argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, by_line: bool) -> int:
-    """Start the program in a session of its own; it is killed should the launcher be killed."""
+    """Start the program in its own session; the kernel kills it if the launcher is killed."""
     program = os.fork()
     if program:
         return program
@@ -206,11 +207,11 @@ def start(argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, by_lin
 
 
 def line_buffered(env: "dict[str, str]") -> "dict[str, str]":
-    """Return `env` with what lets a program that uses C's stdio print line by line.
+    """Add variables to `env` that make a program that uses C's stdio print line by line.
 
-    Into a pipe that library writes 4 KiB at a time. `stdbuf` changes that by a library of its own;
-    it is asked for its variables here, as under `stdbuf` the program's start could fail unnoticed:
-    that exits with 126 or 127, as the program itself may.
+    Into a pipe, stdio writes 4 KiB at a time. `stdbuf` changes that by preloading a library. This
+    only asks `stdbuf` for its variables: if it started the program, a failed start could go
+    unnoticed, as `stdbuf` then exits with 126 or 127, and so may the program itself.
     """
     asked, answer = os.pipe()
     child = os.fork()
@@ -229,7 +230,7 @@ def line_buffered(env: "dict[str, str]") -> "dict[str, str]":
 
 
 def watch(program: int, orders: Orders, wake: int, notes: str) -> int:
-    """Pass signals on until no process is left; return the program's exit status."""
+    """Forward signals until no process is left; return the program's exit status."""
     status = NOT_STARTED
     heard = time.monotonic()
     while True:
@@ -258,25 +259,25 @@ def watch(program: int, orders: Orders, wake: int, notes: str) -> int:
 
 
 def obey(orders: Orders, program: int, notes: str) -> None:
-    """Pass on the signals that have come; leave the time when all were stopped, or none.
+    """Forward the signals that have arrived, and note when all processes were stopped, or none.
 
-    What is no signal comes from no harness: it is taken as its end.
+    The harness sends nothing but signals, so anything else counts as the end of the harness.
     """
     orders.read()
     try:
         while (number := orders.take_number()) is not None:
             if number:
-                pass_on(signal.Signals(number), program, notes)
-            # One that was being forked has escaped: the next rounds kill until none is left.
+                forward(signal.Signals(number), program, notes)
+            # A process just being forked has escaped: the next rounds kill until none is left.
             orders.ended = orders.ended or number == signal.SIGKILL
     except ValueError as error:
         note(notes, "misunderstood", error)
         orders.ended = True
 
 
-def pass_on(number: int, program: int, notes: str) -> None:
+def forward(number: int, program: int, notes: str) -> None:
     """Send a signal to the whole program."""
-    # The program's group can be reached at once; who left it must be looked for.
+    # The program's process group is reached at once; processes that left it must be found.
     send(-program, number)
     signal_descendants(number, program)
     if number in (signal.SIGSTOP, signal.SIGCONT) and all_are(number, os.getpid()):
@@ -284,15 +285,20 @@ def pass_on(number: int, program: int, notes: str) -> None:
 
 
 def signal_descendants(number: int, group: int = 0) -> None:
-    """Send signal `number` to every process below the caller, but those of the process `group`.
+    """Send signal `number` to every process below the caller, except those in process `group`.
 
-    What runs as another user, as under sudo or su, only root may signal: sudo does it where it asks
-    for no password. To kill one it is asked once, as its own end brings the next round.
+    Only root may signal processes of another user, as under sudo or su; sudo does that if it needs
+    no password. It is asked only once to kill a process, as the end of sudo itself triggers the
+    next round.
     """
+    found = descendants(os.getpid())
+    if number == signal.SIGKILL:
+        # One that forks and is gone before we come to it: its next is in the same group as a rule,
+        # and no fork escapes what a group gets. (0 and 1 would be our own, and everybody.)
+        for its_group in {its_group for _, its_group, _ in found} - {0, 1, os.getpgrp()}:
+            send(-its_group, number)
     denied = [
-        pid
-        for pid, its_group, _ in descendants(os.getpid())
-        if not send(pid, 0 if its_group == group else number)
+        pid for pid, its_group, _ in found if not send(pid, 0 if its_group == group else number)
     ]
     if number == signal.SIGKILL:
         denied = [pid for pid in denied if pid not in _asked_to_kill]
@@ -302,9 +308,9 @@ def signal_descendants(number: int, group: int = 0) -> None:
 
 
 def send(pid: int, number: int) -> bool:
-    """Send a signal to a process (a process group when negative); False where we may not.
+    """Send a signal to a process (a process group if negative); False if that is not permitted.
 
-    It may be gone. A group's members that we may signal get it, whatever the others are.
+    The process may be gone. In a group, every member that we may signal gets it.
     """
     try:
         os.kill(pid, number)
@@ -316,7 +322,7 @@ def send(pid: int, number: int) -> bool:
 
 
 def send_as_root(pids: "list[int]", number: int) -> None:
-    """Let sudo send a signal, if it's there and needs no password."""
+    """Let sudo send a signal, if it is installed and needs no password."""
     child = os.fork()
     if not child:
         try:
@@ -341,7 +347,7 @@ def end_descendants() -> None:
 
 
 def descendants(ancestor: int) -> "list[tuple[int, int, str]]":
-    """Return pid, process group and state of all below `ancestor`, parents before children."""
+    """Return pid, process group and state of all descendants, parents before children."""
     children: "dict[int, list[tuple[int, int, str]]]" = {}
     for name in os.listdir("/proc"):
         if name.isdigit():

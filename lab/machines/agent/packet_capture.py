@@ -1,10 +1,10 @@
-"""Writes the packets of one link to standard output, as a pcap file, for as long as it is asked.
+"""Writes the packets of one link to standard output, as a pcap file.
 
-Deployed to a machine; standard library only, and root's right (or CAP_NET_RAW). The format is that
-of libpcap (pcap-savefile(5)), link type Ethernet; of each packet its first 256 bytes are kept.
+Deployed to a machine; standard library only; needs root or CAP_NET_RAW. The format is libpcap's
+(pcap-savefile(5)), link type Ethernet, with the first 256 bytes of each packet.
 
-Whoever started it may not be allowed to signal it, as it runs under sudo: it ends when its standard
-input does, or has brought nothing for LEASE_S seconds.
+It may run under sudo, where the user who started it must not signal it. So it ends at the end of
+its standard input, or after LEASE_S seconds of silence there.
 """
 
 import os
@@ -20,12 +20,12 @@ _KEPT = 256  # bytes
 _MOST_WAITING = 10_000  # more than a socket's buffer holds
 _ETHERNET = 1
 _ALL_PROTOCOLS = 0x0003
-_WALL_AHEAD_S = time.time() - time.monotonic()  # a clock that is set must disorder no packets
+_WALL_AHEAD_S = time.time() - time.monotonic()  # setting the clock must not reorder packets
 
 
 def main() -> None:
     address = sys.argv[1]
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a server's good-bye must not end it too early
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing SSH server must not end it too early
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(_ALL_PROTOCOLS))
     sniffer.bind((link_with(address), 0))
     os.write(1, struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _KEPT, _ETHERNET))
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def write(packet: bytes) -> None:
-    """Write one packet, with the time of now."""
+    """Write one packet, with the current time."""
     seconds, fraction = divmod(_WALL_AHEAD_S + time.monotonic(), 1)
     kept = packet[:_KEPT]
     head = struct.pack("=IIII", int(seconds), int(fraction * 1e6), len(kept), len(packet))
@@ -51,7 +51,7 @@ def write(packet: bytes) -> None:
 
 
 def write_waiting(sniffer: socket.socket) -> None:
-    """Write the packets that have come already; not those that go on coming."""
+    """Write the packets that have already arrived, but none that arrive meanwhile."""
     sniffer.setblocking(False)
     for _ in range(_MOST_WAITING):
         try:

@@ -1,10 +1,10 @@
-"""Holds a change of a machine's network for as long as the harness speaks, then undoes it.
+"""Changes a machine's network for as long as the harness renews the lease, then undoes the change.
 
-Deployed to every machine; standard library only. Standard input first brings one line, JSON: `do`
-and `undo`, commands as lists of words, and `input` for the first of them. When all of `do` has
-been done it prints `done`, the UNIX time and CLOCK_MONOTONIC. The end of standard input, or LEASE_S
-seconds without a word, ends the change: a cut network must not outlive the harness that cut it. Who
-isn't root here needs sudo without a password.
+Deployed to every machine; standard library only. Standard input first carries one JSON line: `do`
+and `undo`, commands as lists of words, and `input` for the first command. After the last `do`
+command it prints `done`, the UNIX time and CLOCK_MONOTONIC. The end of standard input, or LEASE_S
+seconds of silence there, ends the change: a cut network must not outlive the harness that cut it.
+A user other than root needs sudo without a password.
 """
 
 import json
@@ -19,7 +19,7 @@ LEASE_S = 30
 
 
 def main() -> None:
-    # A server's good-bye must not come before ours; one that is told to end undoes it first.
+    # A closing SSH server must not end it before the change is undone; SIGTERM undoes it first.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     order = json.loads(read_line())
@@ -27,7 +27,7 @@ def main() -> None:
         failed = do_all(order["do"], order["input"])
         print(failed or f"done {time.time()!r} {time.monotonic()!r}", flush=True)
         if failed:
-            order["undo"] = []  # it would undo another's: a queueing discipline that was there
+            order["undo"] = []  # it would remove a queueing discipline that was there before
         else:
             wait_for_silence()
     finally:
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def do_all(commands: "list[list[str]]", first_input: str) -> str:
-    """Run commands as root, one after another; return what the first that fails says."""
+    """Run commands as root, one after another; return the error of the first that fails."""
     for command in commands:
         words = command if os.geteuid() == 0 else ["sudo", "-n", *command]
         try:
@@ -49,18 +49,18 @@ def do_all(commands: "list[list[str]]", first_input: str) -> str:
 
 
 def read_line() -> bytes:
-    """Read one line by hand: a buffer would hide what follows it from select."""
+    """Read one line without a buffer, which would hide later data from select."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)
         if not byte:
-            sys.exit("guard: no order came")
+            sys.exit("rule keeper: no order arrived")
         line += byte
     return line
 
 
 def wait_for_silence() -> None:
-    """Return when standard input ends, or has brought nothing for LEASE_S seconds."""
+    """Return at the end of standard input, or after LEASE_S seconds of silence."""
     while select.select([0], [], [], LEASE_S)[0]:
         if not os.read(0, 4096):
             return

@@ -1,4 +1,4 @@
-"""The inventory: `inventory.yaml` as Machine objects; every mistake in it a line with its cure."""
+"""The inventory: reads `inventory.yaml` into Machine objects, or reports each mistake's line."""
 
 import hashlib
 import stat
@@ -14,60 +14,31 @@ _NAMES_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SshSettings:
-    """How the `ssh` provider reaches one machine.
-
-    `host` is the machine's lab address unless the inventory says otherwise. `key` and
-    `known_hosts` are absolute paths on this computer, `python` is a path on the machine. None
-    leaves the choice to the user's own SSH configuration.
-    """
-
-    host: str
-    port: int | None = None
-    user: str | None = None
-    key: Path | None = None
-    known_hosts: Path | None = None
-    python: str = "/opt/lab/venv/bin/python"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VagrantSettings:
-    """What each VM is made of; `memory` in MiB. No `box_version`: the newest that Vagrant finds.
-
-    The version is pinned because a refresh of the box may lack the build for a hypervisor; this
-    is the last with builds for both VirtualBox and libvirt.
-    """
-
-    box: str = "bento/ubuntu-24.04"
-    box_version: str | None = "202508.03.0"
-    memory: int = 512
-    cpus: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One member of the lab; `address` is its IPv4 address on the lab network."""
+    """One member of the lab; `address` is its IPv4 address on the lab network.
+
+    `settings` are those of its own stanza, by provider.
+    """
 
     name: str
     role: str
     address: str
-    ssh: SshSettings
+    settings: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """The machines of one lab, in the file's order.
 
-    `path` is the file as the user named it; `digest` (SHA-256, in hexadecimal) changes with its
-    content, so that a lab that was made from another version of the file is noticed. `visible`
-    are folders of this computer that machines in namespaces see, beside those of the system.
+    `path` is the file as the user named it. `digest` (SHA-256, in hexadecimal) changes with its
+    content, which reveals a lab that was made from another version of the file. `settings` are
+    those under `providers`, by provider.
     """
 
     path: Path
     network: str
     machines: tuple[Machine, ...]
-    visible: tuple[Path, ...]
-    vagrant: VagrantSettings
+    settings: Mapping[str, Mapping[str, Any]]
     digest: str
 
     def machine(self, name: str) -> Machine:
@@ -77,8 +48,12 @@ class Inventory:
                 return machine
         raise self._unknown(name)
 
+    def settings_for(self, provider: str, machine: Machine) -> dict[str, Any]:
+        """Return a provider's settings for a machine; its own override the common ones."""
+        return {**self.settings.get(provider, {}), **machine.settings.get(provider, {})}
+
     def with_role(self, role: str) -> tuple[Machine, ...]:
-        """Return the machines with this role, none if nobody has it."""
+        """Return the machines with this role, if any."""
         return tuple(machine for machine in self.machines if machine.role == role)
 
     def _unknown(self, name: str) -> LabError:
@@ -91,7 +66,7 @@ class Inventory:
         return LabError(
             f"there is no machine {name[:80]!r}",
             where=str(self.path),
-            cure=(f"Did you mean {close[0]!r}? " if close else "") + f"The machines are: {known}.",
+            hint=(f"Did you mean {close[0]!r}? " if close else "") + f"The machines are: {known}.",
         )
 
 
@@ -99,12 +74,12 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
     """Read an inventory file.
 
     Arguments:
-        path: the file; it is named in messages as it is given here.
-        roles: the roles that the caller needs; one without a machine is a mistake of the file.
+        path: the file, which messages name as it is given here.
+        roles: the roles that the caller needs; one without a machine is a mistake in the file.
 
-    Raises InventoryError with all of the file's mistakes, a line each: `file:line: what - cure`.
+    Raises InventoryError with all mistakes in the file, one per line: `file:line: what - hint`.
     """
-    # The schema and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
+    # The schema and yaml take longer than the rest of `fab --list`, so import them only here.
     from lab.machines.inventory.mistakes import check
 
     content = _content(path)
@@ -113,44 +88,17 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
         path=path,
         network=checked.network,
         machines=tuple(
-            Machine(
-                name=name,
-                role=role,
-                address=address,
-                ssh=_ssh({"host": address, **checked.ssh, **own_ssh}, path),
-            )
-            for name, role, address, own_ssh in checked.machines
+            Machine(name=name, role=role, address=address, settings=own)
+            for name, role, address, own in checked.machines
         ),
-        visible=folders(checked.namespaces.get("visible", "")),
-        vagrant=_vagrant(checked.vagrant),
+        settings=checked.settings,
         digest=hashlib.sha256(content).hexdigest(),
     )
 
 
-def folders(text: str) -> tuple[Path, ...]:
-    """Return the folders that a text names as PATH does, with : between them."""
-    return tuple(Path(part).expanduser() for part in text.split(":") if part)
-
-
-def _ssh(settings: Mapping[str, Any], inventory: Path) -> SshSettings:
-    folder = inventory.absolute().parent
-    paths = {
-        key: folder / Path(settings[key]).expanduser()
-        for key in ("key", "known_hosts")
-        if key in settings
-    }
-    return SshSettings(**{**settings, **paths})
-
-
-def _vagrant(settings: Mapping[str, Any]) -> VagrantSettings:
-    # The pinned version is one of the default box; another box has versions of its own.
-    pin = {"box_version": None} if "box" in settings else {}
-    return VagrantSettings(**{**pin, **settings})
-
-
 def _content(path: Path) -> bytes:
     try:
-        # Looked at first: opening a named pipe would wait for ever.
+        # Check first: opening a named pipe would wait forever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _unusable(path, "this is not a file", "name the inventory file itself")
         with path.open("rb") as file:
@@ -181,6 +129,6 @@ def _text(content: bytes, path: Path) -> str:
         ) from None
 
 
-def _unusable(path: Path, what: str, cure: str, *, line: int | None = None) -> InventoryError:
+def _unusable(path: Path, what: str, hint: str, *, line: int | None = None) -> InventoryError:
     place = f"{path}:{line}" if line else str(path)
-    return InventoryError(f"{place}: {what} - {cure}")
+    return InventoryError(f"{place}: {what} - {hint}")

@@ -1,9 +1,9 @@
-"""An inventory's text in, its checked content out, or all of its mistakes at once.
+"""Checks an inventory's text: returns its content, or reports all of its mistakes at once.
 
-The text becomes YAML nodes, which know their lines. The nodes become plain data, Cerberus judges
-the data, and the path of each of its errors leads back to a node and so to a line. What is right
-so far is then judged as a whole. A mistake is repaired in memory where that is possible, so that
-it gives one message and not three.
+The text becomes YAML nodes, which know their lines. The nodes become plain data, a JSON Schema
+checks the data, and the path of each error leads back to a node and its line. The valid rest is
+then checked as a whole. If possible, a mistake is repaired in memory, so that it causes one
+message and not three.
 """
 
 import ipaddress
@@ -23,10 +23,11 @@ from lab.machines.inventory.schema import (
     description,
     judged,
     known_keys,
+    unique,
 )
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
-# Text for PyYAML, a number for other readers of the same file (YAML 1.2, Ruby's).
+# Text for PyYAML, but a number for other readers of the same file (YAML 1.2, Ruby).
 _ELSEWHERE_A_NUMBER = re.compile(r"[-+]?(0o[0-7]+|[0-9][0-9_,]*(\.[0-9]*)?([eE][-+]?[0-9]+)?)")
 _READ_AS = {
     "bool": "yes or no",
@@ -37,28 +38,29 @@ _READ_AS = {
 }
 
 
+Settings = Mapping[str, Mapping[str, Any]]  # by the names of provider and setting
+
+
 class CheckedMachine(NamedTuple):
-    """One machine after counting; `ssh` holds what its own stanza says."""
+    """One machine, after expanding `count`; `settings` are those of its own stanza."""
 
     name: str
     role: str
     address: str
-    ssh: Mapping[str, Any]
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The content of a file without mistakes; settings that it doesn't give are absent."""
+    """The content of a valid file; settings that it doesn't have are absent."""
 
     network: str
     machines: Sequence[CheckedMachine]
-    namespaces: Mapping[str, Any]
-    vagrant: Mapping[str, Any]
-    ssh: Mapping[str, Any]
+    settings: Settings
 
 
 def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
-    """Return the content of an inventory; InventoryError with all mistakes if it has some.
+    """Return the content of an inventory; InventoryError with all mistakes if it has any.
 
     Arguments:
         text: the YAML text.
@@ -78,25 +80,22 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     _check_roles(stanzas, roles, tree, mistakes)
     if mistakes:
         raise mistakes.error()
-    providers = tree.data.get("providers", {})
     return Checked(
         network=tree.data["network"],
         machines=[machine for stanza in stanzas for machine in stanza.machines()],
-        namespaces=providers.get("namespaces", {}),
-        vagrant=providers.get("vagrant", {}),
-        ssh=providers.get("ssh", {}),
+        settings=tree.data.get("providers", {}),
     )
 
 
 class _Misread:
-    """Stands for a value that YAML reads as something else than its text, so that no type fits."""
+    """A value that YAML reads as something other than its text, so that no type fits."""
 
 
 class _Tree:
-    """The data of a file, and the nodes it came from.
+    """The data of a file, and the nodes from which it comes.
 
-    Making it reports what needs no type: unknown and doubled keys. An unknown key that is close to
-    an absent one is taken for that one, so that what it holds is judged as well.
+    Creating it reports unknown and duplicate keys, which need no types. An unknown key that
+    resembles an absent one counts as that one, so that its content is checked as well.
     """
 
     def __init__(self, root: yaml.MappingNode, mistakes: Mistakes) -> None:
@@ -106,23 +105,23 @@ class _Tree:
         self.data: dict[str, Any] = self._mapping(root, ())
 
     def line(self, *keys: str) -> int:
-        """Return the line of a key; that of the closest one around it where it is absent."""
+        """Return the line of a key; if it is absent, the line of the closest enclosing one."""
         while keys not in self._keys:
             keys = keys[:-1]
         return line_of(self._keys[keys])
 
     def place(self, fault: Fault) -> int:
-        """Return where in the file a fault is, to put faults in its order."""
+        """Return the position of a fault in the file, for sorting."""
         node = self._values.get(fault.keys)
         return int(node.start_mark.index) if node else -1
 
     def key_read_as(self, *keys: str) -> str:
-        """Say as what a reader of YAML takes a key, if not as text."""
+        """Return how YAML reads a key, if not as text."""
         node = self._keys[keys]
         return _read_as(node) if isinstance(node, yaml.ScalarNode) else ""
 
     def report(self, fault: Fault) -> None:
-        """Report what is wrong with a value, and take it out of the data."""
+        """Report what is wrong with a value, and remove it from the data."""
         keys = fault.keys
         if fault.kind == "missing":
             owner = f"the machine {shown(keys[-2])}" if len(keys) > 1 else "the file"
@@ -153,10 +152,10 @@ class _Tree:
             return self._mapping(node, keys)
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
-        return []  # no list is right anywhere, so what it holds doesn't matter
+        return []  # a list is never valid here, so its content doesn't matter
 
     def _key(self, node: yaml.Node, above: Keys, written: set[str]) -> str | None:
-        """Return the key that a node stands for, None if it is of no use."""
+        """Return the key in a node, None if it is unusable."""
         if node.tag == REFUSED:
             return None
         if not isinstance(node, yaml.ScalarNode):
@@ -167,36 +166,36 @@ class _Tree:
         if known is None or key in known:
             return key
         close = _closest(key, known)
-        cure = f"did you mean {close!r}?" if close else f"known here: {', '.join(sorted(known))}"
-        self._mistakes.add(line_of(node), f"unknown key {shown(key)}", cure)
+        hint = f"did you mean {close!r}?" if close else f"known here: {', '.join(sorted(known))}"
+        self._mistakes.add(line_of(node), f"unknown key {shown(key)}", hint)
         return close if close not in written else None
 
     def _report_doubled(self, node: yaml.Node, keys: Keys) -> None:
         first = self.line(*keys)
         if keys[:-1] == ("machines",):
-            what = f"the machine {shown(keys[-1])} is there twice, first on line {first}"
+            what = f"the machine {shown(keys[-1])} occurs twice, first on line {first}"
             self._mistakes.add(line_of(node), what, "give one of them another name")
         else:
-            what = f"{keys[-1]!r} is there twice, first on line {first}"
+            what = f"{keys[-1]!r} occurs twice, first on line {first}"
             self._mistakes.add(line_of(node), what, "delete one of them")
 
     def _explained(self, fault: Fault) -> tuple[str, str]:
-        """Say in plain words what is wrong with a value, and the cure."""
+        """Return in plain words what is wrong with a value, and the hint."""
         node, name = self._values[fault.keys], shown(fault.keys[-1])
-        cure = f"write {description(fault.keys)}"
+        hint = f"write {description(fault.keys)}"
         if not isinstance(node, yaml.ScalarNode):
             if fault.kind == "empty":
-                return f"{name} is empty", cure
+                return f"{name} is empty", hint
             held = "keys of its own" if isinstance(node, yaml.MappingNode) else "a list"
-            return f"{name} can't hold {held}", cure
+            return f"{name} can't hold {held}", hint
         if not node.value and node.style is None:
-            return f"{name} has no value", f"{cure}, or delete the key"
+            return f"{name} has no value", f"{hint}, or delete the key"
         if fault.kind == "no text":
             what = f"{shown(node.value)} is read as {_read_as(node)}, not as text"
-            return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {cure})'
+            return what, f'quote it: "{shown(node.value)[1:-1]}" (as {name}, {hint})'
         if fault.kind == "no number" and node.style:
-            cure += ", without quotes"
-        return f"{name} can't be {shown(node.value)}", fault.cure or cure
+            hint += ", without quotes"
+        return f"{name} can't be {shown(node.value)}", fault.hint or hint
 
     def _take_out(self, keys: Keys) -> None:
         holder = self.data
@@ -212,7 +211,7 @@ def _scalar(node: yaml.ScalarNode) -> str | int | _Misread:
 
 
 def _read_as(node: yaml.ScalarNode) -> str:
-    """Say as what a reader of YAML takes this, if not as text; "" if as text."""
+    """Return how YAML reads a node, if not as text; "" for text."""
     if node.tag == "tag:yaml.org,2002:str":
         plain = node.style is None
         return "a number" if plain and _ELSEWHERE_A_NUMBER.fullmatch(node.value) else ""
@@ -220,23 +219,23 @@ def _read_as(node: yaml.ScalarNode) -> str:
 
 
 def _closest(word: str, words: Iterable[str]) -> str | None:
-    import difflib  # only who made a mistake pays for it
+    import difflib  # imported only after a mistake
 
     return next(iter(difflib.get_close_matches(word[:80], list(words), n=1)), None)
 
 
-# --- What no type can say: names, addresses and roles, in what is right so far. -------------------
+# --- What types can't express: names, addresses and roles, in the valid rest. ---------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stanza:
-    """One entry under `machines`; `address` is -1 and `role` empty where it has no good one."""
+    """One entry under `machines`; `address` is -1 and `role` empty if it has no valid one."""
 
     name: str
     role: str
     address: int
     count: int | None
-    ssh: Mapping[str, Any]
+    settings: Settings
     tree: _Tree
 
     @property
@@ -250,7 +249,7 @@ class _Stanza:
         for i in range(self.count or 1):
             name = self.name if self.count is None else f"{self.name}-{i + 1}"
             address = str(ipaddress.IPv4Address(self.address + i))
-            yield CheckedMachine(name, self.role, address, self.ssh)
+            yield CheckedMachine(name, self.role, address, self.settings)
 
 
 def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
@@ -260,7 +259,7 @@ def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
             role=data.get("role", ""),
             address=int(ipaddress.IPv4Address(data["address"])) if "address" in data else -1,
             count=data.get("count"),
-            ssh=data.get("ssh", {}),
+            settings={key: held for key, held in data.items() if isinstance(held, dict)},
             tree=tree,
         )
 
@@ -275,10 +274,18 @@ def _check_names(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
             first = counted[base].line()
             what = f"the machine {stanza.name!r} is also one of those counted on line {first}"
             mistakes.add(stanza.line(), what, "give one of them another name")
-        if (stanza.count or 1) > 1 and "host" in stanza.ssh:
-            what = f"{stanza.count} machines can't have the same host"
-            cure = "delete `host`, or write a stanza for each machine"
-            mistakes.add(stanza.line("ssh", "host"), what, cure)
+        if (stanza.count or 1) > 1:
+            _check_shared(stanza, mistakes)
+
+
+def _check_shared(stanza: _Stanza, mistakes: Mistakes) -> None:
+    """Report what a stanza sets for several machines, though each needs its own."""
+    for provider, settings in stanza.settings.items():
+        for key in settings:
+            if unique(("machines", stanza.name, provider, key)):
+                what = f"{stanza.count} machines can't have the same {key}"
+                hint = f"delete `{key}`, or write a stanza for each machine"
+                mistakes.add(stanza.line(provider, key), what, hint)
 
 
 def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
@@ -286,8 +293,8 @@ def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
     longest = f"{stanza.name}-{stanza.count}" if stanza.count else stanza.name
     if not re.fullmatch(NAME, longest):
         what = f"the machine name {shown(stanza.name)} is not a host name"
-        cure = "begin with a-z, go on with a-z, 0-9 and -, 63 characters at most with its number"
-        mistakes.add(stanza.line(), what, cure)
+        hint = "use a-z, 0-9 and -, beginning with a-z, at most 63 characters with its number"
+        mistakes.add(stanza.line(), what, hint)
     elif read_as:
         what = f"the machine name {stanza.name!r} is read as {read_as}, not as text"
         mistakes.add(stanza.line(), what, f'quote it: "{stanza.name}"')
@@ -302,7 +309,7 @@ def _check_addresses(stanzas: Sequence[_Stanza], tree: _Tree, mistakes: Mistakes
         network = ipaddress.IPv4Network(tree.data["network"])
         for stanza in used:
             _check_in_network(stanza, network, mistakes)
-    # By address: who overlaps with anyone before it overlaps with the one that reaches furthest.
+    # By address: a stanza that overlaps an earlier one overlaps the one that reaches furthest.
     furthest: _Stanza | None = None
     for stanza in sorted(used, key=lambda stanza: stanza.address):
         if furthest and stanza.address <= furthest.last:
@@ -316,13 +323,13 @@ def _check_in_network(stanza: _Stanza, network: ipaddress.IPv4Network, mistakes:
     address = ipaddress.IPv4Address(stanza.address)
     if not lowest <= address <= highest:
         what = f"{address} is not an address for a machine in the network {network}"
-        cure = f"write one from {lowest} to {highest}, or change `network`"
-        mistakes.add(stanza.line("address"), what, cure)
+        hint = f"write one from {lowest} to {highest}, or change `network`"
+        mistakes.add(stanza.line("address"), what, hint)
     elif stanza.last > int(highest):
         room = int(highest) - stanza.address + 1
         what = f"{stanza.count} machines from {address} on, but {network} has room for {room}"
-        cure = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
-        mistakes.add(stanza.line("address"), what, cure)
+        hint = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
+        mistakes.add(stanza.line("address"), what, hint)
 
 
 def _wider(network: ipaddress.IPv4Network, last: int) -> ipaddress.IPv4Network:
@@ -336,21 +343,21 @@ def _report_same_address(one: _Stanza, other: _Stanza, mistakes: Mistakes) -> No
     shared = ipaddress.IPv4Address(max(first.address, second.address))
     line = first.line("address")
     what = f"{second.name!r} has the address {shared}, as {first.name!r} on line {line}"
-    mistakes.add(second.line("address"), what, "give each machine an address of its own")
+    mistakes.add(second.line("address"), what, "give each machine its own address")
 
 
 def _check_roles(
     stanzas: Sequence[_Stanza], roles: Sequence[str], tree: _Tree, mistakes: Mistakes
 ) -> None:
     if not stanzas:
-        return  # there is no machine at all, which was reported
+        return  # there is no machine at all, which is already reported
     holders = {stanza.role: stanza for stanza in reversed(stanzas) if stanza.role}
     for role in roles:
-        what, cure = f"no machine has the role {role!r}", f"write `role: {role}`"
+        what, hint = f"no machine has the role {role!r}", f"write `role: {role}`"
         close = _closest(role, holders)
         if close is None:
-            mistakes.add(tree.line("machines"), what, f"{cure} for one of them")
+            mistakes.add(tree.line("machines"), what, f"{hint} for one of them")
         elif close != role:
             close_by = holders[close]
             what = f"{what}; {close_by.name!r} has {close!r}"
-            mistakes.add(close_by.line("role"), what, cure)
+            mistakes.add(close_by.line("role"), what, hint)

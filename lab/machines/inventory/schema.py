@@ -1,194 +1,154 @@
-"""What may stand in an inventory file, as Cerberus rules; each key's `meta` is a cure."""
+"""The JSON Schema of an inventory file: the lab's own keys, and those of each provider.
 
-import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+The lab checks a file with the settings of all installed providers. For editors,
+inventory.schema.json has the schema with the lab's own providers; run as a program
+(`python -m lab.machines.inventory.schema`), this module prints that file.
+"""
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from cerberus import Validator, errors
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+
+from lab.machines import provider_plugins
+from lab.machines.inventory.formats import FORMATS
+from lab.machines.inventory.settings import UNIQUE, Schema, number, section, text
 
 Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
-Rules = dict[str, dict[str, Any]]
-_Complain = Callable[[str, str], None]
 
 MAX_MACHINES = 10_000
 NAME = r"[a-z][a-z0-9-]{0,62}"
 
 
-def _is_address(key: str, text: str, complain: _Complain) -> None:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        complain(key, "write an IPv4 address, such as 192.168.0.161")
+class Declared(Protocol):
+    """What an inventory needs of a provider, see `lab.machines.providers.base`."""
 
-
-def _is_network(key: str, text: str, complain: _Complain) -> None:
-    try:
-        network = ipaddress.IPv4Network(text, strict=False)
-    except ValueError:
-        complain(key, "write an IPv4 network, such as 192.168.0.0/24")
-        return
-    if str(network) != text:
-        complain(key, f"write {network}")
-    elif not 8 <= network.prefixlen <= 30:
-        complain(key, "write a network from /8 to /30, such as 192.168.0.0/24")
-    elif network.is_loopback or network.is_multicast or network.is_reserved:
-        complain(key, "write a network that machines can have, such as 192.168.0.0/24")
-
-
-def _is_local_path(key: str, text: str, complain: _Complain) -> None:
-    try:
-        Path(text).expanduser()
-    except RuntimeError:
-        complain(key, "there is no such user here; write the whole path")
-
-
-def _are_folders(key: str, text: str, complain: _Complain) -> None:
-    for part in text.split(":"):
-        try:
-            whole = Path(part).expanduser().is_absolute()
-        except RuntimeError:
-            complain(key, "there is no such user here; write the whole path")
-            return
-        if not whole:
-            complain(key, "write whole paths with : between them, such as /opt/tools:~/data")
-            return
-
-
-def _text(cure: str, pattern: str = r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*") -> dict[str, Any]:
-    # Python's $ takes a line's end for the text's; \Z doesn't.
-    return {"type": "string", "regex": rf"{pattern}\Z", "maxlength": 1024, "meta": cure}
-
-
-def _path(cure: str) -> dict[str, Any]:
-    return _text(cure) | {"check_with": _is_local_path}
-
-
-def _number(least: int, most: int, cure: str) -> dict[str, Any]:
-    return {"type": "integer", "min": least, "max": most, "meta": cure}
-
-
-def _settings(rules: Rules, cure: str) -> dict[str, Any]:
-    return {"type": "dict", "schema": rules, "meta": cure}
-
-
-_SSH = {
-    "port": _number(1, 65535, "a number from 1 to 65535"),
-    "user": _text("a user's name", r"[A-Za-z0-9_][A-Za-z0-9_.@+\\-]*"),
-    "key": _path("the path of a private key"),
-    "known_hosts": _path("the path of a known_hosts file"),
-    "python": _text("the path of Python on the machine"),
-}
-_MACHINE_SSH = _SSH | {
-    "host": _text("a host name or an address", r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*"),
-}
-_MACHINE = {
-    "role": _text("a word of a-z, 0-9 and -, such as worker", NAME) | {"required": True},
-    "address": {
-        "type": "string",
-        "check_with": _is_address,
-        "required": True,
-        "meta": "an IPv4 address, such as 192.168.0.161",
-    },
-    "count": _number(1, MAX_MACHINES, f"a number from 1 to {MAX_MACHINES}"),
-    "ssh": _settings(_MACHINE_SSH, "settings, such as {host: 10.0.0.7, user: lab}"),
-}
-_VAGRANT = {
-    "box": _text("the name of a box, such as bento/ubuntu-24.04"),
-    "box_version": _text('a version of the box, such as "202508.03.0"'),
-    "memory": _number(256, 1 << 20, "a number of MiB from 256 to 1048576, such as 512"),
-    "cpus": _number(1, 256, "a number from 1 to 256"),
-}
-_NAMESPACES = {
-    "visible": _text("folders of this computer, such as /opt/tools:~/data")
-    | {"check_with": _are_folders},
-}
-_PROVIDERS = {
-    "namespaces": _settings(_NAMESPACES, "settings, such as {visible: /opt/tools}"),
-    "vagrant": _settings(_VAGRANT, "settings, such as {memory: 512}"),
-    "ssh": _settings(_SSH, "settings, such as {user: lab}"),
-}
-_FILE = {
-    "network": {
-        "type": "string",
-        "check_with": _is_network,
-        "required": True,
-        "meta": "an IPv4 network, such as 192.168.0.0/24",
-    },
-    "machines": {
-        "type": "dict",
-        "empty": False,
-        "valuesrules": _settings(_MACHINE, "{role: worker, address: 192.168.0.161}"),
-        "required": True,
-        "meta": "machines, such as host-1: {role: worker, address: 192.168.0.161}",
-    },
-    "providers": _settings(_PROVIDERS, "settings, such as ssh: {user: lab}"),
-}
-_RULES: dict[Keys, Rules] = {
-    (): _FILE,
-    ("machines", "*"): _MACHINE,
-    ("machines", "*", "ssh"): _MACHINE_SSH,
-    ("providers",): _PROVIDERS,
-    ("providers", "namespaces"): _NAMESPACES,
-    ("providers", "vagrant"): _VAGRANT,
-    ("providers", "ssh"): _SSH,
-}
+    name: str
+    settings: Schema | None
+    machine_settings: Schema | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """What is wrong with the value at `keys`: `kind` is missing, empty, no text, no number, value.
 
-    `cure` is what to write instead, where it takes a look at the value to know.
+    `hint` is what to write instead, if that depends on the value.
     """
 
     keys: Keys
     kind: str
-    cure: str = ""
+    hint: str = ""
 
 
-_KINDS = {
-    (errors.REQUIRED_FIELD.code, True): "missing",
-    (errors.EMPTY_NOT_ALLOWED.code, False): "empty",
-    (errors.BAD_TYPE.code, "string"): "no text",
-    (errors.BAD_TYPE.code, "integer"): "no number",
-}
+def schema(providers: Iterable[Declared]) -> dict[str, Any]:
+    """Return the JSON Schema of an inventory that may have settings of these providers."""
+    known = list(providers)
+    machine = {one.name: one.machine_settings for one in known if one.machine_settings} | {
+        "role": text("a word of a-z, 0-9 and -, such as worker", NAME),
+        "address": _formatted("an IPv4 address, such as 192.168.0.161", "ipv4"),
+        "count": number(1, MAX_MACHINES, f"a number from 1 to {MAX_MACHINES}"),
+    }
+    file = {
+        "network": _formatted("an IPv4 network, such as 192.168.0.0/24", "ipv4-network"),
+        "machines": {
+            "type": "object",
+            "description": "machines, such as host-1: {role: worker, address: 192.168.0.161}",
+            "minProperties": 1,
+            "propertyNames": {"pattern": rf"^{NAME}$(?!\n)"},
+            "additionalProperties": section(
+                "{role: worker, address: 192.168.0.161}", machine, required=["role", "address"]
+            ),
+        },
+        "providers": section(
+            "settings, such as ssh: {user: lab}",
+            {one.name: one.settings for one in known if one.settings},
+        ),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The machines of a lab",
+        **section("network and machines", file, required=["network", "machines"]),
+    }
 
 
-def judged(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Give all that is wrong with a file's data."""
-    validator = Validator(_FILE)
-    validator.validate(data, normalize=False)
-    yield from _flat(validator._errors)
+def judged(data: Mapping[str, Any]) -> Iterable[Fault]:
+    """Return all that is wrong with a file's data, one fault for each value."""
+    found: dict[Keys, Fault] = {}
+    for error in _validator().iter_errors(data):
+        for fault in _faults(error):
+            if fault.hint or fault.keys not in found:
+                found[fault.keys] = fault
+    return found.values()
 
 
 def known_keys(keys: Keys) -> list[str] | None:
-    """Return what may stand in the mapping at `keys`, None if its keys are free."""
-    rules = _rules(keys)
-    return list(rules) if rules else None
+    """Return the allowed keys of the mapping at `keys`, None if any are allowed."""
+    known = _at(keys).get("properties")
+    return None if known is None else list(known)
 
 
 def description(keys: Keys) -> str:
     """Return what to write at `keys`: the end of a sentence that begins with "write"."""
-    rules = _rules(keys[:-1])
-    rule = rules.get(keys[-1]) if rules else _FILE["machines"]["valuesrules"]
-    return str(rule["meta"]) if rule else ""
+    return str(_at(keys).get("description", ""))
 
 
-def _flat(found: list[Any]) -> Iterator[Fault]:
-    """Give Cerberus' errors, which lie within each other as the data do, one by one."""
-    for error in found:
-        if error.child_errors:
-            yield from _flat(error.child_errors)
-        else:
-            keys = tuple(str(key) for key in error.document_path)
-            kind = _KINDS.get((error.code, error.constraint), "value")
-            cure = "".join(error.info) if error.code == errors.CUSTOM.code else ""
-            yield Fault(keys=keys, kind=kind, cure=cure)
+def unique(keys: Keys) -> bool:
+    """Return whether no two machines may have the same value at `keys`."""
+    return bool(_at(keys).get(UNIQUE))
 
 
-def _rules(keys: Keys) -> Rules | None:
-    if len(keys) > 1 and keys[0] == "machines":
-        keys = ("machines", "*", *keys[2:])
-    return _RULES.get(keys)
+def _formatted(description: str, name: str) -> Schema:
+    return {"type": "string", "description": description, "format": name}
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    usable = [each.value for each in provider_plugins.found().values() if each.error is None]
+    return schema(usable)
+
+
+@functools.cache
+def _validator() -> Draft202012Validator:
+    checker = FormatChecker(())
+    for name, hint in FORMATS.items():
+        checker.checks(name)(functools.partial(_has_format, hint))
+    return Draft202012Validator(_schema(), format_checker=checker)
+
+
+def _has_format(hint: Any, value: object) -> bool:
+    return not isinstance(value, str) or not hint(value)
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    """Yield the faults for an error of the library."""
+    keys = tuple(map(str, error.absolute_path))
+    if error.validator == "required":
+        for key in error.validator_value:
+            if key not in error.instance:
+                yield Fault(keys=(*keys, key), kind="missing")
+    elif error.validator == "minProperties":
+        yield Fault(keys=keys, kind="empty")
+    elif error.validator == "format":
+        yield Fault(keys=keys, kind="value", hint=FORMATS[error.validator_value](error.instance))
+    elif error.validator == "type" and error.validator_value != "object":
+        yield Fault(
+            keys=keys, kind="no number" if error.validator_value == "integer" else "no text"
+        )
+    elif "propertyNames" not in error.absolute_schema_path:  # names are checked with their numbers
+        yield Fault(keys=keys, kind="value")
+
+
+def _at(keys: Keys) -> Schema:
+    """Return the schema of the value at `keys`; empty if there is none."""
+    found: Schema = _schema()
+    for key in keys:
+        others = found.get("additionalProperties") or {}
+        found = found.get("properties", {}).get(key, others)
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(each.value for each in provider_plugins.built_in().values()), indent=2))

@@ -1,1 +1,1 @@
-"""Ways of getting machines, one module or package each."""
+"""Where machines come from: one module or package for each provider."""

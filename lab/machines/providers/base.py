@@ -1,26 +1,34 @@
-"""Ways of getting machines. A provider turns the inventory into machines that answer SSH.
+"""The interface of a provider, which turns the inventory into machines that answer SSH.
 
-Everything above this package speaks SSH to what a provider's `Access` names, and knows no provider.
+All code above this package talks to machines over SSH, through a provider's `Access`, and names no
+provider. CONTRIBUTING.md says how to add one.
 """
 
+import abc
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
+from lab.core import faults
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
+from lab.machines.inventory import Inventory
+from lab.machines.inventory.settings import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How one machine is reached, and where on it things are.
+    """How to reach one machine, and where to find things on it.
 
-    `address` is its address on the lab network, `host` and `port` are where its SSH server answers.
-    The client key is `key` (its text) or `key_file`; with neither, those of the user's agent and
-    `~/.ssh`. The host key is `host_key` (as in known_hosts: kind and base64); without one, it must
-    stand in `known_hosts`. Each run makes a folder of its own below `work`; a relative one lies in
-    the user's home there.
+    `address` is its address on the lab network; its SSH server answers at `host` and `port`. The
+    client key is `key` (its text) or `key_file`; with neither, the lab tries the user's agent and
+    `~/.ssh`. The host key is `host_key` (as in known_hosts: type and base64); without one, it must
+    be in `known_hosts`. Each run creates a folder below `work`, which may be relative to the
+    user's home there. `if_key_changed` is the hint if the machine answers with another host key
+    than `host_key`. `open_network` is true if any user of this computer can connect to the lab
+    address.
     """
 
     provider: str
@@ -36,51 +44,101 @@ class Access:
     key_file: Path | None = None
     host_key: str | None = None
     known_hosts: Path | None = None
+    if_key_changed: str = ""
+    open_network: bool = False
 
 
-# Faults of the network that a machine with one of its own can do itself, if it has the tools.
-NETWORK = frozenset({"partition", "slow", "rate"})
+# Network faults that a machine with its own network can do by itself, if it has the tools.
+NETWORK = faults.of(Scope.NETWORK)
 
 
 class Machines:
-    """The machines of a lab that is up: how they are reached, and what can be done to them.
+    """The machines of a lab that is up: how to reach them, and which faults they can have.
 
-    `faults` are the words of the fault vocabulary, for machines and networks, that can be meant
-    here; whether a machine has the tools for those of NETWORK shows when they're tried. `foreign`
-    ones were not made by the lab itself, so whether they are fit is seen before a run.
+    `faults` are the possible faults of machines and networks, with their repairs; only a trial
+    shows whether a machine has the tools for those in NETWORK. `foreign` machines were not made by
+    the lab itself, so a run checks first whether they are suitable.
     """
 
-    faults = NETWORK
+    faults: frozenset[Fault] = NETWORK
     foreign = False
 
     def __init__(self, access: Mapping[str, Access]) -> None:
         self.access = access
 
-    def do(self, fault: str, machine: str) -> None:
-        """Do a fault or a repair, and return when it is in effect.
+    def do(self, fault: Fault, machine: str) -> None:
+        """Apply a fault or a repair to a machine, and return when it has taken effect.
 
-        Raises LabError where this provider can't, or it didn't come to it.
+        Raises LabError if this provider can't do it, or if it fails.
         """
         raise LabError(f"this provider can't do '{fault}'", where=f"machine {machine}")
 
 
-class Provider(Protocol):
-    """What the tasks ask of a provider."""
+class Refused(LabError):
+    """This computer lacks what a provider needs: `auto` tries the next one."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auto:
+    """When `--provider auto` chooses a provider: it takes the lowest possible `order`.
+
+    A provider that is `only_if_up` precedes all others if its machines are up, and is ignored
+    otherwise. `loses` says in a sentence what the user loses if it replaces another one.
+    """
+
+    order: int
+    only_if_up: bool = False
+    loses: str = ""
+
+
+class Provider(abc.ABC):
+    """A source of machines; each subclass is one, and describes itself in class attributes.
+
+    `name` is its name for `--provider`; `summary` says in one line which machines it provides and
+    what it needs. `settings` and `machine_settings` are JSON Schemas (see `inventory.settings`) for
+    the inventory's `providers: NAME:`, and for `NAME:` of one machine. `faults` are the possible
+    faults of machines and networks, and their repairs. `knows_names` promises that machines resolve
+    each other's names. `auto` is None for a provider that must be named.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    settings: ClassVar[Schema | None] = None
+    machine_settings: ClassVar[Schema | None] = None
+    faults: ClassVar[frozenset[Fault]] = NETWORK
+    knows_names: ClassVar[bool] = False
+    auto: ClassVar[Auto | None] = None
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+
+    @abc.abstractmethod
     def lab(self, *, keep: bool) -> AbstractContextManager[Machines]:
-        """Give the lab that is up, else one that ends with the block (or stays: `keep`)."""
+        """Yield the lab that is up, or else one that ends with the block (unless `keep`).
 
+        Raises Refused if this computer can't have one, and LabError for all other problems.
+        """
+
+    @abc.abstractmethod
     def up(self) -> None:
-        """Bring the lab up, to stay until `down`; do nothing when it is."""
+        """Bring the lab up until `down`; do nothing if it is up."""
 
+    @abc.abstractmethod
     def down(self) -> bool:
         """Take the lab down; return whether there was one."""
 
+    @abc.abstractmethod
     def status(self) -> Mapping[str, str]:
-        """Return each machine's state in a word."""
+        """Return each machine's state in a word, such as `running` or `not up`."""
+
+    def is_up(self) -> bool:
+        """Return whether all machines are up."""
+        return set(self.status().values()) == {"running"}
 
     def is_shared(self) -> bool:
-        """Tell whether each run gets the same machines, so that only one can go on at a time."""
+        """Return whether all runs share the same machines, so that only one can run at a time."""
+        return True
 
     def own_shell(self, machine: str) -> bool:
-        """Give the user a shell by a tool of the provider's own; return False if it has none."""
+        """Open a shell with the provider's own tool; return False if it has none."""
+        return False

@@ -1,82 +1,110 @@
-"""Which provider the user gets: the one they name, or the best that this computer can do."""
+"""Chooses the provider: the one that the user names, or the best that this computer supports."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault, Scope
+from lab.machines import provider_plugins
 from lab.machines.inventory import Inventory
-from lab.machines.providers import ssh
-from lab.machines.providers.base import Machines, Provider
-from lab.machines.providers.embedded import loopback, namespaces
-from lab.machines.providers.embedded.provider import Refused
-from lab.machines.providers.vagrant import provider
+from lab.machines.providers.base import Auto, Machines, Provider, Refused
 
-_MAKERS: Mapping[str, Callable[[Inventory], Provider]] = {
-    "namespaces": namespaces.provider,
-    "loopback": loopback.provider,
-    "ssh": ssh.Hosts,
-    "vagrant": provider.Vms,
-}
+_T = TypeVar("_T")
 
 
 def choose(name: str, inventory: Inventory, say: Callable[[str], None]) -> Provider:
     """Return the provider called `name`, or for `auto` the best one.
 
-    `say` is told in one line what is lost when that isn't the first choice. Raises LabError where
-    there is none of that name.
+    `say` gets one line about what is lost if that isn't the first choice. Raises LabError if there
+    is none with that name, or if it can't be loaded.
     """
-    if name == "auto" and (vms := provider.Vms(inventory)).is_up():
-        return vms
     if name == "auto":
-        return _Best(namespaces.provider(inventory), loopback.provider(inventory), say)
-    if name not in _MAKERS:
+        return _best(inventory, say)
+    found = provider_plugins.found()
+    if name not in found:
         raise LabError(
-            f"there is no provider '{name}'", cure=f"choose one of: auto, {', '.join(_MAKERS)}"
+            f"there is no provider '{name}'", hint=f"choose one of: auto, {', '.join(found)}"
         )
-    return _MAKERS[name](inventory)
+    if error := found[name].error:
+        raise error
+    provider: Provider = found[name].value(inventory)
+    return provider
 
 
-@dataclass(frozen=True, slots=True)
-class _Best:
-    """Machines from `first`, or from `second` where the kernel refuses."""
+def usable() -> Sequence[type[Provider]]:
+    """Return the providers that can be loaded."""
+    return [each.value for each in provider_plugins.found().values() if each.error is None]
 
-    first: Provider
-    second: Provider
-    say: Callable[[str], None]
+
+def can_do(faults: Collection[Fault]) -> str:
+    """Return a hint: which providers can do all these faults; all can do those of processes."""
+    needed = {fault for fault in faults if fault.scope is not Scope.PROCESS}
+    names = [f"--provider {each.name}" for each in usable() if needed <= each.faults]
+    return f"another provider can: {' or '.join(names)}" if names else "no provider here can"
+
+
+def order_of_auto() -> list[str]:
+    """Return in words what `auto` tries, in order."""
+    return [
+        f"{each.name} if it is up" if auto.only_if_up else each.name for auto, each in _offered()
+    ]
+
+
+def _best(inventory: Inventory, say: Callable[[str], None]) -> Provider:
+    for auto, each in _offered():
+        if auto.only_if_up and (provider := each(inventory)).is_up():
+            return provider
+    makeable = [each(inventory) for auto, each in _offered() if not auto.only_if_up]
+    return _FirstThatCan(makeable, say)
+
+
+def _offered() -> list[tuple[Auto, type[Provider]]]:
+    """Return what `auto` may choose, in order."""
+    offered = [(each.auto, each) for each in usable() if each.auto is not None]
+    return sorted(offered, key=lambda offer: (not offer[0].only_if_up, offer[0].order))
+
+
+class _FirstThatCan(Provider):
+    """Machines of the first provider that this computer doesn't refuse."""
+
+    name = "auto"
+    summary = "the first of several that this computer supports"
+
+    def __init__(self, offered: Sequence[Provider], say: Callable[[str], None]) -> None:
+        super().__init__(offered[0].inventory)
+        self._offered = offered
+        self._say = say
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
         with contextlib.ExitStack() as stack:
-            try:
-                machines = stack.enter_context(self.first.lab(keep=keep))
-            except Refused as refusal:
-                self._tell(refusal)
-                machines = stack.enter_context(self.second.lab(keep=keep))
-            yield machines
+            yield self._first(lambda provider: stack.enter_context(provider.lab(keep=keep)))
 
     def up(self) -> None:
-        try:
-            self.first.up()
-        except Refused as refusal:
-            self._tell(refusal)
-            self.second.up()
+        self._first(lambda provider: provider.up())
 
     def down(self) -> bool:
-        return any([self.first.down(), self.second.down()])
+        were_up = [provider.down() for provider in self._offered]
+        return any(were_up)
 
     def status(self) -> Mapping[str, str]:
-        states = self.second.status()
-        return states if "running" in states.values() else self.first.status()
+        states = [provider.status() for provider in self._offered]
+        return next((each for each in states if "running" in each.values()), states[0])
 
     def is_shared(self) -> bool:
-        return self.first.is_shared() or self.second.is_shared()
+        return any(provider.is_shared() for provider in self._offered)
 
-    def own_shell(self, machine: str) -> bool:
-        return False
-
-    def _tell(self, refusal: Refused) -> None:
-        self.say(
-            f"{refusal.what}. The machines are plain processes instead, without a network"
-            " or power of their own; `fab check --provider namespaces` has the cure."
-        )
+    def _first(self, do: Callable[[Provider], _T]) -> _T:
+        """Try one provider after another, until this computer doesn't refuse."""
+        for provider, following in itertools.pairwise(self._offered):
+            try:
+                return do(provider)
+            except Refused as refusal:
+                loses = following.auto.loses if following.auto else ""
+                self._say(
+                    f"{refusal.what}. {loses}; `fab check --provider {provider.name}` says how to"
+                    " allow them."
+                )
+        return do(self._offered[-1])

@@ -1,19 +1,19 @@
 // Fills the page: draws the charts, tells a message's story, shows and searches the logs.
-// All text of the machines goes in as text, never as HTML.
+// Everything that machines printed is inserted as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const P = data.deliveries;
 const AT_ONCE = 600; // messages of a fate that the timeline draws one by one
 const LABEL = 20; // pixels that a message's number needs beside it
 const PAGE = 1000; // rows of the log
-const FATE = ["came", "late", "lost", "unknown", "stuck", "again", "unsent"];
+const FATE = ["arrived", "late", "lost", "unknown", "stuck", "again", "unsent"];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 const views = {};
 let shown = [0, data.end]; // seconds
 let chosen = null; // a place in P
 
-// A number may come more than once: which time it is, from 1, in the order of the logs.
+// A number may occur more than once: returns which occurrence each is, from 1, in log order.
 function times(numbers) {
   const seen = new Map();
   return numbers.map((number) => seen.set(number, (seen.get(number) ?? 0) + 1).get(number));
@@ -28,13 +28,13 @@ const placeOf = (number, time) => P.number.findIndex((n, i) => n === number && t
 const seconds = (t) => `${t.toFixed(3)} s`;
 const period = (s) => (s >= 1 ? `${s.toPrecision(3)} s` : `${Number((s * 1000).toPrecision(2))} ms`);
 
-function told(i) {
+function inWords(i) {
   const [by, to] = [data.lanes[P.by[i]], data.lanes[P.to[i]]];
   const [sent, got, fate] = [P.sent[i], P.got[i], data.fates[P.fate[i]]];
   if (got === null) return `message ${P.number[i]}, sent by ${by} at ${seconds(sent)}: ${fate}`;
   if (sent === null) return `message ${P.number[i]}, received by ${to} at ${seconds(got)}: ${fate}`;
   const [took, only] = [got - sent, FATE[P.fate[i]] === "late" ? "only " : ""];
-  return `message ${P.number[i]}: ${by} sent it at ${seconds(sent)}, ${to} had it ${took > 0 ? `${only}${period(took)} later` : "at once"}`;
+  return `message ${P.number[i]}: ${by} sent it at ${seconds(sent)}, ${to} received it ${took > 0 ? `${only}${period(took)} later` : "at once"}`;
 }
 
 function row(i, labels) {
@@ -42,16 +42,16 @@ function row(i, labels) {
   return {
     place: i, number: P.number[i], sent: P.sent[i] ?? P.got[i], got: P.got[i] ?? P.sent[i], arrived: P.got[i],
     lane, to_lane: P.to[i] ?? lane + 0.45, machine: data.lanes[P.to[i]] ?? "", fate: FATE[P.fate[i]],
-    label: labels ? String(P.number[i]) : "", told: told(i),
+    label: labels ? String(P.number[i]) : "", tooltip: inWords(i),
   };
 }
 
-// A place between 0 and 1 for each message, evenly spread, and in step with no turn of the machines:
-// every 8th message could be always the same machine's. (drawn.py has the same.)
+// A number in [0, 1) for each message, evenly spread and independent of the machines' turns: a plain
+// "every 8th message" could always pick the same machine. (chart_data.py has the same.)
 const spread = (i) => (Math.imul(i, 2654435761) >>> 0) / 2 ** 32;
 
-// What is to be drawn of a window: of each fate as many as can be told apart, always the same ones
-// at one zoom. So a few that were lost are drawn among ever so many that came.
+// The messages to draw in a window: of each fate as many as the eye can separate, always the same
+// ones at one zoom level. So a few lost messages stay visible among many that arrived.
 function pick([from, to]) {
   const inside = data.fates.map(() => []);
   for (let i = 0; i < P.number.length; i++) {
@@ -71,10 +71,10 @@ function pick([from, to]) {
     (left.length
       ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. Zoom in to see each.`
       : `${count} messages in this window, each of them drawn.`) +
-    (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and all that did not just come; what is counted is counted from all.)` : "");
+    (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and every message that did not simply arrive; counts include all messages.)` : "");
   const times = drawn.map((i) => P.sent[i] ?? P.got[i]);
-  const taken = (Math.max(...times) - Math.min(...times)) / (to - from);
-  const room = Math.max(1, (byId("timeline").clientWidth * taken) / LABEL);
+  const used = (Math.max(...times) - Math.min(...times)) / (to - from);
+  const room = Math.max(1, (byId("timeline").clientWidth * used) / LABEL);
   return drawn.map((i) => row(i, drawn.length <= room));
 }
 
@@ -98,13 +98,13 @@ async function draw(name) {
   const { view } = await vegaEmbed(byId(name), spec(name), {
     mode: "vega-lite", config: data.themes[dark.matches ? "dark" : "light"],
     renderer: "svg",
-    logLevel: 1, // errors; that a picture is still empty while it is made is none
+    logLevel: 1, // errors only: that a chart is still empty while it is made is not one
     ast: true, // the expressions are interpreted: this page forbids eval
     actions: { export: true, source: false, compiled: false, editor: false },
     tooltip: { theme: dark.matches ? "dark" : "light" },
     downloadFileName: name,
   });
-  byId(name).querySelector("summary")?.setAttribute("aria-label", `Save the picture: ${name}`);
+  byId(name).querySelector("summary")?.setAttribute("aria-label", `Save the chart: ${name}`);
   views[name]?.finalize();
   views[name] = view;
   return view;
@@ -156,18 +156,18 @@ for (const button of document.querySelectorAll("[data-zoom]")) {
 
 // ---- one message's story
 
-const words = (moment) => moment.told.replace(/^[\d.]+ s: /, "");
+const words = (moment) => moment.tooltip.replace(/^[\d.]+ s: /, "");
 
 function story(i) {
   const sent = P.sent[i] ?? P.got[i];
-  const sentences = [`${told(i)}.`];
+  const sentences = [`${inWords(i)}.`];
   const connected = data.periods.find((e) => sent >= e.start && sent < e.end);
-  if (connected) sentences.push(`When it was sent, ${connected.told}.`);
+  if (connected) sentences.push(`When it was sent, ${connected.text}.`);
   const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));
   const before = done.filter((m) => m.t <= sent).at(-1);
   if (before) sentences.push(`${period(sent - before.t)} before, ${words(before)}.`);
-  const [came, late] = [P.got[i], FATE[P.fate[i]] === "late"];
-  const next = done.find((m) => m.t > sent && (came === null ? m.kind === "fault" : late && m.t < came));
+  const [got, late] = [P.got[i], FATE[P.fate[i]] === "late"];
+  const next = done.find((m) => m.t > sent && (got === null ? m.kind === "fault" : late && m.t < got));
   if (next) sentences.push(`${period(next.t - sent)} after, ${words(next)}.`);
   const text = sentences.map((s) => s[0].toUpperCase() + s.slice(1)).join(" ");
   const decides = data.claims.filter((c) => c.messages.includes(P.number[i]));
@@ -237,9 +237,9 @@ const isChosen = (k) =>
 function logRow(k) {
   const line = document.createElement("tr");
   cell(line, R.t[k].toFixed(3));
-  if (R.told[k]) {
+  if (R.event[k]) {
     line.className = "event";
-    cell(line, R.told[k]).colSpan = data.lanes.length;
+    cell(line, R.event[k]).colSpan = data.lanes.length;
     return line;
   }
   data.lanes.forEach((_, lane) => {
@@ -285,7 +285,7 @@ function showRow() {
 function search() {
   const wanted = byId("search").value.toLowerCase();
   const has = (text) => text !== null && text !== undefined && text.toLowerCase().includes(wanted);
-  matching = [...R.t.keys()].filter((k) => !wanted || has(R.text[k]) || has(R.text2[k]) || has(R.told[k]));
+  matching = [...R.t.keys()].filter((k) => !wanted || has(R.text[k]) || has(R.text2[k]) || has(R.event[k]));
   page = 0;
   showLog();
 }
@@ -312,7 +312,7 @@ async function drawAll() {
 }
 
 shown = P.number.length ? messagesWindow() : shown;
-if (data.telling !== null) choose(P.number.indexOf(data.telling));
+if (data.first !== null) choose(P.number.indexOf(data.first));
 drawAll().then(() => {
   followHash();
   document.documentElement.dataset.drawn = "yes";

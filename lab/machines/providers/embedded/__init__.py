@@ -1,1 +1,1 @@
-"""The embedded lab: machines made of this computer's namespaces, or plain processes."""
+"""The embedded lab: machines made from this computer's namespaces, or from plain processes."""

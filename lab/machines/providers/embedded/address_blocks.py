@@ -1,8 +1,8 @@
-"""Blocks of 127.0.0.0/8 for labs of plain processes: each lab takes one that nobody else has.
+"""Blocks of 127.0.0.0/8 for labs of plain processes: each lab reserves one for itself.
 
-A block is a /24, or a /16 for a wider network. Bound UDP sockets hold it, of which the kernel lets
-go with the lab: the first address of a /16 is bound by all who have a part of it, or by the one who
-has it whole; the first address of a /24, on another port, by its holder.
+A block is a /24, or a /16 for a wider network. Bound UDP sockets reserve it, and the kernel closes
+them with the lab. The owner of a whole /16 binds its first address exclusively, and owners of parts
+of it share that address. The owner of a /24 binds its first address, on another port.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ _TRIES = 1000
 
 
 class Block:
-    """A free block with room for `network`; ours as long as this object lives.
+    """A free block with room for `network`, reserved for as long as this object lives.
 
-    Raises OSError where none is free, or `network` is wider than a /16.
+    Raises OSError if none is free, or if `network` is wider than a /16.
     """
 
     def __init__(self, network: str) -> None:
@@ -32,13 +32,13 @@ class Block:
         self._block, self._guards = _take_one(prefix)
 
     def address(self, lab_address: str) -> str:
-        """Return the address in the block that stands for one of the network."""
+        """Return the address in the block for an address in the network."""
         place = int(ipaddress.IPv4Address(lab_address)) - int(self._network.network_address)
         return str(self._block[place])
 
 
 def _take_one(prefix: int) -> tuple[ipaddress.IPv4Network, list[socket.socket]]:
-    """Return a block and the sockets that hold it."""
+    """Return a block and the sockets that reserve it."""
     for _ in range(_TRIES):
         start = random.randrange(int(_FIRST), int(_LAST))
         block = ipaddress.IPv4Network((start, prefix), strict=False)
@@ -48,7 +48,7 @@ def _take_one(prefix: int) -> tuple[ipaddress.IPv4Network, list[socket.socket]]:
 
 
 def _guards(block: ipaddress.IPv4Network) -> Iterator[socket.socket]:
-    """Bind what holds a block; OSError if somebody else holds it, a part of it, or more."""
+    """Bind the sockets that reserve a block; OSError if it is reserved, wholly or partly."""
     whole = block.prefixlen == _LARGE
     large = block if whole else block.supernet(new_prefix=_LARGE)
     yield _bound(large, _LARGE_PORT, shared=not whole)
@@ -59,7 +59,7 @@ def _guards(block: ipaddress.IPv4Network) -> Iterator[socket.socket]:
 def _bound(block: ipaddress.IPv4Network, port: int, *, shared: bool) -> socket.socket:
     guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        # The kernel shares a UDP port among sockets that have all said so before they were bound.
+        # The kernel shares a UDP port among sockets that all set this option before binding.
         guard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shared))
         guard.bind((str(block[0]), port))
     except OSError:

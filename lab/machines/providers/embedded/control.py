@@ -1,19 +1,19 @@
-"""The control connections of a lab: JSON, one object a line.
+"""The control connections of a lab: JSON, one object per line.
 
-Two kinds of peers talk to a lab's first process:
+Two kinds of peers talk to a lab's init process:
 
-- The *starter* holds a connection that the supervisor inherited. It gets the lab's description,
-  the client key included. The lab ends when the starter leaves, unless it asked to `keep` it.
-- The others connect to a socket in the lab's folder (`fab up`). Such a peer first proves that it
-  isn't inside a machine: it passes a descriptor of its PID namespace, which must be the
-  supervisor's. A machine's program has another and can't get that one, whatever file it can see.
-  (On loopback, machines share the user's PID namespace: nothing keeps them apart from the user.)
-  The peer must also run as the lab's owner. It gets the description without the key, which lies in
-  the lab's folder, readable for its owner alone.
+- The *starter* has a connection that the supervisor inherited. It gets the lab's description,
+  including the client key. The lab ends when the starter disconnects, unless it asked to `keep` it.
+- Other peers connect to a socket in the lab's folder (`fab up`). Such a peer first proves that it
+  isn't inside a machine: it sends a descriptor of its PID namespace, which must be the
+  supervisor's. A program on a machine has another one, and can't get the supervisor's, whichever
+  files it can see. (On loopback, machines share the user's PID namespace: nothing separates them
+  from the user.) The peer must also run as the lab's owner. It gets the description without the
+  key; that is in the lab's folder, readable only by its owner.
 
-No peer can end or block the lab but by `down`: what isn't a request, or too long, costs the peer
-its own connection, and answers wait in memory until they are read. When a peer leaves that asked
-for faults, the lab is told to `repair` what may still be broken: a killed peer could not.
+Only `down` ends the lab, and no peer can block it: an invalid or overlong request costs the peer
+its connection, and unread answers wait in memory. When a peer that injected faults disconnects, the
+lab does `repair` by itself, because a killed peer could not.
 """
 
 import contextlib
@@ -49,26 +49,26 @@ class Control:
         self._ended = False
 
     def forget(self) -> None:
-        """Leave the connections to the process that was forked to serve them."""
+        """Close the connections here; the forked init process serves them."""
         self._starter.socket.close()
         if self._listener is not None:
             self._listener.close()
 
     def refuse(self, error: OSError) -> None:
-        """Say that there will be no lab, and why: the step that failed and its errno."""
+        """Report that there will be no lab: the step that failed, and its errno."""
         self._starter.say(_refusal(error))
         self.forget()
 
     def serve(
         self, description: dict[str, Any], client_key: str, obey: Obey, owner: int | None
     ) -> None:
-        """Answer until the end of the lab.
+        """Answer requests until the end of the lab.
 
         Arguments:
-            description: what each peer may know of the lab.
-            client_key: what the starter gets with it.
-            obey: does what a request asks for; raises OSError or LookupError where it can't.
-            owner: a descriptor that turns readable when the lab must end, if there is one.
+            description: what every peer may know about the lab.
+            client_key: given only to the starter.
+            obey: carries out a request; raises OSError or LookupError if it can't.
+            owner: a descriptor that becomes readable when the lab must end, if there is one.
         """
         self._description, self._obey = description, obey
         with selectors.DefaultSelector() as self._selector:
@@ -87,7 +87,7 @@ class Control:
                         self._ended = True
 
     def _admit(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # a peer that has left again
+        with contextlib.suppress(OSError):  # the peer has disconnected again
             connected = listener.accept()[0]
             self._selector.register(connected, selectors.EVENT_READ, _Peer(connected))
         peers = [key.data for key in self._selector.get_map().values() if key.data is not None]
@@ -95,10 +95,10 @@ class Control:
             self._drop(min(peers, key=lambda peer: peer.welcome))
 
     def _attend(self, peer: "_Peer", message: dict[str, Any] | None = None) -> None:
-        """Say a message to a peer, read what it asks, answer, and see whether it has left."""
+        """Send a peer a message, answer its requests, and drop it if it has disconnected."""
         if message is not None:
             peer.say(message)
-        for line in peer.heard():
+        for line in peer.lines():
             self._answer(peer, line)
             if self._ended:
                 return
@@ -120,7 +120,7 @@ class Control:
     def _answer(self, peer: "_Peer", line: bytes) -> None:
         request = _request(line)
         if request is None:
-            peer.dismiss("that is no request")
+            peer.dismiss("this is not a request")
         elif not peer.welcome:
             self._welcome(peer)
         elif request["do"] == "down":
@@ -136,7 +136,7 @@ class Control:
         if _user_of(peer.socket) != os.geteuid():
             peer.dismiss("this lab belongs to another user")
         elif self._namespace is not None and peer.namespace != self._namespace:
-            peer.dismiss("this lab takes no requests from other process namespaces")
+            peer.dismiss("this lab accepts no requests from other process namespaces")
         else:
             peer.welcome = True
             peer.say(self._description)
@@ -148,11 +148,11 @@ class Control:
             return _refusal(error)
         except LookupError:
             traceback.print_exc()  # into the lab's log
-            return {"refused": "this lab has no such request or machine", "errno": 0}
+            return {"refused": "this lab knows no such request or machine", "errno": 0}
 
 
 class _Peer:
-    """One connection: what it has said of a line so far, and what it hasn't read yet."""
+    """One connection, with the beginning of its next line and the answers it hasn't read yet."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -166,14 +166,14 @@ class _Peer:
         self._begun = b""
 
     def say(self, message: dict[str, Any]) -> None:
-        """Send a message as far as the peer takes it now; `flush` sends the rest."""
+        """Send as much of a message as the peer accepts now; `flush` sends the rest."""
         self.unread += _line(message)
         self.flush()
         if len(self.unread) > _MOST_UNREAD:
             self.left = True
 
     def dismiss(self, reason: str) -> None:
-        """Say why, and take it as gone."""
+        """Send the reason, and treat the peer as disconnected."""
         self.say({"refused": reason, "errno": 0})
         self.left = True
 
@@ -186,13 +186,13 @@ class _Peer:
         except OSError:
             self.left = True
 
-    def heard(self) -> Iterator[bytes]:
-        """Give the whole lines that have come; note when the peer has left or says too much."""
+    def lines(self) -> Iterator[bytes]:
+        """Yield complete lines; note whether the peer has disconnected, or its line is too long."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self.socket, 4096, 1)
         except BlockingIOError:
             return
-        except OSError:  # it left without listening
+        except OSError:  # it disconnected without reading
             self.left = True
             return
         for descriptor in descriptors:
@@ -206,14 +206,14 @@ class _Peer:
 
 
 class Client:
-    """The user's side. After `down`, or when the lab ends, answers are empty objects."""
+    """The user's side. After `down`, or after the end of the lab, answers are empty objects."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._lines = connected.makefile("rb")
 
     def greet(self) -> dict[str, Any]:
-        """Prove where we are; return the lab's description, or `refused` with a reason."""
+        """Prove our PID namespace; return the lab's description, or `refused` with a reason."""
         with contextlib.ExitStack() as stack:
             proof = []
             with contextlib.suppress(FileNotFoundError):  # a kernel without PID namespaces
@@ -223,7 +223,7 @@ class Client:
         return self.hear()
 
     def hear(self) -> dict[str, Any]:
-        """Return what the lab says next."""
+        """Return the lab's next message."""
         try:
             line = self._lines.readline()
         except ConnectionResetError:
@@ -232,7 +232,7 @@ class Client:
         return answer
 
     def ask(self, request: str, machine: str = "") -> dict[str, Any]:
-        """Ask for `status`, `keep`, `down` or a fault; return the answer."""
+        """Request `status`, `keep`, `down` or a fault; return the answer."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(_line(_asking(request, machine)))
         return self.hear()
@@ -251,7 +251,7 @@ def _line(message: dict[str, Any]) -> bytes:
 
 
 def _request(line: bytes) -> dict[str, Any] | None:
-    """Return what a line asks for; None if it isn't a request."""
+    """Return the request in a line; None if it isn't one."""
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError):
@@ -274,7 +274,7 @@ def _user_of(connected: socket.socket) -> int:
 
 
 def _identity(namespace: str | int) -> tuple[int, int] | None:
-    """Return what tells a namespace from all others; None where the kernel has none."""
+    """Return the identity of a namespace; None if the kernel has none of this kind."""
     try:
         found = os.stat(namespace)  # noqa: PTH116  # also of a descriptor
     except OSError:

@@ -1,7 +1,7 @@
-"""Starting an embedded lab's supervisor, for one command ahead of time.
+"""Starts an embedded lab's supervisor early, for one command.
 
-It takes as long to import as all that we need before it, so it is the first thing that a run
-starts: this module imports little, and nothing of ours.
+Its imports take as long as everything that the command does before it needs the supervisor. So a
+run starts it first, and this module imports little, and nothing of the lab.
 """
 
 import contextlib
@@ -10,15 +10,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from typing import IO, Any
 
 import lab
 
-# Guests and their programs can read the supervisor's environment, so the user's keys and tokens
-# stay out of it: it gets what finds programs and libraries, and how text is written.
+# Guests and their programs can read the supervisor's environment, so it must not hold the user's
+# keys and tokens: it gets only search paths and the locale.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE")
-_NO_HOME = {"HOME": "/"}  # asyncssh fails without any, where the user isn't in /etc/passwd
+_NO_HOME = {"HOME": "/"}  # asyncssh needs one if the user isn't in /etc/passwd
+
+_PROVIDERS = ("auto", "namespaces", "loopback")  # whose labs have one, or may have
 
 _prepared: "list[Supervisor]" = []
 
@@ -26,8 +27,8 @@ _prepared: "list[Supervisor]" = []
 class Supervisor:
     """A supervisor that waits for the description of its lab.
 
-    `connection` is our end of its control connection. When that closes the lab ends, unless it was
-    told to `keep` it for those who connect to `listener`.
+    `connection` is our end of its control connection. When that closes, the lab ends, unless it
+    was asked to `keep` running for peers that connect to `listener`.
     """
 
     def __init__(self, listener: socket.socket | None = None, log: IO[str] | None = None) -> None:
@@ -36,52 +37,33 @@ class Supervisor:
             self._process = _spawn([theirs, *([listener] if listener else [])], log)
 
     def begin(self, spec: dict[str, Any]) -> None:
-        """Let it make the lab."""
+        """Let the supervisor create the lab."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended, which its silence will show
+        with contextlib.suppress(BrokenPipeError):  # it has ended: no answer will come
             self._process.stdin.write(json.dumps(spec).encode())
             self._process.stdin.close()
 
     def end(self) -> None:
-        """End the lab, whose control connection is closed; return when nothing of it is left."""
+        """Return once nothing is left of the lab, whose control connection must be closed."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
 
     def kill(self) -> None:
-        """End the lab whether it was to be kept or not."""
+        """End the lab, even if it was asked to keep running."""
         self._process.kill()
         self.end()
 
 
-def is_wanted(arguments: Sequence[str]) -> bool:
-    """Tell whether a command line is sure to want an embedded lab's supervisor.
-
-    A look that costs nothing, as all else comes later: a rarer way to write the same only makes
-    the command start its supervisor when it is there.
-    """
-    if not arguments or arguments[0] != "run-experiment":
-        return False
-    if {"-h", "--help"} & set(arguments):
-        return False
-    words = iter(arguments[1:])
-    provider = "auto"
-    for word in words:
-        if word in ("-p", "--provider"):
-            provider = next(words, "")
-        elif word.startswith("--provider="):
-            provider = word.partition("=")[2]
-    return provider in ("auto", "namespaces", "loopback")
-
-
-def prepare() -> None:
-    """Start a supervisor for the lab that this command will want. It ends with this process."""
-    _prepared.append(Supervisor())
+def prepare(provider: str | None) -> None:
+    """Start a supervisor if this provider will need one. It ends with this process."""
+    if provider in _PROVIDERS:
+        _prepared.append(Supervisor())
 
 
 def take_prepared() -> Supervisor:
-    """Return the supervisor that was prepared, or a new one."""
+    """Return the prepared supervisor, or a new one."""
     return _prepared.pop() if _prepared else Supervisor()
 
 

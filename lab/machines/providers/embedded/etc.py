@@ -1,6 +1,6 @@
-"""The /etc that machines in namespaces see: what programs need to run, and no secret.
+"""The /etc that machines in namespaces see: what programs need to run, and no secrets.
 
-The computer's own holds password hashes, host keys and tokens, which root could read.
+The computer's /etc has password hashes, host keys and tokens, which a program as root could read.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.machines.providers.embedded import kernel
 
-# As on Debian and Ubuntu, Fedora, Arch and SUSE; of certificates the public ones alone.
+# For Debian and Ubuntu, Fedora, Arch and SUSE; only public certificates.
 _NEEDED = (
     *("bash.bashrc", "bashrc", "inputrc", "profile", "profile.d", "shells", "terminfo"),
     *("group", "passwd", "nsswitch.conf", "host.conf", "gai.conf", "networks"),
@@ -25,10 +25,11 @@ _NEEDED = (
 
 
 def replace(hosts: str) -> None:
-    """Mount an /etc that holds only what is needed, in the caller's mount namespace.
+    """Mount an /etc with only the needed files, in the caller's mount namespace.
 
-    Folders are those of the computer, to be made read-only by whoever shows them to a program.
-    Each file is copied once, so that each guest needs one mount for all. `hosts` is /etc/hosts.
+    Its folders are the computer's own; the caller must make them read-only before a program sees
+    them. Files are copied once, so that a single mount serves each guest. `hosts` is the content
+    of /etc/hosts.
     """
     etc = Path("/etc")
     found = [path for pattern in _NEEDED for path in etc.glob(pattern)]
@@ -39,7 +40,7 @@ def replace(hosts: str) -> None:
     texts = {}
     for path in found:
         if path not in links and path.is_file():
-            with contextlib.suppress(OSError):  # what we can't read no program of ours could
+            with contextlib.suppress(OSError):  # unreadable for us, so programs can't need it
                 texts[path] = path.read_bytes()
     kernel.mount("tmpfs", "/etc", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
     for path in found:

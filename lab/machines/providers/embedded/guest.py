@@ -1,10 +1,9 @@
-"""One machine of an embedded lab, seen from inside: from its fork to its SSH server.
+"""One machine of an embedded lab, from its fork to its SSH server.
 
-What an isolated guest has of its own: network (one link, its lab address), process table, host
-name, IPC, /proc, /sys, /dev, /tmp, /run and a home. Of the user's computer it sees the system's
-programs and settings and the lab's Python, read-only; and as the capability to mount is given up
-before the first program runs, no program can undo that. A plain guest
-(`loopback`) has a home and a work folder, nothing else.
+An isolated guest has its own network (one link, its lab address), process table, host name, IPC,
+/proc, /sys, /dev, /tmp, /run and home. It sees the computer's system programs and settings and the
+lab's Python, read-only. No program can undo that, as the guest gives up the capability to mount
+before the first program runs. A plain guest (`loopback`) has only a home and a work folder.
 """
 
 import contextlib
@@ -31,9 +30,9 @@ WORK = "/tmp/lab"
 _HOME = "/tmp/home"
 LINK = "eth0"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ROOT = "/tmp"  # where the new root is put together
+_ROOT = "/tmp"  # where the new root is assembled
 _READONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
-# What holds programs and their settings on the known systems; as a link where it is one.
+# Where known systems keep programs and their settings; links stay links.
 _SYSTEM = (
     *("/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32"),
     *("/nix", "/opt", "/sbin", "/snap", "/usr"),
@@ -41,7 +40,7 @@ _SYSTEM = (
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _GIVEN_UP = (
     kernel.CAP_SYS_ADMIN,
-    kernel.CAP_SYS_PTRACE,  # else no program could be kept from the server's descriptors
+    kernel.CAP_SYS_PTRACE,  # with it, any program could open the server's descriptors
     kernel.CAP_SYS_MODULE,
     kernel.CAP_SYS_RAWIO,
     kernel.CAP_SYS_BOOT,
@@ -59,10 +58,10 @@ _NEW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestSpec:
-    """A machine's place in the lab.
+    """What a guest is made from.
 
-    `prefix` is the length in bits of the network's mask, `open_files` how many files each of its
-    programs may have open at first (ulimit -Sn).
+    `prefix` is the length of the network's mask in bits; `open_files` is the initial limit on open
+    files of its programs (ulimit -Sn).
     """
 
     name: str
@@ -77,17 +76,17 @@ class GuestSpec:
 
 
 def fork_isolated(guest_spec: GuestSpec, visible: list[str]) -> socket.socket:
-    """Fork a guest with namespaces of its own; return a line to it, at once.
+    """Fork a guest with its own namespaces; return at once, with a socket to it.
 
-    On it `pid_of` hears the guest's pid. It says that it's ready when the other side has put its
-    link into its network and said go; or it says what the kernel refused (see `heard`). `visible`
-    names the folders that it sees beside the system's.
+    `pid_of` reads the guest's pid from that socket. The caller then moves the link into the guest's
+    network and sends a byte, and the guest answers that it is ready, or what the kernel refused
+    (see `receive`). `visible` names the folders that it sees besides the system's.
     """
     line, far_line = socket.socketpair()
-    # Pid 1 of a process table can't be the process that asked for it: one more stands between.
+    # The process that creates a PID namespace can't be its pid 1, so another one is in between.
     between = os.fork()
     if between == 0:
-        with _refusals_told(far_line):
+        with _refusals_reported(far_line):
             _enter_namespaces()
             pid = os.fork()
             if pid:
@@ -99,14 +98,14 @@ def fork_isolated(guest_spec: GuestSpec, visible: list[str]) -> socket.socket:
 
 
 def pid_of(line: socket.socket) -> int:
-    """Return the pid of a guest that was forked, when it has its namespaces; OSError as `heard`."""
-    said = heard(line)
+    """Wait until a forked guest has its namespaces; return its pid. OSError as in `receive`."""
+    said = receive(line)
     os.waitpid(said["between"], 0)
     return int(said["pid"])
 
 
 def fork_plain(guest_spec: GuestSpec, folder: Path) -> int:
-    """Fork a guest that is a plain process with its files in `folder`; return its pid."""
+    """Fork a guest as a plain process with its files in `folder`; return its pid."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -114,7 +113,7 @@ def fork_plain(guest_spec: GuestSpec, folder: Path) -> int:
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(1)  # what follows in the caller is for its parent alone
+            os._exit(1)  # only the parent returns to the caller
     return pid
 
 
@@ -130,15 +129,15 @@ def _be_plain(guest_spec: GuestSpec, folder: Path) -> NoReturn:
 
 
 def switch_off_ipv6() -> None:
-    """In the caller's network namespace: address detection would keep a link waiting a second."""
+    """In the caller's network namespace: address detection would delay a link by a second."""
     for scope in ("all", "default"):
         setting = Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6")
-        if setting.exists():  # else the kernel has no IPv6
+        if setting.exists():  # a kernel may have no IPv6
             setting.write_text("1")
 
 
-def heard(line: socket.socket) -> dict[str, Any]:
-    """Return what a guest says next; OSError with the refused step if that's what it says."""
+def receive(line: socket.socket) -> dict[str, Any]:
+    """Return a guest's next message; OSError with the step, if the kernel refused one."""
     text = line.makefile("r").readline()
     answer: dict[str, Any] = (
         json.loads(text) if text else {"refused": "start a machine", "errno": 0}
@@ -156,13 +155,13 @@ def _be_isolated(guest_spec: GuestSpec, visible: list[str], line: socket.socket)
     _make_own_files(visible, guest_spec.name)
     kernel.drop_capabilities(*_GIVEN_UP)
     kernel.forbid_inspection()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 ignores it then, its programs don't
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 still ignores it, its programs don't
     for folder in (_HOME, WORK):
         Path(folder).mkdir(mode=0o700)
     os.chdir(_HOME)
     _say(line, {"ready": True})
     line.close()
-    os.dup2(0, 2)  # a program could open it through /proc: a file of the user's, or their terminal
+    os.dup2(0, 2)  # programs could open stderr through /proc, a file or terminal of the user
     _serve(guest_spec, _HOME)
 
 
@@ -178,7 +177,7 @@ def _serve(guest_spec: GuestSpec, home: str) -> NoReturn:
 
 
 def _environment(guest_spec: GuestSpec, home: str) -> dict[str, str]:
-    """Of the user's shell only the places of programs are in it, behind those of every system."""
+    """Return the environment of programs: only PATH comes from the user's shell, at the end."""
     return {
         "HOME": home,
         "HOSTNAME": guest_spec.name,
@@ -191,8 +190,8 @@ def _environment(guest_spec: GuestSpec, home: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _refusals_told(line: socket.socket) -> Any:
-    """End the process whatever happens, after telling what the kernel refused."""
+def _refusals_reported(line: socket.socket) -> Any:
+    """End the process in any case; first report what the kernel refused."""
     try:
         yield
     except OSError as error:
@@ -206,7 +205,7 @@ def _say(line: socket.socket, message: dict[str, Any]) -> None:
 
 
 def _keep_only(descriptors: list[int]) -> None:
-    """Close the other guests' sockets, and all else that was inherited but stderr."""
+    """Close everything inherited except `descriptors` and stderr, such as other guests' sockets."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -229,9 +228,9 @@ def _connect_link(guest_spec: GuestSpec) -> None:
 
 
 def _make_own_files(visible: list[str], name: str) -> None:
-    """Change to a root that holds what is to be seen, and nothing else of the computer's files."""
+    """Change to a root that has only the visible parts of the computer's files."""
     kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    # As descriptors: the new root is about to hide what lies in /tmp.
+    # Open them now: the new root is about to hide /tmp.
     devices = {device: os.open(f"/dev/{device}", os.O_PATH) for device in _DEVICES}
     shown = [path for path in (*_SYSTEM, *visible) if Path(path).exists()]
     links = {path: str(Path(path).readlink()) for path in _SYSTEM if Path(path).is_symlink()}
@@ -242,7 +241,7 @@ def _make_own_files(visible: list[str], name: str) -> None:
     _mount_kernels_own(sysfs)
     for path, target in links.items():
         Path(_ROOT + path).symlink_to(target)
-    for path in sorted(held):  # a folder comes before what lies in it
+    for path in sorted(held):  # a folder before its content
         _show(held[path], _ROOT + path)
     _write_host_name(name)
     _fill_dev(devices)
@@ -268,7 +267,7 @@ def _mount_kernels_own(sysfs: int) -> None:
         kernel.mount("sysfs", f"{_ROOT}/sys", "sysfs", no_programs)
         os.close(sysfs)
     except PermissionError:
-        # Some containers allow no new /sys; theirs names other links, and harms nothing.
+        # Some containers allow no new /sys; the old one lists other links, which is harmless.
         _bind(sysfs, f"{_ROOT}/sys")
     for folder in ("proc", "sys"):
         kernel.make_tree_readonly(f"{_ROOT}/{folder}")
@@ -281,7 +280,7 @@ def _show(descriptor: int, target: str) -> None:
 
 
 def _write_host_name(name: str) -> None:
-    """Mount a file of its own in an /etc that all guests share otherwise."""
+    """Mount the guest's own file in the /etc that all guests share."""
     own, place = Path(f"{_ROOT}/own"), f"{_ROOT}/etc/hostname"
     own.write_text(f"{name}\n")
     kernel.mount(str(own), place, flags=kernel.MS_BIND)

@@ -1,4 +1,4 @@
-"""All the guests of an embedded lab, from its first process: seated, watched, hit by faults."""
+"""All guests of an embedded lab, as its init process starts, watches and breaks them."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from lab.machines.providers.embedded import etc, guest
 
 _BRIDGE = "lab"
@@ -17,7 +18,7 @@ _OFF = 0  # the pid of a guest that is off
 
 
 class PlainGuests:
-    """Guests that are plain processes, with their files below `scratch`. No fault can hit them."""
+    """Guests that are plain processes, with their files below `scratch`; they have no faults."""
 
     def __init__(self, guest_specs: list[guest.GuestSpec], scratch: Path) -> None:
         self._pids: dict[str, int] = {}
@@ -27,15 +28,15 @@ class PlainGuests:
             self._pids[guest_spec.name] = guest.fork_plain(guest_spec, folder)
 
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer the one request that there is, for the machines' states."""
+        """Answer the only possible request, for the machines' states."""
         return {"machines": _states(self._pids)}
 
 
 class IsolatedGuests:
-    """Guests in namespaces of their own, each linked to one bridge in ours.
+    """Guests in their own namespaces, each linked to a bridge in ours.
 
-    A request names what to `do`, and with which `machine` (`repair`: with all); its answer is empty
-    when it is done.
+    A request names what to `do` and to which `machine` (`repair` applies to all); the answer is
+    empty on success.
     """
 
     def __init__(self, guest_specs: list[guest.GuestSpec], visible: list[str]) -> None:
@@ -48,16 +49,16 @@ class IsolatedGuests:
         self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
         self._bridge = socket.if_nametoindex(_BRIDGE)
         self._netlink.link("set", index=self._bridge, state="up")
-        self._seat(list(guest_specs))
+        self._start(list(guest_specs))
 
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what is asked for."""
+        """Carry out a request."""
         actions: dict[str, Callable[[str], None]] = {
-            "cut_power": self._cut_power,
-            "shut_down": self._shut_down,
-            "power_on": self._power_on,
-            "cut_cable": lambda name: self._set_link(name, "down"),
-            "mend_cable": lambda name: self._set_link(name, "up"),
+            CUT_POWER.name: self._cut_power,
+            SHUT_DOWN.name: self._shut_down,
+            POWER_ON.name: self._power_on,
+            CUT_CABLE.name: lambda name: self._set_link(name, "down"),
+            MEND_CABLE.name: lambda name: self._set_link(name, "up"),
             "repair": lambda _: self._repair(),
         }
         if request["do"] == "status":
@@ -67,7 +68,7 @@ class IsolatedGuests:
         return {}
 
     def _cut_power(self, name: str) -> None:
-        # The link first: a process that is killed would still close its connections by FIN.
+        # The link first: a killed process would still close its connections with a FIN.
         self._set_link(name, "down")
         self._end(name)
 
@@ -77,16 +78,16 @@ class IsolatedGuests:
     def _power_on(self, name: str) -> None:
         if self._pids[name] != _OFF:
             return
-        self._seat([self._guest_specs[name]])
+        self._start([self._guest_specs[name]])
 
     def _repair(self) -> None:
-        """Undo every fault that is in effect."""
+        """Undo every active fault."""
         for name in self._guest_specs:
             self._power_on(name)
             self._set_link(name, "up")
 
-    def _seat(self, guest_specs: list[guest.GuestSpec]) -> None:
-        """Fork guests, all at once as each takes its time, and return when they are ready."""
+    def _start(self, guest_specs: list[guest.GuestSpec]) -> None:
+        """Fork all guests at once, because each takes a while; return when all are ready."""
         with contextlib.ExitStack() as stack:
             lines = {
                 guest_spec.name: stack.enter_context(guest.fork_isolated(guest_spec, self._visible))
@@ -97,7 +98,7 @@ class IsolatedGuests:
                 self._plug_in(name)
                 line.sendall(b"!")
             for line in lines.values():
-                guest.heard(line)
+                guest.receive(line)
 
     def _plug_in(self, name: str) -> None:
         peer = {"ifname": guest.LINK, "net_ns_pid": self._pids[name]}
@@ -111,7 +112,7 @@ class IsolatedGuests:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         self._pids[name] = _OFF
-        # Its network goes in the kernel's own time; a guest that comes back needs the name now.
+        # The kernel removes its network later, but a returning guest needs the link's name now.
         with contextlib.suppress(OSError):
             self._set_link_gone(name)
 
@@ -129,7 +130,7 @@ class IsolatedGuests:
 
 @contextlib.contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """A fault that the kernel refuses is told to who asked for it; it ends no lab."""
+    """Turn the kernel's refusal into an OSError: the peer gets it, and the lab goes on."""
     try:
         yield
     except NetlinkError as error:
@@ -137,7 +138,7 @@ def _as_os_errors() -> Iterator[None]:
 
 
 def _hosts_file(guest_specs: list[guest.GuestSpec]) -> str:
-    """Return the /etc/hosts by which every machine finds every other by its name."""
+    """Return an /etc/hosts that lets every machine resolve every other's name."""
     lines = [
         "127.0.0.1 localhost",
         *(f"{guest_spec.address} {guest_spec.name}" for guest_spec in guest_specs),
@@ -146,7 +147,7 @@ def _hosts_file(guest_specs: list[guest.GuestSpec]) -> str:
 
 
 def _states(pids: dict[str, int]) -> dict[str, str]:
-    """Return each machine's state; a guest that died without being told to is `gone`."""
+    """Return each machine's state; a guest that died unexpectedly is `gone`."""
     states = {}
     for name, pid in pids.items():
         states[name] = "off" if pid == _OFF else "running" if _lives(pid) else "gone"

@@ -1,6 +1,6 @@
-"""The few Linux calls that Python 3.11 has no function for: namespaces, mounts, capabilities.
+"""The few Linux calls that Python 3.11 lacks: namespaces, mounts, capabilities.
 
-Every function raises OSError with the kernel's errno. Flag values are those of the headers
+Every function raises OSError with the kernel's errno. Flag values come from the headers
 `linux/sched.h`, `linux/mount.h`, `linux/prctl.h` and `linux/capability.h`.
 """
 
@@ -63,12 +63,12 @@ class _CapData(ctypes.Structure):
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces that `flags` (CLONE_NEW...) name, for new ones."""
+    """Move the caller into new namespaces, of the kinds in `flags` (CLONE_NEW...)."""
     _check(_libc.unshare(flags), "unshare")
 
 
 def map_to_root(uid: int, gid: int) -> None:
-    """Make the caller, in its new user namespace, root there and `uid`, `gid` outside of it."""
+    """Map root in the caller's new user namespace to `uid` and `gid` outside of it."""
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
@@ -82,9 +82,9 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 
 
 def make_tree_readonly(path: str) -> None:
-    """Make every mount at and below `path` read-only, with no setuid program and no device.
+    """Make every mount at and below `path` read-only, without setuid programs and devices.
 
-    It takes one call (mount_setattr, Linux 5.12).
+    This takes a single call (mount_setattr, Linux 5.12).
     """
     attr = _MountAttr(set=_MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV)
     size = ctypes.c_size_t(ctypes.sizeof(attr))
@@ -95,16 +95,16 @@ def make_tree_readonly(path: str) -> None:
 
 
 def change_root(path: str) -> None:
-    """Make the mount at `path` the root of the caller's mount namespace; the old one is gone."""
+    """Make the mount at `path` the root of the caller's mount namespace; unmount the old one."""
     os.chdir(path)
-    # The old root comes to lie over the new one (pivot_root(2), "pivot_root(".", ".")").
+    # This stacks the old root on top of the new one (pivot_root(2), "pivot_root(".", ".")").
     _check(_libc.pivot_root(b".", b"."), "pivot_root")
     _check(_libc.umount2(b".", _MNT_DETACH), "umount2")
     os.chdir("/")
 
 
 def drop_capabilities(*capabilities: int) -> None:
-    """Give up `capabilities` for good: for the caller and for all that it ever executes."""
+    """Give up `capabilities` for good, for the caller and everything that it executes."""
     for capability in capabilities:
         _check(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl PR_CAPBSET_DROP")
     _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT")
@@ -125,9 +125,9 @@ def die_with_parent(signal: int) -> None:
 
 
 def forbid_inspection() -> None:
-    """Keep the caller's memory, descriptors and environment from all without CAP_SYS_PTRACE.
+    """Hide the caller's memory, descriptors and environment from processes without CAP_SYS_PTRACE.
 
-    It lasts until the caller executes a program; so the programs that it starts aren't affected.
+    This lasts until the caller executes a program, so it doesn't affect programs that it starts.
     """
     _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE")
 

@@ -1,21 +1,23 @@
-"""The user's side of an embedded lab: starts its supervisor, finds the one that is up, ends it."""
+"""The user's side of an embedded lab: starts its supervisor, finds a running one, ends it."""
 
+import abc
 import contextlib
 import ipaddress
 import os
 import select
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.core import limits
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from lab.machines import lab_folder
-from lab.machines.inventory import Inventory, folders
-from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
 from lab.machines.providers.embedded.control import Client
 from lab.machines.providers.embedded.early_start import Supervisor, take_prepared
 from lab.machines.providers.embedded.own_folders import hides_own
@@ -23,21 +25,17 @@ from lab.machines.providers.embedded.own_folders import hides_own
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
 
-class Refused(LabError):
-    """This computer's kernel refuses what the provider needs."""
-
-
 class IsolatedMachines(Machines):
-    """Machines in namespaces: their supervisor cuts what is to be cut."""
+    """Machines in namespaces; their supervisor carries out faults."""
 
-    faults = NETWORK | frozenset({"cut_power", "shut_down", "power_on", "cut_cable", "mend_cable"})
+    faults = NETWORK | {CUT_POWER, SHUT_DOWN, POWER_ON, CUT_CABLE, MEND_CABLE}
 
     def __init__(self, access: Mapping[str, Access], client: Client) -> None:
         super().__init__(access)
         self._client = client
 
-    def do(self, fault: str, machine: str) -> None:
-        answer = self._client.ask(fault, machine)
+    def do(self, fault: Fault, machine: str) -> None:
+        answer = self._client.ask(fault.name, machine)
         if "refused" in answer:
             raise LabError(
                 f"the kernel refuses to {fault}: {answer['refused']}", where=f"machine {machine}"
@@ -45,24 +43,24 @@ class IsolatedMachines(Machines):
 
 
 class PlainMachines(Machines):
-    """Machines that share this computer's network, which isn't to be changed, and its power."""
+    """Machines that share this computer's network, which the lab must not change, and its power."""
 
-    faults = frozenset()
+    faults: frozenset[Fault] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embedded:
-    """A provider whose machines are processes of this computer, see `supervisor`.
+class Embedded(Provider):
+    """A provider whose machines are processes of this computer, see supervisor.py.
 
-    `explain` turns a step that the kernel refused, and its errno, into the user's message;
-    `widest` is the shortest network mask, in bits, that it has room for.
+    `isolated` machines are namespaces; `widest` is the shortest network mask, in bits, that the
+    provider has room for.
     """
 
-    name: str
-    inventory: Inventory
-    isolated: bool
-    explain: Callable[[str, int], Refused]
-    widest: int = 0
+    isolated: ClassVar[bool]
+    widest: ClassVar[int] = 0
+
+    @abc.abstractmethod
+    def explain(self, step: str, number: int) -> Refused:
+        """Turn a step that the kernel refused, and its errno, into the user's message."""
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
@@ -71,7 +69,7 @@ class Embedded:
         with self._found() as found:
             if found is not None:
                 with lab_folder.reserved(self._folder()):
-                    yield self._given(found.client, found.description, self._client_key())
+                    yield self._machines(found.client, found.description, self._client_key())
                 return
         with self._own_lab() as machines:
             yield machines
@@ -90,7 +88,7 @@ class Embedded:
                 return False
             supervisor = os.pidfd_open(found.description["supervisor"])
             found.client.ask("down")
-            ended = select.poll()  # select() takes no descriptor from 1,024 on
+            ended = select.poll()  # select() can't handle descriptors from 1,024 on
             ended.register(supervisor, select.POLLIN)
             ended.poll()
             os.close(supervisor)
@@ -108,11 +106,8 @@ class Embedded:
         with self._found() as found:
             return found is not None
 
-    def own_shell(self, machine: str) -> bool:
-        return False
-
     def _bring_up(self, folder: Path) -> None:
-        """Start a supervisor that outlives us; it ends if we end before its lab is complete."""
+        """Start a supervisor that outlives us, unless we end before its lab is complete."""
         spec = self._spec()
         (folder / "control").unlink(missing_ok=True)
         (folder / "inventory").write_text(self.inventory.digest)
@@ -141,14 +136,16 @@ class Embedded:
         try:
             supervisor.begin(spec)
             description = self._described(client.hear())
-            yield self._given(client, description, description["client_key"])
+            yield self._machines(client, description, description["client_key"])
         finally:
             client.close()
             supervisor.end()
 
-    def _given(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
+    def _machines(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
         access = {
-            machine.name: _access(machine.name, machine.role, description, client_key)
+            machine.name: _access(
+                machine.name, machine.role, description, client_key, isolated=self.isolated
+            )
             for machine in self.inventory.machines
         }
         return IsolatedMachines(access, client) if self.isolated else PlainMachines(access)
@@ -159,7 +156,7 @@ class Embedded:
             raise LabError(
                 f"an embedded lab has at most {_MOST_MACHINES} machines",
                 where=str(self.inventory.path),
-                cure=f"it names {len(self.inventory.machines)}: take some away",
+                hint=f"it names {len(self.inventory.machines)}: remove some",
             )
         network = ipaddress.IPv4Network(self.inventory.network)
         if network.prefixlen < self.widest:
@@ -167,7 +164,7 @@ class Embedded:
                 f"the provider '{self.name}' has room for a /{self.widest} network,"
                 f" not for {network}",
                 where=str(self.inventory.path),
-                cure=f"make `network` a /{self.widest} or smaller",
+                hint=f"make `network` a /{self.widest} or smaller",
             )
         return {
             "provider": self.name,
@@ -178,24 +175,25 @@ class Embedded:
         }
 
     def _visible(self) -> list[str]:
-        """Return the folders that are to be seen on machines beside those of the system."""
-        local = folders(os.environ.get("LAB_VISIBLE", ""))
-        named = [(folder, str(self.inventory.path)) for folder in self.inventory.visible]
-        for folder, where in [*named, *((folder, "LAB_VISIBLE") for folder in local)]:
+        """Return the folders that machines see besides those of the system."""
+        settings = self.inventory.settings.get(self.name, {})
+        named = [(each, str(self.inventory.path)) for each in _folders(settings.get("visible", ""))]
+        named += [(each, "LAB_VISIBLE") for each in _folders(os.environ.get("LAB_VISIBLE", ""))]
+        for folder, where in named:
             if not folder.is_dir() or hides_own(str(folder)):
                 raise LabError(
-                    f"machines can't be shown {folder}",
+                    f"{folder} can't be visible on machines",
                     where=where,
-                    cure="name folders that exist, and that hold none of the machine's own"
+                    hint="name existing folders that contain none of a machine's private ones"
                     " (/tmp, /run, /dev, /proc, /sys)",
                 )
-        return [str(folder) for folder in (*self.inventory.visible, *local)]
+        return [str(folder) for folder, _ in named]
 
     @contextlib.contextmanager
     def _found(self) -> Iterator["_Found | None"]:
-        """Give a connection to the lab that is up, None if there is none.
+        """Connect to a lab that is up; None if there is none.
 
-        Raises LabError if that lab isn't ours to use.
+        Raises LabError if this user or inventory may not use that lab.
         """
         with socket.socket(socket.AF_UNIX) as connection:
             try:
@@ -206,22 +204,22 @@ class Embedded:
                 return
             if (self._folder() / "inventory").read_text() != self.inventory.digest:
                 raise LabError(
-                    "the lab that is up was made from another version of this file",
+                    "the running lab was made from another version of this file",
                     where=str(self.inventory.path),
-                    cure="`fab down` with the old version, or change it back",
+                    hint="restore the old version, then `fab down`",
                 )
             with contextlib.closing(Client(connection)) as client:
                 description = client.greet()
                 if "refused" in description:
                     raise LabError(
-                        f"the lab that is up refuses us: {description['refused']}",
+                        f"the running lab refuses access: {description['refused']}",
                         where=str(self._folder()),
-                        cure="use it as the user, and in the container, that brought it up",
+                        hint="use it as the same user, and in the same container, as `fab up`",
                     )
                 yield _Found(client, description) if description else None
 
     def _described(self, said: dict[str, Any], log: Path | None = None) -> dict[str, Any]:
-        """Return a lab's description; LabError if that is a refusal, or nothing."""
+        """Return a lab's description; LabError if the answer is a refusal, or empty."""
         if "refused" in said:
             raise limits.too_many_files(said["errno"]) or self.explain(
                 said["refused"], said["errno"]
@@ -229,7 +227,7 @@ class Embedded:
         if not said:
             raise LabError(
                 "the lab's supervisor ended before its machines were up",
-                cure=f"see its last words in {log}" if log else "",
+                hint=f"see its log: {log}" if log else "",
             )
         return said
 
@@ -242,13 +240,15 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A lab that is up: our connection to it, and what it is."""
+    """A running lab: our connection to it, and its description."""
 
     client: Client
     description: dict[str, Any]
 
 
-def _access(machine: str, role: str, described: dict[str, Any], client_key: str) -> Access:
+def _access(
+    machine: str, role: str, described: dict[str, Any], client_key: str, *, isolated: bool
+) -> Access:
     there = described["machines"][machine]
     return Access(
         provider=described["provider"],
@@ -260,14 +260,20 @@ def _access(machine: str, role: str, described: dict[str, Any], client_key: str)
         user="root",
         key=client_key,
         host_key=there["host_key"],
+        open_network=not isolated,
         work=there["work"],
         python=sys.executable,
     )
 
 
+def _folders(text: str) -> list[Path]:
+    """Return the folders that a text names as PATH does, with : between them."""
+    return [Path(part).expanduser() for part in text.split(":") if part]
+
+
 @contextlib.contextmanager
 def _at(folder: Path) -> Iterator[str]:
-    """Give a short name for `folder`: a Unix socket's path has at most 107 bytes."""
+    """Yield a short path for `folder`, as a Unix socket's path has at most 107 bytes."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}"

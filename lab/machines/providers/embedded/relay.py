@@ -1,8 +1,9 @@
-"""Carries SSH connections from 127.0.0.1 to the machines, as bytes: no socket crosses over.
+"""Relays SSH connections from 127.0.0.1 to the machines, byte by byte.
 
-A socket belongs for ever to the network that it was made in. So a machine's server gets none of
-this computer's network, neither listening nor accepted: whoever took over the server would reach
-the computer's network by it. It gets one end of a socket pair for each connection instead.
+A socket always belongs to the network namespace in which it was created. So a machine's server gets
+no socket of this computer's network, neither a listening nor an accepted one: an attacker who took
+over the server would reach the computer's network through it. For each connection it gets one end
+of a socket pair instead.
 """
 
 import asyncio
@@ -17,15 +18,15 @@ _PAUSE_S = 0.1
 
 
 def carry(lines: Mapping[socket.socket, socket.socket], *, until: int) -> None:
-    """Accept on each listening socket, and hand pair ends out on the line beside it.
+    """Accept on each listening socket, and send one end of a pair over the socket next to it.
 
-    Returns when the process ends that the descriptor `until` stands for.
+    Returns when the process behind the descriptor `until` (a pidfd) ends.
     """
     asyncio.run(_carry(lines, until))
 
 
 def received(line: socket.socket) -> socket.socket | None:
-    """Return the next connection handed out on `line`, which doesn't block; None: none yet."""
+    """Return the next connection from the non-blocking socket `line`; None if there is none yet."""
     try:
         _, descriptors, _, _ = socket.recv_fds(line, 1, 1)
     except BlockingIOError:
@@ -51,7 +52,7 @@ async def _accept(listener: socket.socket, line: socket.socket) -> None:
         try:
             client, _ = await loop.sock_accept(listener)
         except OSError as error:
-            if error.errno in _FULL:  # some connection will end, and then there is room
+            if error.errno in _FULL:  # wait until another connection ends
                 await asyncio.sleep(_PAUSE_S)
             continue
         connection = asyncio.create_task(_connect(client, line))
@@ -65,19 +66,19 @@ async def _connect(client: socket.socket, line: socket.socket) -> None:
         near, far = socket.socketpair()
         with near:
             with far:
-                # A machine that is off takes nothing: more than its queue holds is turned away.
+                # A machine that is off accepts nothing: connections beyond its queue are refused.
                 socket.send_fds(line, [b"!"], [far.fileno()])
             near.setblocking(False)
-            await asyncio.gather(_pass_on(client, near), _pass_on(near, client))
+            await asyncio.gather(_forward(client, near), _forward(near, client))
 
 
-async def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+async def _forward(source: socket.socket, sink: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     try:
         while data := await loop.sock_recv(source, _CHUNK):
             await loop.sock_sendall(sink, data)
     except OSError:
-        # Broken, not ended: the other direction has nothing to wait for either.
+        # The connection broke, so the other direction must not wait either.
         with contextlib.suppress(OSError):
             source.shutdown(socket.SHUT_RDWR)
     with contextlib.suppress(OSError):

@@ -1,9 +1,8 @@
-"""The SSH server of an embedded machine: it answers Fabric as a machine's own sshd would.
+"""The SSH server of an embedded machine, which answers Fabric as sshd would.
 
-Its connections come from `relay`. It knows one client key, runs each command under `/bin/sh -c`,
-serves files by SFTP and gives a terminal where one is asked for. What a client
-does to one channel costs no other: each command has pumps of its own, and a channel that breaks
-ends its command's pipes, as with OpenSSH.
+Its connections come from relay.py. It accepts one client key, runs each command under `/bin/sh -c`,
+serves files by SFTP, and opens a terminal on request. Channels don't affect each other: each
+command has its own pumps, and a broken channel closes its command's pipes, as with OpenSSH.
 """
 
 import asyncio
@@ -20,18 +19,19 @@ from typing import Any
 
 import asyncssh
 
-from lab.machines.providers.embedded import relay
+from lab.machines.providers.embedded import output_pump, relay
 
 _CHUNK = 65536
-# As a real server would, whatever whoever started the lab ignores: `nohup` does so with SIGHUP.
+# Reset as by a real server, even if the lab's caller ignores some: `nohup` ignores SIGHUP.
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
+_BEFORE_THE_END = (94, 95, 96)  # RFC 4254, section 9: data, extended data and the end of both
 _BROKEN = (OSError, EOFError, asyncssh.Error)
 _Process = asyncssh.SSHServerProcess[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What a machine's SSH server is made of; `line` is where its connections come from."""
+    """The SSH server of a machine; its connections arrive on `line`."""
 
     line: socket.socket
     host_key: asyncssh.SSHKey
@@ -39,7 +39,7 @@ class Server:
     environment: Mapping[str, str]
 
     def serve_forever(self) -> None:
-        """Answer until the process is killed: a machine has no other end."""
+        """Answer until the process is killed, which is how a machine ends."""
         asyncssh.set_log_level("CRITICAL")
         asyncio.run(self._serve())
 
@@ -53,6 +53,7 @@ class Server:
         options = asyncssh.SSHServerConnectionOptions(
             server_host_keys=[self.host_key],
             authorized_client_keys=asyncssh.import_authorized_keys(client),
+            server_factory=_Door,
             process_factory=handle,
             sftp_factory=True,
             encoding=None,
@@ -75,12 +76,48 @@ class Server:
 
 
 async def _answer(connection: socket.socket, options: asyncssh.SSHServerConnectionOptions) -> None:
-    with contextlib.suppress(*_BROKEN):  # a client that goes before it has logged in
+    with contextlib.suppress(*_BROKEN):  # the client left before it logged in
         await (await asyncssh.run_server(connection, options=options)).wait_closed()
 
 
+class _Door(asyncssh.SSHServer):
+    """What a connection is given when it comes in."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        conn._channels = _Channels()
+
+
+class _Channels(dict[int, Any]):
+    """The channels of a connection, without its end where a client's last words come too late.
+
+    A client may say that it has read so much, or send a byte, just as another thread of it ends the
+    channel and overtakes that: Paramiko does. asyncssh takes such words for a breach of the
+    protocol and ends the connection, with every command on it. OpenSSH ignores them.
+    """
+
+    def __getitem__(self, number: int) -> "_Channel":
+        return _Channel(self.get(number))
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """What takes a client's words on a channel; there may be none of that number any more."""
+
+    channel: Any
+
+    def log_received_packet(self, *_: Any) -> None:
+        """Say nothing: the server has no log."""
+
+    def process_packet(self, kind: int, *packet: Any) -> Any:
+        """Return what asyncssh's channel does."""
+        state = self.channel._recv_state if self.channel else "closed"
+        if "close" in state or ("eof" in state and kind in _BEFORE_THE_END):
+            return True
+        return self.channel.process_packet(kind, *packet)
+
+
 class _Children:
-    """The processes of this machine: each one's end is a future; orphans are reaped as well."""
+    """The processes of this machine; each one's end is a future. Also reaps orphans."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -90,7 +127,7 @@ class _Children:
     def spawn(
         self, argv: list[str], environment: dict[str, str], actions: list[Any]
     ) -> tuple[int, asyncio.Future[int]]:
-        """Start `argv` in a session of its own; return its pid and its coming wait status."""
+        """Start `argv` in its own session; return its pid and a future for its wait status."""
         pid = os.posix_spawn(
             argv[0],
             argv,
@@ -117,7 +154,7 @@ class _Children:
 
 
 class _Command:
-    """One command of a client: its process, and the pumps between its pipes and the channel."""
+    """A client's command: its process, and the pumps between its pipes and the channel."""
 
     def __init__(self, process: _Process, children: _Children, environment: dict[str, str]) -> None:
         self._process = process
@@ -174,13 +211,13 @@ class _Command:
             self._process.exit(status if status >= 0 else 128 - status)
 
     async def _hang_up(self, pid: int, end: asyncio.Future[int]) -> None:
-        """Do as a closed terminal when the client goes: else a silent command stays for ever."""
+        """Send SIGHUP when the client leaves; otherwise a silent command would run forever."""
         await self._process.wait_closed()
         if not end.done():
             os.killpg(pid, signal.SIGHUP)
 
     async def _feed(self, fd: int, resize: int | None = None) -> None:
-        """Pass the channel's input on to `fd`, and its end too: that is a launcher's signal."""
+        """Forward the channel's input to `fd`, and its end too, on which launchers rely."""
         pipe = os.fdopen(fd, "wb", buffering=0)
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, pipe)
@@ -205,20 +242,9 @@ class _Command:
                 continue
 
     async def _pump(self, fd: int, channel: asyncssh.SSHWriter[bytes]) -> None:
-        """Pass all that comes from `fd` on to the client, as fast as the client takes it."""
-        reader = asyncio.StreamReader(limit=_CHUNK)
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-        )
-        try:
-            while data := await reader.read(_CHUNK):
-                channel.write(data)
-                await channel.drain()
-        except _BROKEN:
-            return
-        finally:
-            transport.close()
+        """Forward output from `fd` to the client, as fast as the client reads it."""
+        with contextlib.suppress(*_BROKEN):
+            await output_pump.carry(fd, channel.write, channel.drain)
 
 
 def _resize(terminal: int, size: tuple[int, int, int, int]) -> None:

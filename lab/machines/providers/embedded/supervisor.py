@@ -1,23 +1,23 @@
-"""The process that owns an embedded lab; `embedded` starts it.
+"""The process that owns an embedded lab; early_start.py starts it.
 
-Who holds what, and what dies with whom:
+Resources and lifetimes:
 
-- This process opens one listening socket per machine on 127.0.0.1, in the network namespace of the
-  user's computer, and carries their connections to the machines (see `relay`). A socket stays where
-  it was made: so a machine is reached for control.
-- For `namespaces` it then enters a user namespace (as root too: one path, not two) with network,
-  mounts and processes of its own, and forks the *first* process of that process table. That one
-  makes a bridge and forks one guest per machine, each in namespaces of its own; a guest's link into
-  the bridge is the only wire it has. No private address exists outside of these namespaces.
-- For `loopback` the first process forks its guests as plain processes.
-- When the first process dies, the kernel kills every process below it, and then namespaces, links
-  and mounts are gone. It dies with this process, and this process ends when the starter's control
-  connection does, unless the lab was to be kept. There is nothing to clean up, and no command.
-- For `loopback` the kernel does less: the first process notices that this one has died, kills all
-  that is below it and removes the machines' files; this one does that if the first one was killed.
+- This process opens a listening socket per machine on 127.0.0.1, in the computer's network
+  namespace, and relays connections to the machines (see relay.py). A socket stays in the namespace
+  where it was created, so this is how control connections reach a machine.
+- For `namespaces` it then enters a user namespace (even as root: one path, not two) with its own
+  network, mounts and processes, and forks pid 1 of that PID namespace, the *init* process. Init
+  creates a bridge and forks a guest per machine, each in its own namespaces; a guest's link to the
+  bridge is its only network. No private address exists outside of these namespaces.
+- For `loopback` init forks its guests as plain processes.
+- When init dies, the kernel kills every process below it, and namespaces, links and mounts go with
+  them. Init dies with this process, and this process ends when the starter's control connection
+  does, unless the lab was asked to keep running. Nothing remains to clean up, so no command does.
+- For `loopback` the kernel does less: init notices that this process died, kills everything below
+  it and removes the machines' files; this process does the same if init was killed.
 
-The arguments are the descriptors of the starter's control connection and, for a lab that others may
-use, of its listening socket (see `control`). `starting` gives it an environment of its own.
+The arguments are the descriptors of the starter's control connection and, for a shared lab, of its
+listening socket (see control.py). early_start.py gives this process a clean environment.
 """
 
 import ipaddress
@@ -47,13 +47,13 @@ from lab.machines.providers.embedded.guests import IsolatedGuests, PlainGuests
 
 
 def main() -> None:
-    """Own one lab until its end; its description comes as JSON on standard input."""
+    """Own one lab until its end; standard input carries its description as JSON."""
     starter, *others = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
     control = Control(starter, others[0] if others else None)
     client_key = asyncssh.generate_private_key("ssh-ed25519")
-    if text := sys.stdin.read():  # else it was prepared, and not needed
+    if text := sys.stdin.read():  # empty if the prepared supervisor was not needed
         _own_lab(json.loads(text), control, client_key)
-    os._exit(0)  # nothing is left to tidy, and an interpreter takes 50 ms for that
+    os._exit(0)  # nothing is left to clean up, and the interpreter would take 50 ms for it
 
 
 def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey) -> None:
@@ -74,22 +74,22 @@ def _own_lab(spec: dict[str, Any], control: Control, client_key: asyncssh.SSHKey
         control.refuse(error)
         return
     kernel.become_subreaper()
-    first = os.fork()
-    if first == 0:
+    init = os.fork()
+    if init == 0:
         lab.own(control)
     control.forget()
     carried = {guest_spec.listener: guest_spec.line for guest_spec in lab.guest_specs}
-    relay.carry(carried, until=os.pidfd_open(first))
-    os.waitpid(first, 0)
+    relay.carry(carried, until=os.pidfd_open(init))
+    os.waitpid(init, 0)
     lab.clean_up()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """The lab before its first guest is there.
+    """The lab before its first guest exists.
 
     `scratch` is the folder for the files of plain guests, `owner` the supervisor's pid; the
-    descriptor `owner_ends` turns readable when the supervisor has ended.
+    descriptor `owner_ends` becomes readable when the supervisor has ended.
     """
 
     provider: str
@@ -100,15 +100,15 @@ class Lab:
     owner_ends: int
 
     def own(self, control: Control) -> NoReturn:
-        """Be the first process: guest_spec the guests, answer control connections, end them all."""
+        """Be the init process: start the guests, answer control connections, end everything."""
         status = 1
         try:
-            guests = self._seat()
+            guests = self._start_guests()
         except OSError as error:
             control.refuse(error)
         except NetlinkError as error:
             control.refuse(OSError(error.code, f"make the lab's links: {error}"))
-        except Exception:  # `finally` leaves at once, and would leave nothing to look at
+        except Exception:  # print it now: `finally` exits at once
             traceback.print_exc()
         else:
             key = self.guest_specs[0].client_key.export_private_key("openssh").decode()
@@ -120,20 +120,20 @@ class Lab:
             os._exit(status)
 
     def clean_up(self) -> None:
-        """Leave nothing of plain guests; of isolated ones the kernel leaves nothing."""
+        """Remove everything of plain guests; the kernel removes isolated ones."""
         if self.scratch:
             launcher.end_descendants()
             shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def _seat(self) -> PlainGuests | IsolatedGuests:
+    def _start_guests(self) -> PlainGuests | IsolatedGuests:
         kernel.become_subreaper()
         if self.scratch:
             self.scratch.mkdir(mode=0o700)
             return PlainGuests(self.guest_specs, self.scratch)
         kernel.die_with_parent(signal.SIGKILL)
-        ended = select.poll()  # select() takes no descriptor from 1,024 on
+        ended = select.poll()  # select() can't handle descriptors from 1,024 on
         ended.register(self.owner_ends, select.POLLIN)
-        if ended.poll(0):  # it has died before that
+        if ended.poll(0):  # the supervisor died before the call above
             os._exit(1)
         return IsolatedGuests(self.guest_specs, self.visible)
 
@@ -177,7 +177,7 @@ def _guest_specs(
 
 
 def _scratch_folder() -> Path:
-    """Return where the first process makes a folder: both processes must know it to remove it."""
+    """Choose the folder that init creates: both processes must know it to remove it."""
     return Path(tempfile.gettempdir()) / f"push-pull-lab-{secrets.token_hex(8)}"
 
 
@@ -187,6 +187,6 @@ def _enter_namespaces() -> None:
         kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID
     )
     kernel.map_to_root(uid, gid)
-    # A program that could make a user namespace would have every capability in it.
+    # A program that could create a user namespace would have every capability in it.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
     guest.switch_off_ipv6()

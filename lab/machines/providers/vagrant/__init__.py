@@ -1,1 +1,5 @@
-"""Virtual machines, by Vagrant."""
+"""Virtual machines that Vagrant manages."""
+
+from lab.machines.providers.vagrant.provider import Vms
+
+PROVIDER = Vms

@@ -1,4 +1,4 @@
-"""The power switch of a VM: off at once, as when its cord is pulled, and on again."""
+"""The power switch of a VM: off at once, like pulling the plug, and on again."""
 
 import socket
 import threading
@@ -24,37 +24,37 @@ _ON: Mapping[str, Sequence[str]] = {
 
 
 def off(vm: Vm) -> None:
-    """Cut a VM's power; LabError when that can't be done."""
+    """Cut a VM's power; LabError if that fails."""
     _switch(vm, _OFF)
 
 
 def on(vm: Vm) -> None:
-    """Switch a VM on, not waiting until it has booted; LabError when that can't be done."""
+    """Switch a VM on, without waiting until it has booted; LabError if that fails."""
     _switch(vm, _ON)
 
 
 def wait_for_ssh(host: str, port: int) -> bool:
-    """Wait until an SSH server greets there; return whether one did in BOOT_TIMEOUT_S seconds."""
+    """Wait until an SSH server answers; return whether it did within BOOT_TIMEOUT_S seconds."""
     deadline = time.monotonic() + BOOT_TIMEOUT_S
     while not _greets(host, port):
         if time.monotonic() > deadline:
             return False
-        threading.Event().wait(_RETRY_S)  # nothing tells when a booting machine is that far
+        threading.Event().wait(_RETRY_S)  # a booting machine sends no event for this
     return True
 
 
 def _switch(vm: Vm, commands: Mapping[str, Sequence[str]]) -> None:
     if vm.hypervisor not in commands:
         raise LabError(
-            f"the power of {vm.hypervisor}'s VMs can't be switched",
-            cure=f"use {' or '.join(commands)}",
+            f"the lab can't switch the power of a VM in {vm.hypervisor}",
+            hint=f"use {' or '.join(commands)}",
         )
     words = [word.format(id=vm.id) for word in commands[vm.hypervisor]]
     tools.ask(words, timeout_s=SWITCH_TIMEOUT_S, LIBVIRT_DEFAULT_URI="qemu:///system")
 
 
 def _greets(host: str, port: int) -> bool:
-    # That it accepts tells nothing: a forwarded port does before there is a server behind it.
+    # An accepted connection proves nothing: a forwarded port accepts before the server is up.
     try:
         with socket.create_connection((host, port), timeout=_GREETING_TIMEOUT_S) as connection:
             return connection.recv(4) == b"SSH-"

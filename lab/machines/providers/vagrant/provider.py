@@ -1,7 +1,8 @@
-"""The provider `vagrant`: VMs of the project's Vagrantfile. Vagrant does the work and is asked.
+"""The provider `vagrant`: the VMs of the project's Vagrantfile, which Vagrant itself manages.
 
-An answer of `vagrant` takes a second or more. So how the machines are reached is asked once and
-kept, until Vagrant's own files tell that it has looked at a machine since (see `vagrant_files`).
+A call of `vagrant` takes a second or more. So the lab asks only once how to reach the machines, and
+caches the answer until Vagrant's own files show that it has looked at a machine since then (see
+state_files.py).
 """
 
 import contextlib
@@ -12,25 +13,31 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.core import project
 from lab.core.errors import LabError
+from lab.core.faults.fault import Fault
+from lab.core.faults.machine import CUT_POWER, POWER_ON
 from lab.machines import lab_folder, tools
 from lab.machines.inventory import Inventory, Machine
-from lab.machines.providers.base import NETWORK, Access, Machines
+from lab.machines.inventory.settings import number, section, text
+from lab.machines.providers.base import NETWORK, Access, Auto, Machines, Provider
 from lab.machines.providers.vagrant import power, state_files
 
 _ANSWER_TIMEOUT_S = 120
 _WORK = ".cache/push-pull-lab"
 _PYTHON = "/opt/lab/venv/bin/python"
 _HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
-_NO_VAGRANT = "install Vagrant (docs/vms.md), or take machines without it: --provider namespaces"
+_NO_VAGRANT = "install Vagrant (docs/vms.md), or use machines without it: --provider namespaces"
 _NO_BOX = (
-    "Vagrant says above why. If the box can't be had, the inventory can name another one,"
-    " such as `box: cloud-image/ubuntu-24.04`; more troubles and cures: docs/vms.md"
+    "Vagrant says above why. If the box is unavailable, name another one in the inventory,"
+    " such as `box: cloud-image/ubuntu-24.04`; see docs/vms.md for troubleshooting"
+)
+_NEW_KEYS = (
+    "another machine answers there, or the VM has new keys:"
+    " vagrant destroy -f {0} && vagrant up {0}"
 )
 
 
@@ -38,18 +45,33 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Vms:
-    """The VMs of the inventory that lies beside the Vagrantfile.
+class Vms(Provider):
+    """The VMs of the inventory next to the Vagrantfile, which reads their settings.
 
-    `say` is told each command that is left to Vagrant.
+    `say` is called with each Vagrant command before it runs.
     """
 
-    inventory: Inventory
-    say: Callable[[str], None] = _say
+    name = "vagrant"
+    summary = "virtual machines, by Vagrant with VirtualBox or libvirt (docs/vms.md)"
+    settings = section(
+        "settings, such as {memory: 512}",
+        {
+            "box": text("the name of a box, such as bento/ubuntu-24.04"),
+            "box_version": text('a version of the box, such as "202508.03.0"'),
+            "memory": number(256, 1 << 20, "a number of MiB from 256 to 1048576, such as 512"),
+            "cpus": number(1, 256, "a number from 1 to 256"),
+        },
+    )
+    faults = NETWORK | {CUT_POWER, POWER_ON}
+    knows_names = True
+    auto = Auto(order=10, only_if_up=True)
+
+    def __init__(self, inventory: Inventory, say: Callable[[str], None] = _say) -> None:
+        super().__init__(inventory)
+        self.say = say
 
     def is_up(self) -> bool:
-        """Return whether Vagrant last saw all machines running; Vagrant itself isn't asked."""
+        """Return whether Vagrant last saw all machines running, without calling Vagrant."""
         found = [state_files.find(machine.name) for machine in self.inventory.machines]
         return self._is_vagrants() and all(vm is not None and vm.running for vm in found)
 
@@ -63,25 +85,22 @@ class Vms:
 
     def up(self) -> None:
         self._require_vagrants()
-        self._delegate("up", cure=_NO_BOX)
+        self._delegate("up", hint=_NO_BOX)
 
     def down(self) -> bool:
-        """Halt the machines; their disks stay, as deleting them is left to the user."""
+        """Halt the machines. Their disks stay; only the user deletes those."""
         if "running" not in self._states().values():
             return False
-        self._delegate("halt", cure="Vagrant says above why")
-        self.say("the disks stay; `vagrant destroy` deletes them")
+        self._delegate("halt", hint="Vagrant says above why")
+        self.say("the disks are kept; `vagrant destroy` deletes them")
         return True
 
     def status(self) -> Mapping[str, str]:
         self.say("$ vagrant status")
         return self._states()
 
-    def is_shared(self) -> bool:
-        return True
-
     def own_shell(self, machine: str) -> bool:
-        """Leave it to `vagrant ssh`, which also says when the machine isn't running."""
+        """Call `vagrant ssh`, which also says if the machine isn't running."""
         self._require_vagrants()
         state_files.found(machine)
         self._call("ssh", machine)
@@ -97,55 +116,55 @@ class Vms:
         return {each.name: states.get(each.name, "not up") for each in self.inventory.machines}
 
     def power_off(self, machine: str) -> None:
-        """Cut a machine's power: it says no goodbye to its peers, and writes nothing to its disk.
+        """Cut a machine's power: it closes no connection, and writes nothing to its disk.
 
-        Returns when it is off. Raises LabError when that can't be done.
+        Returns when it is off. Raises LabError if that fails.
         """
         power.off(state_files.found(machine))
 
     def power_on(self, machine: str) -> None:
-        """Switch a machine on; return when it answers SSH, LabError if it doesn't in time."""
+        """Switch a machine on, and wait until it answers SSH; LabError if it doesn't in time."""
         power.on(state_files.found(machine))
         there = self._read()["machines"][machine]
         _require_own_link(machine, there["host"])
         if not power.wait_for_ssh(there["host"], there["port"]):
             raise LabError(
-                f"SSH doesn't answer {power.BOOT_TIMEOUT_S} s after power-on",
+                f"it does not answer SSH {power.BOOT_TIMEOUT_S} s after power-on",
                 where=f"machine {machine}",
-                cure=f"vagrant up {machine}",
+                hint=f"vagrant up {machine}",
             )
 
     def _machines(self) -> dict[str, Access]:
-        told = self._read()
-        if not self._is_fresh(told):
-            told = self._asked(told)
-            self._keep(told)
+        cached = self._read()
+        if not self._is_fresh(cached):
+            cached = self._asked(cached)
+            self._keep(cached)
         machines = self.inventory.machines
-        accesses = {each.name: _access(each, told["machines"][each.name]) for each in machines}
+        accesses = {each.name: _access(each, cached["machines"][each.name]) for each in machines}
         for name, access in accesses.items():
             _require_own_link(name, access.host)
         return accesses
 
-    def _is_fresh(self, told: Mapping[str, Any]) -> bool:
-        """Return whether what Vagrant said still holds: another `up` can mean another port."""
-        return told["look"] == state_files.last_look() and all(
-            told["machines"].get(machine.name, {}).get("id") == _id(machine.name)
+    def _is_fresh(self, cached: Mapping[str, Any]) -> bool:
+        """Return whether Vagrant's last answer is still valid: another `up` may change a port."""
+        return cached["look"] == state_files.last_look() and all(
+            cached["machines"].get(machine.name, {}).get("id") == _id(machine.name)
             for machine in self.inventory.machines
         )
 
     def _asked(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask Vagrant how each machine is reached; for one made anew, for its host key too."""
+        """Ask Vagrant how to reach each machine; for a new one, ask for its host key too."""
         import paramiko
 
         self._require_running()
         config = paramiko.SSHConfig.from_text(_ask("ssh-config"))
-        told = {}
+        answers = {}
         for machine in self.inventory.machines:
             name = machine.name
             there, then = config.lookup(name), before["machines"].get(name, {})
             _require_own_link(name, there["hostname"])
             same = then.get("id") == _id(name)
-            told[name] = {
+            answers[name] = {
                 "id": _id(name),
                 "host": there["hostname"],
                 "port": int(there["port"]),
@@ -153,14 +172,14 @@ class Vms:
                 "key_file": there["identityfile"][0],
                 "host_key": then["host_key"] if same else _host_key(name),
             }
-        # The time is taken last, as Vagrant looks at a machine for each answer.
-        return {"machines": told, "look": state_files.last_look()}
+        # Take the time last, as Vagrant looks at a machine for each answer.
+        return {"machines": answers, "look": state_files.last_look()}
 
     def _require_running(self) -> None:
         states = self._states()
         off = [f"{name} is {there}" for name, there in states.items() if there != "running"]
         if off:
-            raise LabError(f"not all VMs are running: {', '.join(off)}", cure="vagrant up")
+            raise LabError(f"not all VMs are running: {', '.join(off)}", hint="vagrant up")
 
     def _is_vagrants(self) -> bool:
         return self.inventory.path.resolve() == project.PROJECT / "inventory.yaml"
@@ -168,19 +187,19 @@ class Vms:
     def _require_vagrants(self) -> None:
         if not self._is_vagrants():
             raise LabError(
-                "the VMs are those of the inventory beside the Vagrantfile, not of this one",
+                "Vagrant's VMs belong to the inventory next to the Vagrantfile, not to this one",
                 where=str(self.inventory.path),
-                cure=f"change {project.PROJECT / 'inventory.yaml'}, or take another provider",
+                hint=f"change {project.PROJECT / 'inventory.yaml'}, or use another provider",
             )
 
-    def _delegate(self, command: str, *, cure: str) -> None:
+    def _delegate(self, command: str, *, hint: str) -> None:
         if self._call(command):
-            raise LabError(f"`vagrant {command}` failed", cure=cure)
+            raise LabError(f"`vagrant {command}` failed", hint=hint)
 
     def _call(self, *words: str) -> int:
-        """Call Vagrant on the user's terminal, saying so; return its exit status."""
+        """Print a Vagrant command and run it on the user's terminal; return its exit status."""
         if shutil.which("vagrant") is None:
-            raise LabError("there is no command 'vagrant' here", cure=_NO_VAGRANT)
+            raise LabError("there is no command 'vagrant' here", hint=_NO_VAGRANT)
         self.say(f"$ vagrant {' '.join(words)}")
         return subprocess.run(["vagrant", *words], cwd=project.PROJECT).returncode
 
@@ -195,49 +214,50 @@ class Vms:
             return nothing
         return nothing | kept
 
-    def _keep(self, told: dict[str, Any]) -> None:
+    def _keep(self, answers: dict[str, Any]) -> None:
         new = self._folder() / "machines.json.new"
-        new.write_text(json.dumps(told, indent=2))
+        new.write_text(json.dumps(answers, indent=2))
         new.rename(new.with_suffix(""))
 
 
 class _VmMachines(Machines):
     """VMs, whose power their hypervisor switches."""
 
-    faults = NETWORK | frozenset({"cut_power", "power_on"})
+    faults = Vms.faults
     foreign = True
 
     def __init__(self, access: Mapping[str, Access], vms: Vms) -> None:
         super().__init__(access)
         self._vms = vms
 
-    def do(self, fault: str, machine: str) -> None:
-        if fault == "cut_power":
+    def do(self, fault: Fault, machine: str) -> None:
+        if fault == CUT_POWER:
             self._vms.power_off(machine)
-        elif fault == "power_on":
+        elif fault == POWER_ON:
             self._vms.power_on(machine)
         else:
             super().do(fault, machine)
 
 
-def _access(machine: Machine, told: Mapping[str, Any]) -> Access:
+def _access(machine: Machine, answer: Mapping[str, Any]) -> Access:
     return Access(
         provider="vagrant",
         machine=machine.name,
         role=machine.role,
         address=machine.address,
-        host=told["host"],
-        port=told["port"],
-        user=told["user"],
-        key_file=Path(told["key_file"]),
-        host_key=told["host_key"],
+        host=answer["host"],
+        port=answer["port"],
+        user=answer["user"],
+        key_file=Path(answer["key_file"]),
+        host_key=answer["host_key"],
+        if_key_changed=_NEW_KEYS.format(machine.name),
         work=_WORK,
         python=_PYTHON,
     )
 
 
 def _ask(*words: str) -> str:
-    return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, cure=_NO_VAGRANT)
+    return tools.ask(["vagrant", *words], timeout_s=_ANSWER_TIMEOUT_S, hint=_NO_VAGRANT)
 
 
 def _id(machine: str) -> str:
@@ -245,7 +265,7 @@ def _id(machine: str) -> str:
 
 
 def _host_key(machine: str) -> str:
-    """Fetch a machine's host key over Vagrant's own channel."""
+    """Read a machine's host key over Vagrant's own SSH connection."""
     for line in _ask("ssh", machine, "-c", f"cat {_HOST_KEY}").splitlines():
         if line.startswith("ssh-ed25519 "):
             return " ".join(line.split()[:2])
@@ -253,9 +273,9 @@ def _host_key(machine: str) -> str:
 
 
 def _require_own_link(machine: str, host: str) -> None:
-    """Refuse a machine that is on no network of ours: our packets would go to a stranger.
+    """Refuse a machine that is on none of our networks: our packets would go to a stranger.
 
-    So it is in a network namespace other than that of the machine's hypervisor.
+    This happens in another network namespace than that of the machine's hypervisor.
     """
     if not sys.platform.startswith("linux") or _is_loopback(host):
         return
@@ -267,14 +287,14 @@ def _require_own_link(machine: str, host: str) -> None:
         if route.get_attr("RTA_GATEWAY") is None:
             return
     raise LabError(
-        f"its address {host} is on no network of this computer",
+        f"its address {host} is not on any network of this computer",
         where=f"machine {machine}",
-        cure="its hypervisor may be in another network namespace: call fab there",
+        hint="its hypervisor may be in another network namespace: run fab there",
     )
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether a host, given by address or name, is this computer."""
+    """Return whether a host, given by address or name, is this computer."""
     with contextlib.suppress(OSError):
         return ipaddress.ip_address(socket.gethostbyname(host)).is_loopback
     return False

@@ -1,8 +1,8 @@
-"""What Vagrant's own files tell of a machine, without the second that asking `vagrant` takes.
+"""Reads a machine's state from Vagrant's own files, as a call of `vagrant` takes a second.
 
-`.vagrant/machines/NAME/HYPERVISOR/id` is there while the machine exists, and another one when it
-was made anew. The machine index in Vagrant's home has, under the `index_uuid` beside it, the state
-that Vagrant last saw; whenever it looks at a machine, it writes that file.
+`.vagrant/machines/NAME/HYPERVISOR/id` exists while the machine does, and changes when the machine
+is made again. The machine index in Vagrant's home has the state that Vagrant last saw, under the
+`index_uuid` next to `id`; Vagrant writes that file whenever it looks at a machine.
 """
 
 import json
@@ -25,7 +25,7 @@ class Vm:
 
 
 def find(machine: str) -> Vm | None:
-    """Return what Vagrant's files tell of a machine, None if it doesn't exist."""
+    """Return a machine's state by Vagrant's files, None if it doesn't exist."""
     folder = project.PROJECT / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
     for file in folder.glob(f"machines/{machine}/*/id"):
         uuid = _text(file.with_name("index_uuid"))
@@ -39,17 +39,17 @@ def find(machine: str) -> Vm | None:
 
 
 def found(machine: str) -> Vm:
-    """Return what Vagrant's files tell of a machine; LabError if it doesn't exist."""
+    """Return a machine's state by Vagrant's files; LabError if it doesn't exist."""
     vm = find(machine)
     if vm is None:
-        raise LabError("there is no such VM", where=f"machine {machine}", cure="vagrant up")
+        raise LabError("there is no such VM", where=f"machine {machine}", hint="vagrant up")
     return vm
 
 
 def last_look() -> int:
     """Return when Vagrant last looked at any machine, in nanoseconds; 0 if it never did.
 
-    It keeps no such time for each machine (Vagrant 2.3.4 has a field for it that stays empty).
+    It keeps no such time per machine (Vagrant 2.3.4 has a field for it that stays empty).
     """
     try:
         return _index_file().stat().st_mtime_ns
@@ -65,7 +65,7 @@ def _index_file() -> Path:
 def _index() -> dict[str, Any]:
     try:
         index = json.loads(_text(_index_file()))
-    except ValueError:  # there is none, or it's just being written
+    except ValueError:  # there is none, or it is just being written
         return {}
     machines: dict[str, Any] = index["machines"]
     return machines

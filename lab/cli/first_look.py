@@ -1,0 +1,37 @@
+"""Finds out what a command line certainly requests, before its parser is imported.
+
+That import takes as long as starting the machines, which can thus begin at once.
+"""
+
+from collections.abc import Sequence
+
+RUN = "run-experiment"
+PROVIDER = ("--provider", "-p")
+VALUED = (
+    *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
+    *("--set", "-s", "--repeat", "-r", "--until", "-u", "--runs"),
+    *PROVIDER,
+)
+SWITCHES = ("--keep", "-k", "--capture", "-a")
+
+
+def provider_of_run(arguments: Sequence[str]) -> str | None:
+    """Return the provider on which a command line runs experiments, None if that is unclear.
+
+    The task's flags are clear, as separate words or joined to a value by `=`. The parser handles
+    everything else, such as `-kp ssh`, `--help`, a second task or a value that looks like a flag.
+    """
+    if not arguments or arguments[0] != RUN:
+        return None
+    provider = "auto"
+    words = iter(arguments[1:])
+    for word in words:
+        if word in SWITCHES:
+            continue
+        flag, joined, value = word.partition("=")
+        given = value if joined else next(words, "-")
+        if flag not in VALUED or given.startswith("-"):
+            return None
+        if flag in PROVIDER:
+            provider = given
+    return provider

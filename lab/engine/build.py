@@ -1,0 +1,93 @@
+"""Builds the lab of one run: the parts that observe, start processes and inject faults."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lab.core.clock import Clock
+from lab.engine.ending import Plan
+from lab.engine.faults import Faults
+from lab.engine.monitor import RunMonitor, View
+from lab.engine.process_manager import ProcessManager
+from lab.engine.request import RunRequest
+from lab.engine.scenario import Lab
+from lab.machines.providers.base import Machines
+from lab.machines.remote import Remote
+from lab.runs.capture import Capture
+from lab.runs.directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where one run takes place: its machines, its directory, and its view.
+
+    `meanwhile` is called in its own thread once the scenario only waits for the end of its
+    programs.
+    """
+
+    machines: Machines
+    remotes: dict[str, Remote]
+    directory: RunDirectory
+    view: View
+    meanwhile: Callable[[], None]
+
+    @property
+    def folder(self) -> str:
+        """The run's folder on each machine."""
+        return self.directory.path.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltLab:
+    """The lab as the scenario sees it, and the parts behind it that the runner needs."""
+
+    lab: Lab
+    monitor: RunMonitor
+    manager: ProcessManager
+    faults: Faults
+
+
+def build_lab(
+    request: RunRequest,
+    setting: Setting,
+    clocks: Mapping[str, Clock],
+    stopped_s: Callable[[], float],
+) -> BuiltLab:
+    """Return the lab of one run, with nothing started yet.
+
+    Arguments:
+        request: what the user wants of the run.
+        setting: where it takes place.
+        clocks: each machine's clock, compared with ours.
+        stopped_s: returns for how many seconds this process itself was stopped.
+    """
+    experiment, directory = request.experiment, setting.directory
+    monitor = RunMonitor(
+        directory,
+        setting.view,
+        experiment.reads,
+        clocks,
+        Plan(count=request.messages, interval=request.pause, takes=experiment.takes),
+        setting.meanwhile,
+        stopped_s,
+    )
+    manager = ProcessManager(
+        remotes=setting.remotes,
+        run=directory.path,
+        programs=request.programs,
+        files=request.files,
+        folder=setting.folder,
+        options=request.options,
+        grace_s=experiment.grace,
+        load={"LAB_COUNT": str(request.messages), "LAB_INTERVAL": str(request.pause)},
+        capture=Capture(directory, monitor.records),
+        monitor=monitor,
+    )
+    faults = Faults.of(setting.machines, manager)
+    lab = Lab(
+        manager,
+        faults,
+        variant=request.variant,
+        count=request.messages,
+        interval=request.pause,
+    )
+    return BuiltLab(lab=lab, monitor=monitor, manager=manager, faults=faults)

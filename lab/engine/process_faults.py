@@ -1,0 +1,79 @@
+"""Faults of processes: signals to all processes of a program, which its launcher verifies."""
+
+import signal
+from dataclasses import dataclass
+
+from lab.core import clock
+from lab.core.errors import LabError
+from lab.core.faults.fault import Check, Fault
+from lab.core.faults.process import DIE_AT, START_AGAIN
+from lab.engine.fault_log import FaultLog
+from lab.engine.processes import Process
+
+VERIFY_TIMEOUT_S = 10
+_DRIFT_S = 1.0  # of a machine's clock since it was compared with ours
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFaults:
+    """Injects faults of processes, and repairs them."""
+
+    log: FaultLog
+
+    def inject(self, fault: Fault, process: Process) -> None:
+        """Apply a fault or a repair to all processes of a program; LabError if it has no signal."""
+        if fault.signal is None:
+            raise LabError(
+                f"'{fault}' is not a signal that can be sent to {process}",
+                hint="docs/faults.md names the call for it",
+            )
+        ordered = clock.now()
+        _expect(fault, process)
+        process.signal(fault.signal)
+        effect = _effect(fault, process)
+        # A process that ended before the order was not ended by the fault; nor one in the future.
+        latest = clock.now() + _DRIFT_S
+        effect = effect if effect is not None and ordered <= effect < latest else None
+        verified = None if fault.check is None else effect is not None
+        self._note(fault, process, ordered, effect, verified=verified)
+
+    def killed_itself(self, process: Process, announced: float) -> None:
+        """Note that a process ended itself by SIGKILL, as it announced at this UNIX time."""
+        killed = process.status == 128 + signal.SIGKILL
+        effect = process.ended_at if killed else None
+        self._note(DIE_AT, process, announced, effect, verified=killed)
+
+    def started_again(self, process: Process, ordered: float) -> None:
+        """Note that a process replaced one that had ended, and is ready."""
+        self._note(START_AGAIN, process, ordered, clock.now(), verified=True)
+
+    def _note(
+        self,
+        fault: Fault,
+        process: Process,
+        ordered: float,
+        effect: float | None,
+        *,
+        verified: bool | None,
+    ) -> None:
+        at = clock.now() if effect is None else effect
+        self.log.note(fault, *process.place, ordered=ordered, at=at, verified=verified)
+
+
+def _expect(fault: Fault, process: Process) -> None:
+    """Note on a process what is about to happen to it."""
+    match fault.check:
+        case Check.ENDED:
+            process.blame = "itself" if process.ended else "fault"
+        case Check.STOPPED | Check.RUNNING:
+            process.paused = fault.check is Check.STOPPED
+
+
+def _effect(fault: Fault, process: Process) -> float | None:
+    """Return the UNIX time when it took effect, by the launcher; None if unknown."""
+    match fault.check:
+        case Check.ENDED:
+            return process.wait_gone(VERIFY_TIMEOUT_S)
+        case Check.STOPPED | Check.RUNNING:
+            return process.wait_stopped(fault.check is Check.STOPPED, VERIFY_TIMEOUT_S)
+    return None

@@ -1,0 +1,49 @@
+"""A lab of machines in memory, on which faults are done and verified in milliseconds."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_machine import FakeMachines, FakeRemote
+
+from lab.core.clock import Moment, now
+from lab.core.records import Event
+from lab.engine.faults import Faults
+from lab.engine.scenario import Lab
+from lab.machines import traffic_rules
+
+
+class Broken:
+    """A lab of machines in memory, whose network is what `passes` says; it notes its events."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+        roles = {name: "pusher" if name == "push" else "puller" for name in names}
+        remotes = [FakeRemote(name, roles[name], {}, 161 + k) for k, name in enumerate(names)]
+        self.machines = FakeMachines(*remotes)
+        self.events: list[Event] = []
+        monitor: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
+        self.manager: Any = SimpleNamespace(
+            remotes=self.machines.remotes,
+            folder="folder",
+            processes=[],
+            machines=lambda where: [where] if isinstance(where, str) else list(where),
+            monitor=monitor,
+        )
+        self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
+        self.silent: set[str] = set()
+        self.faults = Faults.of(self.machines, self.manager)
+        self.lab = Lab(self.manager, self.faults, variant="", count=1, interval=0.0)
+        monkeypatch.setattr(traffic_rules, "reached", self._reached)
+        monkeypatch.setattr(
+            traffic_rules, "is_there", lambda asker, one: one.name not in self.silent
+        )
+        monkeypatch.setattr(
+            traffic_rules, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
+        )
+
+    def verified(self) -> list[object]:
+        return [event.details["verified"] for event in self.events]
+
+    def _reached(self, senders: list[Any], receivers: list[Any]) -> set[tuple[str, str]]:
+        return {(s.name, r.name) for s in senders for r in receivers if self.passes(s.name, r.name)}

@@ -1,0 +1,100 @@
+"""`fab run-experiment --repeat` and `--until decided`: how often each claim holds."""
+
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import command
+import pytest
+
+from lab.analysis.proportion import Need
+from lab.analysis.tally import Tally, add
+from lab.core.errors import ExitCode
+
+MODULE = '''"""One program says hello."""
+
+from lab.api import Outcome, Verdict, claim, experiment, printed
+
+
+@experiment(source="a test")
+def greeting(lab):
+    lab.start("hello", on="pusher").wait()
+
+
+@claim("It says hello.")
+def says_hello(run):
+    said = [record.text for record in printed(run, "hello")]
+    return Verdict.{outcome}(str(said))
+'''
+
+
+@pytest.fixture
+def greeting(tmp_path: Path) -> Path:
+    folder = tmp_path / "greeting"
+    folder.mkdir()
+    (folder / "experiment.py").write_text(MODULE.format(outcome="holds"))
+    (folder / "hello.sh").write_text("#!/bin/sh\necho hello\n")
+    return folder
+
+
+def repeated(folder: Path, *flags: object) -> Any:
+    runs = folder.parent / "runs"
+    return command.fab("run-experiment", "--experiment", folder, "--runs", runs, *flags)
+
+
+def test_a_few_repeats_are_counted_and_decide_nothing(greeting: Path) -> None:
+    done = repeated(greeting, "--repeat", 3)
+    assert done.returncode == ExitCode.NOT_OBSERVED, done.stdout + done.stderr
+    assert "run 3 of 3: as expected" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "held in 3 of 3 runs (43.9% to 100.0%); always: not enough runs to tell" in said
+    assert len(list((greeting.parent / "runs").glob("*Z-*"))) == 3  # each can be looked at
+
+
+def test_it_ends_when_all_is_decided(greeting: Path) -> None:
+    (greeting / "experiment.py").write_text(MODULE.format(outcome="refuted"))
+    done = repeated(greeting, "--until", "decided")
+    assert done.returncode == ExitCode.UNEXPECTED, done.stdout + done.stderr
+    runs = len(re.findall(r"^run \d+ of 500: greeting.says_hello refuted$", done.stdout, re.M))
+    assert 0 < runs < 10
+    assert f"held in 0 of {runs} runs" in done.stdout
+    assert "always: no" in " ".join(done.stdout.split())
+
+
+def test_ctrl_c_shows_what_was_counted_so_far(greeting: Path) -> None:
+    runs = greeting.parent / "runs"
+    flags = ("--experiment", greeting, "--runs", runs, "--repeat", 100)
+    with command.started("run-experiment", *flags) as fab:
+        said = command.read_until(fab, "run 2 of 100")
+        fab.send_signal(signal.SIGINT)
+        said += fab.communicate()[0]
+    assert fab.returncode == ExitCode.INTERRUPTED, said
+    assert re.search(r"held in \d+ of \d+ runs", said)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--repeat", "0"), "invalid --repeat '0'"),
+        (("--repeat", "many"), "invalid --repeat 'many'"),
+        (("--until", "bored"), "invalid --until 'bored'"),
+    ],
+)
+def test_flags_that_mean_nothing(greeting: Path, flags: tuple[str, str], said: str) -> None:
+    done = repeated(greeting, *flags)
+    assert done.returncode == ExitCode.MISTAKE
+    assert said in done.stderr
+
+
+def test_a_tally_counts_what_was_observed() -> None:
+    def verdict(outcome: str, expected: str = "holds") -> dict[str, str]:
+        return {"id": "a.b", "statement": "It is so.", "verdict": outcome, "expected": expected}
+
+    tallies: dict[str, Tally] = {}
+    for outcome in ("holds", "refuted", "not observed", "holds"):
+        add(tallies, [verdict(outcome)])
+    tally = tallies["a.b"]
+    assert (tally.proportion.held, tally.proportion.runs, tally.not_observed) == (2, 3, 1)
+    assert tally.need is Need.ALWAYS
+    assert Tally(verdict("refuted", "refuted")).need is Need.NEVER
