@@ -48,6 +48,11 @@ class RunRequest:
         return f"{name}:{self.variant}" if self.variant else name
 
     @property
+    def heading(self) -> str:
+        """The title, with whose programs play if the experiment says that it uses some."""
+        return f"{self.title} ({self.implementation})" if self.experiment.uses else self.title
+
+    @property
     def messages(self) -> int:
         return self.experiment.count if self.count is None else self.count
 
