@@ -80,7 +80,7 @@ def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
     assert done.code == ExitCode.NOT_OBSERVED
     verdict, why = done.verdicts["once"]
     assert verdict == "not observed"
-    assert "1 line of work on pull-1 of over 64 KiB" in why
+    assert "1 line of work on pull-1 exceeds 64 KiB" in why
 
 
 @pytest.mark.parametrize("reads", [True, False])

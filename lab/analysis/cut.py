@@ -120,9 +120,10 @@ def unreadable_reason(records: Iterable[Record]) -> str:
         return ""
     places = sorted({f"{record.process} on {record.machine}" for record in found})
     lines = "1 line" if len(found) == 1 else f"{len(found)} lines"
+    exceed, they = ("exceeds", "it is") if len(found) == 1 else ("exceed", "they are")
     return (
-        f"{lines} of {', '.join(places)} exceed 64 KiB and can't be read as messages: which"
-        " messages they are about is not known."
+        f"{lines} of {', '.join(places)} {exceed} 64 KiB and can't be read as messages: which"
+        f" messages {they} about is not known."
     )
 
 
