@@ -1,4 +1,4 @@
-"""What `./fab` runs: first signals and streams are seen to, then come the long imports."""
+"""What `./fab` runs: it sets up signals and streams first, before the long imports."""
 
 from lab.cli import interrupts
 
@@ -18,10 +18,10 @@ def main() -> NoReturn:
     """Run the command line, and end with its exit code."""
     output.make_safe()
     try:
-        # Where it isn't used after all, it ends with this process, unnoticed.
+        # If it isn't used after all, it silently ends with this process.
         early_start.prepare(first_look.provider_of_run(sys.argv[1:]))
         _leave(_run())
-    except Exception as error:  # not even the imports came to their end
+    except Exception as error:  # not even the imports finished
         from lab.core import os_errors
 
         if (mistake := os_errors.diagnose(error)) is None:
@@ -32,7 +32,7 @@ def main() -> NoReturn:
 
 def _run() -> int | str | None:
     if sys.flags.optimize > 1:
-        return "Python runs without docstrings, which hold the tasks' help: unset PYTHONOPTIMIZE"
+        return "Python runs without docstrings, which have the tasks' help: unset PYTHONOPTIMIZE"
     from lab.cli.command_line import program
 
     try:
@@ -43,7 +43,7 @@ def _run() -> int | str | None:
 
 
 def _leave(code: int | str | None) -> NoReturn:
-    """End as `sys.exit` does, but at once: to take all modules apart costs a tenth of a second."""
+    """Exit like `sys.exit`, but at once: tearing down all modules takes a tenth of a second."""
     if isinstance(code, str):
         print(code, file=sys.stderr)
         code = 2

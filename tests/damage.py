@@ -3,16 +3,19 @@
 import gzip
 import io
 import json
+import math
 import os
 import random
 import shutil
 import socket
+import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_FILES = ("run.json", "verdicts.json", "events.jsonl", "records.jsonl")
+_FILES = ("run.json", "verdicts.json", "events.jsonl")
+_LINES = "records.jsonl"  # of a run of format 1; else there are indexes
 _VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 10**30, 10**400, -0.5, 1e308, "", "x", "\x1b]0;x\x07", "../..", "a\nb",
     "\ud800", [], {}, [[]], {"a": {"b": []}}, [1] * 50, "y" * 70_000,
@@ -23,7 +26,12 @@ _RAW = ("1e999", "NaN", "-Infinity", "[" * 5000, '"', "1" * 5000, "{", "\x00", "
 def damage_run(random_: random.Random, run: Path) -> str:
     """Do one thing to a run directory; return what."""
     do = random_.choice((_a_value, _a_value, _a_value, _bytes, _cut, _raw, _kind_of_file, _lines))
-    file = run / random_.choice(_FILES)
+    indexes = sorted(run.glob("*/*.index"))
+    if indexes and random_.random() < 0.3:
+        do = random_.choice((_bytes, _cut, _an_entry, _an_entry))
+        file = random_.choice([*indexes, *(path.with_suffix("") for path in indexes)])
+    else:
+        file = run / random_.choice((*_FILES, *([] if indexes else [_LINES])))
     do(random_, file)
     return f"{do.__name__} in {file.name}"
 
@@ -43,6 +51,23 @@ def _a_value(random_: random.Random, file: Path) -> None:
             holder[key] = random_.choice(_VALUES)
     lines[k] = json.dumps(value)
     file.write_text("\n".join(lines) + "\n")
+
+
+def _an_entry(random_: random.Random, file: Path) -> None:
+    """Let an entry of an index say something else; of a log just some bytes."""
+    data = bytearray(file.read_bytes())
+    at = 16 * random_.randrange(max(1, len(data) // 16))
+    match random_.randrange(4):
+        case 0:  # where its chunk ends: far away, before the one before, a little off
+            data[at : at + 8] = struct.pack("<Q", random_.choice((0, 1, 50, 2**31, 2**63)))
+        case 1:
+            times = (0.0, -1.0, 1e300, math.inf, math.nan, 1.8e9)
+            data[at + 8 : at + 16] = struct.pack("<d", random_.choice(times))
+        case 2:
+            data[at : at + 16] = data[at : at + 16] * random_.choice((0, 2, 1000))
+        case _:
+            data[at:at] = bytes(16)
+    file.write_bytes(data)
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -77,8 +102,8 @@ def _raw(random_: random.Random, file: Path) -> None:
 
 
 def _kind_of_file(random_: random.Random, file: Path) -> None:
-    """Replace a file or a log with something other than a plain file, or with a huge one."""
-    logs = sorted(file.parent.glob("*/*.log"))
+    """Replace a file, log or index with something other than a plain file, or with a huge one."""
+    logs = [*sorted(file.parent.glob("*/*.log")), *sorted(file.parent.glob("*/*.index"))]
     place = random_.choice((file, *logs))
     place.unlink()
     match random_.randrange(6):

@@ -35,13 +35,13 @@ CHANGES = [
     ),
     ("    role: puller\n", "", "5: the machine 'pull-2' has no 'role' - add `role:` with a word"),
     ("network: 192.168.0.0/24\n", "", "1: the file has no 'network' - add `network:` with an IPv4"),
-    ("role: pusher", "role: a, role: b", "3: 'role' is there twice, first on line 3 - delete one"),
+    ("role: pusher", "role: a, role: b", "3: 'role' occurs twice, first on line 3 - delete one"),
     ("role: pusher", "[role]: a, role: b", "3: a key must be one word - write `key: value`"),
     # doubles
     (
         "pull-2:",
         "push:",
-        "5: the machine 'push' is there twice, first on line 3 - give one of them another name",
+        "5: the machine 'push' occurs twice, first on line 3 - give one of them another name",
     ),
     (
         "address: 192.168.0.163",
@@ -83,10 +83,10 @@ CHANGES = [
     ("192.168.0.0/24", "127.0.0.0/8", "1: 'network' can't be '127.0.0.0/8' - write a network that"),
     ("192.168.0.0/24", "0.0.0.0/0", "1: 'network' can't be '0.0.0.0/0' - write a network from /8"),
     # names
-    ("pull-2:", "Pull_2:", "5: the machine name 'Pull_2' is not a host name - begin with a-z"),
-    ("pull-2:", "2pull:", "5: the machine name '2pull' is not a host name - begin with a-z"),
-    ("pull-2:", "p" * 64 + ":", "is not a host name - begin with a-z"),
-    ("pull-2:", '"p\\e[2J":', "5: the machine name 'p\\x1b[2J' is not a host name - begin"),
+    ("pull-2:", "Pull_2:", "5: the machine name 'Pull_2' is not a host name - use a-z"),
+    ("pull-2:", "2pull:", "5: the machine name '2pull' is not a host name - use a-z"),
+    ("pull-2:", "p" * 64 + ":", "is not a host name - use a-z"),
+    ("pull-2:", '"p\\e[2J":', "5: the machine name 'p\\x1b[2J' is not a host name - use"),
     ("role: pusher", "role: Pusher", "3: 'role' can't be 'Pusher' - write a word of a-z"),
     # read as something else
     ("pull-2:", "no:", "5: the machine name 'no' is read as yes or no, not as text - quote it:"),
@@ -132,8 +132,8 @@ CHANGES = [
     ("role: pusher", "role: {a: b}", "3: 'role' can't hold keys of its own - write a word of"),
     # what YAML can do and an inventory doesn't need
     ("role: pusher", "role: &r pusher", "3: the anchor 'r' is not allowed here - delete it"),
-    ("role: pusher", "role: *r", "3: the alias 'r' is not allowed here - write out what it"),
-    ("role: pusher", "*r : 1, role: a", "3: the alias 'r' is not allowed here - write out what"),
+    ("role: pusher", "role: *r", "3: the alias 'r' is not allowed here - write out its"),
+    ("role: pusher", "*r : 1, role: a", "3: the alias 'r' is not allowed here - write out its"),
     ("role: pusher", "role: !!str pusher", "3: the tag 'tag:yaml.org,2002:str' is not allowed"),
     ("role: pusher", "role: !x pusher", "3: the tag '!x' is not allowed here - delete it"),
     (
@@ -146,23 +146,27 @@ CHANGES = [
     (
         "    role: puller",
         "    role: puller: b",
-        "6: a `:` stands where no key can be - correct the",
+        "6: there is a `:` where no key can be - correct the",
     ),
     ("  pull-1", "\tpull-1", "4: there is a tab - indent with spaces"),
     (
         "192.168.0.161}",
         "192.168.0.161",
-        "3: what this `{` begins has no end, or a comma is missing",
+        "3: this `{` is never closed, or a comma is missing",
     ),
-    ("role: pusher", "role: [a", "3: what this `[` begins has no end, or a comma is missing"),
+    ("role: pusher", "role: [a", "3: this `[` is never closed, or a comma is missing"),
     ("role: pusher", "role: 'pusher", "3: the quote that begins here is never closed - close it"),
-    ("role: pusher", "role: @a", "3: a text can't begin with this sign - put the text in quotes"),
+    ("role: pusher", "role: @a", "3: a text can't begin with this character - put the text in"),
     ("providers:", "providers", "a key has no `:` - write `key: value`, with a space after"),
-    ("    role", "      role", "7: this line doesn't fit those above it - indent it as its"),
+    ("    role", "      role", "7: this line doesn't match those above it - indent it like its"),
     ("providers:", "---\nproviders:", "8: a second document begins - keep one; delete the `---`"),
-    ("role: pusher", "role: a\x07", "3: the sign U+0007 can't stand in YAML - delete it"),
+    ("role: pusher", "role: a\x07", "3: the character U+0007 is not allowed in YAML - delete it"),
     ("role: pusher", 'role: "\\UFFFFFFFF"', "a number is too large to be an escape or a version"),
-    ("role: pusher", "role: " + "[" * 5000, "3: this goes too deep, or on for too long - write an"),
+    (
+        "role: pusher",
+        "role: " + "[" * 5000,
+        "3: this is nested too deeply, or is too long - write an",
+    ),
 ]
 
 

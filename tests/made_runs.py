@@ -8,7 +8,7 @@ from typing import Any
 from lab.core.records import Event
 from lab.engine.judge import judge
 from lab.experiments import catalogue
-from lab.runs import store
+from lab.runs import records_file, store
 from lab.runs.capture import Capture
 from lab.runs.directory import RunDirectory
 
@@ -100,6 +100,17 @@ class MadeRun:
 
 def _trace(t: float, event: str, number: int) -> bytes:
     return json.dumps({"t": START + t, "event": event, "number": number}).encode()
+
+
+def of_format_1(run: Path) -> Path:
+    """Turn a made run into one of the format that had every line in records.jsonl; return it."""
+    records_file.write(store.load(run))
+    for index in run.glob("*/*.index"):
+        index.unlink()
+    description = json.loads((run / "run.json").read_text())
+    del description["format"]
+    (run / "run.json").write_text(json.dumps(description))
+    return run
 
 
 def with_a_loss(root: Path) -> Path:

@@ -277,8 +277,8 @@ PROGRAMS: dict[str, list[Edit]] = {
         Edit(_PULL, _PRINT, 'print(message[:-1] if number == "12" else message, flush=True)')
     ],
     "fault never happens": [
-        Edit("engine/faults.py", '"kill": signal.SIGKILL', '"kill": signal.SIGCONT'),
-        Edit("engine/faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
+        Edit("core/faults/process.py", "signal=signal.SIGKILL", "signal=signal.SIGCONT"),
+        Edit("engine/process_faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1"),
     ],
 }
 

@@ -51,7 +51,8 @@ def broken(lab):
             lab.inject(fault, victim)
             lab.inject(repair, victim)
         else:
-            lab.inject(fault, victim, others=other, **{parameters!r}.get(fault, {{}}))
+            others = other if fault in {between!r} else None
+            lab.inject(fault, victim, others=others, **{parameters!r}.get(fault, {{}}))
             lab.heal()
 
 
@@ -228,7 +229,8 @@ def test_every_fault_that_it_declares_works_and_is_verified(
         declared = sorted((f for f in machines.faults if f.kind == "fault"), key=str)
         faults = [f for f in declared if f.trial is None or _has(remotes, f.trial())]
     repairs = {f.name: f.repair.name if f.scope is Scope.MACHINE else "" for f in faults}
-    text = EXPERIMENT.format(faults=repairs, parameters=PARAMETERS)
+    between = [f.name for f in faults if f.between]
+    text = EXPERIMENT.format(faults=repairs, between=between, parameters=PARAMETERS)
     (tmp_path / "broken.py").write_text(text)
     flags = ("--experiment", tmp_path / "broken.py", "--runs", tmp_path / "runs")
     done = fab("run-experiment", *subject.flags, *flags)
@@ -236,7 +238,7 @@ def test_every_fault_that_it_declares_works_and_is_verified(
     seen = [e for e in events(only_run(tmp_path / "runs")) if e["event"] in ("fault", "repair")]
     assert [e["fault"] for e in seen if e["event"] == "fault"] == [f.name for f in faults]
     assert len(seen) == 2 * len(faults)
-    assert [e for e in seen if e["verified"] is not True] == []
+    assert [e for e in seen if e["verified"] is not True] == [], done.stdout
 
 
 def _has(remotes: dict[str, Remote], trial: Change) -> bool:

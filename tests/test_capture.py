@@ -3,9 +3,10 @@
 import io
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,9 @@ from hypothesis import strategies as st
 from made_runs import LEAST
 
 from lab.core.errors import LabError
-from lab.core.records import Record
-from lab.runs.capture import LONGEST_TEXT, Capture, CaptureStream, Line, LineSplitter
+from lab.runs.capture import Capture, CaptureStream
 from lab.runs.directory import RunDirectory
+from lab.runs.lines import LONGEST_TEXT, Line, Lines, LineSplitter
 from lab.runs.store import StoredRun, load
 
 # Mostly what lines are made of, so that hypothesis does not have to stumble upon newlines.
@@ -38,7 +39,9 @@ def chunked(draw: st.DrawFn) -> list[bytes]:
 
 def split(chunks: list[bytes]) -> list[Line]:
     splitter = LineSplitter()
-    return [line for chunk in chunks for line in splitter.feed(chunk)] + splitter.close()
+    pieces = [piece for chunk in chunks for piece in splitter.feed(chunk)] + splitter.close()
+    assert all(piece.count == len(list(piece.lines())) for piece in pieces)
+    return [line for piece in pieces for line in piece.lines()]
 
 
 def expected(data: bytes) -> list[Line]:
@@ -86,13 +89,14 @@ def test_an_endless_line_takes_no_memory() -> None:
     chunk = b"x" * 32768
     tracemalloc.start()
     try:
-        lines = [line for _ in range(32_768) for line in splitter.feed(chunk)]  # 1 GiB
+        pieces = [piece for _ in range(32_768) for piece in splitter.feed(chunk)]  # 1 GiB
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 4 * LONGEST_TEXT
-    assert lines == []
-    assert splitter.feed(b"\nnext\n") == [Line(0, 2**30, None), Line(2**30 + 1, 4, "next")]
+    assert pieces == []
+    lines = [line for piece in splitter.feed(b"\nnext\n") for line in piece.lines()]
+    assert lines == [Line(0, 2**30, None), Line(2**30 + 1, 4, "next")]
 
 
 BAR = b"\r".join(b"[%6d/50000]" % k for k in range(50_000))
@@ -130,7 +134,7 @@ class Captured:
 
     def __init__(self, root: Path) -> None:
         self.run = RunDirectory.create(root, "capture", LEAST)
-        self.batches: list[Sequence[Record]] = []
+        self.batches: list[Lines] = []
         self.now = 0.0
         self.capture = Capture(self.run, self.batches.append, self._tick)
 
@@ -194,9 +198,9 @@ def test_triggers_see_what_is_on_the_disk_already(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, "capture", LEAST)
     seen = []
 
-    def look(records: Sequence[Record]) -> None:
+    def look(lines: Lines) -> None:
         seen.append(((run.path / "pull-1/pull.log").read_bytes(), load(run.path).records))
-        assert seen[-1][1][-1] == records[-1]
+        assert seen[-1][1][-1] == lines[-1]
 
     Capture(run, look).open("pull-1", "pull", "stdout").feed(b"7 , 1.5\nhalf")
     run.close()
@@ -204,7 +208,7 @@ def test_triggers_see_what_is_on_the_disk_already(tmp_path: Path) -> None:
 
 
 def test_a_trigger_that_fails_costs_no_output(captured: Captured) -> None:
-    def fail(records: Sequence[Record]) -> None:
+    def fail(lines: Lines) -> None:
         raise RuntimeError("a trigger's own bug")
 
     stream = Capture(captured.run, fail).open("pull-1", "pull", "stdout")
@@ -287,15 +291,19 @@ class FullDisk(io.FileIO):
         return taken
 
 
+def fill(path: Path, mode: str) -> io.FileIO:
+    """Open a log on a disk that is nearly full; its index lies on another."""
+    return FullDisk(path, mode) if path.suffix == ".log" else io.FileIO(path, mode)
+
+
 def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     captured: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.runs.directory.io.FileIO", FullDisk)
+    monkeypatch.setattr("lab.runs.directory.io", SimpleNamespace(FileIO=fill))
     stream = captured.capture.open("pull-1", "pull", "stdout")
-    monkeypatch.undo()
     with pytest.raises(LabError, match="No space left") as caught:
         stream.feed(b"abc\ndefgh\n")
-    assert "pull-1/pull.log" in caught.value.where
+    assert caught.value.where.endswith("pull-1/pull.log")
     assert "Free some space" in caught.value.hint
     disk: FullDisk = stream._log  # type: ignore[assignment]
     disk.room = 100
@@ -303,8 +311,11 @@ def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     stream.close()
     log = captured.log("pull-1/pull.log")
     assert log == b"abc\ndi\nj\n"
-    places = [(r.offset, r.length, r.text) for r in captured.load().records]
-    assert places == [(0, 3, "abc"), (7, 1, "j")]  # "di" is no line that was printed
+    places = [(r.offset, r.length, r.text, r.t) for r in captured.load().records]
+    # "di" is no line that was printed
+    assert places == [(0, 3, "abc", 1.0), (7, 1, "j", 2.0)]
+    seen = [record for batch in captured.batches for record in batch]
+    assert captured.load().records == tuple(seen)
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -314,6 +325,33 @@ def test_half_a_number_is_no_line_where_the_rest_was_lost(captured: Captured, wh
     stream.close(whole=whole)
     assert captured.log("pull-1/pull.log") == b"11\n12"
     assert [record.text for record in captured.load().records] == ["11", *["12"] * whole]
+
+
+def test_an_index_that_was_not_taken_whole_is_made_up_for(
+    captured: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the log gets its place in the index, and its time, when there is room again."""
+    monkeypatch.setattr("lab.runs.index.io", SimpleNamespace(FileIO=FullDisk))
+    stream = captured.capture.open("pull-1", "pull", "stdout")
+    disk: FullDisk = stream._index._file  # type: ignore[assignment]
+    disk.room = 16 + 5
+    stream.feed(b"0\n")
+    with pytest.raises(LabError, match="No space left") as caught:
+        stream.feed(b"1\n2\n")
+    assert caught.value.where.endswith("pull-1/pull.log.index")
+    assert [len(batch) for batch in captured.batches] == [1]  # nobody saw what has no time
+    assert [record.text for record in captured.load().records] == ["0"]
+    disk.room = 100
+    stream.feed(b"3\n")
+    stream.close()
+    assert len(captured.log("pull-1/pull.log.index")) == 4 * 16
+    assert [(r.n, r.text, r.t) for r in captured.load().records] == [
+        (0, "0", 1.0),
+        (1, "1", 2.0),
+        (2, "2", 2.0),
+        (3, "3", 3.0),
+    ]
+    assert [(batch.n, batch.t) for batch in captured.batches] == [(0, 1.0), (3, 3.0)]
 
 
 def test_names_that_are_not_file_names_are_refused(captured: Captured) -> None:
@@ -329,6 +367,5 @@ def test_names_that_are_not_file_names_are_refused(captured: Captured) -> None:
             attempt()
     assert sorted(path.name for path in captured.run.path.iterdir()) == [
         "events.jsonl",
-        "records.jsonl",
         "run.json",
     ]

@@ -60,7 +60,7 @@ def test_the_status_area_shows_each_machines_state() -> None:
     columns = _columns(120)
     columns.see(_event("ready", "pull-1"))
     columns.see(_event("connected", "pull-2"))
-    columns.count([_record("pull-2", "1")])
+    columns.count("pull-2", 1)
     names, states = (row.plain for row in columns.foot()[1:])
     assert "pull-2 (1 line)" in names
     assert "pull: ready" in states

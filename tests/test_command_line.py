@@ -145,7 +145,7 @@ def test_not_observed(tmp_path: Path) -> None:
         RUN, "--experiment", "kill_worker", "--count", 5, "--interval", 0.01, "--runs", tmp_path
     )
     assert done.returncode == ExitCode.NOT_OBSERVED
-    assert "never printed the line that was waited for" in done.stdout
+    assert "never printed the line that is the trigger" in done.stdout
     found = command.verdicts(command.only_run(tmp_path))
     assert {verdict["verdict"] for verdict in found} == {"not observed"}
 

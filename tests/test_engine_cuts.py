@@ -45,7 +45,7 @@ def test_programs_that_end_while_we_were_stopped_ended_by_their_lease(
     done = play(source, puller(wire))
     assert done.exits()["src"] == (137, "lease")
     assert done.code == ExitCode.NOT_OBSERVED
-    why = "The lab was suspended for 36 s; its programs were ended by their lease."
+    why = "The lab was suspended for 36 s; the lease of its programs ended them."
     assert done.verdicts["once"] == ("not observed", why)
     assert done.note.startswith(why)
 
@@ -80,7 +80,7 @@ def test_lines_that_are_too_long_to_be_read_are_not_lost_messages(
     assert done.code == ExitCode.NOT_OBSERVED
     verdict, why = done.verdicts["once"]
     assert verdict == "not observed"
-    assert "1 line of work on pull-1 exceeds 64 KiB" in why
+    assert "1 line over 64 KiB (work on pull-1)" in why
 
 
 @pytest.mark.parametrize("reads", [True, False])

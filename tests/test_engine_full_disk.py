@@ -61,7 +61,7 @@ def refusing_at(disk: Disk, when: int, *names: str, number: int = errno.ENOSPC) 
 
 
 @pytest.mark.parametrize(
-    "names", [("work.log",), ("records.jsonl",), ("events.jsonl",), (".log", ".jsonl", ".err")]
+    "names", [("work.log",), (".index",), ("events.jsonl",), (".log", ".index", ".jsonl", ".err")]
 )
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_what_was_decided_before_the_disk_was_full_is_told_and_kept(
@@ -87,7 +87,7 @@ def test_what_was_decided_before_the_disk_was_full_is_told_and_kept(
 
 def test_a_disk_that_is_read_only_all_at_once(play: Play, disk: Disk, impatient: None) -> None:
     """Nothing at all can be written any more: the verdicts are told, and the run has died."""
-    names = (".log", ".jsonl", ".err", ".json", ".txt")
+    names = (".log", ".index", ".jsonl", ".err", ".json", ".txt")
     done = play(*refusing_at(disk, 3, *names, number=errno.EROFS))
     assert done.code == ExitCode.MISTAKE
     assert isinstance(done.error, RunStoreError)

@@ -1,8 +1,9 @@
 """What is known about messages during a run, and when it ends: pure functions, so fast tests."""
 
 import pytest
+from captured_lines import captured
 
-from lab.core.records import Message, Record
+from lab.core.records import Message
 from lab.engine.ending import (
     AT_WORK_S,
     PATIENCE_S,
@@ -13,17 +14,15 @@ from lab.engine.ending import (
     still_open,
 )
 from lab.engine.ledger import KEPT_LINES, Ledger, Look
+from lab.runs.lines import Lines
 
 PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
 PLAN = Plan(count=20, interval=0.05, takes=0)
 OURS, FOREIGN = Living(place=PULL, ours=True), Living(place=PULL, ours=False)
 
 
-def line(place: tuple[str, str], n: int, text: str | None, t: float = 0.0) -> Record:
-    machine, process = place
-    return Record(
-        machine=machine, process=process, stream="stdout", n=n, t=t, text=text, offset=0, length=1
-    )
+def line(place: tuple[str, str], n: int, text: str, t: float = 0.0) -> Lines:
+    return captured([text], place, n=n, t=t)
 
 
 def accounted(*steps: str) -> Ledger:
@@ -81,25 +80,25 @@ def test_what_a_receiver_holds(steps: str, holds: bool) -> None:
 
 def test_a_trigger_finds_the_earliest_line_and_sees_each_line_once() -> None:
     ledger = Ledger()
-    ledger.line(line(PULL, 0, "b", t=2.0))
-    ledger.line(line(PUSH, 0, "a", t=1.0))
+    ledger.lines(line(PULL, 0, "b", t=2.0))
+    ledger.lines(line(PUSH, 0, "a", t=1.0))
     first, seen = Look([PUSH, PULL], lambda _: True), []
     ledger.look(first)
     assert first.found is not None
     assert first.found.text == "a"
     later = Look([PULL], lambda text: seen.append(text) is not None)
     ledger.look(later)
-    ledger.line(line(PULL, 1, "c", t=3.0))
+    ledger.lines(line(PULL, 1, "c", t=3.0))
     assert seen == ["b", "c"]
     ledger.forget(later)
-    ledger.line(line(PULL, 2, "d", t=4.0))
+    ledger.lines(line(PULL, 2, "d", t=4.0))
     assert seen == ["b", "c"]
 
 
 def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
     ledger = Ledger()
     for n in range(KEPT_LINES + 10):
-        ledger.line(line(PULL, n, "x"))
+        ledger.lines(line(PULL, n, "x"))
     seen: list[str] = []
     ledger.look(Look([PULL], lambda text: bool(seen.append(text))))
     assert len(seen) == KEPT_LINES
@@ -129,8 +128,8 @@ def test_silence_that_ends_a_run(steps: str, living: list[Living], silence: floa
 
 def test_a_program_that_was_slow_may_be_slow_again() -> None:
     ledger = accounted("+0", "+1", "+2")
-    ledger.line(line(PULL, 0, "x", t=10.0))
-    ledger.line(line(PULL, 1, "x", t=12.5))
+    ledger.lines(line(PULL, 0, "x", t=10.0))
+    ledger.lines(line(PULL, 1, "x", t=12.5))
     assert silence_s(PLAN, ledger, [FOREIGN], reads=True) == pytest.approx(7.5)
 
 
@@ -188,6 +187,6 @@ def test_a_trigger_sees_what_a_terminal_shows(text: str) -> None:
     look = Look({PULL}, "up".__eq__)
     ledger = Ledger()
     ledger.look(look)
-    ledger.line(line(PULL, 0, text))
+    ledger.lines(line(PULL, 0, text))
     assert look.found is not None
     assert look.found.text == text

@@ -147,7 +147,7 @@ def test_in_a_run_over_its_limit_only_final_verdicts_count(
     done = play(source, puller(wire))
     assert done.code == ExitCode.NOT_OBSERVED
     assert done.stored.state == "interrupted"
-    assert "waited for src on push" in done.stored.description["cut"]
+    assert "waiting for src on push" in done.stored.description["cut"]
     assert done.verdicts["twice"][0] == "refuted"
     assert done.verdicts["once"] == ("refuted", "Message 1 was received twice.")
     assert done.verdicts["quick"][0] == "not observed"

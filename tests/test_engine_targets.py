@@ -123,8 +123,8 @@ def _endless(process: FakeProcess) -> None:
         ("lab.kill(lambda seen: 7)", "7 is not a process"),
         ("lab.cut_cable('pull-3')", "no machine has the name or the role 'pull-3'"),
         ("lab.inject('cutcable', 'pull-1')", "did you mean 'cut_cable'?"),
-        ("lab.start_again(worker)", "takes one process, and the target is 2"),
-        ("lab.fetch('puller', 'x')", "takes one machine, and the target is 2"),
+        ("lab.start_again(worker)", "needs one process, but the target has 2"),
+        ("lab.fetch('puller', 'x')", "needs one machine, but the target has 2"),
         ("lab.kill(lambda seen: 1 / 0)", "ZeroDivisionError"),
     ],
 )

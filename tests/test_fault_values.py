@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from broken_lab import Broken
 from command import PROJECT
+from provider_contract import PARAMETERS
 
 from lab.analysis.event_text import EventDescriber
 from lab.core import clock, faults
@@ -21,8 +22,6 @@ from lab.core.records import Event
 from lab.machines import traffic_rules
 
 EVERY = list(faults.ALL.values())
-OTHERS = {Check.APART: "push"}  # the faults that are done between machines
-PARAMETERS: dict[str, dict[str, Any]] = {"rate": {"kbit": 100}}
 
 
 class FakeProcess:
@@ -66,7 +65,7 @@ def do(lab: Broken, fault: Fault, check: bool | None) -> None:
         lab.passes = lambda sender, receiver: bool(check)
         lab.faults.network.heal(check=check is not None)
     else:
-        others = OTHERS.get(fault.check) if fault.check else None
+        others = "push" if fault.between else None
         lab.lab.inject(fault, "pull-1", others=others, **PARAMETERS.get(fault.name, {}))
 
 
@@ -152,11 +151,7 @@ def test_a_fault_whose_check_cannot_be_made_is_verified_null(
     "fault", [f for f in EVERY if f not in (DIE_AT, START_AGAIN, HEAL)], ids=ids
 )
 def test_a_fault_without_a_check_is_verified_null(lab: Broken, fault: Fault) -> None:
-    unchecked = replace(fault, check=None)
-    if fault.check in OTHERS:
-        lab.lab.inject(unchecked, "pull-1", others="push")
-    else:
-        do(lab, unchecked, True)
+    do(lab, replace(fault, check=None), True)
     assert lab.verified() == [None]
 
 
@@ -266,13 +261,15 @@ def test_what_cannot_be_injected_is_said() -> None:
 @pytest.mark.parametrize("fault", [START_AGAIN, DIE_AT], ids=ids)
 def test_what_a_program_does_itself_is_not_injected(lab: Broken, fault: Fault) -> None:
     process: Any = FakeProcess(None)
-    with pytest.raises(LabError, match="is no signal"):
+    with pytest.raises(LabError, match="is not a signal"):
         lab.faults.processes.inject(fault, process)
 
 
 def test_a_partition_needs_machines_on_both_sides(lab: Broken) -> None:
     with pytest.raises(LabError, match="both sides"):
         lab.lab.partition("pull-1", [])
+    with pytest.raises(LabError, match="not between machines"):
+        lab.lab.inject("rate", "pull-1", others="push", kbit=100)
     with pytest.raises(LabError, match=r"lab\.heal"):
         lab.lab.inject(HEAL, "pull-1")
     assert lab.events == []
@@ -303,3 +300,11 @@ def test_an_event_has_the_parameters_of_its_fault_and_the_time_since_its_trigger
     assert slow["loss_percent"] == 5
     assert (apart["from"], apart["one_way"]) == (["pull-1"], True)
     assert 0 <= apart["trigger_to_effect_s"] < 60
+
+
+def test_a_mended_cable_is_looked_at_until_arp_has_asked_again(lab: Broken) -> None:
+    answers = iter([False, False, True])
+    lab.passes = lambda sender, receiver: next(answers)
+    lab.lab.mend_cable("pull-1")
+    assert lab.verified() == [True]
+    assert next(answers, None) is None

@@ -185,10 +185,10 @@ def test_a_queue_of_the_users_own_is_left_alone(lab: tuple[Machines, dict[str, R
     pull.run(["tc", "qdisc", "add", "dev", "eth0", "root", "pfifo", "limit", "77"])
     before = pull.run(["tc", "qdisc", "show"])
     assert b"limit 77p" in before
-    with pytest.raises(LabError, match="eth0 has a queueing discipline already"):
+    with pytest.raises(LabError, match="eth0 already has a queueing discipline"):
         hold(pull, _FOLDER, rate(ETH0, kbit=100))
     pull.run(["tc", "qdisc", "add", "dev", "lo", "root", "pfifo", "limit", "78"])
-    with pytest.raises(LabError, match="lo has a queueing discipline already"):
+    with pytest.raises(LabError, match="lo already has a queueing discipline"):
         try_out(pull, _FOLDER, RATE.trial())
     assert b"limit 78p" in pull.run(["tc", "qdisc", "show", "dev", "lo"])
 
@@ -336,3 +336,32 @@ def test_a_way_to_leave_behaves_as_described(variant: str, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout
     verdicts = json.loads((tmp_path / "latest" / "verdicts.json").read_text())
     assert {verdict["verdict"] for verdict in verdicts} == {"holds"}
+
+
+CABLE = """
+from lab.api import Verdict, claim, experiment
+
+
+@experiment(source="a test", faults=("cut_cable",))
+def cable(lab):
+    "A cable that is out for as short as can be, again and again."
+    for _ in range(6):
+        lab.cut_cable("pull-1")
+        lab.mend_cable("pull-1")
+
+
+@claim("It comes to its end.")
+def ends(run):
+    return Verdict.holds("It did.")
+"""
+
+
+def test_a_cable_that_was_out_for_a_moment_is_verified_to_be_back(tmp_path: Path) -> None:
+    """Though the machine that looks may just have asked in vain for the other's link address."""
+    (tmp_path / "cable.py").write_text(CABLE)
+    flags = ("--experiment", tmp_path / "cable.py", "--runs", tmp_path / "runs")
+    done = fab("run-experiment", "--provider", "namespaces", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = store.load(only_run(tmp_path / "runs")).events
+    seen = [e.details["verified"] for e in events if e.event in ("fault", "repair")]
+    assert seen == [True] * 12

@@ -38,12 +38,12 @@ def test_arguments_follow_the_flags_as_they_are() -> None:
 
 @pytest.mark.parametrize("arguments", ["word", b"word", 3, {"a"}])
 def test_arguments_that_are_not_a_list(arguments: Any) -> None:
-    with pytest.raises(LabError, match="is no list"):
+    with pytest.raises(LabError, match="is not a list"):
         words({}, arguments)
 
 
 def test_a_word_that_no_program_can_receive() -> None:
-    with pytest.raises(LabError, match="can't be given"):
+    with pytest.raises(LabError, match="can't be an argument"):
         words({"a": "x\0y"})
 
 

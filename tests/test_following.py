@@ -47,7 +47,8 @@ def test_if_nothing_ran_it_says_so_and_reads_no_input(tmp_path: Path, has_logs: 
     flags = ("--experiment", "round_robin", "--interval", 0.01, "--runs", tmp_path)
     assert fab("run-experiment", *flags).returncode == 0
     if not has_logs:
-        (only_run(tmp_path) / "push/push.log").unlink()
+        for name in ("push.log", "push.log.index"):
+            (only_run(tmp_path) / "push" / name).unlink()
     reading, writing = os.pipe()
     os.write(writing, b"SECRET\n")
     done = subprocess.run(

@@ -238,7 +238,7 @@ providers:
         "3: the machine name 'no' is read as yes or no, not as text",
         "4: the anchor 'x' is not allowed here",
         "4: unknown key 'adress'",
-        "5: the machine 'pull-1' is there twice, first on line 4",
+        "5: the machine 'pull-1' occurs twice, first on line 4",
         "6: unknown key 'colour'",
         "6: '1:30' is read as a number, not as text",
         "6: 'extra' has the address 192.168.0.161, as 'no' on line 3",

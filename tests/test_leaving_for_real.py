@@ -7,10 +7,10 @@ from command import fab, only_run, verdicts
 from mutations import Edit, mutated_lab
 from story import MARKS
 
-_FAULTS, _WAYS = "engine/faults.py", "experiments/judges/ways.py"
+_FAULTS, _WAYS = "core/faults/process.py", "experiments/judges/ways.py"
 _PUSH, _PULL = (f"experiments/programs/pyzmq/{name}.py" for name in ("push", "pull"))
 _GUESTS = "machines/providers/embedded/guests.py"
-_AT_ONCE = Edit(_FAULTS, "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1")
+_AT_ONCE = Edit("engine/process_faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1")
 _EVERY = "range(options.first, options.first + options.count)"
 _PRINT = "print(message, flush=True)"
 
@@ -18,7 +18,7 @@ _PRINT = "print(message, flush=True)"
 # claims (+ holds, X refuted, ? not observed; packets are not captured).
 REAL: dict[str, tuple[list[Edit], str, str]] = {
     "a pause never happens": (
-        [Edit(_FAULTS, '"pause": signal.SIGSTOP', '"pause": signal.SIGCONT'), _AT_ONCE],
+        [Edit(_FAULTS, "signal=signal.SIGSTOP", "signal=signal.SIGCONT"), _AT_ONCE],
         "ways_to_leave:pause", "???",
     ),
     "a cable is not cut": (

@@ -51,7 +51,7 @@ def test_a_hard_limit_that_is_too_low_is_named(tmp_path: Path, provider: str, ha
     assert done.returncode == ExitCode.MISTAKE, done.stdout + done.stderr
     assert f"too many open files: the limit is {hard} (`ulimit -Hn`)" in done.stderr
     assert "ulimit -n 16384" in done.stderr
-    for wrong in ("namespaces (", "bug of the lab", "correct the experiment", "Traceback"):
+    for wrong in ("namespaces (", "bug in the lab", "correct the experiment", "Traceback"):
         assert wrong not in done.stdout + done.stderr
 
 

@@ -24,7 +24,7 @@ def test_the_first_experiment_that_is_created_runs(tmp_path: Path) -> None:
 def test_nothing_is_created_over_something_else(folder: Path) -> None:
     made = command.fab("new-experiment", "--path", str(folder))
     assert made.returncode == 2
-    assert "there is something here already" in made.stderr
+    assert "already exists and is not empty" in made.stderr
 
 
 CRLF = """\
@@ -144,10 +144,14 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (('"count", on=', '"cuont", on='), 6, "there is no program 'cuont'"),
         (('on="puller"', 'on="pullers"'), 6, "no machine has the name or the role 'pullers'"),
         (("run.planned", "run.plans"), 10, "AttributeError"),
-        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None, no Verdict"),
+        (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None instead of a Verdict"),
         (('r"(\\d+)"', 'r"(x?)\\d+"'), 4, "is no number in '0'"),
         (('r"(\\d+)"', 'r"\\d+"'), 4, "has no group"),
-        (("count=3", "count=3, needs=['no-such-tool']"), None, "needs no-such-tool"),
+        (
+            ("count=3", "count=3, needs=['no-such-tool']"),
+            None,
+            "lacks what this experiment needs: no-such-tool",
+        ),
         (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
         (("\n\n@experiment", "\nraise SystemExit(3)\n@experiment"), 3, "SystemExit"),
         (("count=3", "count=3, grace=-1"), 4, "grace=-1 is no number of seconds"),

@@ -90,12 +90,12 @@ def test_a_path_may_have_colons(tmp_path: Path, folder: Path) -> None:
 def test_a_name_of_the_labs_own_is_refused(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(LabError, match="comes with the lab"):
+    with pytest.raises(LabError, match="already has an experiment"):
         user_folder.create(tmp_path / "kill-worker", catalogue.names())
     shutil.copytree(folder, tmp_path / "kill_worker")
     monkeypatch.chdir(tmp_path)
     for named in ("kill_worker", "./kill_worker"):
-        with pytest.raises(LabError, match="comes with the lab"):
+        with pytest.raises(LabError, match="already has an experiment"):
             catalogue.load(named)
 
 
@@ -135,7 +135,7 @@ def test_too_many_files_are_reported_before_anything_runs(folder: Path) -> None:
     (folder / "data").mkdir()
     with (folder / "data" / "big").open("wb") as sparse:
         sparse.truncate(101 * 1024**2)
-    with pytest.raises(LabError, match="most is in 'data'"):
+    with pytest.raises(LabError, match="'data' is the largest"):
         user_folder.files(folder)
 
 
@@ -209,7 +209,7 @@ def test_an_invalid_verdict_is_reported(tmp_path: Path, returned: str) -> None:
         f"@claim('c')\ndef it(run):\n    return Verdict.{returned}\n"
     )
     experiment = catalogue.load(str(tmp_path / "experiment.py"))
-    with pytest.raises(LabError, match="a verdict has") as caught:
+    with pytest.raises(LabError, match="a verdict must have") as caught:
         judge(store.load(path), experiment, partial=False)
     assert "experiment.py:4" in caught.value.where
 

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from made_runs import MadeRun, with_a_loss
 
+from lab.analysis.history import Run
 from lab.analysis.line_readers import lines, nothing
 from lab.analysis.side_by_side import side_by_side
+from lab.analysis.timeline import timeline
 from lab.cli import show
+from lab.core.records import Reader
 from lab.experiments import catalogue
 from lab.report import docs_charts, page, page_logs
 from lab.report.setup import setup
 from lab.report.vega_bundle import kit
 from lab.runs import store
 from lab.runs.directory import describe
+from lab.runs.store import StoredRun
 
 Spoken = tuple[str, bytes]  # a machine and its line
 
@@ -84,7 +88,8 @@ def test_if_nothing_was_sent_there_are_no_charts_and_no_alarms(tmp_path: Path) -
     reader = lines(received={"pull": r"(\d+)"})
     found, compared = docs_charts.timeline_of(stored, reader), side_by_side(stored, reader)
     assert not compared.sends
-    assert set(page_logs.columns(compared.rows, [], found)["note"]) == {""}
+    shown = page_logs.LinesToShow(printed=stored.records, said=(), left_out={})
+    assert set(page_logs.columns(compared.rows, shown, found)["note"]) == {""}
     assert {p.fate for p in found.deliveries} == {"arrived"}
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):
@@ -148,3 +153,33 @@ def test_the_page_shows_what_a_claim_rests_on_and_what_disputes_it(tmp_path: Pat
     html = page.page(replace(stored, verdicts=verdicts), catalogue.reader(stored), kit())
     assert "<dt>rests on</dt><dd>src/lb.cpp, &lt;1&gt;</dd>" in html
     assert "<dt>disputed by</dt><dd>a manual</dd>" in html
+
+
+def test_the_middle_of_a_long_log_without_messages_is_never_made_into_objects(
+    tmp_path: Path,
+) -> None:
+    """Its first and last lines are shown, and how many lie between, as where all are rows."""
+    run = MadeRun(tmp_path)
+    run.begin()
+    for k in range(50):
+        said = b"\n".join(b"line %d" % n for n in range(100 * k, 100 * k + 100))
+        run.printed(0.2 + k, "pull-1", said)
+        run.printed(0.2 + k, "pull-2", said, "stderr")
+    path = run.end(60)
+    stored = store.load(path)
+    reader = lines(received={"count": r"(\d+)"})
+    found = page_logs.lines_to_show(stored.records, Run(stored, reader), reader)
+    assert len(found.printed) == len(found.said) == 2 * page_logs.EACH_END + 1
+    shown = columns_of(stored, reader)
+    whole = columns_of(replace(stored, records=tuple(stored.records)), reader)
+    assert shown == whole
+    gap = 5000 - 2 * page_logs.EACH_END
+    assert f"{gap:,} lines left out: see pull-1/pull.log" in shown["event"]
+    assert f"{gap:,} lines left out: see pull-2/pull.err" in shown["event"]
+
+
+def columns_of(stored: StoredRun, reader: Reader) -> dict[str, Any]:
+    run = Run(stored, reader)
+    found = page_logs.lines_to_show(stored.records, run, reader)
+    compared = side_by_side(replace(stored, records=(*found.printed, *found.said)), reader)
+    return page_logs.columns(compared.rows, found, timeline(stored, run, compared))

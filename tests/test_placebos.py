@@ -135,7 +135,7 @@ def test_one_that_is_not_python(play) -> None:
 def test_one_that_hangs(play, provider: str) -> None:
     done = play("hangs", verdict='Verdict.not_observed("No.")', count=1, provider=provider)
     assert done.code == ExitCode.NOT_OBSERVED, done.said
-    assert "the run took too long: it waited for hangs on push" in done.said
+    assert "the run took too long while waiting for hangs on push" in done.said
     assert done.exits() == {"hangs": (137, "harness")}
     assert done.log("hangs") == b"on\n"
 

@@ -158,6 +158,11 @@ def test_without_it_its_settings_are_unknown(inventory: Path) -> None:
         ("raise SystemExit", "broken_provider:Broken", "SystemExit"),
         ("Broken = 3", "broken_provider:Broken", "3 is not the provider 'broken'"),
         ("class Broken: name = 'other'", "broken_provider:Broken", "is not the provider 'broken'"),
+        (
+            "class Broken: name, settings = 'broken', None",
+            "broken_provider:Broken",
+            "is not the prov",
+        ),
         ("", "broken_provider:Broken", "AttributeError"),
     ],
 )
@@ -172,7 +177,7 @@ def test_one_that_is_broken_stops_only_those_who_ask_for_it(
     assert "Traceback" not in asked.stderr
     listed = fab("providers", environment=broken)
     assert "broken (broken-provider 1.0)\n    can't be used: " in listed.stdout
-    others = fab("status", "--provider", "namespaces", environment=broken, cwd=PROJECT)
+    others = fab("status", environment=broken, cwd=PROJECT)
     assert others.returncode == 0, others.stderr
 
 

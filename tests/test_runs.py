@@ -5,8 +5,8 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,14 @@ def record(n: int, text: str | None = "7 , 1.5") -> Record:
     )  # fmt: skip
 
 
+def as_format_1(path: Path, records: Iterable[Record]) -> None:
+    """Give a run its lines as runs of format 1 have them."""
+    description = json.loads((path / "run.json").read_text())
+    description.pop("format", None)
+    (path / "run.json").write_text(json.dumps(description))
+    (path / "records.jsonl").write_bytes(record_lines(list(records)))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
     run = RunDirectory.create(tmp_path / "runs", "round_robin", LEAST | {"call": "c1", "count": 20})
@@ -53,7 +61,6 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
         Event(t=2, event="kill", machine="pull-1", process="pull", details={"took_s": 0.002}),
     )
     verdicts = [VERDICT]
-    run.record(records)
     for event in events:
         run.event(event)
     run.update(environment={"libzmq": "4.3.5"})
@@ -62,7 +69,9 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
     run.attach("traceback.txt", "Traceback: \udcff")
     run.finish("finished")
     with pytest.raises(ValueError, match="closed"):
-        run.record(records)
+        run.event(events[0])
+    assert load(run.path).description["format"] == 2
+    as_format_1(run.path, records)
     stored = load(run.path)
     assert stored.path == run.path
     assert stored.records == records
@@ -82,15 +91,15 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
 
 
 def test_the_files_are_those_of_the_contract(run: RunDirectory) -> None:
-    run.record([record(0)])
     run.event(Event(t=1.5, event="start"))
     run.write_verdicts([])
-    run.log("pull-1", "pull.2", "stderr").close()
+    for file in run.log("pull-1", "pull.2", "stderr"):
+        file.close()
     files = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
     assert files == {
         "events.jsonl",
         "pull-1/pull.2.err",
-        "records.jsonl",
+        "pull-1/pull.2.err.index",
         "run.json",
         "verdicts.json",
     }
@@ -126,8 +135,6 @@ def test_details_can_not_hide_the_machine_and_the_process(run: RunDirectory) -> 
 def test_threads_write_whole_lines(run: RunDirectory) -> None:
     def write(k: int) -> None:
         for n in range(200):
-            of_thread = replace(record(n, str(k)), process=f"pull.{k + 2}")
-            run.record([of_thread, replace(of_thread, stream="stderr")])
             run.event(Event(t=1.0, event="e", details={"n": n, "k": k}))
             run.update(**{f"k{k}": n})
 
@@ -138,8 +145,8 @@ def test_threads_write_whole_lines(run: RunDirectory) -> None:
         thread.join()
     stored = load(run.path)
     for k in range(4):
-        mine = [record.n for record in stored.records if record.text == str(k)]
-        assert mine == [n for n in range(200) for _ in "ab"]
+        mine = [event.details["n"] for event in stored.events if event.details["k"] == k]
+        assert mine == list(range(200))
         assert stored.description[f"k{k}"] == 199
     assert len(stored.events) == 800
 
@@ -155,7 +162,8 @@ def test_other_users_see_what_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         run = RunDirectory.create(tmp_path / "runs", "round_robin", {})
-        run.log("pull-1", "pull", "stdout").close()
+        for file in run.log("pull-1", "pull", "stdout"):
+            file.close()
         run.finish("finished")
     finally:
         os.umask(before)
@@ -196,10 +204,10 @@ def test_runs_that_start_in_one_second_have_separate_folders(
 
 @pytest.mark.parametrize("name", ["records.jsonl", "events.jsonl"])
 def test_a_torn_last_line_is_not_a_mistake(run: RunDirectory, name: str) -> None:
-    run.record([record(0), record(1)])
     run.event(Event(t=1.0, event="start"))
     run.event(Event(t=2.0, event="ready"))
     run.finish("finished")
+    as_format_1(run.path, [record(0), record(1)])
     whole = (run.path / name).read_bytes()
     first = whole.index(b"\n") + 1
     for end in range(first, len(whole)):
@@ -229,6 +237,7 @@ def test_malformed_content_is_named(
     run: RunDirectory, name: str, content: str, where: str | None
 ) -> None:
     run.finish("finished")
+    as_format_1(run.path, [])
     (run.path / name).write_text(content, errors="surrogateescape")
     if not where:
         assert load(run.path).records == ()
@@ -240,6 +249,7 @@ def test_malformed_content_is_named(
 
 def test_a_run_without_its_files_is_named(run: RunDirectory) -> None:
     run.finish("finished")
+    as_format_1(run.path, [])
     (run.path / "records.jsonl").unlink()
     with pytest.raises(LabError, match=re.escape("records.jsonl")):
         load(run.path)

@@ -62,7 +62,7 @@ from lab.runs.directory import RunDirectory
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
-told = lambda records: print(records[-1].n, flush=True)
+told = lambda lines: print(lines[-1].n, flush=True)
 stream = Capture(run, told).open("pull-1", "pull", "stdout")
 for n in range(10**9):
     stream.feed(b"%d %s\\n" % (n, b"x" * 5000) * 10)
@@ -157,7 +157,7 @@ ballast = root / "ballast"
 ballast.write_bytes(b"x" * 100_000)
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(root, "full", least)
-capture = Capture(run, lambda records: None)
+capture = Capture(run, lambda lines: None)
 stream = capture.open("pull-1", "pull", "stdout")
 chunk = (b"y" * 700 + b"\\n") * 7
 try:
@@ -196,38 +196,37 @@ def test_a_disk_that_is_full_for_a_while(tmp_path: Path) -> None:
     said = process.communicate()[0].splitlines()
     assert said[-1] == "done"
     assert "No space left on device" in said[0]
-    assert "/pull-1/pull.log" in said[0] or "/records.jsonl" in said[0]
+    assert "/pull-1/pull.log" in said[0]
     assert "Free some space" in said[0]
     assert "No space left on device" in said[1]
 
 
-def test_a_line_that_was_cut_in_two_is_not_glued_to_the_next(run: RunDirectory) -> None:
+def test_an_entry_that_was_cut_in_two_is_written_anew(run: RunDirectory) -> None:
     """A size limit cuts at a byte, where a tmpfs cuts at a page."""
     script = """
 import pathlib, resource, sys
 from lab.core.errors import LabError
-from lab.core.records import Record
+from lab.runs.capture import Capture
 from lab.runs.directory import RunDirectory
 from lab.runs.store import load
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "limit", least)
-def batch(text, first):
-    run.record([Record(machine="m", process="p", stream="stdout", n=first + k, t=1.0, text=text,
-                       offset=first + k, length=0) for k in range(3)])
-batch("a", 0)
-size = (run.path / "records.jsonl").stat().st_size
+stream = Capture(run, lambda lines: None).open("m", "p", "stdout")
+for _ in range(5):
+    stream.feed(b"a\\n")
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 3 + 20, hard))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5 * 16 + 7, hard))
 try:
-    batch("b", 3)
+    stream.feed(b"b\\n")
 except LabError as error:
     print(error.hint)
-assert [r.text for r in load(run.path).records] == ["a", "a", "a", "b"]
-assert not (run.path / "records.jsonl").read_bytes().endswith(b"\\n")
+assert [r.text for r in load(run.path).records] == ["a"] * 5
+assert (run.path / "m/p.log.index").stat().st_size == 5 * 16 + 7
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-batch("c", 6)
+stream.feed(b"c\\n")
+stream.close()
 run.finish("finished")
-assert [r.text for r in load(run.path).records] == ["a", "a", "a", "b", "c", "c", "c"]
+assert [r.text for r in load(run.path).records] == ["a"] * 5 + ["b", "c"]
 print("done")
 """
     said = python(script, run.path.parent).communicate()[0].splitlines()

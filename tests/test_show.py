@@ -10,7 +10,7 @@ import webbrowser
 from pathlib import Path
 
 import pytest
-from made_runs import LEAST, MadeRun, with_a_loss
+from made_runs import LEAST, MadeRun, of_format_1, with_a_loss
 
 from lab.cli import lab_by_hand, show
 from lab.core.errors import ExitCode, LabError, RunStoreError
@@ -43,6 +43,37 @@ def test_nothing_of_the_page_is_imported_before_the_verdicts() -> None:
     code = f"import sys, lab.cli.run_experiment; print(sorted({heavy} & {{*sys.modules}}))"
     told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
     assert told.stdout == "[]\n"
+
+
+def test_records_writes_each_line_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        show.records(run.parent, run.name)
+        assert capsys.readouterr().out == f"records: {run / 'records.jsonl'}\n"
+        lines = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+        assert [line["text"] for line in lines] == [r.text for r in store.load(run).records]
+        assert [line["t"] for line in lines] == sorted(line["t"] for line in lines)
+    # The file is for others: the lab reads the logs.
+    (run / "records.jsonl").write_text("no JSON")
+    assert len(store.load(run).records) == len(lines)
+
+
+def test_records_of_a_run_of_format_1_stay_as_they_are(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = store.load(run)
+    of_format_1(run)
+    content = (run / "records.jsonl").read_bytes()
+    assert store.load(run).records == before.records
+    show.records(run.parent, run.name)
+    assert (run / "records.jsonl").read_bytes() == content
+    assert judge(store.load(run), catalogue.load("kill_worker"), partial=False) == before.verdicts
+
+
+def test_a_bundle_has_the_indexes(run: Path, tmp_path: Path) -> None:
+    packed = bundle.pack(run, tmp_path)
+    unpacked = bundle.unpack(packed, tmp_path / "elsewhere")
+    assert list(unpacked.glob("*/*.index"))
+    assert store.load(unpacked).records == store.load(run).records
 
 
 def test_open_makes_the_page_and_shows_it(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +126,9 @@ def test_a_packed_run_is_judged_elsewhere(
     assert show.report(elsewhere, str(file), again=True) == ExitCode.EXPECTED
     out = capsys.readouterr().out
     assert "same verdicts as before" in out
-    assert "NOT as judged" not in out
+    assert "NOT the same" not in out
     assert (elsewhere / run.name / "push/push.log").read_bytes().startswith(b"0\n1\n")
-    with pytest.raises(LabError, match="there already"):
+    with pytest.raises(LabError, match="exists already"):
         bundle.unpack(file, elsewhere)
 
 
@@ -239,7 +270,7 @@ def test_something_other_than_a_packed_run_is_refused(
 ) -> None:
     file = _archive(tmp_path / "x.run.tar.gz", members, link)
     root = tmp_path / "inside/runs"
-    with pytest.raises(RunStoreError, match="no packed run") as caught:
+    with pytest.raises(RunStoreError, match="not a packed run") as caught:
         bundle.unpack(file, root)
     assert "\x1b" not in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} == {file.name}
@@ -249,5 +280,5 @@ def test_something_other_than_a_packed_run_is_refused(
 def test_something_other_than_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.run.tar.gz"
     file.write_bytes(content)
-    with pytest.raises(LabError, match="no packed run"):
+    with pytest.raises(LabError, match="not a packed run"):
         bundle.unpack(file, tmp_path / "runs")

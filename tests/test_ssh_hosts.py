@@ -174,7 +174,7 @@ def test_a_run_goes_on_without_a_host_that_is_lost_midway(
             said = it.communicate()[0]
     assert it.returncode == ExitCode.MISTAKE, said
     assert "pull on pull-2 is lost: the connection to its machine broke" in said
-    assert "machine pull-2: the connection broke in the midst of the run" in said
+    assert "machine pull-2: the connection broke during the run" in said
     stored = store.load(only_run(tmp_path))
     assert stored.state == "interrupted"
     assert "machine pull-2: the connection broke" in stored.description["error"]

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captured_lines import captured
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.core.records import Event, Record
 from lab.core.text import duration, fitted, harmless, wrapped
+from lab.core.trace import Trace
 from lab.report.live_view import View, show_verdicts
+from lab.runs.chunk_traces import traces_and_said
 
 MACHINES = ["push", "pull-1", "pull-2"]
 HOSTILE = "\x1b[31m\x1b]0;owned\x07[bold]\x9b2J\r\x00\x7f\u202e\u2066\u200b\u2028\u2029\ufeff\u3164"
@@ -100,7 +103,8 @@ def test_small_words() -> None:
 def test_lines_faults_and_notes_come_in_their_order() -> None:
     with piped() as (view, file):
         view.experiment("kill_worker", "One is killed.", 20)
-        view.records([record("push", "7"), record("pull-2", "7 , 1353761234.1")])
+        view.records([record("push", "7")])
+        view.records([record("pull-2", "7 , 1353761234.1")])
         view.event(event("start", program="pull", role="puller"))
         view.event(event("trigger", n=3, text="7 , 1353761234.1"))
         fault = {"fault": "kill", "trigger_to_effect_s": 0.0024, "verified": True}
@@ -160,10 +164,13 @@ def test_stderr_is_shown_unless_it_is_a_trace() -> None:
             '{"event"',
             '{"no": 1}',
             "[" * 60_000,
-            '{"a":' * 20_000,
+            '{"a":' * 10_000,
             "",
         ]
-        view.records([record("push", text, "stderr") for text in traces + others])
+        lines = captured(traces + others, ("push", "push"), "stderr")
+        found, said = traces_and_said(lines)
+        view.records(said)
+    assert [one.event for one in found if isinstance(one, Trace)] == ["ready"]
     lines = file.getvalue().splitlines()
     assert len(lines) == len(others)
     assert lines[0] == "push   | stderr: Traceback"

@@ -64,7 +64,7 @@ def test_a_path_that_is_not_a_folder_or_hides_a_private_one_is_refused(
 
 
 def test_a_relative_path_is_a_mistake_of_its_line(inventory: Callable[[str], Path]) -> None:
-    with pytest.raises(LabError, match=r"inventory\.yaml:\d+: .*whole paths"):
+    with pytest.raises(LabError, match=r"inventory\.yaml:\d+: .*absolute paths"):
         load(inventory("tools"))
 
 

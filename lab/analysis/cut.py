@@ -5,10 +5,11 @@ the lab itself. What is missing in it was not lost by the programs. All function
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lab.core.records import LEASE, LOST, Event, Record
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import too_long
 
 
 def reason(stored: StoredRun) -> str:
@@ -113,17 +114,16 @@ def stranger_reason(stored: StoredRun) -> str:
     )
 
 
-def unreadable_reason(records: Iterable[Record]) -> str:
+def unreadable_reason(records: Sequence[Record]) -> str:
     """Return a sentence that says that lines are too long to be read as messages; empty if none."""
-    found = [record for record in records if record.stream == "stdout" and record.text is None]
+    found = [source for source in too_long(records) if source[2] == "stdout"]
     if not found:
         return ""
-    places = sorted({f"{record.process} on {record.machine}" for record in found})
+    places = sorted({f"{process} on {machine}" for machine, process, _ in found})
     lines = "1 line" if len(found) == 1 else f"{len(found)} lines"
-    exceed, they = ("exceeds", "it is") if len(found) == 1 else ("exceed", "they are")
     return (
-        f"{lines} of {', '.join(places)} {exceed} 64 KiB and can't be read as messages: which"
-        f" messages {they} about is not known."
+        f"{lines} over 64 KiB ({', '.join(places)}) can't be read as messages: which messages"
+        " they are about is not known."
     )
 
 

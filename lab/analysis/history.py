@@ -4,12 +4,13 @@ Everything here is a pure function of a run directory's content.
 """
 
 import functools
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lab.analysis import cut
+from lab.analysis.messages import Columns, Messages
 from lab.core.records import Event, Message, Reader, Record
 from lab.core.verdict import Verdict
 from lab.runs import pcap
@@ -47,23 +48,19 @@ class Run:
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
-        self._of_kind: dict[str, list[Message]] = defaultdict(list)
-        for record in stored.records:
-            message = reads(record)
-            if message is not None:
-                self._of_kind[message.kind].append(self._steady(message))
+        self._messages = Columns(stored.records, reads)
+        for messages in self._messages.kinds():
+            messages.correct(self._steady)
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
-        if not self.cut and _numbers(self.sent) != _numbers(self.received):
+        if not self.cut and sorted(self.sent.numbers) != sorted(self.received.numbers):
             self.cut = cut.unreadable_reason(stored.records)
 
-    def _steady(self, message: Message) -> Message:
-        """Return a traced message with the time of a clock of its machine that was never set."""
-        clock = self._clocks.get(message.machine, {})
-        ahead = clock.get("monotonic_ahead_s")
-        if message.m is None or ahead is None:
-            return message
-        return replace(message, t=message.m - ahead + clock["offset_s"])
+    def _steady(self, machine: str) -> Callable[[float], float] | None:
+        """Return the time of a trace by a clock of its machine that was never set, if there is."""
+        clock = self._clocks.get(machine, {})
+        ahead, offset = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
+        return None if ahead is None else lambda m: m - ahead + offset
 
     @property
     def records(self) -> Sequence[Record]:
@@ -71,14 +68,14 @@ class Run:
         return self._stored.records
 
     @property
-    def sent(self) -> list[Message]:
+    def sent(self) -> Messages:
         """What the sender printed, in the order of its output."""
-        return self._of_kind["sent"]
+        return self._messages.of("sent")
 
     @property
-    def received(self) -> list[Message]:
+    def received(self) -> Messages:
         """What all receivers printed."""
-        return self._of_kind["received"]
+        return self._messages.of("received")
 
     @property
     def variant(self) -> str:
@@ -109,10 +106,13 @@ class Run:
 
     @functools.cached_property
     def takers(self) -> Mapping[int, list[str]]:
-        """The machines that printed each message, one for each time."""
-        takers: dict[int, list[str]] = defaultdict(list)
-        for message in self.received:
-            takers[message.number].append(message.machine)
+        """The machines that printed each message, one for each time; not to be changed."""
+        takers: dict[int, list[str]] = {}
+        alone: dict[str, list[str]] = {}  # most messages come once: they share a list
+        for number, machine in zip(self.received.numbers, self.received.machines(), strict=True):
+            others = takers.get(number)
+            one = alone.setdefault(machine, [machine])
+            takers[number] = one if others is None else [*others, machine]
         return takers
 
     @functools.cached_property
@@ -121,18 +121,26 @@ class Run:
 
         A busy machine may tell late, so at the latest when it was received.
         """
-        told = self._of_kind["dealt"]
+        told = self._messages.of("dealt")
         if not told:
-            return {message.number: message.t for message in self.sent}
-        times: dict[int, list[float]] = {m.number: [] for m in told}
-        for m in (*told, *self._of_kind["taken"]):
-            times.get(m.number, []).append(m.t - self.offsets.get(m.machine, 0.0))
-        return {number: min(found) for number, found in times.items()}
+            return dict(zip(self.sent.numbers, self.sent.ts, strict=True))
+        times: dict[int, float] = {}
+        for number, t in zip(told.numbers, self._our_times(told), strict=True):
+            times[number] = min(t, times.get(number, t))
+        for number, t in zip(self.taken.numbers, self._our_times(self.taken), strict=True):
+            if number in times and t < times[number]:
+                times[number] = t
+        return times
+
+    def _our_times(self, traced: Messages) -> Iterator[float]:
+        """Give the times of traces on the harness's clock."""
+        ahead = [self.offsets.get(machine, 0.0) for machine, _ in traced.named]
+        return (t - ahead[place] for t, place in zip(traced.ts, traced.places, strict=True))
 
     @property
-    def taken(self) -> list[Message]:
+    def taken(self) -> Messages:
         """What the receivers' traces tell of receipts, each on its own machine's clock."""
-        return self._of_kind["taken"]
+        return self._messages.of("taken")
 
     @functools.cached_property
     def offsets(self) -> Mapping[str, float]:
@@ -148,7 +156,8 @@ class Run:
     @functools.cached_property
     def senders(self) -> frozenset[str]:
         """The machines that sent."""
-        return frozenset(m.machine for m in (*self.sent, *self._of_kind["dealt"]))
+        said = self.sent.speakers() | self._messages.of("dealt").speakers()
+        return frozenset(machine for machine, _ in said)
 
     @functools.cached_property
     def receivers(self) -> list[str]:
@@ -228,7 +237,7 @@ class Run:
 
 def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
-    sent = Counter(message.number for message in run.sent)
+    sent = Counter(run.sent.numbers)
     unsent = [n for n in numbers if n not in sent]
     problems = {
         "never sent": unsent if run.sent_all else [],
@@ -339,10 +348,6 @@ def listed(numbers: Sequence[int]) -> str:
 def joined(words: Sequence[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _numbers(messages: Iterable[Message]) -> Counter[int]:
-    return Counter(message.number for message in messages)
 
 
 def _count(number: int) -> str:

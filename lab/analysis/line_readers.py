@@ -2,25 +2,32 @@
 
 import contextlib
 import functools
+import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import accumulate, groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
+from lab.analysis.chunk_patterns import pattern_of_lines
+from lab.analysis.messages import Found
 from lab.core.errors import LabError
 from lab.core.records import Message, Reader, Record
-from lab.core.trace import trace_of
+from lab.core.trace import PLAIN, parse_line, trace_of
+from lab.runs.lines import Lines
 
 if TYPE_CHECKING:
     from lab.analysis.history import Run
 
+_MOST_DIGITS = 18  # of a message's number
 _TRACES = {"sent": "dealt", "received": "taken"}
 
 
 def lines(
     *, sent: Mapping[str, str] | None = None, received: Mapping[str, str] | None = None
-) -> Reader:
+) -> "LineReader":
     """Return a reader of lines for `@experiment(reads=...)`.
 
     Arguments:
@@ -34,25 +41,138 @@ def lines(
     for kind, told in (("sent", sent), ("received", received)):
         for program, pattern in (told or {}).items():
             patterns[program].append((kind, _with_a_group(pattern)))
+    return LineReader(patterns)
 
-    @functools.cache
-    def of(process: str) -> list[tuple[str, re.Pattern[str]]]:
-        return [
-            one for program in patterns if is_life(process, program) for one in patterns[program]
-        ]
 
-    def read(record: Record) -> Message | None:
+class LineReader:
+    """Reads lines by patterns: one by one when called with a Record, or many at once."""
+
+    def __init__(self, patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]) -> None:
+        self._patterns = patterns
+        self._of = functools.cache(self._patterns_of)
+        self._scanner_of = functools.cache(self._make_scanner)
+
+    def __call__(self, record: Record) -> Message | None:
+        """Return the message that a line speaks of, if any."""
         text = record.shown
         if text is None:
             return None
         if record.stream == "stderr":
             return _traced(record, text)
-        for kind, pattern in of(record.process):
+        for kind, pattern in self._of(record.process):
             if match := pattern.fullmatch(text):
                 return _message(record, kind, _number(match), record.t)
         return None
 
-    return read
+    def scan(self, lines: Lines) -> Sequence[Found] | None:
+        """Return what the lines of a chunk say of messages, as a call for each would.
+
+        None where that can't be told of all at once.
+        """
+        data = lines.piece.data
+        if data is None:
+            return [] if lines.piece.is_unreadable else None
+        if lines.stream == "stderr":
+            return _scan_traces(data, lines.n)
+        scanner = self._scanner_of(lines.process)
+        if not self._of(lines.process):
+            return []
+        if scanner is None or not data.isascii() or b"\r" in data:
+            return None
+        return scanner.scan(data, lines.n)
+
+    def _patterns_of(self, process: str) -> list[tuple[str, re.Pattern[str]]]:
+        return [
+            one
+            for program in self._patterns
+            if is_life(process, program)
+            for one in self._patterns[program]
+        ]
+
+    def _make_scanner(self, process: str) -> "_Scanner | None":
+        patterns = self._of(process)
+        pattern = pattern_of_lines([pattern for _, pattern in patterns])
+        if pattern is None:
+            return None
+        before = accumulate((one.groups for _, one in patterns), initial=0)
+        kinds = [kind for kind, _ in patterns]
+        return _Scanner(pattern, tuple(zip(before, kinds, strict=False)))
+
+
+class _Scanner(NamedTuple):
+    """One pattern for many lines; `kinds` has the place of each kind's number in its groups."""
+
+    pattern: re.Pattern[bytes]
+    kinds: tuple[tuple[int, str], ...]
+
+    def scan(self, data: bytes, n: int) -> Sequence[Found] | None:
+        """Return what lines say of messages, the first line being number `n` of its stream."""
+        found = self.pattern.findall(data.removesuffix(b"\n"))
+        ns = _numbers_of_lines(self.pattern, data, n, len(found))
+        if len(self.kinds) == 1:
+            (place, kind), *_ = self.kinds
+            texts = found if self.pattern.groups == 1 else [groups[place] for groups in found]
+            numbers = _numbers(texts)
+            return None if numbers is None else [Found(kind, numbers, ns)]
+        told = [next(((k, g[p]) for p, k in self.kinds if g[p]), ("", b"")) for g in found]
+        numbers = _numbers([text for _, text in told])
+        if numbers is None:
+            return None
+        kinds = (kind for kind, _ in told)
+        runs = groupby(zip(kinds, numbers, ns, strict=True), itemgetter(0))
+        return [Found(kind, *list(zip(*run, strict=True))[1:]) for kind, run in runs]
+
+
+def _numbers_of_lines(pattern: re.Pattern[bytes], data: bytes, n: int, found: int) -> Sequence[int]:
+    """Return the numbers of the lines that a pattern finds, the first line's being `n`."""
+    if found == data.count(b"\n"):
+        return range(n, n + found)
+    ns, at = [], 0
+    for match in pattern.finditer(data.removesuffix(b"\n")):
+        n += data.count(b"\n", at, match.start())
+        at = match.start()
+        ns.append(n)
+    return ns
+
+
+def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
+    """Return what lines of stderr trace of messages, the first line being number `n`."""
+    if b'"number"' not in data:
+        return []
+    rows = PLAIN.findall(data)
+    if rows and len(rows) == data.count(b"\n"):
+        ts, ms, events, numbers, _, others = zip(*rows, strict=True)
+        if not any(others) and len(set(events)) == 1:
+            return [
+                Found(
+                    _TRACES[events[0].decode()],
+                    numbers=list(map(int, b" ".join(numbers).replace(b'"', b"").split())),
+                    ns=range(n, n + len(rows)),
+                    ts=list(map(float, ts)),
+                    ms=[float(m or b"nan") for m in ms],
+                )
+            ]
+    return list(_traces_by_line(data, n))
+
+
+def _traces_by_line(data: bytes, n: int) -> Iterator[Found]:
+    at = 0
+    for match in PLAIN.finditer(data):
+        n += data.count(b"\n", at, match.start())
+        at = match.start()
+        trace = parse_line(match[0]) if b'"number"' in match[0] else None
+        if trace is not None and trace.number is not None and trace.event in _TRACES:
+            m = math.nan if trace.at.m is None else trace.at.m
+            yield Found(_TRACES[trace.event], (trace.number,), (n,), (trace.at.t,), (m,))
+
+
+def _numbers(texts: Sequence[bytes]) -> list[int] | None:
+    """Return whole numbers as `_number` does; None where one is none."""
+    if not texts:
+        return []
+    if not b"".join(texts).isdigit() or not all(texts) or max(map(len, texts)) > _MOST_DIGITS:
+        return None
+    return list(map(int, texts))
 
 
 def _with_a_group(pattern: str) -> re.Pattern[str]:
@@ -63,7 +183,7 @@ def _with_a_group(pattern: str) -> re.Pattern[str]:
 
 
 def _number(match: re.Match[str]) -> int:
-    if not re.fullmatch(r"\d{1,18}", match[1] or "", re.ASCII):
+    if not re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", match[1] or "", re.ASCII):
         what = f"what the group of {match.re.pattern!r} finds is no number in {match.string!r}"
         raise LabError(what, hint=r"write (\d+) for the number")
     return int(match[1])
@@ -124,6 +244,13 @@ def unread(records: Iterable[Record], reads: Reader) -> str:
     return f"No message was seen. Lines on stderr look like some, but stdout is read: {found}."
 
 
-def nothing(_: Record) -> Message | None:
-    """Read no line as a message: for programs of which nobody said how."""
-    return None
+class _Nothing:
+    def __call__(self, _: Record) -> Message | None:
+        return None
+
+    def scan(self, _: Lines) -> Sequence[Found]:
+        return []
+
+
+# Reads no line as a message: for programs of which nobody said how.
+nothing = _Nothing()

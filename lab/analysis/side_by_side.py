@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lab.core.records import Event, Message, Reader, Record
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import times_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
     """
     printed = [record for record in run.records if record.stream == "stdout"]
     messages = [reader(record) for record in printed]
-    start = min((x.t for x in run.records or run.events), default=0.0)
+    start = min(times_of(run.records) if run.records else (e.t for e in run.events), default=0.0)
     rows = [line.row(start) for line in _paired(printed, messages)]
     rows += [Row(t=event.t - start, event=event) for event in run.events]
     rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it

@@ -15,6 +15,7 @@ from lab.analysis.side_by_side import Row, SideBySide
 from lab.core.records import Event
 from lab.core.text import harmless
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import times_of
 
 LATE_S = 0.1  # a message that takes longer was held up somewhere
 
@@ -110,7 +111,7 @@ def timeline(stored: StoredRun, run: Run, compared: SideBySide) -> Timeline:
         run: the same run as judges see it.
         compared: its logs side by side, which match each receipt to its send.
     """
-    times = [r.t for r in stored.records] + [e.t for e in stored.events]
+    times = [*times_of(stored.records), *(e.t for e in stored.events)]
     origin = min(times, default=stored.description["started"])
     end = max(times, default=origin) - origin
     events = sorted(stored.events, key=lambda event: event.t)

@@ -1,6 +1,6 @@
-"""What a command line is sure to ask for, before the program that parses it is imported.
+"""Finds out what a command line certainly requests, before its parser is imported.
 
-That takes as long as starting the machines, which can so begin at once.
+That import takes as long as starting the machines, which can thus begin at once.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,10 @@ SWITCHES = ("--keep", "-k", "--capture", "-a")
 
 
 def provider_of_run(arguments: Sequence[str]) -> str | None:
-    """Return the provider that a command line runs experiments on, None where it isn't clear.
+    """Return the provider on which a command line runs experiments, None if that is unclear.
 
-    Clear are the flags of the task, each a word of its own or joined to its value by `=`. All else,
-    such as `-kp ssh`, `--help`, a second task or a value that looks like a flag, is left to the
-    parser.
+    The task's flags are clear, as separate words or joined to a value by `=`. The parser handles
+    everything else, such as `-kp ssh`, `--help`, a second task or a value that looks like a flag.
     """
     if not arguments or arguments[0] != RUN:
         return None

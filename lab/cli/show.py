@@ -14,7 +14,7 @@ from lab.experiments import catalogue, fingerprint
 from lab.report import chart_files, page
 from lab.report.vega_bundle import kit
 from lab.report.verdicts import show_verdicts
-from lab.runs import bundle, store
+from lab.runs import bundle, records_file, store
 from lab.runs.directory import attach
 from lab.runs.store import StoredRun
 
@@ -65,6 +65,11 @@ def plot(root: Path, run: str | None, form: str) -> None:
     stored = store.load(_found(root, run))
     for file in chart_files.make(stored, catalogue.reader(stored), form):
         print(f"plot:  {file}")
+
+
+def records(root: Path, run: str | None) -> None:
+    """Write a run's lines as JSON, one object each, and say where."""
+    print(f"records: {records_file.write(store.load(store.find(root, run)))}")
 
 
 def pack(root: Path, run: str | None) -> None:

@@ -7,7 +7,7 @@ from invoke import Context
 
 from lab.cli import arguments
 
-_EXPERIMENT = "one experiment, by name or by your own folder; default: the article's four"
+_EXPERIMENT = "one experiment, by name or by your own folder; without it, the default ones"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"
@@ -156,6 +156,15 @@ def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> 
     from lab.cli import show
 
     show.plot(Path(runs), run or None, format)
+
+
+@task(help={"run": _RUN, "runs": _RUNS})
+@arguments.exits
+def records(_: Context, run: str = "", runs: str = "runs") -> None:
+    """Write every line that a run captured to its records.jsonl, and say where that is."""
+    from lab.cli import show
+
+    show.records(Path(runs), run or None)
 
 
 @task(help={"run": _RUN, "runs": _RUNS})

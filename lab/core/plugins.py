@@ -1,7 +1,7 @@
-"""What can be added from outside: found in a package of the lab, and by entry points.
+"""Finds plugins: in a package of the lab, and by entry points of installed distributions.
 
-An entry point is how an installed distribution names an object for other programs to load, see the
-Python Packaging User Guide, "Entry points specification".
+With an entry point, a distribution names an object that other programs may load, see the Python
+Packaging User Guide, "Entry points specification".
 """
 
 import importlib
@@ -16,9 +16,9 @@ from lab.core.errors import LabError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """Something that was found; with an `error` it can't be used, and `value` is None.
+    """A plugin that was found; if it has an `error`, it is unusable, and `value` is None.
 
-    `origin` is the distribution that it comes from, empty for the lab itself.
+    `origin` is the distribution from which it comes, empty for the lab itself.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Plugin:
 
 
 def built_in(package: str, attribute: str) -> Iterator[Plugin]:
-    """Give what the modules of a package define as `attribute`, by the modules' names."""
+    """Yield what the modules of a package define as `attribute`, by the modules' names."""
     for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
         module = importlib.import_module(f"{package}.{found.name}")
         if hasattr(module, attribute):
@@ -36,9 +36,9 @@ def built_in(package: str, attribute: str) -> Iterator[Plugin]:
 
 
 def installed(group: str, *, taken: Collection[str]) -> Iterator[Plugin]:
-    """Give what installed distributions name in a group of entry points, but for `taken` names.
+    """Yield what installed distributions name in a group of entry points, except `taken` names.
 
-    What can't be loaded has an `error`; it stops only those who ask for it by name.
+    What can't be loaded has an `error`, which matters only if it is requested by name.
     """
     for found in entry_points(group=group):
         if found.name not in taken:
@@ -53,6 +53,6 @@ def _loaded(found: EntryPoint) -> Plugin:
         refusal = LabError(
             f"{found.value} can't be loaded: {type(error).__name__}: {error}",
             where=origin,
-            hint="repair or uninstall what brings it",
+            hint="repair or uninstall that distribution",
         )
         return Plugin(name=found.name, value=None, origin=origin, error=refusal)

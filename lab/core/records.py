@@ -9,6 +9,15 @@ LOST = "lost"  # the connection to its machine broke
 LEASE = "lease"  # the lab was silent for so long that the program's lease ran out
 
 
+def shown(text: str) -> str:
+    """Return a line as a terminal finally shows it.
+
+    A carriage return goes back to the start of the line, as in a progress bar, so the last
+    non-empty piece remains. A line that ends with CR LF is shown without the CR.
+    """
+    return text.rstrip("\r").rpartition("\r")[2] if "\r" in text else text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One captured output line.
@@ -29,14 +38,8 @@ class Record:
 
     @property
     def shown(self) -> str | None:
-        """The line as a terminal finally shows it, which is also what readers get.
-
-        A carriage return goes back to the start of the line, as in a progress bar, so the last
-        non-empty piece remains. A line that ends with CR LF is shown without the CR.
-        """
-        if self.text is None or "\r" not in self.text:
-            return self.text
-        return self.text.rstrip("\r").rpartition("\r")[2]
+        """The line as a terminal finally shows it, which is also what readers get."""
+        return None if self.text is None else shown(self.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,7 @@ _outcome = _that(lambda v: isinstance(v, str) and v in set(Outcome), " or ".join
 
 _DESCRIPTION: Mapping[str, Check] = {
     "state": _that(lambda v: v in ("running", "finished", "interrupted"), "a run's state"),
+    "format": _that(lambda v: v in (1, 2) and type(v) is int, "1 or 2, the formats known here"),
     "experiment": _experiment,
     "started": _time,
     "call": _word,

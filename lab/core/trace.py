@@ -11,10 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.core.clock import Moment
-from lab.core.records import Record
+from lab.core.records import Record, shown
 from lab.core.run_schema import LARGEST, LATEST, require_event
 
 _LONGEST = 8 * 1024  # characters
+_T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"
+_N = rb'("\d{1,18}"|0|[1-9]\d{0,17})'
+# Finds, in whole lines of up to 64 KiB, message traces in the form in which the lab's own programs
+# write them. Groups: `t`; `m`, if given; `sent` or `received`; the number, perhaps in quotes; the
+# text that was sent, if given. The last group is any other line that may be a trace, for
+# `parse_line`. A line that does not match is not a trace.
+PLAIN = re.compile(
+    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(sent|received)", "number": %b'
+    rb'(?:, "text": "([ !#-\[\]-~]{1,4000})")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
+    re.MULTILINE,
+)
 _OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # not details of an event
 
 
@@ -37,6 +48,11 @@ def trace_of(record: Record) -> Trace | None:
     if record.stream != "stderr" or record.text is None:
         return None
     return parse(record.shown or "")
+
+
+def parse_line(line: bytes) -> Trace | None:
+    """Return the trace in a whole line of stderr, like `trace_of`; None if it is not a trace."""
+    return parse(shown(line.decode("utf-8", "backslashreplace")))
 
 
 def parse(text: str) -> Trace | None:

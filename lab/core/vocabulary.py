@@ -1,6 +1,6 @@
 """Constants that rooms on several floors share: the lab's port, the folders of a run."""
 
-PORT = 1234  # that the lab's programs meet at
+PORT = 1234  # where the lab's programs meet
 
 # The folders of a run on a machine: the user's, in which programs run, and the lab's beside it.
 FILES, AGENT = "files", "agent"

@@ -1,4 +1,4 @@
-"""Builds the lab of one run: what observes, what starts processes, what does faults."""
+"""Builds the lab of one run: the parts that observe, start processes and inject faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from lab.runs.directory import RunDirectory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Where one run takes place: its machines, its directory, and where it is shown.
+    """Where one run takes place: its machines, its directory, and its view.
 
-    `meanwhile` is called in a thread of its own once the scenario waits for nothing but the end of
-    its programs.
+    `meanwhile` is called in its own thread once the scenario only waits for the end of its
+    programs.
     """
 
     machines: Machines
@@ -52,13 +52,13 @@ def build_lab(
     clocks: Mapping[str, Clock],
     stopped_s: Callable[[], float],
 ) -> BuiltLab:
-    """Return the lab of one run, in which nothing has been started yet.
+    """Return the lab of one run, with nothing started yet.
 
     Arguments:
         request: what the user wants of the run.
         setting: where it takes place.
-        clocks: each machine's clock, beside ours.
-        stopped_s: returns for how many seconds we ourselves were stopped.
+        clocks: each machine's clock, compared with ours.
+        stopped_s: returns for how many seconds this process itself was stopped.
     """
     experiment, directory = request.experiment, setting.directory
     monitor = RunMonitor(

@@ -1,4 +1,4 @@
-"""Notes faults and repairs that were done as events of the run."""
+"""Records faults and repairs as events of the run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from lab.engine.monitor import RunMonitor
 
 @dataclass(slots=True)
 class FaultLog:
-    """The events of faults; `trigger` is the record that the next fault hangs on, if one does."""
+    """The events of faults; `trigger` is the record that triggers the next fault, if any."""
 
     monitor: RunMonitor
     trigger: Record | None = None
@@ -28,7 +28,7 @@ class FaultLog:
         verified: bool | None,
         **parameters: Any,
     ) -> None:
-        """Note a fault that was `ordered`, and in effect `at` these UNIX times."""
+        """Record a fault with the UNIX times when it was `ordered`, and took effect (`at`)."""
         details: dict[str, Any] = {fault.kind: fault.name, **parameters, "verified": verified}
         details["took_s"] = at - ordered
         if self.trigger is not None and fault.kind == "fault":
@@ -38,7 +38,7 @@ class FaultLog:
 
 
 def checked(check: Callable[[], bool | None]) -> bool | None:
-    """Return what a check says; None where it can't be made, as no machine answers to make it."""
+    """Return the result of a check; None if no machine answers to make it."""
     try:
         return check()
     except LabError:

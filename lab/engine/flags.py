@@ -1,4 +1,4 @@
-"""The words with which a program is called: its flags, then its other arguments."""
+"""The command-line arguments of a program: its flags, then its other arguments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +9,14 @@ from lab.core.errors import LabError
 def words(flags: Mapping[str, Any], arguments: Sequence[Any] = ()) -> list[str]:
     """Return flags and then arguments as the words of a command.
 
-    A flag's name has dashes for its underscores, which a Python name must have in their place. Its
-    value follows; of True the name stands alone, of False and None there is nothing, and of a list
-    each value has the name before it.
+    Underscores in a flag's name become dashes. Its value follows; True gives the name alone, False
+    and None give nothing, and a list gives the name before each value.
 
     Raises:
-        LabError: the arguments are no list, or no system takes such a word.
+        LabError: the arguments are not a list, or contain a word that no system accepts.
     """
     if isinstance(arguments, str | bytes) or not isinstance(arguments, Sequence):
-        raise LabError(f"args={arguments!r} is no list", hint="put it into brackets: args=[...]")
+        raise LabError(f"args={arguments!r} is not a list", hint="use brackets: args=[...]")
     found = [
         word
         for name, value in flags.items()
@@ -26,7 +25,7 @@ def words(flags: Mapping[str, Any], arguments: Sequence[Any] = ()) -> list[str]:
     ]
     found += [str(argument) for argument in arguments]
     if bad := [word for word in found if "\0" in word]:
-        raise LabError(f"{bad[0]!r} can't be given to a program", hint="leave the NUL out of it")
+        raise LabError(f"{bad[0]!r} can't be an argument of a program", hint="remove the NUL")
     return found
 
 

@@ -14,17 +14,17 @@ from lab.runs.store import StoredRun
 
 
 def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
-    """Return what verdicts.json is to hold, see `judged`; with `partial` all are marked so."""
+    """Return the content of verdicts.json, see `judged`; with `partial`, mark all as partial."""
     verdicts, _ = judged(stored, experiment)
     return [verdict | ({"partial": True} if partial else {}) for verdict in verdicts]
 
 
 def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, Any]], str]:
-    """Return what verdicts.json is to hold, and why the run is cut; empty if it isn't.
+    """Return the content of verdicts.json, and why the run is cut; empty if it isn't.
 
-    It is one object for each claim; those of a cut run (see `cut`) are marked `partial`. Of such a
-    run nothing is observed but what more could not change: a refutation that is `final`. Raises
-    LabError where a user's own claim raises.
+    There is one object for each claim; those of a cut run (see `cut`) are marked `partial`. In such
+    a run all claims are not observed, except for a refutation that is `final`. Raises LabError if a
+    user's own claim raises.
     """
     with _mistakes_of(experiment, experiment.reads):
         run = Run(stored, experiment.reads or nothing)
@@ -37,7 +37,7 @@ def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, An
 
 
 def exit_code(verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False) -> ExitCode:
-    """Return the exit code that a run's verdicts stand for; one that was cut says NOT_OBSERVED."""
+    """Return the exit code for a run's verdicts; NOT_OBSERVED if the run was cut."""
     if cut:
         return ExitCode.NOT_OBSERVED
     code = ExitCode.EXPECTED
@@ -55,9 +55,9 @@ def _judged(claim: Claim, run: Run, experiment: Experiment) -> Verdict:
     with _mistakes_of(experiment, claim.judge):
         verdict = claim.judge(run)
         if not isinstance(verdict, Verdict):
-            raise TypeError(f"{claim.id} returned {verdict!r}, no Verdict")
+            raise TypeError(f"{claim.id} returned {verdict!r} instead of a Verdict")
         if not is_sound(verdict):
-            raise TypeError(f"{claim.id}: a verdict has a text, whole numbers and events")
+            raise TypeError(f"{claim.id}: a verdict must have a text, whole numbers and events")
     if run.cut and not verdict.final:
         return Verdict.not_observed(run.cut)
     if claim.timed and run.disturbed:
@@ -89,7 +89,7 @@ def _title(run: Run, experiment: Experiment) -> str:
 
 @contextlib.contextmanager
 def _mistakes_of(experiment: Experiment, what: object) -> Iterator[None]:
-    """Tell what a user's own function raises as a mistake in it."""
+    """Report an exception from a user's own function as a mistake in it."""
     try:
         yield
     except (Exception, SystemExit) as error:

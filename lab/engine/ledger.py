@@ -4,12 +4,12 @@ Plain data without a lock of its own: `RunMonitor` holds the one lock under whic
 and written, so that a trigger, a count and the end of a run never see different states.
 """
 
-import itertools
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.core.records import Message, Record
+from lab.runs.lines import LastLines, Lines
 
 # The last lines of each process that a trigger set later still finds; a run may print millions.
 KEPT_LINES = 50_000
@@ -27,9 +27,14 @@ class Look:
     prints: Callable[[str], bool]
     found: Record | None = None
 
-    def see(self, record: Record) -> None:
-        if self.found is None and record.shown is not None and self.prints(record.shown):
-            self.found = record
+    def see_all(self, records: Sequence[Record]) -> None:
+        """Go through lines until it is found."""
+        if self.found is not None:
+            return
+        for record in records:
+            if record.shown is not None and self.prints(record.shown):
+                self.found = record
+                return
 
 
 class Ledger:
@@ -52,43 +57,46 @@ class Ledger:
         self.senders: set[Place] = set()
         self.received_by: Counter[Place] = Counter()
         self.last_receiver: Place | None = None
-        self._lines: defaultdict[Place, deque[Record]] = defaultdict(
-            lambda: deque(maxlen=KEPT_LINES)
-        )
-        self._counts: Counter[Place] = Counter()
+        self._last: defaultdict[Place, LastLines] = defaultdict(lambda: LastLines(KEPT_LINES))
         self._looks: list[Look] = []
         self._balance: Counter[int] = Counter()  # sent minus received; no zeros
         self._over = 0  # copies that were received and not sent
         self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
         self._gaps: dict[Place, float] = {}
+        self._times: dict[Place, float] = {}  # of the last line
 
-    def line(self, record: Record) -> None:
-        """Take in a line of stdout, and show it to the triggers that wait for one."""
-        place = record.machine, record.process
-        if record.text is None:
+    def lines(self, lines: Lines) -> None:
+        """Take in lines of stdout, and show them to the triggers that wait for one."""
+        place = lines.machine, lines.process
+        if lines.piece.is_unreadable:
             self.unreadable += 1
-        lines = self._lines[place]
-        if lines:
-            self._gaps[place] = max(self._gaps.get(place, 0.0), record.t - lines[-1].t)
-        lines.append(record)
-        self._counts[place] += 1
+        gap = lines.t - self._times.get(place, lines.t)
+        self._gaps[place] = max(self._gaps.get(place, 0.0), gap)
+        self._times[place] = lines.t
+        self._last[place].add(lines)
         for look in self._looks:
             if place in look.places:
-                look.see(record)
+                look.see_all(lines)
 
     def message(self, message: Message) -> None:
         """Account for what a line says of a message."""
-        place, number = (message.machine, message.process), message.number
-        if message.kind == "sent":
-            self.sent += 1
+        self.messages(message.kind, (message.machine, message.process), (message.number,))
+
+    def messages(self, kind: str, place: Place, numbers: Sequence[int]) -> None:
+        """Account for what lines of a process say of messages, all of one kind and in order."""
+        if kind == "sent":
+            self.sent += len(numbers)
             self.senders.add(place)
-            self._move(number, 1)
-        elif message.kind == "received":
-            self.received += 1
-            self.received_by[place] += 1
-            self.last_receiver = place
-            self._move(number, -1)
-            self._hands[place].put_down(number)
+            for number in numbers:
+                self._move(number, 1)
+        elif kind == "received":
+            self.received += len(numbers)
+            self.received_by[place] += len(numbers)
+            self.last_receiver = place if numbers else self.last_receiver
+            put_down = self._hands[place].put_down
+            for number in numbers:
+                self._move(number, -1)
+                put_down(number)
 
     def taken(self, place: Place, number: int) -> None:
         """Note that a program has received a message, by its trace; its line is still to come."""
@@ -100,9 +108,9 @@ class Ledger:
         It looks back in the order of the capture, over the last KEPT_LINES of each process.
         """
         if back:
-            came = itertools.chain.from_iterable(self._lines[place] for place in look.places)
-            for record in sorted(came, key=lambda record: record.t):
-                look.see(record)
+            came = [lines for place in look.places for lines in self._last[place].last()]
+            for lines in sorted(came, key=_time_of_first):
+                look.see_all(lines)
         self._looks.append(look)
 
     def forget(self, look: Look) -> None:
@@ -111,7 +119,7 @@ class Ledger:
 
     def printed(self, places: Collection[Place]) -> int:
         """Return how many lines these processes have printed on stdout."""
-        return sum(self._counts[place] for place in places)
+        return sum(self._last[place].count for place in places)
 
     @property
     def all_came(self) -> bool:
@@ -156,6 +164,10 @@ class Ledger:
             del self._balance[number]
 
 
+def _time_of_first(records: Sequence[Record]) -> float:
+    return records[0].t
+
+
 class _Hand:
     """What one receiver has received and not printed yet.
 
@@ -164,8 +176,9 @@ class _Hand:
 
     def __init__(self) -> None:
         self.traces = False
-        self.held: dict[int, None] = {}
-        self._early: dict[int, None] = {}  # the line came by its stream before the trace by another
+        self.held: OrderedDict[int, None] = OrderedDict()
+        # Of these the line came by its stream before the trace by another.
+        self._early: OrderedDict[int, None] = OrderedDict()
 
     def take(self, number: int) -> None:
         self.traces = True
@@ -178,10 +191,7 @@ class _Hand:
         if number not in self.held:
             self._early[number] = None
             if len(self._early) > _KEPT_EARLY:
-                del self._early[next(iter(self._early))]
+                self._early.popitem(last=False)
             return
-        while self.held:
-            first = next(iter(self.held))
-            del self.held[first]
-            if first == number:
-                return
+        while self.held.popitem(last=False)[0] != number:
+            pass

@@ -13,6 +13,8 @@ from lab.machines import traffic_rules
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 
+_TRIES = 6  # each waits 0.3 s for a datagram
+
 
 @dataclass(frozen=True, slots=True)
 class MachineFaults:
@@ -80,9 +82,18 @@ def _is_reached(other: Remote, machine: Remote) -> bool:
     return traffic_rules.reaches(other, machine)
 
 
+def _is_reached_again(other: Remote, machine: Remote) -> bool:
+    """Return whether a datagram arrives within some tries.
+
+    If the other machine asked for this one's link address while the cable was out, Linux keeps its
+    datagrams back until it asks again, a second later (`retrans_time_ms`, arp(7)).
+    """
+    return any(_is_reached(other, machine) for _ in range(_TRIES))
+
+
 # How another machine looks at one, and what it sees if the fault or repair is in effect.
 _FROM_OUTSIDE: Mapping[Check, tuple[Callable[[Remote, Remote], bool], bool]] = {
     Check.SILENT: (_is_there, False),
     Check.UNPLUGGED: (_is_reached, False),
-    Check.PLUGGED_IN: (_is_reached, True),
+    Check.PLUGGED_IN: (_is_reached_again, True),
 }

@@ -3,18 +3,20 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.core.clock import Clock, Moment
 from lab.core.errors import RunStoreError
 from lab.core.records import Event, Reader, Record
 from lab.core.run_schema import LATEST
-from lab.core.trace import trace_of
+from lab.core.trace import Trace
 from lab.engine.ending import Plan
-from lab.engine.ledger import Ledger, Look
+from lab.engine.ledger import Ledger, Look, Place
 from lab.machines.agent import launcher
+from lab.runs.chunk_traces import traces_and_said
 from lab.runs.directory import RunDirectory
+from lab.runs.lines import Lines
 
 # What programs tell on stderr that is an event; the rest of their trace stays in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
@@ -95,15 +97,21 @@ class RunMonitor:
         """When the run was to end as planned, on the monotonic clock."""
         return self._started + self.plan.seconds
 
-    def records(self, records: Sequence[Record]) -> None:
+    def records(self, lines: Lines) -> None:
         """Take in what was captured; called by the capturing threads."""
-        self._view.records(records)
+        traces: Sequence[int | Trace] = ()
+        said: Sequence[Record] = lines
+        if lines.stream == "stderr":
+            traces, said = traces_and_said(lines)
+        self._view.records(said)
         with self.news:
             self._last_news = time.monotonic()
             before = self.sent + self.received
             try:
-                for record in records:
-                    self._take_in(record)
+                if lines.stream == "stderr":
+                    self._take_in_traces((lines.machine, lines.process), traces)
+                else:
+                    self._take_in(lines)
             except Exception as error:
                 # A reader or trigger of an experiment that fails must not end the capture.
                 self.trouble = self.trouble or error
@@ -232,29 +240,37 @@ class RunMonitor:
         """Return a moment on a machine as a time on our clock."""
         return self._clocks.get(machine, Clock()).ours(theirs)
 
-    def _take_in(self, record: Record) -> None:
-        if record.stream == "stderr":
-            self._trace(record)
-            return
-        self.ledger.line(record)
-        if self._reads is not None and (message := self._reads(record)) is not None:
-            self.ledger.message(message)
+    def _take_in(self, lines: Lines) -> None:
+        self.ledger.lines(lines)
+        if self._reads is not None:
+            self._take_in_messages(lines, self._reads)
 
-    def _trace(self, record: Record) -> None:
-        trace = trace_of(record)
-        if trace is None:
+    def _take_in_messages(self, lines: Lines, reads: Reader) -> None:
+        """Account for messages: all of a chunk at once where the reader can do that."""
+        scan = getattr(reads, "scan", None)
+        scanned = scan(lines) if scan else None
+        if scanned is not None:
+            for found in scanned:
+                self.ledger.messages(found.kind, (lines.machine, lines.process), found.numbers)
             return
+        for record in lines:
+            if (message := reads(record)) is not None:
+                self.ledger.message(message)
+
+    def _take_in_traces(self, place: Place, traces: Iterable[int | Trace]) -> None:
+        for trace in traces:
+            if not isinstance(trace, int):
+                self._trace(place, trace)
+            elif self.reads_messages:
+                self.ledger.taken(place, trace)
+
+    def _trace(self, place: Place, trace: Trace) -> None:
+        machine, process = place
         if self.reads_messages and trace.event == "received" and trace.number is not None:
-            self.ledger.taken((record.machine, record.process), trace.number)
-        t = self.our_time(record.machine, trace.at)
+            self.ledger.taken(place, trace.number)
+        t = self.our_time(machine, trace.at)
         if trace.event not in _TRACED or not 0 <= t < LATEST:
             return
         self.event(
-            Event(
-                t=t,
-                event=trace.event,
-                machine=record.machine,
-                process=record.process,
-                details=trace.details,
-            )
+            Event(t=t, event=trace.event, machine=machine, process=process, details=trace.details)
         )

@@ -44,6 +44,10 @@ class NetworkFaults:
             others: those from which they are kept, if the fault is between machines.
             parameters: of the fault's `change`.
         """
+        if fault.between and not others:
+            raise LabError(f"'{fault}' needs machines on both sides", hint="name the `others`")
+        if others and not fault.between:
+            raise LabError(f"'{fault}' is not between machines", hint="leave `others` out")
         changes = {name: self._change(fault, name, others, parameters) for name in these}
         ordered = clock.now()
         at = max(self._hold(fault, name, others, change) for name, change in changes.items())

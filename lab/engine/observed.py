@@ -1,4 +1,4 @@
-"""What has been observed so far in a run, as conditions and the choice of a target see it."""
+"""The observations so far, for conditions and for functions that choose a target."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lab.engine.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The counts of a run that goes on; messages are those that the experiment's `reads` finds."""
+    """The counts of a run in progress; messages are those that the experiment's `reads` finds."""
 
     _monitor: RunMonitor
     _manager: ProcessManager
@@ -26,7 +26,7 @@ class Observed:
 
     @property
     def connected(self) -> int:
-        """How many connections were reported, by the programs of both ends."""
+        """How many connections were reported, by the programs on both ends."""
         return self._monitor.connected
 
     @property

@@ -1,4 +1,4 @@
-"""Plays one experiment: deploys, lets the scenario run, ends all, and stores what came of it."""
+"""Plays one experiment: deploys, runs the scenario, ends everything, and stores the results."""
 
 import contextlib
 import signal
@@ -28,9 +28,9 @@ _KERNEL = "/proc/sys/kernel/osrelease"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """How a scenario went: what the user is to know, and why the run is cut, in sentences.
+    """How a scenario went: a note for the user, and why the run is cut, in sentences.
 
-    `error` is why its files could not be written to the end.
+    `error` is why its files could not be written completely.
     """
 
     note: str = ""
@@ -40,9 +40,9 @@ class Played:
 
 
 def deploy_and_play(request: RunRequest, setting: Setting) -> Played:
-    """Play an experiment on machines that are up; they are left as they were, whatever happens.
+    """Play an experiment on machines that are up, and leave them unchanged, whatever happens.
 
-    Raises LabError where a machine can't take part, or the scenario has a mistake.
+    Raises LabError if a machine can't take part, or if the scenario has a mistake.
     """
     clocks = _prepare(setting, request.files, request.experiment.needs)
     wall_ahead_s = clock.wall_ahead_s()
@@ -54,7 +54,7 @@ def deploy_and_play(request: RunRequest, setting: Setting) -> Played:
         try:
             played = _perform(request, setting, built, sniffers)
         except KeyboardInterrupt:
-            note = "interrupted: these verdicts are of a part of the run"
+            note = "interrupted: these verdicts are about a part of the run"
             played = Played(note=note, cut="The run was interrupted.", interrupted=True)
         finally:
             with _uninterrupted():
@@ -68,7 +68,7 @@ def deploy_and_play(request: RunRequest, setting: Setting) -> Played:
 def _prepare(
     setting: Setting, files: Mapping[str, Path], needs: Sequence[str]
 ) -> dict[str, clock.Clock]:
-    """Put the user's files on all machines, and learn how far each one's clock is from ours."""
+    """Deploy the user's files on all machines, and measure each clock's offset from ours."""
     ours = clock_offset.our_boot_id()
 
     def prepare(remote: Remote) -> clock.Clock:
@@ -88,7 +88,7 @@ def _prepare(
 
 
 def _perform(request: RunRequest, setting: Setting, built: BuiltLab, sniffers: Sniffers) -> Played:
-    """Let the scenario run, once all has been tried that it needs."""
+    """Run the scenario, after a trial of everything that it needs."""
     experiment = request.experiment
     setting.view.experiment(request.title, experiment.summary, request.planned_s)
     built.faults.network.try_out(request.faults)
@@ -106,12 +106,12 @@ def _play(experiment: Experiment, built: BuiltLab) -> Played:
         except TriggerMissed as missed:
             note = str(missed)
         still_open = lab.finish()
-    except RunStoreError as error:  # what was captured by then is judged
+    except RunStoreError as error:  # what was captured so far is judged
         built.monitor.fail(error)
         return Played()
     except LimitReached as stuck:
-        note = f"the run took too long: it waited for {stuck}"
-        return Played(note=note, cut=f"The run took too long, and waited for {stuck}.")
+        note = f"the run took too long while waiting for {stuck}"
+        return Played(note=note, cut=f"The run took too long while waiting for {stuck}.")
     except Exception as error:
         if not experiment.is_own or (isinstance(error, LabError) and error.where):
             raise
@@ -122,7 +122,7 @@ def _play(experiment: Experiment, built: BuiltLab) -> Played:
 def _store_the_rest(
     setting: Setting, built: BuiltLab, wall_ahead_s: float, found: dict[str, Any]
 ) -> None:
-    """Store what is known at the end alone; then remove the run's folder from the machines."""
+    """Store what is known only at the end; then remove the run's folder from the machines."""
     try:
         built.manager.fetch_all()
         setting.directory.make_room()
@@ -138,13 +138,13 @@ def _store_the_rest(
 
 
 def _cut_short(played: Played, monitor: RunMonitor, stopped_s: float) -> Played:
-    """Return how the scenario went, with what cut the run short behind its back, if anything."""
+    """Add to the result what cut the run short without the scenario's knowledge, if anything."""
     if isinstance(monitor.trouble, RunStoreError):
         why = monitor.trouble.what.removeprefix("Cannot write this: ")
         cut = f"Not all of this run could be kept: {why}"
         played = replace(played, cut=cut, error=monitor.trouble)
     if monitor.leases_lost:
-        cut = f"{_why_silent(stopped_s)}; its programs were ended by their lease."
+        cut = f"{_why_silent(stopped_s)}; the lease of its programs ended them."
         played = replace(played, cut=cut, note=cut)
     return played
 
@@ -152,7 +152,7 @@ def _cut_short(played: Played, monitor: RunMonitor, stopped_s: float) -> Played:
 def _why_silent(stopped_s: float) -> str:
     if stopped_s > launcher.PULSE_S:
         return f"The lab was suspended for {stopped_s:.0f} s"
-    return f"Nothing that the lab said came through to a machine for {launcher.LEASE_S} s"
+    return f"A machine heard nothing from the lab for {launcher.LEASE_S} s"
 
 
 def _remove(setting: Setting) -> None:
@@ -160,7 +160,7 @@ def _remove(setting: Setting) -> None:
 
 
 def _facts(setting: Setting, monitor: RunMonitor) -> dict[str, Any]:
-    """Return what each machine runs: its kernel, and the versions that its programs told."""
+    """Return what each machine runs: its kernel, and the versions that its programs reported."""
     facts: dict[str, Any] = {}
     for remote in setting.remotes.values():
         with contextlib.suppress(LabError):  # a machine that died has none
@@ -171,7 +171,7 @@ def _facts(setting: Setting, monitor: RunMonitor) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let no second Ctrl-C leave anything behind; what is done here has time-outs of its own."""
+    """Ignore further Ctrl-C, so that nothing is left behind; the block has its own time-outs."""
     before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""Faults of processes: signals to all processes of a program, verified by its launcher."""
+"""Faults of processes: signals to all processes of a program, which its launcher verifies."""
 
 import signal
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ _DRIFT_S = 1.0  # of a machine's clock since it was compared with ours
 
 @dataclass(frozen=True, slots=True)
 class ProcessFaults:
-    """Does faults and repairs of processes."""
+    """Injects faults of processes, and repairs them."""
 
     log: FaultLog
 
     def inject(self, fault: Fault, process: Process) -> None:
-        """Do a fault or a repair to all processes of a program; LabError if it is no signal."""
+        """Apply a fault or a repair to all processes of a program; LabError if it has no signal."""
         if fault.signal is None:
             raise LabError(
-                f"'{fault}' is no signal that can be sent to {process}",
+                f"'{fault}' is not a signal that can be sent to {process}",
                 hint="docs/faults.md names the call for it",
             )
         ordered = clock.now()
         _expect(fault, process)
         process.signal(fault.signal)
         effect = _effect(fault, process)
-        # What had ended before it was ordered was not ended by it; nor was it in the future.
+        # A process that ended before the order was not ended by the fault; nor one in the future.
         latest = clock.now() + _DRIFT_S
         effect = effect if effect is not None and ordered <= effect < latest else None
         verified = None if fault.check is None else effect is not None
         self._note(fault, process, ordered, effect, verified=verified)
 
     def killed_itself(self, process: Process, announced: float) -> None:
-        """Note that a process ended itself by SIGKILL, as it had announced at that UNIX time."""
+        """Note that a process ended itself by SIGKILL, as it announced at this UNIX time."""
         killed = process.status == 128 + signal.SIGKILL
         effect = process.ended_at if killed else None
         self._note(DIE_AT, process, announced, effect, verified=killed)
 
     def started_again(self, process: Process, ordered: float) -> None:
-        """Note that a process is ready in place of one that had ended."""
+        """Note that a process replaced one that had ended, and is ready."""
         self._note(START_AGAIN, process, ordered, clock.now(), verified=True)
 
     def _note(
@@ -70,7 +70,7 @@ def _expect(fault: Fault, process: Process) -> None:
 
 
 def _effect(fault: Fault, process: Process) -> float | None:
-    """Return the UNIX time when the launcher says that it was in effect; None if it doesn't."""
+    """Return the UNIX time when it took effect, by the launcher; None if unknown."""
     match fault.check:
         case Check.ENDED:
             return process.wait_gone(VERIFY_TIMEOUT_S)

@@ -1,5 +1,6 @@
 """Runs one experiment on machines that are up: plays it in a new run directory, and judges it."""
 
+import contextlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +21,13 @@ from lab.engine.request import RunRequest, description
 from lab.machines.providers.base import Machines
 from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
-from lab.runs import store
+from lab.runs import records_file, store
 from lab.runs.directory import MODULE, RunDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Where a run is, what its claims came to or what spoiled it, its exit code and its state."""
+    """Where a run is, its verdicts or what spoiled it, its exit code and its state."""
 
     path: Path
     code: ExitCode
@@ -45,15 +46,15 @@ def run(
     *,
     meanwhile: Callable[[], None],
 ) -> Result:
-    """Run one experiment and judge it; whatever happens, what was captured stays.
+    """Run one experiment and judge it; whatever happens, captured output is kept.
 
-    `meanwhile` is called in a thread of its own once the scenario waits for nothing but the end of
-    its programs, so that it delays no fault.
+    `meanwhile` is called in its own thread once the scenario only waits for the end of its
+    programs, so that it delays no fault.
 
-    A run that was cut (see `cut`) is judged as far as it can be, with the exit code NOT_OBSERVED;
-    after Ctrl-C with INTERRUPTED. One that lost a machine on its way, or for whose files there was
-    no room left, has an error too, which names it; one that was spoiled has an error alone.
-    Raises LabError where no run directory can be made. Any other exception is a bug of ours: its
+    A cut run (see `cut`) is judged as far as possible, with the exit code NOT_OBSERVED, or
+    INTERRUPTED after Ctrl-C. If it lost a machine, or ran out of disk space, it also has an error
+    that says so; a spoiled run has only an error.
+    Raises LabError if no run directory can be made. Any other exception is a bug in the lab: its
     traceback is in the run directory, and further experiments still run.
     """
     _need_machines(request, machines)
@@ -82,7 +83,7 @@ def run(
 
 
 def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Result:
-    """Judge what was captured; where that can't be written any more, it is told nevertheless."""
+    """Judge what was captured; return the verdicts even if they can't be written any more."""
     stored = store.load(directory.path)
     if played.cut:
         stored = replace(stored, description=stored.description | {"cut": played.cut})
@@ -93,9 +94,12 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
     lost = played.error or _lost(lost_machines(stored.events))
 
     def write() -> None:
-        told = {"error": str(lost or ""), "cut": why_cut}
-        directory.update(**{name: text for name, text in told.items() if text})
+        fields = {"error": str(lost or ""), "cut": why_cut}
+        directory.update(**{name: text for name, text in fields.items() if text})
         directory.write_verdicts(verdicts)
+        if len(stored.records) <= records_file.MOST_UNASKED:
+            with contextlib.suppress(LabError):  # `fab records` makes it, or says why it can't
+                records_file.write(stored)
 
     unwritten = _refusal(write)
     code = exit_code(verdicts, cut=bool(why_cut))
@@ -122,7 +126,7 @@ def _spoiled(directory: RunDirectory, error: LabError) -> Result:
 
 
 def _refusal(write: Callable[[], None]) -> LabError | None:
-    """Write something to a run; return why that can't be."""
+    """Write something to a run; return why that failed, if it did."""
     try:
         write()
     except RunStoreError as error:
@@ -137,7 +141,7 @@ def _need_machines(request: RunRequest, machines: Machines) -> None:
             raise LabError(
                 f"{request.title} needs {least} machines with the role {role}, there "
                 + ("is 1" if found == 1 else f"are {found}"),
-                hint="add them to the inventory: a machine's `count` makes several of it",
+                hint="add them to the inventory: `count` makes several of a machine",
             )
 
 
@@ -160,15 +164,15 @@ def _lost(machines: Sequence[str]) -> LabError | None:
     if not machines:
         return None
     return MachineLost(
-        "the connection broke in the midst of the run, which went on without it",
+        "the connection broke during the run, which continued without it",
         where=f"machine {joined(machines)}",
-        hint="is it up, is the way to it? `fab check` tells; what was captured is kept",
+        hint="are it and the network up? `fab check` shows that; captured output is kept",
     )
 
 
 def _bug(run: Path) -> LabError:
     return LabError(
-        "this run met a bug of the lab itself",
+        "this run hit a bug in the lab itself",
         where=str(run),
-        hint="its traceback.txt says where: please report it; what was captured is kept",
+        hint="please report it, with its traceback.txt; captured output is kept",
     )

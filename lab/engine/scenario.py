@@ -1,4 +1,4 @@
-"""The lab as a scenario sees it: start programs, wait for what they print, break things, wait."""
+"""The lab as a scenario sees it: start programs, wait for their output, inject faults."""
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -25,20 +25,20 @@ _T = TypeVar("_T")
 
 
 class TriggerMissed(Exception):
-    """What a scenario waited for did not come, and can't come any more."""
+    """What a scenario waited for did not happen, and can't happen any more."""
 
 
 class Lab:
-    """The machines of one run, and what can be done with and to them.
+    """The machines of one run, and everything that a scenario can do with them.
 
     A *target* is a process, the processes of one `start`, a machine, a role, or a list of these; or
-    a function that chooses one by what was `Observed`. While it returns None, the lab waits: until
-    it chooses, or TriggerMissed is raised as by `first`.
+    a function that chooses one by what was `Observed`. While the function returns None, the lab
+    waits until it chooses, or raises TriggerMissed as `first` does.
 
     Attributes:
         count: how many messages the user wants.
         interval: the seconds between two of them.
-        variant: the way in which the scenario is played, of those that its experiment names.
+        variant: which of its experiment's variants this run plays.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class Lab:
         """Start a program on machines, and return when it is ready on each.
 
         Arguments:
-            program: its name, without the ending.
+            program: its name, without extension.
             on: a role, a machine, or a list of these.
-            to: the machine whose address it gets, or a role that one machine has; by default the
-                address is its own.
-            ready: tells the line on stdout by which a program says that it's ready; the lab's own
-                programs say so themselves, another is ready when started.
-            args: words that follow the flags, as they are.
-            flags: `high_water_mark=5` is given as `--high-water-mark 5`, a list's name once for
-                each value, True as the name alone, False and None not at all.
+            to: the machine whose address it gets, or a role that one machine has; by default it
+                gets its own.
+            ready: recognises the line on stdout that says that the program is ready. The lab's own
+                programs report that themselves; another counts as ready when it is started.
+            args: arguments that follow the flags, unchanged.
+            flags: `high_water_mark=5` becomes `--high-water-mark 5`; a list repeats the name for
+                each value, True gives the name alone, False and None give nothing.
 
-        Raises LabError when it ends, or isn't ready in time.
+        Raises LabError if it ends, or isn't ready in time.
         """
         target = None if to is None else self._manager.only(to)
         started = [
@@ -95,21 +95,21 @@ class Lab:
         return Processes(tuple(started), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
-        """Return what to bind or connect to on a machine, or on the first one with a role."""
+        """Return the endpoint to bind or connect to, on a machine or the first with a role."""
         return self._manager.address(self._manager.machines(where)[0], port)
 
     def fetch(self, where: Target, path: str) -> Path:
-        """Fetch a file now from where programs run on a machine; return where it lies here.
+        """Fetch a file now from the folder where programs run; return its local path.
 
-        What programs of one's own have made or changed there is fetched at the end of the run in
-        any case, into `<machine>/files` of the run directory. Raises LabError where it isn't there.
+        At the end of the run the lab fetches in any case what your own programs created or changed
+        there, into `<machine>/files` of the run directory. Raises LabError if it doesn't exist.
         """
         return self._manager.fetch(_only(self._machines(where), "machine"), path)
 
     def start_again(self, process: Target) -> Process:
-        """Give a program that has ended another life, with the flags of the one before.
+        """Start a program that has ended once more, with the same flags.
 
-        It is repaired when it is ready.
+        It counts as repaired when it is ready.
         """
         ended = _only(self._processes(process), "process")
         ordered = clock.now()
@@ -121,15 +121,15 @@ class Lab:
     def first(
         self, processes: Processes | Sequence[Process], *, prints: Callable[[str], bool]
     ) -> Process:
-        """Return the first of these processes to print such a line; one that came already counts.
+        """Return the first of these processes to print such a line; earlier lines count too.
 
-        It looks back over the last 50,000 lines of each. Raises TriggerMissed when all have ended,
-        or when another has ended and all has been silent for as long as would end the run.
+        It looks back over the last 50,000 lines of each. Raises TriggerMissed if all of them have
+        ended, or if another one has ended and the silence is long enough to end the run.
         """
         return self._first(processes, prints, back=True)
 
     def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
-        """Wait until these have printed so many more lines; return the one that printed the last.
+        """Wait until these have printed so many more lines; return the process of the last line.
 
         Raises TriggerMissed as `first` does.
         """
@@ -137,11 +137,11 @@ class Lab:
         return self._first(processes, lambda _: next(count) >= lines, back=False)
 
     def when(self, condition: Callable[[Observed], bool]) -> None:
-        """Wait until a condition holds over what has been observed so far, by its counts.
+        """Wait until a condition on the counts observed so far is true.
 
-        Such as `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`.
+        An example is `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`.
         """
-        self._monitor.wait(lambda: condition(self._observed), "a count that was waited for")
+        self._monitor.wait(lambda: condition(self._observed), "a condition on the counts")
 
     def let_pass(self, seconds: float) -> None:
         """Wait for a time, in experiments whose subject is time."""
@@ -155,15 +155,15 @@ class Lab:
         others: Target | None = None,
         **parameters: Any,
     ) -> None:
-        """Do any fault or repair of `lab.core.faults`; the methods below do it for one each.
+        """Inject any fault or repair of `lab.core.faults`; each method below injects one of them.
 
         Arguments:
-            fault: it, or its name.
-            target: processes, or the machines that it is done to.
-            others: of a fault between machines: those from which the target is kept.
-            parameters: what the fault's `change` of the network takes.
+            fault: the fault, or its name.
+            target: the processes or machines that it affects.
+            others: for a fault between machines, those from which the target is separated.
+            parameters: the parameters of the fault's `change` of the network.
 
-        Raises LabError where there is no such fault, or it can't be done to this target.
+        Raises LabError if there is no such fault, or if it is impossible for this target.
         """
         wanted = faults.named(fault)
         match wanted.scope:
@@ -184,14 +184,15 @@ class Lab:
     def died(self, processes: Processes | Sequence[Process]) -> Process:
         """Return the first of these to kill itself at the message that its flag `--die-at` names.
 
-        Exact where messages come faster than a kill from here. Raises TriggerMissed as `first`.
+        This is exact even if messages are faster than a kill from here. Raises TriggerMissed as
+        `first` does.
         """
 
         def dead() -> list[Process]:
             return [p for p in processes if p.ended and p.place in self._monitor.dying]
 
         candidates = list(processes)
-        missed = f"{_names(candidates)} never came to the message that was waited for"
+        missed = f"{_names(candidates)} never reached the message at which to die"
         self._wait_for(lambda: bool(dead()), candidates, missed)
         victim = dead()[0]
         self._faults.processes.killed_itself(victim, self._monitor.dying[victim.place])
@@ -206,19 +207,19 @@ class Lab:
         self.inject(INTERRUPT, target)
 
     def pause(self, target: Target) -> None:
-        """Stop all processes of a program by SIGSTOP; `resume` lets them go on."""
+        """Stop all processes of a program by SIGSTOP; `resume` continues them."""
         self.inject(PAUSE, target)
 
     def resume(self, target: Target) -> None:
-        """Let paused processes go on."""
+        """Continue paused processes."""
         self.inject(RESUME, target)
 
     def cut_power(self, where: Target) -> None:
-        """Switch a machine off as a power cut does: nothing that it had open says goodbye."""
+        """Switch a machine off as a power cut does: it closes none of its connections."""
         self.inject(CUT_POWER, where)
 
     def shut_down(self, where: Target) -> None:
-        """Switch a machine off in good order: its connections are closed as it goes."""
+        """Shut a machine down in an orderly way: it closes its connections."""
         self.inject(SHUT_DOWN, where)
 
     def power_on(self, where: Target) -> None:
@@ -226,7 +227,7 @@ class Lab:
         self.inject(POWER_ON, where)
 
     def cut_cable(self, where: Target) -> None:
-        """Unplug a machine's cable on the lab network; its programs go on."""
+        """Unplug a machine's cable on the lab network; its programs keep running."""
         self.inject(CUT_CABLE, where)
 
     def mend_cable(self, where: Target) -> None:
@@ -236,10 +237,10 @@ class Lab:
     def partition(
         self, these: Target, those: Target, *, one_way: bool = False, reject: bool = False
     ) -> None:
-        """Keep machines apart on the lab network, until `heal`.
+        """Separate machines on the lab network, until `heal`.
 
-        With `one_way` only what `these` send to `those` is stopped. What is stopped vanishes; with
-        `reject` it is answered by RST or ICMP.
+        With `one_way`, only what `these` send to `those` is blocked. Blocked packets vanish; with
+        `reject` the sender gets an RST or an ICMP error.
         """
         self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
 
@@ -258,24 +259,24 @@ class Lab:
         self._faults.network.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
-        """Wait until every message that was sent has come, or all has been quiet for a while.
+        """Wait until every sent message has arrived, or until nothing was printed for a while.
 
-        What a receiver has traced as received, and not printed yet, is waited for longer.
+        This waits longer for messages that a receiver has traced but not yet printed.
 
         Arguments:
-            quiet: seconds; if not longer, 2 x interval and at least half a second.
+            quiet: seconds of silence; at least 2 x interval, and at least half a second.
         """
         self._finish.wait_settled(quiet)
 
     def end(self, target: Target) -> None:
-        """End a program as its work is done: no fault, SIGTERM first."""
+        """End a program whose work is done, with SIGTERM first; this is not a fault."""
         self._manager.end(self._processes(target))
 
     def finish(self) -> str:
-        """Wait for the end of the run, then end what still runs; return what was open then.
+        """Wait for the end of the run, then end running programs; return what was open then.
 
-        See docs/when-a-run-ends.md. What is returned is a sentence for a reader; it is empty where
-        nothing that the programs could still have printed was cut off.
+        See docs/when-a-run-ends.md. The result is a sentence for a reader; it is empty if the
+        programs could not have printed any more messages.
         """
         self._finish.wait_over()
         still_open = self._finish.end_all()
@@ -285,7 +286,7 @@ class Lab:
     def stop(self) -> None:
         """End every process, then repair what is broken.
 
-        In this order: what a paused process or a cut cable held back shall not come after all.
+        This order prevents the arrival of what a paused process or a cut cable held back.
         """
         self._manager.stop()
         self._faults.undo()
@@ -299,7 +300,7 @@ class Lab:
     ) -> Process:
         candidates = {process.place: process for process in processes}
         look = Look(candidates.keys(), prints)
-        missed = f"{_names(candidates.values())} never printed the line that was waited for"
+        missed = f"{_names(candidates.values())} never printed the line that is the trigger"
         with self._monitor.looking(look, back=back):
             self._manager.warm_up()
             self._wait_for(lambda: look.found is not None, list(candidates.values()), missed)
@@ -314,7 +315,7 @@ class Lab:
     def _wait_for(
         self, found: Callable[[], bool], candidates: Sequence[Process], missed: str
     ) -> None:
-        """Wait for what these have to do; raise TriggerMissed when it can't come any more."""
+        """Wait for something that these do; raise TriggerMissed if it can't happen any more."""
         whom = _names(candidates)
 
         def over() -> bool:
@@ -335,7 +336,7 @@ class Lab:
         return list(dict.fromkeys(self._manager.machines(places_in(self._chosen(target)))))
 
     def _chosen(self, target: Target) -> Chosen:
-        """Return a target; where a function is to choose it, as soon as that does."""
+        """Return a target; if a function chooses it, wait until it does."""
         if not callable(target):
             return target
         choose, choices = target, list[Chosen]()
@@ -345,7 +346,7 @@ class Lab:
                 choices.append(choice)
             return bool(choices)
 
-        missed = "the function that was to choose a target never returned one"
+        missed = "the function that should choose a target never returned one"
         self._wait_for(chosen, list(self._manager.processes), missed)
         return choices[0]
 
@@ -356,5 +357,5 @@ def _names(processes: Iterable[Process]) -> str:
 
 def _only(found: Sequence[_T], kind: str) -> _T:
     if len(found) != 1:
-        raise LabError(f"this takes one {kind}, and the target is {len(found)}", hint="name one")
+        raise LabError(f"this needs one {kind}, but the target has {len(found)}", hint="name one")
     return found[0]

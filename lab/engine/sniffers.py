@@ -21,7 +21,7 @@ class Sniffers:
     _running: list[RemoteProcess] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Capture from now on; where one machine refuses, end those of the others: LabError."""
+        """Start capturing; LabError if a machine refuses, after ending the other sniffers."""
         try:
             at_once(self.setting.remotes, self._begin_on)
         except BaseException:
@@ -29,7 +29,7 @@ class Sniffers:
             raise
 
     def end(self) -> None:
-        """End them, and wait until what they have seen is on the disk."""
+        """End them, and wait until their packets are on the disk."""
         for sniffer in self._running:
             sniffer.end()
         while self._running:
@@ -46,7 +46,7 @@ class Sniffers:
                 with file_errors(directory.path):
                     while data:
                         data = data[file.write(data) :]
-            except RunStoreError as error:  # what follows would be no packet any more
+            except RunStoreError as error:  # the rest would not be whole packets
                 file.close()
                 self.monitor.fail(error)
 

@@ -7,12 +7,12 @@ from lab.engine.observed import Observed
 from lab.engine.processes import Process, Processes
 
 Chosen = Process | Processes | str | Sequence[Process | str]
-# A function chooses what isn't known before the run; it returns None as long as it can't.
+# A function chooses a target that isn't known before the run; it returns None until it can.
 Target = Chosen | Callable[[Observed], Chosen | None]
 
 
 def processes_in(target: object) -> list[Process]:
-    """Return the processes that are meant; LabError for anything else."""
+    """Return the processes in a target; LabError for anything else."""
     members = list(_members(target))
     for one in members:
         if not isinstance(one, Process):
@@ -21,7 +21,7 @@ def processes_in(target: object) -> list[Process]:
 
 
 def places_in(target: object) -> list[str]:
-    """Return the machines and roles that are meant: a process is where it runs."""
+    """Return the machines and roles in a target; a process stands for its machine."""
     return list(dict.fromkeys(map(_place, _members(target))))
 
 

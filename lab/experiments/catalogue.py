@@ -133,7 +133,9 @@ def _load(wanted: str) -> Experiment:
     there = file.resolve().parent.name if file.name == MODULE else file.stem
     name = there.lower().replace("-", "_")
     if not is_name(name) or name in names():
-        why = "one that comes with the lab has it" if name in names() else "it has odd characters"
+        why = "it has invalid characters"
+        if name in names():
+            why = "the lab already has an experiment of that name"
         raise LabError(
             f"'{name}' can't be the name of your experiment: {why}",
             where=str(path),
@@ -291,6 +293,8 @@ def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
             raise user_code.mistake(error, file, scenario) from error
         return message
 
+    if scan := getattr(reads, "scan", None):  # of `lines(...)`, where no line can fail at once
+        read.scan = scan  # type: ignore[attr-defined]
     return read
 
 

@@ -42,10 +42,7 @@ def exit_loses_nothing(run: Run) -> Verdict:
     return exits.none_lost(run, "exit")
 
 
-@claim(
-    "With LINGER=500, messages that are not out half a second later are lost.",
-    rests_on=exits.LINGER,
-)
+@claim("With LINGER=500, what is not out half a second later is lost.", rests_on=exits.LINGER)
 def linger_loses_the_rest(run: Run) -> Verdict:
     return exits.some_lost(run, "linger")
 
@@ -55,8 +52,6 @@ def no_linger_loses_them(run: Run) -> Verdict:
     return exits.some_lost(run, "drop")
 
 
-@claim(
-    "An unhandled SIGTERM loses them, just as SIGKILL does.", rests_on="signal(7), default action"
-)
+@claim("An unhandled SIGTERM loses them, as SIGKILL does.", rests_on="signal(7), default action")
 def signals_lose_them(run: Run) -> Verdict:
     return exits.some_lost(run, "sigterm")

@@ -1,7 +1,7 @@
-"""The providers that there are: those in lab/machines/providers/, and those that others installed.
+"""Finds all providers: those in lab/machines/providers/, and installed ones of others.
 
-They are found by name only, not imported by name: so the inventory can ask them for their settings,
-though they themselves are made from an inventory.
+This module finds them without importing any by name. So the inventory can ask them for their
+settings, though they themselves are created from an inventory.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ GROUP = "pushpull.providers"
 
 _PACKAGE = "lab.machines.providers"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_DECLARED = ("summary", "settings", "machine_settings", "faults", "knows_names", "auto")
 
 
 @functools.cache
@@ -28,18 +29,19 @@ def built_in() -> Mapping[str, Plugin]:
 
 @functools.cache
 def found() -> Mapping[str, Plugin]:
-    """Return all providers by name; nobody can put another one in the place of the lab's own."""
+    """Return all providers by name; no other one can replace one of the lab's own."""
     ours = built_in()
     others = plugins.installed(GROUP, taken=[*ours, "auto"])
     return {**ours, **{each.name: _checked(each) for each in others}}
 
 
 def _checked(plugin: Plugin) -> Plugin:
-    """Return a plugin; with an error where it isn't a provider as `providers.base` describes."""
+    """Return a plugin, with an error if it isn't a provider as in `providers.base`."""
     if plugin.error is not None:
         return plugin
-    declared = getattr(plugin.value, "name", None)
-    if declared == plugin.name and _NAME.fullmatch(declared) and hasattr(plugin.value, "settings"):
+    is_whole = all(hasattr(plugin.value, attribute) for attribute in _DECLARED)
+    name = getattr(plugin.value, "name", None)
+    if is_whole and name == plugin.name and _NAME.fullmatch(name):
         return plugin
     error = LabError(
         f"{plugin.value!r} is not the provider {plugin.name!r}",

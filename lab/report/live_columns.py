@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -45,10 +45,9 @@ class Columns:
         room = (self._console.width - 1 - _TIME_WIDTH) // max(1, len(self._colours))
         return min(room, _WIDEST) if room >= _NARROWEST else 0
 
-    def count(self, records: Sequence[Record]) -> None:
-        """Count lines, including those that will not be shown."""
-        for record in records:
-            self._counts[record.machine] = self._counts.get(record.machine, 0) + 1
+    def count(self, machine: str, lines: int) -> None:
+        """Count lines, also those that will not be shown."""
+        self._counts[machine] = self._counts.get(machine, 0) + lines
 
     def see(self, event: Event) -> None:
         """Update the state of the event's machine."""

@@ -14,7 +14,6 @@ from rich.text import Text
 from lab.analysis.event_text import EventDescriber
 from lab.core.records import Event, Record
 from lab.core.text import fitted, line_of, wrapped
-from lab.core.trace import trace_of
 from lab.report.console import colours, console_on, print_rule
 from lab.report.live_columns import Bar, Columns
 from lab.report.verdicts import show_verdicts
@@ -77,15 +76,16 @@ class View:
             self._put(partial(self._start, name, summary, bar))
 
     def records(self, records: Sequence[Record]) -> None:
-        """Show captured lines, except for traces on stderr, which are meant for the harness."""
-        lines = [record for record in records if trace_of(record) is None]
+        """Show captured lines of one machine; only those that are shown become objects."""
+        if not records:
+            return
         with self._mutex:
-            shown = lines[: self._room]
+            shown = records[: self._room]
             if shown:
                 self._put(partial(self._lines, shown))
+            self._columns.count(records[0].machine, len(records))
             self._room -= len(shown)
-            self._left_out += len(lines) - len(shown)
-            self._columns.count(lines)
+            self._left_out += len(records) - len(shown)
 
     def event(self, event: Event) -> None:
         """Show a fault, a repair, or the unexpected end of a process as a horizontal rule."""
@@ -165,7 +165,7 @@ class View:
         if self._console.is_interactive and self._file.isatty():
             self._bar = bar
 
-    def _lines(self, records: list[Record]) -> None:
+    def _lines(self, records: Sequence[Record]) -> None:
         for record in records:
             if self._bar and self._columns.width and record.machine in self._colours:
                 self._console.print(self._columns.row(record), soft_wrap=True)

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import FATES, Timeline, timeline
 from lab.core.records import Reader
 from lab.core.text import duration, harmless
-from lab.core.trace import trace_of
 from lab.report import chart_data, page_logs
 from lab.report.setup import setup
 from lab.report.vega_bundle import Kit, is_kept, kit
@@ -68,16 +68,12 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         reader: returns the message that a line is about, if any.
         ready: the plotting library and the charts.
     """
-    read = {id(record): reader(record) for record in stored.records}  # once, for all users below
-    compared = side_by_side(stored, lambda record: read[id(record)])
-    found = timeline(stored, Run(stored, lambda record: read[id(record)]), compared)
-    said = [
-        r
-        for r in stored.records
-        if r.stream == "stderr" and not read[id(r)] and trace_of(r) is None
-    ]
+    run = Run(stored, reader)
+    lines = page_logs.lines_to_show(stored.records, run, reader)
+    compared = side_by_side(replace(stored, records=(*lines.printed, *lines.said)), reader)
+    found = timeline(stored, run, compared)
     data = picture_data(found) | {
-        "rows": page_logs.columns(compared.rows, said, found),
+        "rows": page_logs.columns(compared.rows, lines, found),
         "claims": [
             {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
              "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}

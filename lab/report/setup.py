@@ -9,6 +9,7 @@ from lab.analysis.timeline import Timeline
 from lab.core.text import duration
 from lab.report import chart_data
 from lab.runs.store import StoredRun
+from lab.runs.stored_records import count_of
 
 _NO_PAUSE_S = 0.001  # messages sent closer together than this count as sent without a pause
 
@@ -16,7 +17,7 @@ _NO_PAUSE_S = 0.001  # messages sent closer together than this count as sent wit
 def setup(stored: StoredRun, found: Timeline) -> str:
     """Return a sentence that says what was sent from where to where, and what arrived."""
     if not found.deliveries:
-        printed = sum(record.stream == "stdout" for record in stored.records)
+        printed = count_of(stored.records, "stdout")
         if not found.machines:
             return "Nothing was started."
         lines = "1 line" if printed == 1 else f"{printed:,} lines"

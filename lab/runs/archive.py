@@ -1,8 +1,8 @@
-"""Unpacking an archive that anyone may have made: within limits, and nothing but plain files.
+"""Unpacks an untrusted archive, within limits, and only plain files.
 
-All of it is checked before any of it is believed. Python's own filters came with 3.11.4 (Debian 12
-has 3.11.2), and its tarfile follows a header's size wherever it leads, also backwards; so headers
-are walked here first.
+Everything is checked before anything is used. Python's own filters came with 3.11.4 (Debian 12 has
+3.11.2), and its tarfile follows a header's size anywhere, even backwards; so this module walks
+through the headers first.
 """
 
 import gzip
@@ -24,16 +24,16 @@ _LONGEST_PATH = 1_000  # bytes
 _LONGEST_NAME = 200
 _LONGEST_HEADER = 64 * 1024  # of a header that holds a long name
 _TOO_SMALL_TO_ASK = 16 * 1024**2  # bytes, unpacked
-_HIGHEST_RATIO = 300  # lines of JSON come to 30
+_HIGHEST_RATIO = 300  # lines of JSON reach 30
 _LONGEST_S = 120.0
 _CHUNK = 1024**2
 _BLOCK = 512  # bytes, of tar
-_PLAIN, _FOLDER = b"0", b"5"  # an old kind of file, \0, may turn out to be a folder
+_PLAIN, _FOLDER = b"0", b"5"  # not \0, an old type of file that may be a folder
 _PAX, _LONG_NAME = b"x", b"L"
 
 
 class NotPacked(Exception):
-    """Why an archive isn't unpacked."""
+    """An archive is refused; the message says why."""
 
 
 def unpack(file: Path, into: Path, scratch: IO[bytes]) -> list[PurePosixPath]:
@@ -41,12 +41,12 @@ def unpack(file: Path, into: Path, scratch: IO[bytes]) -> list[PurePosixPath]:
 
     Arguments:
         file: the archive.
-        into: where to; hidden files of the archive are left out.
-        scratch: an empty file, for the archive without its compression.
+        into: the folder; hidden files in the archive are left out.
+        scratch: an empty file, for the decompressed archive.
 
     Raises:
-        NotPacked: it is damaged, beyond a limit, or holds what is no plain file inside of it.
-        RunStoreError: it can't be read, or nothing be written.
+        NotPacked: it is damaged, exceeds a limit, or contains something besides plain files.
+        RunStoreError: it can't be read, or the files can't be written.
     """
     _inflate(file, scratch)
     try:
@@ -86,7 +86,7 @@ def _inflate(file: Path, scratch: IO[bytes]) -> None:
 
 
 def _walk(archive: IO[bytes]) -> None:
-    """Go from header to header; NotPacked for one that leads elsewhere, or to no plain file."""
+    """Check each header; NotPacked for one that points elsewhere, or not to a plain file."""
     total, at, count, names_next = archive.seek(0, os.SEEK_END), 0, 0, False
     while True:
         archive.seek(at)
@@ -114,15 +114,15 @@ def _walk(archive: IO[bytes]) -> None:
 
 
 def _octal(field: bytes) -> int:
-    """Return a size; the other ways to write one are for files of 8 GiB, and for negative ones."""
+    """Return an octal size; other encodings are for files over 8 GiB and negative sizes."""
     digits = field.strip(b" \0")
     if not digits.isdigit():
-        raise NotPacked("a size in it is no number")
+        raise NotPacked("a size in it is not a number")
     return int(digits, 8)
 
 
 def _changes_more_than_names(records: bytes) -> bool:
-    """Tell whether a header of the POSIX format would turn the size or kind of what follows."""
+    """Return whether a POSIX header would change the size or type of the next file."""
     while records:
         length, _, _ = records.partition(b" ")
         if not length.isdigit() or len(length) > 6 or not 0 < int(length) <= len(records):
@@ -135,14 +135,14 @@ def _changes_more_than_names(records: bytes) -> bool:
 
 
 def path_of(name: str) -> PurePosixPath:
-    """Return a member's path; NotPacked where it could lead out, or do something to a terminal."""
+    """Return a member's path; NotPacked if it could lead outside, or could affect a terminal."""
     parts = name.rstrip("/").split("/")
     fine = len(parts) <= DEEPEST and len(name.encode("utf-8", "replace")) <= _LONGEST_PATH
     for part in parts:
         fine = fine and part.isprintable() and "\\" not in part and part not in ("", ".", "..")
         fine = fine and len(part.encode("utf-8", "replace")) <= _LONGEST_NAME
     if not fine:
-        raise NotPacked("a name in it is none for a file inside of it")
+        raise NotPacked("a name in it is not valid for a file inside it")
     return PurePosixPath(*parts)
 
 
@@ -154,7 +154,7 @@ def _require_a_tree(paths: list[PurePosixPath]) -> None:
     names = set(paths)
     folders = {folder for path in paths for folder in path.parents}
     if len(names) != len(paths) or names & folders:
-        raise NotPacked("it has two files of one name")
+        raise NotPacked("it has two files with one name")
     if len(paths) > MOST_FILES:
         raise NotPacked(f"it has more than {MOST_FILES:,} files")
 

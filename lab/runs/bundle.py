@@ -1,4 +1,4 @@
-"""A run in one file: packed to be sent on, unpacked and judged again where there is no lab."""
+"""Packs a run into one file for others, who can unpack it and judge it again without a lab."""
 
 import io
 import json
@@ -16,24 +16,24 @@ from lab.runs.archive import NotPacked
 from lab.runs.directory import describe
 
 _ENDING = ".run.tar.gz"
-# zlib's fastest comes to 229 at most, also of nothing but zeros; the others to 1,030, which
-# unpacking takes for a bomb.
+# zlib's fastest level compresses by 229 at most, even nothing but zeros; the others by up to 1,030,
+# which unpacking takes for a bomb.
 _COMPRESSION = 1
 _TAR_EACH = 4 * 1024  # bytes that a file's headers and padding take at most
-_MADE_AGAIN = (".html", ".svg", ".png")  # pages and pictures: anyone's would be shown as ours
-# Where a home can lie: whose it is isn't to be sent on.
+_MADE_AGAIN = (".html", ".svg", ".png")  # never trust a packed page or picture: make it again
+# Where home folders can be: their owners' names must not leave this computer.
 _HOME = re.compile(r"(?:/home|/Users|/var/home|/data/home)/[^/\s'\"]+|/root(?=/)")
 
 
 def is_bundle(name: str) -> bool:
-    """Tell whether a run is named that is a packed one."""
+    """Return whether a name is that of a packed run."""
     return name.endswith(_ENDING)
 
 
 def pack(path: Path, into: Path) -> Path:
-    """Pack a run, with the own experiment that it holds, into one file of a folder.
+    """Pack a run, with the user's experiment inside it, into one file in a folder.
 
-    Hidden files stay behind, and so does what tells whose it is: names of users, and of homes in
+    Hidden files are left out, and so is what reveals the owner: user names, and home folders in
     run.json and traceback.txt.
 
     Raises:
@@ -42,9 +42,9 @@ def pack(path: Path, into: Path) -> Path:
     stored = store.load(path)
     if stored.state == "running":
         raise RunStoreError(
-            "this run goes on", where=str(path), hint="pack it when it has come to its end"
+            "this run is still going on", where=str(path), hint="pack it when it has ended"
         )
-    folder = path.resolve()  # of `latest`, where it leads to
+    folder = path.resolve()  # for `latest`, its target
     file = into / f"{folder.name}{_ENDING}"
     part = file.with_name(f".{file.name}")
     try:
@@ -66,11 +66,11 @@ def pack(path: Path, into: Path) -> Path:
 def unpack(file: Path, root: Path) -> Path:
     """Unpack a run into the folder of all runs; return its folder.
 
-    Nothing of a packed run is executed here, and nothing of it lies in `root` before all of it was
-    checked. What it says of paths is another computer's, and is taken out.
+    This executes nothing of the packed run, and puts nothing into `root` before all of it is
+    checked. It removes paths, which belong to another computer.
 
     Raises:
-        RunStoreError: this is no packed run, or one of that name is there already.
+        RunStoreError: this is not a packed run, or a run with that name exists already.
     """
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
@@ -81,13 +81,13 @@ def unpack(file: Path, root: Path) -> Path:
     except NotPacked as error:
         raise _no_bundle(file, str(error)) from error
     finally:
-        for folder in made:  # those that hold nothing, as nothing was unpacked
+        for folder in made:  # remove those that are empty because unpacking failed
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
 
 def _checked(file: Path, scratch: Path, root: Path) -> Path:
-    """Unpack into a scratch folder, check what is there, and rename it into place."""
+    """Unpack into a scratch folder, check the content, and rename it into place."""
     inside = scratch / "run"
     inside.mkdir()
     with tempfile.TemporaryFile(dir=scratch) as tar:
@@ -96,13 +96,13 @@ def _checked(file: Path, scratch: Path, root: Path) -> Path:
     name = names.pop() if len(names) == 1 else ""
     named = store.NAME.fullmatch(name)
     if not named or PurePosixPath(name, "run.json") not in paths:
-        raise NotPacked("it isn't one run's folder with its run.json")
+        raise NotPacked("it is not the folder of one run with its run.json")
     run, target = inside / name, root / name
     if os.path.lexists(target):
         raise RunStoreError(
-            "this run is there already",
+            "this run exists already",
             where=str(target),
-            hint="name it to look at it, or unpack into another folder: --runs DIR",
+            hint="use its name to look at it, or unpack into another folder: --runs DIR",
         )
     for path in run.iterdir():
         if path.suffix in _MADE_AGAIN and path.is_file():
@@ -120,7 +120,7 @@ def _checked(file: Path, scratch: Path, root: Path) -> Path:
 
 
 def _packed(folder: Path) -> Iterator[Path]:
-    """Give the files of a run that are sent on, in order."""
+    """Yield the files of a run to pack, in order."""
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         made_again = len(inside.parts) == 1 and path.suffix in _MADE_AGAIN
@@ -141,7 +141,7 @@ def _require_unpackable(folder: Path, sources: Sequence[Path]) -> None:
 
 
 def _add(packed: tarfile.TarFile, source: Path, name: PurePosixPath) -> None:
-    """Add a file: no user, no group, no home."""
+    """Add a file without user, group and home folder."""
     try:
         archive.path_of(str(name))
     except NotPacked as error:
@@ -170,4 +170,4 @@ def _anonymous(name: str, text: str) -> str:
 
 def _no_bundle(file: Path, why: str) -> RunStoreError:
     hint = "`./fab bundle --run RUN` makes one"
-    return RunStoreError(f"this is no packed run: {why}", where=str(file), hint=hint)
+    return RunStoreError(f"this is not a packed run: {why}", where=str(file), hint=hint)

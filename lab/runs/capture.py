@@ -1,107 +1,17 @@
-"""Output becomes records becomes files: bytes that a process prints, cut into lines and kept."""
+"""What programs print, kept byte for byte with the times of its chunks, and passed on as lines."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from lab.core.clock import now
 from lab.core.os_errors import file_errors
-from lab.core.records import Record
 from lab.runs.directory import RunDirectory
+from lab.runs.lines import Lines, LineSplitter, Piece, Source, text_of
 
-LONGEST_TEXT = 64 * 1024  # bytes; of a longer line no more is kept than a terminal shows in the end
 _TAIL = 8 * 1024  # bytes; what an error message shows of a stream is no more
 
-
-class Line(NamedTuple):
-    """One line: its place in the stream in bytes, without its newline, and its text.
-
-    Of a line over 64 KiB the text is what a terminal shows of it in the end (see `Record.shown`),
-    as of a progress bar; None where that is too long as well.
-    """
-
-    offset: int
-    length: int
-    text: str | None
-
-
-class LineSplitter:
-    r"""Cuts a stream into lines, whatever the chunks are. Pure; holds 64 KiB and a chunk at most.
-
-    Only b"\n" ends a line; bytes that are no UTF-8 become backslash escapes.
-    """
-
-    def __init__(self) -> None:
-        self._offset = 0  # of the unfinished line
-        self._length = 0  # what came of it
-        self._kept = bytearray()  # all of that, or what a terminal shows of it by now
-        self._torn = False
-
-    def feed(self, data: bytes) -> list[Line]:
-        """Return the lines that these bytes complete."""
-        first, *others = data.split(b"\n")
-        self._keep(first)
-        if not others:
-            return []
-        lines = self._finish()
-        offset = self._offset
-        last = others.pop()
-        for line in others:  # the hot loop of a flood: lines that lie whole in the chunk
-            length = len(line)
-            text = _text(line) if length <= LONGEST_TEXT else _shown(line)
-            lines.append(Line(offset, length, text))
-            offset += length + 1
-        self._offset = offset
-        self._keep(last)
-        return lines
-
-    def tear(self) -> None:
-        """Note that bytes are missing here: the line that they were in is none that was printed."""
-        self._torn = True
-
-    def close(self) -> list[Line]:
-        """Return the unfinished last line, if there is one."""
-        return self._finish() if self._length else []
-
-    def _keep(self, data: bytes) -> None:
-        self._length += len(data)
-        self._kept += data
-        if len(self._kept) > LONGEST_TEXT:
-            _shorten(self._kept)
-
-    def _finish(self) -> list[Line]:
-        text = _text(self._kept) if self._length <= LONGEST_TEXT else _shown(self._kept)
-        lines = [] if self._torn else [Line(self._offset, self._length, text)]
-        self._offset += self._length + 1
-        self._length = 0
-        self._kept.clear()
-        self._torn = False
-        return lines
-
-
-def _shorten(line: bytearray) -> None:
-    """Leave of an unfinished line what is enough to know what a terminal will show of it.
-
-    Of a piece that is too long to be kept so much stays that it is seen to be.
-    """
-    returned = line.endswith(b"\r")
-    if returned:
-        line[:] = line.rstrip(b"\r")
-    del line[: line.rfind(b"\r") + 1]
-    del line[LONGEST_TEXT + 1 :]
-    if returned:
-        line += b"\r"
-
-
-def _shown(line: bytes | bytearray) -> str | None:
-    """Return what a terminal shows of a long line in the end; None where that is too long, too."""
-    piece = line.rstrip(b"\r").rpartition(b"\r")[2]
-    return _text(piece) if len(piece) <= LONGEST_TEXT else None
-
-
-def _text(line: bytes | bytearray) -> str:
-    return line.decode("utf-8", "backslashreplace")
+OnLines = Callable[[Lines], None]
 
 
 class Capture:
@@ -109,19 +19,16 @@ class Capture:
 
     Arguments:
         run: the run directory that keeps them.
-        on_records: is told of each batch of records after they are on the disk, from the thread
-            that fed the stream; the batch is one chunk's and never empty.
+        on_lines: gets the lines that each chunk completes after they are on the disk, from the
+            thread that fed the stream; there is at least one.
         clock: gives the UNIX time of a capture in seconds.
     """
 
     def __init__(
-        self,
-        run: RunDirectory,
-        on_records: Callable[[Sequence[Record]], None],
-        clock: Callable[[], float] = now,
+        self, run: RunDirectory, on_lines: OnLines, clock: Callable[[], float] = now
     ) -> None:
         self._run = run
-        self._on_records = on_records
+        self._on_lines = on_lines
         self._clock = clock
 
     def open(self, machine: str, process: str, stream: str) -> "CaptureStream":
@@ -134,7 +41,7 @@ class Capture:
         Raises:
             LabError: a name can't be a file's, or the file can't be made.
         """
-        return CaptureStream(self._run, self._on_records, self._clock, (machine, process, stream))
+        return CaptureStream(self._run, self._on_lines, self._clock, (machine, process, stream))
 
 
 class CaptureStream:
@@ -145,24 +52,19 @@ class CaptureStream:
     """
 
     def __init__(
-        self,
-        run: RunDirectory,
-        on_records: Callable[[Sequence[Record]], None],
-        clock: Callable[[], float],
-        source: tuple[str, str, str],
+        self, run: RunDirectory, on_lines: OnLines, clock: Callable[[], float], source: Source
     ) -> None:
         self.bytes = 0
-        self._run = run
-        self._on_records = on_records
+        self._on_lines = on_lines
         self._clock = clock
         self._source = source
         self._splitter = LineSplitter()
-        self._lines = 0
-        self._log = run.log(*source)
+        self._count = 0  # of the lines so far
+        self._log, self._index = run.log(*source)
         self._path = Path(os.fsdecode(self._log.name))
 
     def feed(self, data: bytes) -> None:
-        """Keep these bytes, then the lines that they complete, then tell of those.
+        """Keep these bytes and their time, then pass on the lines that they complete.
 
         Raises:
             LabError: the disk is full, or the like; what it took is kept.
@@ -175,46 +77,42 @@ class CaptureStream:
                     self.bytes += self._log.write(rest)
         finally:  # a full disk may have taken a part: count just that, so that offsets stay true
             kept = self.bytes - before
-            lines = self._splitter.feed(data[:kept])
-            if kept < len(data):
+            lines = self._numbered(self._splitter.feed(data[:kept]), t)
+            torn = kept < len(data)
+            if torn:
                 self._splitter.tear()
-            self._publish(lines, t)
+            if data:
+                self._index.append(self.bytes, t, torn=torn)
+            for one in lines:
+                self._on_lines(one)
 
     def close(self, *, whole: bool = True) -> None:
-        """End the stream: an unfinished last line is a record as well. May be called twice.
+        """End the stream: an unfinished last line is a line as well. May be called twice.
 
         Unless it isn't known to be `whole`: a number of which the end was lost is another number.
         """
         if self._log.closed:
             return
+        t = self._clock()
         self._log.close()
+        try:
+            self._index.append(self.bytes, t, torn=not whole)
+        finally:
+            self._index.close()
         if not whole:
             self._splitter.tear()
-        self._publish(self._splitter.close(), self._clock())
+        for one in self._numbered(self._splitter.close(), t):
+            self._on_lines(one)
 
     def tail(self, lines: int) -> str:
         """Return the last lines for an error message, also after `close`; 8 KiB at most."""
         with file_errors(self._path, "read"), self._path.open("rb") as log:
             log.seek(max(0, self.bytes - _TAIL))
-            return "\n".join(_text(log.read()).removesuffix("\n").split("\n")[-lines:])
+            return "\n".join(text_of(log.read()).removesuffix("\n").split("\n")[-lines:])
 
-    def _publish(self, lines: list[Line], t: float) -> None:
-        if not lines:
-            return
-        machine, process, stream = self._source
-        records = [
-            Record(
-                machine=machine,
-                process=process,
-                stream=stream,
-                n=n,
-                t=t,
-                text=line.text,
-                offset=line.offset,
-                length=line.length,
-            )
-            for n, line in enumerate(lines, self._lines)
-        ]
-        self._lines += len(lines)
-        self._run.record(records)
-        self._on_records(records)
+    def _numbered(self, pieces: list[Piece], t: float) -> list[Lines]:
+        numbered = []
+        for piece in pieces:
+            numbered.append(Lines(self._source, self._count, t, piece))
+            self._count += piece.count
+        return numbered

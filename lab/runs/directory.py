@@ -17,13 +17,15 @@ from typing import Any
 from lab.core import clock
 from lab.core.errors import LabError
 from lab.core.os_errors import file_errors
-from lab.core.records import Event, Record
+from lab.core.records import Event
 from lab.core.run_schema import MACHINE, PROCESS
-from lab.runs.jsonl import LineFile, event_line, record_lines, to_record
+from lab.runs.index import ENDING, IndexFile
+from lab.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
 _RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
+FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
 
 
@@ -45,7 +47,6 @@ class RunDirectory:
         # Nameless, so that it is gone with this process, whatever ends that.
         self._reserve = tempfile.TemporaryFile(dir=path, buffering=0)  # noqa: SIM115
         self._reserve.write(bytes(_RESERVE))
-        self._records = LineFile(path / "records.jsonl")
         self._events = LineFile(path / "events.jsonl")
 
     @classmethod
@@ -63,7 +64,12 @@ class RunDirectory:
         """
         _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
         path = _make_folder(root, experiment)
-        head = {"state": "running", "experiment": experiment, "started": clock.now()}
+        head = {
+            "state": "running",
+            "format": FORMAT,
+            "experiment": experiment,
+            "started": clock.now(),
+        }
         try:
             with file_errors(path):
                 run = cls(path)
@@ -77,15 +83,15 @@ class RunDirectory:
             raise
         return run
 
-    def log(self, machine: str, process: str, stream: str) -> io.FileIO:
-        """Open the file that gets one stream of a process byte for byte, unbuffered.
+    def log(self, machine: str, process: str, stream: str) -> tuple[io.FileIO, IndexFile]:
+        """Open the file that gets one stream of a process byte for byte, unbuffered, and its index.
 
         Arguments:
             machine, process: their names; a further life of `echo` is `echo.2`.
             stream: `stdout` or `stderr`.
 
         Raises:
-            LabError: a name can't be a file's, or the file can't be made.
+            LabError: a name can't be a file's, or a file can't be made.
             FileExistsError: that stream was opened before.
         """
         _check_name("a machine", machine, MACHINE)
@@ -95,7 +101,7 @@ class RunDirectory:
             raise FileExistsError(f"{path} was opened before")
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
-            return io.FileIO(path, "a")
+            return io.FileIO(path, "a"), IndexFile(index_of(path))
 
     def carry(self, files: Mapping[str, Path]) -> None:
         """Keep the user's own experiment as it is now, so that its claims can be judged anywhere.
@@ -118,19 +124,6 @@ class RunDirectory:
         with file_errors(path):
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a")
-
-    def record(self, records: Sequence[Record]) -> None:
-        """Append captured lines to records.jsonl, in one write.
-
-        Raises:
-            LabError: the disk is full, or the like; earlier records are untouched.
-        """
-        self._records.append(record_lines(records))
-
-    def recorded(self) -> list[Record]:
-        """Return the captured lines so far."""
-        lines = (self.path / "records.jsonl").read_bytes().split(b"\n")[:-1]
-        return [to_record(json.loads(line)) for line in lines]
 
     def event(self, event: Event) -> None:
         """Append one event to events.jsonl; its details become keys of their own.
@@ -173,7 +166,6 @@ class RunDirectory:
     def close(self) -> None:
         """Let go of the files and the lock. A run that is closed without `finish` has died."""
         with self._mutex:
-            self._records.close()
             self._events.close()
             self._reserve.close()
             if self._lock >= 0:
@@ -219,6 +211,11 @@ def describe(path: Path, description: Mapping[str, Any]) -> None:
 def log_of(run: Path, machine: str, process: str, stream: str) -> Path:
     """Return the place of one stream's log in a run."""
     return run / machine / f"{process}.{_SUFFIX[stream]}"
+
+
+def index_of(log: Path) -> Path:
+    """Return the place of a log's index."""
+    return log.with_name(f"{log.name}{ENDING}")
 
 
 def packets_of(run: Path, machine: str) -> Path:

@@ -1,4 +1,4 @@
-"""The lines that a machine's programs printed in a run, and those that they still print."""
+"""Reads the lines that a machine's programs print in a run, and follows a run in progress."""
 
 import fcntl
 import os
@@ -8,14 +8,14 @@ from pathlib import Path
 
 _LOOK_EVERY_S = 0.1
 _CHUNK = 1 << 16
-_LONGEST_LINE = 1 << 16  # bytes; the rest of a longer one comes as lines of its own
+_LONGEST_LINE = 1 << 16  # bytes; a longer one is split into several lines
 
 
 def lines(folder: Path, *, until: threading.Event) -> Iterator[str]:
-    """Yield the lines of all logs in a folder, later lives' too, until an event is set.
+    """Yield the lines of all logs in a folder, including later lives', until an event is set.
 
-    Lines that are there by then are all yielded; an unfinished last one counts as a line. What is
-    no file, as a pipe that somebody put there, is not opened.
+    This yields all lines that exist by then, including an unfinished last one. It opens only
+    files, not, for example, a pipe that somebody put there.
     """
     logs: dict[Path, _Log] = {}
     over = until.is_set()
@@ -33,7 +33,7 @@ def lines(folder: Path, *, until: threading.Event) -> Iterator[str]:
 
 
 def end_of(run: Path) -> threading.Event:
-    """Return an event that is set when a run's writer, which holds its lock, is gone."""
+    """Return an event that is set when a run's writer, which has its lock, is gone."""
     ended = threading.Event()
     threading.Thread(target=_wait, args=(run, ended), daemon=True).start()
     return ended
@@ -47,7 +47,7 @@ def _wait(run: Path, ended: threading.Event) -> None:
 
 
 class _Log:
-    """One process's log, read on from where it was read to."""
+    """One process's log; remembers how far it was read."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")

@@ -1,4 +1,4 @@
-"""Reading what `sniffer` wrote: the TCP packets of a machine's lab link."""
+"""Reads the TCP packets of a machine's lab link, as packet_capture.py wrote them."""
 
 import ipaddress
 import struct
@@ -14,7 +14,7 @@ _IPV4, _TCP = 0x0800, 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """One TCP packet: when it passed, in UNIX seconds on its machine's clock, and its flags."""
+    """One TCP packet: its time, in UNIX seconds on the machine's clock, and its flags."""
 
     t: float
     source: str
@@ -23,7 +23,7 @@ class Packet:
 
 
 def read(path: Path) -> Iterator[Packet]:
-    """Give the TCP packets of a pcap file; one that was cut off at the end is left out."""
+    """Yield the TCP packets of a pcap file, except for a truncated one at the end."""
     content = path.read_bytes()
     at = _FILE_HEAD
     while at + _PACKET_HEAD <= len(content):

@@ -1,4 +1,4 @@
-"""Opening files that others may have put there: plain files of a bearable size, nothing else."""
+"""Opens untrusted files: only plain files of a limited size."""
 
 import os
 import stat
@@ -15,8 +15,8 @@ _CHUNK = 1024 * 1024
 def open_regular(path: Path, *, largest: int, follow: bool = False) -> FileIO:
     """Open a plain file for reading, unbuffered.
 
-    A FIFO or a device is never opened for good (to open one may block, or do something), a link
-    is followed only where the user named it.
+    It never reads from a FIFO or a device (opening one may block, or have an effect), and follows
+    a link only if the user named it.
 
     Arguments:
         path: the file.
@@ -24,7 +24,7 @@ def open_regular(path: Path, *, largest: int, follow: bool = False) -> FileIO:
         follow: whether it may be a link to such a file.
 
     Raises:
-        RunStoreError: it is no plain file, too large, or can't be read.
+        RunStoreError: it is not a plain file, is too large, or can't be read.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     with file_errors(path, "read"):
@@ -49,7 +49,7 @@ def read_regular(path: Path, *, largest: int) -> bytes:
 
 
 def whole_lines(path: Path, *, largest: int, longest: int) -> Iterator[bytes]:
-    """Give the lines of a plain file up to its last newline, each without its own.
+    """Yield the lines of a plain file up to its last newline, each without its newline.
 
     Arguments:
         path: the file.
@@ -68,12 +68,12 @@ def whole_lines(path: Path, *, largest: int, longest: int) -> Iterator[bytes]:
             number += len(lines)
             if len(rest) > longest:
                 raise RunStoreError(
-                    "This line is longer than any that a run leaves.", where=f"{path}:{number + 1}"
+                    "This line is longer than any that a run writes.", where=f"{path}:{number + 1}"
                 )
 
 
 def require_plain_files(folder: Path, *, most: int) -> None:
-    """Raise RunStoreError unless a folder holds plain files and folders alone, `most` at most."""
+    """Raise RunStoreError unless a folder has only plain files and folders, at most `most`."""
     waiting, count = [str(folder)], 0
     while waiting:
         with file_errors(folder, "read"), os.scandir(waiting.pop()) as entries:
@@ -89,9 +89,9 @@ def require_plain_files(folder: Path, *, most: int) -> None:
 
 def _no_plain_file(path: Path) -> RunStoreError:
     return RunStoreError(
-        "This is no plain file, but a link, a folder, a FIFO or a device: it isn't opened.",
+        "This is not a plain file, but a link, a folder, a FIFO or a device: it is not opened.",
         where=str(path),
-        hint="A run directory holds plain files alone. Remove it, or get the run again.",
+        hint="A run directory has only plain files. Remove it, or get the run again.",
     )
 
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lab.core.run_schema import require_description, require_event, require_verd
 from lab.runs.directory import log_of
 from lab.runs.jsonl import to_event, to_record
 from lab.runs.regular_files import read_regular, require_plain_files, whole_lines
+from lab.runs.stored_records import derive
 
 # A run's folder: when it began, its experiment, and a number where two began in one second.
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?")
@@ -40,14 +41,15 @@ class StoredRun:
         path: its folder.
         state: `running`, `finished`, `interrupted`, or `died`: gone without a last word.
         description: the content of run.json.
-        records, events: in the order in which they were written.
+        records: the lines that were captured; of runs that have indexes, see `StoredRecords`.
+        events: in the order in which they were written.
         verdicts: the content of verdicts.json, or None before there is one.
     """
 
     path: Path
     state: str
     description: dict[str, Any]
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     events: tuple[Event, ...]
     verdicts: list[dict[str, Any]] | None
 
@@ -63,10 +65,15 @@ def load(path: Path) -> StoredRun:
     require_plain_files(path, most=MOST_FILES)
     description = _read_description(path)
     machines = set(description["inventory"]) if "inventory" in description else None
-    records = tuple(_records(path, machines))
+    state = "died" if description["state"] == "running" and not alive else description["state"]
+    records: Sequence[Record]
+    if description.get("format", 1) == 1:
+        records = tuple(_records(path, machines))
+    else:
+        records = derive(path, machines, closed=state in ("finished", "interrupted"))
     return StoredRun(
         path=path,
-        state="died" if description["state"] == "running" and not alive else description["state"],
+        state=state,
         description=description,
         records=records,
         events=tuple(_events(path, machines)),
@@ -75,7 +82,10 @@ def load(path: Path) -> StoredRun:
 
 
 def _records(path: Path, machines: set[str] | None) -> Iterator[Record]:
-    """Give the records; those of a stream count on and follow each other in its log."""
+    """Give the records of a run of format 1, which wrote each line to records.jsonl.
+
+    Those of a stream count on and follow each other in its log.
+    """
     file = path / "records.jsonl"
     ends: dict[tuple[str, str, str], tuple[int, int]] = {}
     for number, line in enumerate(_lines(file), 1):

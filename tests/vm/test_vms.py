@@ -169,7 +169,7 @@ def test_a_run_goes_on_without_a_machine_that_dies(lab: VmLab) -> None:
         too_late.cancel()
     virtual.step("from the machine's death to the end of the run", since=died)
     assert run.returncode == ExitCode.MISTAKE, said
-    assert "machine pull-2: the connection broke in the midst of the run" in said
+    assert "machine pull-2: the connection broke during the run" in said
     captured = (lab.runs / "latest").resolve()
     assert {verdict["verdict"] for verdict in verdicts(captured)} == {"not observed"}
     assert (captured / "pull-2/pull.log").stat().st_size > 0

@@ -1,4 +1,4 @@
-"""All faults and repairs that there are, each a value in the module of what it is done to."""
+"""All faults and repairs, each a value in the module for its scope."""
 
 import difflib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ALL: Mapping[str, Fault] = {
 
 
 def named(name: str | Fault) -> Fault:
-    """Return the fault or repair of this name; LabError where there is no such one."""
+    """Return the fault or repair with this name; LabError if there is none."""
     if isinstance(name, Fault):
         return name
     if name not in ALL:

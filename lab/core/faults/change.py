@@ -1,4 +1,4 @@
-"""What a fault of the network changes on a machine: plain commands, and what undoes them."""
+"""How a network fault changes a machine: plain commands, and those that undo them."""
 
 import json
 import secrets
@@ -25,11 +25,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a fault of the network is made: on a machine, perhaps against others.
+    """Where a network fault takes place: on a machine, perhaps towards others.
 
     Attributes:
         find_link: asks the machine for the link that has its lab address.
-        others: the lab addresses of the machines that it is kept from.
+        others: the lab addresses of the machines from which it is separated.
     """
 
     find_link: Callable[[], str]
@@ -37,9 +37,9 @@ class Spot:
 
 
 def rules(chains: str) -> Change:
-    """Return the change that adds chains of nftables, in a table that no other lab has.
+    """Return the change that adds chains of nftables, in a table with a unique name.
 
-    Two labs may use one host at once.
+    The name is unique because two labs may use one host at once.
     """
     table = f"lab_{secrets.token_hex(8)}"
     return Change(
@@ -50,7 +50,7 @@ def rules(chains: str) -> Change:
 
 
 def queue(link: str, discipline: Sequence[str]) -> Change:
-    """Return the change by which what leaves by a link passes another queueing discipline."""
+    """Return the change that puts another queueing discipline on a link."""
     place = ["dev", link, "root"]
     return Change(
         do=[["tc", "qdisc", "add", *place, *discipline]],

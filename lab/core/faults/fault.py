@@ -1,4 +1,4 @@
-"""What a fault is: what it is done to, its words, what undoes it, and what verifies it."""
+"""A fault as a value: its scope, its words, its repair, and the check that verifies it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from lab.core.faults.change import Change
 
 
 class Scope(Enum):
-    """What a fault is done to."""
+    """The kind of target that a fault has."""
 
     PROCESS = "process"
     MACHINE = "machine"
@@ -17,7 +17,7 @@ class Scope(Enum):
 
 
 class Check(Enum):
-    """What verifies that a fault or a repair is in effect; the value says it to a reader."""
+    """What verifies that a fault or a repair took effect; the value explains it to a reader."""
 
     ENDED = "the launcher on the machine: all processes of the program are gone"
     STOPPED = "the launcher on the machine: all processes of the program are stopped"
@@ -34,18 +34,19 @@ class Check(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A fault, or the repair of one: by this value all code knows it.
+    """A fault, or the repair of one; all code refers to it by this value.
 
     Attributes:
         name: as in `@experiment(faults=...)` and in the events of a run.
-        scope: what it is done to.
-        words: what screens and pages say of its target, as `was paused`.
-        check: what verifies it; None where nothing can, and its events have `verified: null`.
-        repair: what undoes it; None where nothing needs to, or can.
+        scope: the kind of target that it has.
+        words: what screens and pages say about its target, such as `was paused`.
+        check: what verifies it; None if nothing can, and then its events have `verified: null`.
+        repair: what undoes it; None if nothing needs to, or can.
         kind: whether it is a fault or a repair, which is also the kind of its events.
-        signal: of a process: what is sent to it. Without one, it is not done from outside.
-        change: of the network: what is changed on a machine, from its `Spot` and from parameters.
-        trial: of the network: a harmless change that shows whether a machine has the means.
+        signal: for a process, the signal to send; None if the lab can't cause it from outside.
+        between: for the network, whether it separates its target from others, which must be named.
+        change: for the network, returns the change of a machine, for a `Spot` and parameters.
+        trial: for the network, returns a harmless change that tests whether a machine can do it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Fault:
     repair: "Fault | None" = None
     kind: Literal["fault", "repair"] = "fault"
     signal: int | None = None
+    between: bool = False
     change: Callable[..., Change] | None = None
     trial: Callable[[], Change] | None = None
 

@@ -1,4 +1,4 @@
-"""What can be done to a machine, by its provider: `Machines.do`."""
+"""Faults of a machine, which its provider injects: `Machines.do`."""
 
 from lab.core.faults.fault import Check, Fault, Scope
 
@@ -9,7 +9,7 @@ POWER_ON = Fault(
     words="was switched on again",
     check=Check.BACK,
 )
-# Nothing that the machine had open says goodbye.
+# The machine closes none of its connections.
 CUT_POWER = Fault(
     name="cut_power",
     scope=Scope.MACHINE,

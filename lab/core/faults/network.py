@@ -1,4 +1,4 @@
-"""What can be done to the lab network, on the machines themselves: by nft and tc.
+"""Faults of the lab network, injected on the machines themselves with nft and tc.
 
 Rules name only lab addresses, so they never cut a control connection, which comes from elsewhere.
 """
@@ -6,7 +6,6 @@ Rules name only lab addresses, so they never cut a control connection, which com
 from collections.abc import Sequence
 from functools import partial
 
-from lab.core.errors import LabError
 from lab.core.faults.change import Change, Spot, queue, rules
 from lab.core.faults.fault import Check, Fault, Scope
 
@@ -19,8 +18,6 @@ def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Ch
     What it sends to them is lost and, unless `one_way`, also what they send to it. With `reject`,
     TCP gets an RST in answer and other protocols an ICMP error; otherwise there is no answer.
     """
-    if not spot.others:
-        raise LabError("a partition needs machines on both sides", hint="name both")
     addresses = "{ " + ", ".join(spot.others) + " }"
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     # Answers to incoming packets pass through the same rules.
@@ -63,6 +60,7 @@ PARTITION = Fault(
     words="was cut off",
     check=Check.APART,
     repair=HEAL,
+    between=True,
     change=separation,
     trial=lambda: rules(_HARMLESS),
 )
@@ -72,6 +70,7 @@ REJECT = Fault(
     words="was cut off by a firewall that answers",
     check=Check.APART,
     repair=HEAL,
+    between=True,
     change=partial(separation, reject=True),
     trial=lambda: rules(_HARMLESS),
 )

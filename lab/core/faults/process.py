@@ -1,4 +1,4 @@
-"""What can be done to a process: signals, which all processes of a program get."""
+"""Faults of a process: signals to all processes of a program."""
 
 import signal
 
@@ -35,7 +35,7 @@ KILL = Fault(
     repair=START_AGAIN,
     signal=signal.SIGKILL,
 )
-# The program does it itself, at a message: a kill from here would come some messages too late.
+# The program kills itself at a message: a kill from here would be some messages too late.
 DIE_AT = Fault(
     name="die_at",
     scope=Scope.PROCESS,

@@ -2,13 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import lt
 
 from lab.analysis import history
 from lab.analysis.history import Run
-from lab.core.records import Message, Record
-from lab.core.trace import trace_of
 from lab.core.verdict import Verdict
+from lab.runs.chunk_traces import shown_texts, traced_texts
 
 # A receiver's line begins with the message's number, even if the rest has changed.
 _OF_A_MESSAGE = re.compile(r"\d{1,18}(?![^\s,])")
@@ -23,11 +24,15 @@ def in_order(run: Run) -> Verdict:
     """
     wrong: list[int] = []
     pairs = 0
-    for places in _places(run).values():
-        for numbers in _printed(run).values():
-            arrived = [number for number in dict.fromkeys(numbers) if number in places]
+    printed = [[number for _, number in lines] for lines in run.received.by_life().values()]
+    for sent in run.sent.by_life().values():
+        known = {number for _, number in sent}
+        in_order = _is_rising([number for _, number in sent])
+        for numbers in printed:
+            arrived = [number for number in dict.fromkeys(numbers) if number in known]
             pairs += max(0, len(arrived) - 1)
-            wrong += _late(arrived, places)
+            if not (in_order and _is_rising(arrived)):
+                wrong += _late(arrived, _places(sent))
     if wrong:
         late = history.listed(sorted(wrong)).capitalize()
         why = f"{late} arrived after a later message, on the same machine."
@@ -37,22 +42,16 @@ def in_order(run: Run) -> Verdict:
     return Verdict.holds(f"{len(run.takers)} messages arrived, none after a later one.")
 
 
-def _places(run: Run) -> Mapping[Life, Mapping[int, list[int]]]:
-    """Return the positions of each number in each sender's output."""
-    places: defaultdict[Life, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for message in run.sent:
-        places[message.machine, message.process][message.number].append(message.n)
+def _is_rising(numbers: Sequence[int]) -> bool:
+    return all(map(lt, numbers, islice(numbers, 1, None)))
+
+
+def _places(sent: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+    """Return the positions of each number in a sender's output."""
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for n, number in sent:
+        places[number].append(n)
     return places
-
-
-def _printed(run: Run) -> Mapping[Life, list[int]]:
-    """Return the numbers that each receiver printed, in the order of its output."""
-    lives: defaultdict[Life, list[Message]] = defaultdict(list)
-    for message in run.received:
-        lives[message.machine, message.process].append(message)
-    return {
-        life: [m.number for m in sorted(found, key=lambda m: m.n)] for life, found in lives.items()
-    }
 
 
 def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
@@ -71,17 +70,19 @@ def as_sent(run: Run) -> Verdict:
 
     A message whose sender doesn't trace its text is left out, as its text is unknown.
     """
-    texts = _traced_texts(run)
-    known = {text for found in texts.values() for text in found}
-    untraced = {message.number for message in run.sent} - texts.keys()
+    traced, known = set(), set()
+    for number, text in traced_texts(run.records):
+        traced.add(number)
+        known.add(text)
+    untraced = {number for number in run.sent.numbers if number not in traced}
     compared, wrong = 0, []
-    for record, number in _lines_of_messages(run):
-        if number in untraced and record.shown not in known:
-            continue
-        compared += 1
-        if record.shown not in known:
+    for text, found in _lines_of_messages(run):
+        if text in known:
+            compared += 1
+        elif (number := int(found)) not in untraced:
+            compared += 1
             wrong.append(number)
-    if not texts or not compared:
+    if not traced or not compared:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     if wrong:
         numbers = sorted(set(wrong))
@@ -90,23 +91,11 @@ def as_sent(run: Run) -> Verdict:
     return Verdict.holds(f"{compared} lines were printed, each the text of a message as sent.")
 
 
-def _traced_texts(run: Run) -> Mapping[int, set[str]]:
-    """Return the texts that senders traced for each number that they printed."""
-    texts: defaultdict[int, set[str]] = defaultdict(set)
-    for record in run.records:
-        if '"text"' not in (record.text or ""):  # skips most lines without parsing them
-            continue
-        trace = trace_of(record)
-        if trace and trace.event == "sent" and trace.number is not None:
-            texts[trace.number].add(str(trace.details.get("text")))
-    return texts
-
-
-def _lines_of_messages(run: Run) -> Iterator[tuple[Record, int]]:
+def _lines_of_messages(run: Run) -> Iterator[tuple[str, str]]:
     """Yield the lines about messages that receivers printed, in any form, and their numbers."""
-    lives = {(message.machine, message.process) for message in run.received}
-    for record in run.records:
-        if record.stream == "stdout" and record.shown and (record.machine, record.process) in lives:
-            found = _OF_A_MESSAGE.match(record.shown)
-            if found:
-                yield record, int(found[0])
+    lives = run.received.speakers()
+    for machine, process, texts in shown_texts(run.records):
+        if (machine, process) in lives:
+            for text in texts:
+                if found := _OF_A_MESSAGE.match(text):
+                    yield text, found[0]

@@ -59,7 +59,8 @@ def once_all_are_connected(run: Run) -> list[int]:
 def each_gets_some(run: Run) -> Verdict:
     """Each machine got a message, if enough were sent for all to have their turn."""
     shares = history.shares(run, run.planned)
-    idle = [machine for machine in run.receivers if not run.by(machine)]
+    got = {machine for machine, _ in run.received.speakers()}
+    idle = [machine for machine in run.receivers if machine not in got]
     if len(run.receivers) > 1 and run.received and not idle:
         return Verdict.holds(f"Each got some: {shares}.")
     if len(once_all_are_connected(run)) < len(run.receivers):

@@ -1,4 +1,4 @@
-"""The inventory: `inventory.yaml` as Machine objects; every mistake in it a line with its hint."""
+"""The inventory: reads `inventory.yaml` into Machine objects, or reports each mistake's line."""
 
 import hashlib
 import stat
@@ -17,7 +17,7 @@ _NAMES_SHOWN = 12
 class Machine:
     """One member of the lab; `address` is its IPv4 address on the lab network.
 
-    `settings` are those of its own stanza, by the provider that they are for.
+    `settings` are those of its own stanza, by provider.
     """
 
     name: str
@@ -30,9 +30,9 @@ class Machine:
 class Inventory:
     """The machines of one lab, in the file's order.
 
-    `path` is the file as the user named it; `digest` (SHA-256, in hexadecimal) changes with its
-    content, so that a lab that was made from another version of the file is noticed. `settings`
-    are those under `providers`, by the provider that they are for.
+    `path` is the file as the user named it. `digest` (SHA-256, in hexadecimal) changes with its
+    content, which reveals a lab that was made from another version of the file. `settings` are
+    those under `providers`, by provider.
     """
 
     path: Path
@@ -49,11 +49,11 @@ class Inventory:
         raise self._unknown(name)
 
     def settings_for(self, provider: str, machine: Machine) -> dict[str, Any]:
-        """Return a provider's settings for a machine, whose own go before those of all."""
+        """Return a provider's settings for a machine; its own override the common ones."""
         return {**self.settings.get(provider, {}), **machine.settings.get(provider, {})}
 
     def with_role(self, role: str) -> tuple[Machine, ...]:
-        """Return the machines with this role, none if nobody has it."""
+        """Return the machines with this role, if any."""
         return tuple(machine for machine in self.machines if machine.role == role)
 
     def _unknown(self, name: str) -> LabError:
@@ -74,12 +74,12 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
     """Read an inventory file.
 
     Arguments:
-        path: the file; it is named in messages as it is given here.
-        roles: the roles that the caller needs; one without a machine is a mistake of the file.
+        path: the file, which messages name as it is given here.
+        roles: the roles that the caller needs; one without a machine is a mistake in the file.
 
-    Raises InventoryError with all of the file's mistakes, a line each: `file:line: what - hint`.
+    Raises InventoryError with all mistakes in the file, one per line: `file:line: what - hint`.
     """
-    # The schema and yaml cost more than all the rest of `fab --list`: only who loads a file pays.
+    # The schema and yaml take longer than the rest of `fab --list`, so import them only here.
     from lab.machines.inventory.mistakes import check
 
     content = _content(path)
@@ -98,7 +98,7 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
 
 def _content(path: Path) -> bytes:
     try:
-        # Looked at first: opening a named pipe would wait for ever.
+        # Check first: opening a named pipe would wait forever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _unusable(path, "this is not a file", "name the inventory file itself")
         with path.open("rb") as file:

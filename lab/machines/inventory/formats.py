@@ -1,10 +1,10 @@
-"""The formats of an inventory's texts that no pattern can describe, each with its hint."""
+"""Formats of texts in an inventory that no pattern can describe, each with its hint."""
 
 import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-_NO_USER = "there is no such user here; write the whole path"
+_NO_USER = "there is no such user here; write the absolute path"
 
 
 def _address(text: str) -> str:
@@ -44,11 +44,11 @@ def _folders(text: str) -> str:
         except (RuntimeError, ValueError):
             return _NO_USER
         if not whole:
-            return "write whole paths with : between them, such as /opt/tools:~/data"
+            return "write absolute paths separated by colons, such as /opt/tools:~/data"
     return ""
 
 
-# By name: what says in a hint how to write a text that hasn't the format, "" for one that has.
+# By name, a function that returns a hint for a text without the format, and "" for a valid one.
 # `ipv4` is JSON Schema's own name, which editors know too.
 FORMATS: Mapping[str, Callable[[str], str]] = {
     "ipv4": _address,

@@ -1,9 +1,9 @@
-"""An inventory's text in, its checked content out, or all of its mistakes at once.
+"""Checks an inventory's text: returns its content, or reports all of its mistakes at once.
 
 The text becomes YAML nodes, which know their lines. The nodes become plain data, a JSON Schema
-judges the data, and the path of each error leads back to a node and so to a line. What is right so
-far is then judged as a whole. A mistake is repaired in memory where that is possible, so that it
-gives one message and not three.
+checks the data, and the path of each error leads back to a node and its line. The valid rest is
+then checked as a whole. If possible, a mistake is repaired in memory, so that it causes one
+message and not three.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ from lab.machines.inventory.schema import (
 )
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,17}")
-# Text for PyYAML, a number for other readers of the same file (YAML 1.2, Ruby's).
+# Text for PyYAML, but a number for other readers of the same file (YAML 1.2, Ruby).
 _ELSEWHERE_A_NUMBER = re.compile(r"[-+]?(0o[0-7]+|[0-9][0-9_,]*(\.[0-9]*)?([eE][-+]?[0-9]+)?)")
 _READ_AS = {
     "bool": "yes or no",
@@ -38,11 +38,11 @@ _READ_AS = {
 }
 
 
-Settings = Mapping[str, Mapping[str, Any]]  # by the provider's name, and by the setting's
+Settings = Mapping[str, Mapping[str, Any]]  # by the names of provider and setting
 
 
 class CheckedMachine(NamedTuple):
-    """One machine after counting; `settings` are those of its own stanza."""
+    """One machine, after expanding `count`; `settings` are those of its own stanza."""
 
     name: str
     role: str
@@ -52,7 +52,7 @@ class CheckedMachine(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The content of a file without mistakes; settings that it doesn't give are absent."""
+    """The content of a valid file; settings that it doesn't have are absent."""
 
     network: str
     machines: Sequence[CheckedMachine]
@@ -60,7 +60,7 @@ class Checked:
 
 
 def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
-    """Return the content of an inventory; InventoryError with all mistakes if it has some.
+    """Return the content of an inventory; InventoryError with all mistakes if it has any.
 
     Arguments:
         text: the YAML text.
@@ -88,14 +88,14 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
 
 
 class _Misread:
-    """Stands for a value that YAML reads as something else than its text, so that no type fits."""
+    """A value that YAML reads as something other than its text, so that no type fits."""
 
 
 class _Tree:
-    """The data of a file, and the nodes it came from.
+    """The data of a file, and the nodes from which it comes.
 
-    Making it reports what needs no type: unknown and doubled keys. An unknown key that is close to
-    an absent one is taken for that one, so that what it holds is judged as well.
+    Creating it reports unknown and duplicate keys, which need no types. An unknown key that
+    resembles an absent one counts as that one, so that its content is checked as well.
     """
 
     def __init__(self, root: yaml.MappingNode, mistakes: Mistakes) -> None:
@@ -105,23 +105,23 @@ class _Tree:
         self.data: dict[str, Any] = self._mapping(root, ())
 
     def line(self, *keys: str) -> int:
-        """Return the line of a key; that of the closest one around it where it is absent."""
+        """Return the line of a key; if it is absent, the line of the closest enclosing one."""
         while keys not in self._keys:
             keys = keys[:-1]
         return line_of(self._keys[keys])
 
     def place(self, fault: Fault) -> int:
-        """Return where in the file a fault is, to put faults in its order."""
+        """Return the position of a fault in the file, for sorting."""
         node = self._values.get(fault.keys)
         return int(node.start_mark.index) if node else -1
 
     def key_read_as(self, *keys: str) -> str:
-        """Say as what a reader of YAML takes a key, if not as text."""
+        """Return how YAML reads a key, if not as text."""
         node = self._keys[keys]
         return _read_as(node) if isinstance(node, yaml.ScalarNode) else ""
 
     def report(self, fault: Fault) -> None:
-        """Report what is wrong with a value, and take it out of the data."""
+        """Report what is wrong with a value, and remove it from the data."""
         keys = fault.keys
         if fault.kind == "missing":
             owner = f"the machine {shown(keys[-2])}" if len(keys) > 1 else "the file"
@@ -152,10 +152,10 @@ class _Tree:
             return self._mapping(node, keys)
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
-        return []  # no list is right anywhere, so what it holds doesn't matter
+        return []  # a list is never valid here, so its content doesn't matter
 
     def _key(self, node: yaml.Node, above: Keys, written: set[str]) -> str | None:
-        """Return the key that a node stands for, None if it is of no use."""
+        """Return the key in a node, None if it is unusable."""
         if node.tag == REFUSED:
             return None
         if not isinstance(node, yaml.ScalarNode):
@@ -173,14 +173,14 @@ class _Tree:
     def _report_doubled(self, node: yaml.Node, keys: Keys) -> None:
         first = self.line(*keys)
         if keys[:-1] == ("machines",):
-            what = f"the machine {shown(keys[-1])} is there twice, first on line {first}"
+            what = f"the machine {shown(keys[-1])} occurs twice, first on line {first}"
             self._mistakes.add(line_of(node), what, "give one of them another name")
         else:
-            what = f"{keys[-1]!r} is there twice, first on line {first}"
+            what = f"{keys[-1]!r} occurs twice, first on line {first}"
             self._mistakes.add(line_of(node), what, "delete one of them")
 
     def _explained(self, fault: Fault) -> tuple[str, str]:
-        """Say in plain words what is wrong with a value, and the hint."""
+        """Return in plain words what is wrong with a value, and the hint."""
         node, name = self._values[fault.keys], shown(fault.keys[-1])
         hint = f"write {description(fault.keys)}"
         if not isinstance(node, yaml.ScalarNode):
@@ -211,7 +211,7 @@ def _scalar(node: yaml.ScalarNode) -> str | int | _Misread:
 
 
 def _read_as(node: yaml.ScalarNode) -> str:
-    """Say as what a reader of YAML takes this, if not as text; "" if as text."""
+    """Return how YAML reads a node, if not as text; "" for text."""
     if node.tag == "tag:yaml.org,2002:str":
         plain = node.style is None
         return "a number" if plain and _ELSEWHERE_A_NUMBER.fullmatch(node.value) else ""
@@ -219,17 +219,17 @@ def _read_as(node: yaml.ScalarNode) -> str:
 
 
 def _closest(word: str, words: Iterable[str]) -> str | None:
-    import difflib  # only who made a mistake pays for it
+    import difflib  # imported only after a mistake
 
     return next(iter(difflib.get_close_matches(word[:80], list(words), n=1)), None)
 
 
-# --- What no type can say: names, addresses and roles, in what is right so far. -------------------
+# --- What types can't express: names, addresses and roles, in the valid rest. ---------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stanza:
-    """One entry under `machines`; `address` is -1 and `role` empty where it has no good one."""
+    """One entry under `machines`; `address` is -1 and `role` empty if it has no valid one."""
 
     name: str
     role: str
@@ -279,7 +279,7 @@ def _check_names(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
 
 
 def _check_shared(stanza: _Stanza, mistakes: Mistakes) -> None:
-    """Report what a stanza of several machines sets though each needs its own."""
+    """Report what a stanza sets for several machines, though each needs its own."""
     for provider, settings in stanza.settings.items():
         for key in settings:
             if unique(("machines", stanza.name, provider, key)):
@@ -293,7 +293,7 @@ def _check_name(stanza: _Stanza, mistakes: Mistakes) -> None:
     longest = f"{stanza.name}-{stanza.count}" if stanza.count else stanza.name
     if not re.fullmatch(NAME, longest):
         what = f"the machine name {shown(stanza.name)} is not a host name"
-        hint = "begin with a-z, go on with a-z, 0-9 and -, 63 characters at most with its number"
+        hint = "use a-z, 0-9 and -, beginning with a-z, at most 63 characters with its number"
         mistakes.add(stanza.line(), what, hint)
     elif read_as:
         what = f"the machine name {stanza.name!r} is read as {read_as}, not as text"
@@ -309,7 +309,7 @@ def _check_addresses(stanzas: Sequence[_Stanza], tree: _Tree, mistakes: Mistakes
         network = ipaddress.IPv4Network(tree.data["network"])
         for stanza in used:
             _check_in_network(stanza, network, mistakes)
-    # By address: who overlaps with anyone before it overlaps with the one that reaches furthest.
+    # By address: a stanza that overlaps an earlier one overlaps the one that reaches furthest.
     furthest: _Stanza | None = None
     for stanza in sorted(used, key=lambda stanza: stanza.address):
         if furthest and stanza.address <= furthest.last:
@@ -343,14 +343,14 @@ def _report_same_address(one: _Stanza, other: _Stanza, mistakes: Mistakes) -> No
     shared = ipaddress.IPv4Address(max(first.address, second.address))
     line = first.line("address")
     what = f"{second.name!r} has the address {shared}, as {first.name!r} on line {line}"
-    mistakes.add(second.line("address"), what, "give each machine an address of its own")
+    mistakes.add(second.line("address"), what, "give each machine its own address")
 
 
 def _check_roles(
     stanzas: Sequence[_Stanza], roles: Sequence[str], tree: _Tree, mistakes: Mistakes
 ) -> None:
     if not stanzas:
-        return  # there is no machine at all, which was reported
+        return  # there is no machine at all, which is already reported
     holders = {stanza.role: stanza for stanza in reversed(stanzas) if stanza.role}
     for role in roles:
         what, hint = f"no machine has the role {role!r}", f"write `role: {role}`"

@@ -11,49 +11,49 @@ _MAX_DEPTH = 20
 _MAX_NODES = 100_000
 _MAX_SHOWN = 100
 
-# The tag of a value that was reported already: nobody complains of it a second time.
+# The tag of a value that was already reported, so that it is not reported twice.
 REFUSED = "!refused"
 
 _TOO_MUCH = "too much"
 _HALF = re.compile("[\ud800-\udfff]")
 
-# What PyYAML says, what a user understands, and the hint. The first that fits is taken.
+# PyYAML's message, the message for the user, and the hint. The first match counts.
 _PLAIN_WORDS = (
     (
         _TOO_MUCH,
-        "this goes too deep, or on for too long",
+        "this is nested too deeply, or is too long",
         "write an inventory; `count:` keeps it short",
     ),
     ("'\\t'", "there is a tab", "indent with spaces"),
-    ("cannot start any token", "a text can't begin with this sign", "put the text in quotes"),
+    ("cannot start any token", "a text can't begin with this character", "put the text in quotes"),
     (
         "mapping values are not allowed",
-        "a `:` stands where no key can be",
+        "there is a `:` where no key can be",
         "correct the indentation, or quote a text that has `: ` in it",
     ),
     ("another document", "a second document begins", "keep one; delete the `---` between them"),
     ("unexpected end of stream", "the quote that begins here is never closed", "close it"),
     (
         "expected ',' or '}'",
-        "what this `{` begins has no end, or a comma is missing in it",
-        "close it with `}`, and put commas between",
+        "this `{` is never closed, or a comma is missing after it",
+        "close it with `}`, and separate the parts with commas",
     ),
     (
         "expected ',' or ']'",
-        "what this `[` begins has no end, or a comma is missing in it",
-        "close it with `]`, and put commas between",
+        "this `[` is never closed, or a comma is missing after it",
+        "close it with `]`, and separate the parts with commas",
     ),
     ("expected ':'", "a key has no `:`", "write `key: value`, with a space after the colon"),
     (
         "<block end>",
-        "this line doesn't fit those above it",
-        "indent it as its neighbours; quote the whole of a value, not its beginning",
+        "this line doesn't match those above it",
+        "indent it like its neighbours; quote a whole value, not only its beginning",
     ),
 )
 
 
 class Mistakes:
-    """The mistakes found so far in one file; true if there are some."""
+    """The mistakes found so far in one file; true if there are any."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -67,7 +67,7 @@ class Mistakes:
         self._found.append((line, f"{self._file}:{line}: {what} - {hint}"))
 
     def error(self) -> InventoryError:
-        """Return all of them, a line each, in the file's order."""
+        """Return all of them, one per line, in file order."""
         lines = [text for _, text in sorted(self._found, key=lambda mistake: mistake[0])]
         more = len(lines) - _MAX_SHOWN
         if more > 0:
@@ -76,12 +76,12 @@ class Mistakes:
 
 
 def shown(text: str) -> str:
-    """Return `text` in quotes, short and without anything that a terminal would obey."""
+    """Return `text` in quotes, shortened and without terminal escapes."""
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def line_of(node: yaml.Node) -> int:
-    """Return the line of the file, from 1, on which a node begins."""
+    """Return the line, from 1, on which a node begins."""
     return int(node.start_mark.line) + 1
 
 
@@ -93,12 +93,12 @@ def compose(text: str, mistakes: Mistakes) -> yaml.MappingNode | None:
         root = composer.get_single_node()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        sign = f"the sign U+{ord(text[error.position]):04X} can't stand in YAML"
+        sign = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
         mistakes.add(line, sign, "delete it")
     except yaml.MarkedYAMLError as error:
         _add_yaml_error(error, mistakes)
     except (ValueError, OverflowError):
-        # PyYAML hands on what int() and chr() say of the numbers in a directive or an escape.
+        # PyYAML lets errors of int() and chr() pass, for numbers in a directive or an escape.
         line = int(composer.line) + 1 if composer else 1
         mistakes.add(line, "a number is too large to be an escape or a version", "correct it")
     else:
@@ -114,7 +114,7 @@ def compose(text: str, mistakes: Mistakes) -> yaml.MappingNode | None:
 def _add_yaml_error(error: yaml.MarkedYAMLError, mistakes: Mistakes) -> None:
     problem = error.problem or "something"
     mark = error.problem_mark or error.context_mark
-    # Of what is never closed, the line where it was opened helps; PyYAML notices at the end.
+    # PyYAML notices an unclosed bracket at the end; the line where it was opened helps more.
     if "end of stream" in problem or "expected ',' or" in problem:
         mark = error.context_mark or mark
     line = int(mark.line) + 1 if mark else 1
@@ -126,7 +126,7 @@ def _add_yaml_error(error: yaml.MarkedYAMLError, mistakes: Mistakes) -> None:
 
 
 class _Composer(yaml.SafeLoader):
-    """Makes nodes and no values. What could grow without bounds is reported and not followed."""
+    """Makes nodes but no values. Reports what could grow without bounds, and doesn't expand it."""
 
     def __init__(self, text: str, mistakes: Mistakes) -> None:
         super().__init__(text)
@@ -140,9 +140,7 @@ class _Composer(yaml.SafeLoader):
         if self._depth >= _MAX_DEPTH or self._nodes > _MAX_NODES:
             raise yaml.MarkedYAMLError(problem=_TOO_MUCH, problem_mark=event.start_mark)
         if self.check_event(yaml.AliasEvent):
-            self._refuse(
-                event, f"the alias {shown(event.anchor or '')}", "write out what it stands for"
-            )
+            self._refuse(event, f"the alias {shown(event.anchor or '')}", "write out its content")
             self.get_event()  # type: ignore[no-untyped-call]
             return yaml.ScalarNode(REFUSED, "", event.start_mark, event.end_mark)
         self._strip(event)
@@ -160,7 +158,7 @@ class _Composer(yaml.SafeLoader):
             self._refuse(event, f"the tag {shown(event.tag)}", "delete it")
             event.tag = None
             event.implicit = (event.style is None, True) if is_scalar else True
-        # "\ud800" in quotes: half a character, which no later step could print or encode.
+        # "\ud800" in quotes is half a character, which can't be printed or encoded.
         if is_scalar and _HALF.search(event.value):
             self._refuse(event, f"the half character in {shown(event.value)}", "write it whole")
             event.tag, event.value = REFUSED, ""

@@ -1,7 +1,7 @@
-"""What may stand in an inventory file, as JSON Schema: the lab's own keys, and each provider's.
+"""The JSON Schema of an inventory file: the lab's own keys, and those of each provider.
 
-The lab judges a file by it with the settings of all providers that are installed. For editors,
-inventory.schema.json holds it with those of the lab's own providers; run as a program
+The lab checks a file with the settings of all installed providers. For editors,
+inventory.schema.json has the schema with the lab's own providers; run as a program
 (`python -m lab.machines.inventory.schema`), this module prints that file.
 """
 
@@ -24,7 +24,7 @@ NAME = r"[a-z][a-z0-9-]{0,62}"
 
 
 class Declared(Protocol):
-    """What an inventory asks of a provider, see `lab.machines.providers.base`."""
+    """What an inventory needs of a provider, see `lab.machines.providers.base`."""
 
     name: str
     settings: Schema | None
@@ -35,7 +35,7 @@ class Declared(Protocol):
 class Fault:
     """What is wrong with the value at `keys`: `kind` is missing, empty, no text, no number, value.
 
-    `hint` is what to write instead, where it takes a look at the value to know.
+    `hint` is what to write instead, if that depends on the value.
     """
 
     keys: Keys
@@ -85,7 +85,7 @@ def judged(data: Mapping[str, Any]) -> Iterable[Fault]:
 
 
 def known_keys(keys: Keys) -> list[str] | None:
-    """Return what may stand in the mapping at `keys`, None if its keys are free."""
+    """Return the allowed keys of the mapping at `keys`, None if any are allowed."""
     known = _at(keys).get("properties")
     return None if known is None else list(known)
 
@@ -96,7 +96,7 @@ def description(keys: Keys) -> str:
 
 
 def unique(keys: Keys) -> bool:
-    """Tell whether no two machines may have the same value at `keys`."""
+    """Return whether no two machines may have the same value at `keys`."""
     return bool(_at(keys).get(UNIQUE))
 
 
@@ -123,7 +123,7 @@ def _has_format(hint: Any, value: object) -> bool:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    """Give what an error of the library means."""
+    """Yield the faults for an error of the library."""
     keys = tuple(map(str, error.absolute_path))
     if error.validator == "required":
         for key in error.validator_value:
@@ -137,12 +137,12 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
         yield Fault(
             keys=keys, kind="no number" if error.validator_value == "integer" else "no text"
         )
-    elif "propertyNames" not in error.absolute_schema_path:  # names are judged with their numbers
+    elif "propertyNames" not in error.absolute_schema_path:  # names are checked with their numbers
         yield Fault(keys=keys, kind="value")
 
 
 def _at(keys: Keys) -> Schema:
-    """Return the schema of the value at `keys`, an empty one where nothing is known of it."""
+    """Return the schema of the value at `keys`; empty if there is none."""
     found: Schema = _schema()
     for key in keys:
         others = found.get("additionalProperties") or {}

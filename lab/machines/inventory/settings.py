@@ -1,7 +1,7 @@
-"""What a setting in an inventory may be, as JSON Schema; a provider declares its own with these.
+"""JSON Schemas for settings in an inventory, with which a provider declares its own.
 
-The `description` of each ends the sentence "write ...", by which a user is helped; editors show it
-as well. The patterns are understood alike by Python and by ECMAScript, as JSON Schema wants it.
+Each `description` completes the sentence "write ..." in a hint; editors show it too. Patterns mean
+the same in Python and in ECMAScript, as JSON Schema requires.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]  # of one value
 
-# Keyword of our own: no two machines may have the same value.
+# Our own keyword: no two machines may have the same value.
 UNIQUE = "x-unique"
 
 _WORDS = r"[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*"
@@ -18,7 +18,7 @@ _LONGEST = 1024
 
 def text(description: str, pattern: str = _WORDS, **more: Any) -> Schema:
     """Describe a text that matches `pattern` as a whole; `more` are further keywords."""
-    # Python's $ also matches before a line's end that ends the text.
+    # Python's $ also matches before a final newline.
     whole = rf"^(?:{pattern})$(?!\n)"
     return {
         "type": "string",
@@ -46,7 +46,7 @@ def number(least: int, most: int, description: str, **more: Any) -> Schema:
 
 
 def section(description: str, settings: Mapping[str, Schema], **more: Any) -> Schema:
-    """Describe a mapping that has no other keys than those of `settings`."""
+    """Describe a mapping with no other keys than those in `settings`."""
     return {
         "type": "object",
         "description": description,

@@ -1,7 +1,7 @@
-"""What a provider is: it turns the inventory into machines that answer SSH.
+"""The interface of a provider, which turns the inventory into machines that answer SSH.
 
-Everything above this package speaks SSH to what a provider's `Access` names, and names no provider.
-CONTRIBUTING.md says how to add one.
+All code above this package talks to machines over SSH, through a provider's `Access`, and names no
+provider. CONTRIBUTING.md says how to add one.
 """
 
 import abc
@@ -20,15 +20,15 @@ from lab.machines.inventory.settings import Schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How one machine is reached, and where on it things are.
+    """How to reach one machine, and where to find things on it.
 
-    `address` is its address on the lab network, `host` and `port` are where its SSH server answers.
-    The client key is `key` (its text) or `key_file`; with neither, those of the user's agent and
-    `~/.ssh`. The host key is `host_key` (as in known_hosts: kind and base64); without one, it must
-    stand in `known_hosts`. Each run makes a folder of its own below `work`; a relative one lies in
-    the user's home there. `if_key_changed` says what to do where the machine answers with another
-    host key than `host_key`. `open_network` is true where any user of this computer can connect to
-    the lab address.
+    `address` is its address on the lab network; its SSH server answers at `host` and `port`. The
+    client key is `key` (its text) or `key_file`; with neither, the lab tries the user's agent and
+    `~/.ssh`. The host key is `host_key` (as in known_hosts: type and base64); without one, it must
+    be in `known_hosts`. Each run creates a folder below `work`, which may be relative to the
+    user's home there. `if_key_changed` is the hint if the machine answers with another host key
+    than `host_key`. `open_network` is true if any user of this computer can connect to the lab
+    address.
     """
 
     provider: str
@@ -48,16 +48,16 @@ class Access:
     open_network: bool = False
 
 
-# Faults of the network that a machine with one of its own can do itself, if it has the tools.
+# Network faults that a machine with its own network can do by itself, if it has the tools.
 NETWORK = faults.of(Scope.NETWORK)
 
 
 class Machines:
-    """The machines of a lab that is up: how they are reached, and what can be done to them.
+    """The machines of a lab that is up: how to reach them, and which faults they can have.
 
-    `faults` are those of machines and networks, and their repairs, that can be done here; whether a
-    machine has the tools for those of NETWORK shows when they're tried. `foreign` ones were not
-    made by the lab itself, so whether they are fit is seen before a run.
+    `faults` are the possible faults of machines and networks, with their repairs; only a trial
+    shows whether a machine has the tools for those in NETWORK. `foreign` machines were not made by
+    the lab itself, so a run checks first whether they are suitable.
     """
 
     faults: frozenset[Fault] = NETWORK
@@ -67,23 +67,23 @@ class Machines:
         self.access = access
 
     def do(self, fault: Fault, machine: str) -> None:
-        """Do a machine's fault or repair, and return when it is in effect.
+        """Apply a fault or a repair to a machine, and return when it has taken effect.
 
-        Raises LabError where this provider can't, or it failed.
+        Raises LabError if this provider can't do it, or if it fails.
         """
         raise LabError(f"this provider can't do '{fault}'", where=f"machine {machine}")
 
 
 class Refused(LabError):
-    """This computer lacks what a provider needs: `auto` goes on to the next one."""
+    """This computer lacks what a provider needs: `auto` tries the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auto:
-    """When `--provider auto` takes a provider: the one with the lowest `order` that can be had.
+    """When `--provider auto` chooses a provider: it takes the lowest possible `order`.
 
-    One that is `only_if_up` is taken before all others if its machines are up, and else not at
-    all. `loses` says in a sentence what the user does without if it is taken in another's place.
+    A provider that is `only_if_up` precedes all others if its machines are up, and is ignored
+    otherwise. `loses` says in a sentence what the user loses if it replaces another one.
     """
 
     order: int
@@ -92,13 +92,13 @@ class Auto:
 
 
 class Provider(abc.ABC):
-    """A way of getting machines; a subclass is one, and its class attributes describe it.
+    """A source of machines; each subclass is one, and describes itself in class attributes.
 
-    `name` is what `--provider` takes, `summary` one line on what machines it gives and what it
-    needs. `settings` and `machine_settings` are JSON Schemas (see `inventory.settings`) of what the
-    inventory may hold under `providers: NAME:`, and under `NAME:` of one machine. `faults` are the
-    faults of machines and networks, and the repairs, that can be done. `knows_names` promises that
-    machines find each other by name. `auto` is None for a provider that is only taken by name.
+    `name` is its name for `--provider`; `summary` says in one line which machines it provides and
+    what it needs. `settings` and `machine_settings` are JSON Schemas (see `inventory.settings`) for
+    the inventory's `providers: NAME:`, and for `NAME:` of one machine. `faults` are the possible
+    faults of machines and networks, and their repairs. `knows_names` promises that machines resolve
+    each other's names. `auto` is None for a provider that must be named.
     """
 
     name: ClassVar[str]
@@ -114,14 +114,14 @@ class Provider(abc.ABC):
 
     @abc.abstractmethod
     def lab(self, *, keep: bool) -> AbstractContextManager[Machines]:
-        """Give the lab that is up, else one that ends with the block (or stays: `keep`).
+        """Yield the lab that is up, or else one that ends with the block (unless `keep`).
 
-        Raises Refused where this computer can't have one, LabError for whatever else is wrong.
+        Raises Refused if this computer can't have one, and LabError for all other problems.
         """
 
     @abc.abstractmethod
     def up(self) -> None:
-        """Bring the lab up, to stay until `down`; do nothing when it is."""
+        """Bring the lab up until `down`; do nothing if it is up."""
 
     @abc.abstractmethod
     def down(self) -> bool:
@@ -129,16 +129,16 @@ class Provider(abc.ABC):
 
     @abc.abstractmethod
     def status(self) -> Mapping[str, str]:
-        """Return each machine's state in a word, `running` and `not up` among them."""
+        """Return each machine's state in a word, such as `running` or `not up`."""
 
     def is_up(self) -> bool:
-        """Tell whether all machines are up."""
+        """Return whether all machines are up."""
         return set(self.status().values()) == {"running"}
 
     def is_shared(self) -> bool:
-        """Tell whether each run gets the same machines, so that only one can go on at a time."""
+        """Return whether all runs share the same machines, so that only one can run at a time."""
         return True
 
     def own_shell(self, machine: str) -> bool:
-        """Give the user a shell by a tool of the provider's own; return False if it has none."""
+        """Open a shell with the provider's own tool; return False if it has none."""
         return False

@@ -21,7 +21,7 @@ class Namespaces(Embedded):
     """The provider `namespaces`; machines get the addresses that the inventory lists."""
 
     name = "namespaces"
-    summary = "machines of Linux namespaces, each with a network of its own; Linux 5.12 or later"
+    summary = "machines made from Linux namespaces, each with its own network; Linux 5.12 or later"
     settings = section(
         "settings, such as {visible: /opt/tools}",
         {

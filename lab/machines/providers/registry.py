@@ -1,4 +1,4 @@
-"""Which provider the user gets: the one they name, or the best that this computer can do."""
+"""Chooses the provider: the one that the user names, or the best that this computer supports."""
 
 import contextlib
 import itertools
@@ -17,8 +17,8 @@ _T = TypeVar("_T")
 def choose(name: str, inventory: Inventory, say: Callable[[str], None]) -> Provider:
     """Return the provider called `name`, or for `auto` the best one.
 
-    `say` gets one line on what is lost when that isn't the first choice. Raises LabError where
-    there is none of that name, or it can't be loaded.
+    `say` gets one line about what is lost if that isn't the first choice. Raises LabError if there
+    is none with that name, or if it can't be loaded.
     """
     if name == "auto":
         return _best(inventory, say)
@@ -39,14 +39,14 @@ def usable() -> Sequence[type[Provider]]:
 
 
 def can_do(faults: Collection[Fault]) -> str:
-    """Return which providers can do all of these faults, as a hint; processes' faults all can."""
+    """Return a hint: which providers can do all these faults; all can do those of processes."""
     needed = {fault for fault in faults if fault.scope is not Scope.PROCESS}
     names = [f"--provider {each.name}" for each in usable() if needed <= each.faults]
     return f"another provider can: {' or '.join(names)}" if names else "no provider here can"
 
 
 def order_of_auto() -> list[str]:
-    """Return what `auto` tries, one after another, in words."""
+    """Return in words what `auto` tries, in order."""
     return [
         f"{each.name} if it is up" if auto.only_if_up else each.name for auto, each in _offered()
     ]
@@ -61,7 +61,7 @@ def _best(inventory: Inventory, say: Callable[[str], None]) -> Provider:
 
 
 def _offered() -> list[tuple[Auto, type[Provider]]]:
-    """Return what `auto` may take, in its order."""
+    """Return what `auto` may choose, in order."""
     offered = [(each.auto, each) for each in usable() if each.auto is not None]
     return sorted(offered, key=lambda offer: (not offer[0].only_if_up, offer[0].order))
 
@@ -70,7 +70,7 @@ class _FirstThatCan(Provider):
     """Machines of the first provider that this computer doesn't refuse."""
 
     name = "auto"
-    summary = "the first of several that this computer can do"
+    summary = "the first of several that this computer supports"
 
     def __init__(self, offered: Sequence[Provider], say: Callable[[str], None]) -> None:
         super().__init__(offered[0].inventory)
@@ -97,7 +97,7 @@ class _FirstThatCan(Provider):
         return any(provider.is_shared() for provider in self._offered)
 
     def _first(self, do: Callable[[Provider], _T]) -> _T:
-        """Do it with one after another, until this computer doesn't refuse."""
+        """Try one provider after another, until this computer doesn't refuse."""
         for provider, following in itertools.pairwise(self._offered):
             try:
                 return do(provider)

@@ -19,7 +19,7 @@ from typing import Any
 
 import asyncssh
 
-from lab.machines.providers.embedded import relay
+from lab.machines.providers.embedded import output_pump, relay
 
 _CHUNK = 65536
 # Reset as by a real server, even if the lab's caller ignores some: `nohup` ignores SIGHUP.
@@ -243,19 +243,8 @@ class _Command:
 
     async def _pump(self, fd: int, channel: asyncssh.SSHWriter[bytes]) -> None:
         """Forward output from `fd` to the client, as fast as the client reads it."""
-        reader = asyncio.StreamReader(limit=_CHUNK)
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-        )
-        try:
-            while data := await reader.read(_CHUNK):
-                channel.write(data)
-                await channel.drain()
-        except _BROKEN:
-            return
-        finally:
-            transport.close()
+        with contextlib.suppress(*_BROKEN):
+            await output_pump.carry(fd, channel.write, channel.drain)
 
 
 def _resize(terminal: int, size: tuple[int, int, int, int]) -> None:

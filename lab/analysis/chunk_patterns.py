@@ -1,0 +1,57 @@
+"""From patterns of a line's text to one pattern that finds such lines in a chunk of bytes.
+
+A chunk holds many lines, so here one call of a compiled pattern stands for a call for each line.
+That is right only where text and bytes are the same and where no part of the pattern could reach
+over the end of a line; anything else is left to who reads line by line.
+"""
+
+import re
+from collections.abc import Sequence
+
+# What patterns of lines are mostly made of. Each is the same for ASCII as text and as bytes, and
+# none matches a newline.
+_TOKEN = re.compile(
+    r"""[A-Za-z0-9 ,:;=_/#@!%&~"'<>`-]     # a character that stands for itself
+      | \\[dDwW.\[\](){}+*?^$|\\/-]        # a class, or a character that would be special
+      | \.
+      | \[\^?(?:[A-Za-z0-9 ,:;=_/#@!%&~"'<>.+*?(){}$|-]|\\[dw.\-\[\]\\/])+\]
+      | \((?!\?) | \(\?: | \(\?P<[A-Za-z_]\w*> | \)
+      | [*+?] | \{\d+(?:,\d*)?\}
+      | [|^$]""",
+    re.VERBOSE | re.ASCII,
+)
+
+
+def pattern_of_lines(patterns: Sequence[re.Pattern[str]]) -> re.Pattern[bytes] | None:
+    """Return a pattern that finds, in bytes that are ASCII without b"\\r", what `fullmatch` finds.
+
+    Its first groups are those of the first pattern, then come those of the second: of a line that
+    several match, the first of them counts. None where that can't be had.
+    """
+    if not patterns or not all(map(_is_simple, patterns)):
+        return None
+    names = [name for pattern in patterns for name in pattern.groupindex]
+    if len(set(names)) < len(names):
+        return None
+    either = "|".join(f"(?:{_kept_in_line(pattern.pattern)})" for pattern in patterns)
+    return re.compile(f"^(?:{either})$".encode(), re.MULTILINE)
+
+
+def _is_simple(pattern: re.Pattern[str]) -> bool:
+    if pattern.flags & ~(re.UNICODE | re.ASCII):
+        return False
+    text = pattern.pattern
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None:
+            return False
+        at = token.end()
+    return True
+
+
+def _kept_in_line(text: str) -> str:
+    """Let what matches all but some characters not match the newline either."""
+    kept = {"[^": r"[^\n", r"\D": r"[^\d\n]", r"\W": r"[^\w\n]"}
+    # `\\D` is a backslash and a letter: escapes are passed over pair by pair.
+    return re.sub(r"\[\^|\\.", lambda found: kept.get(found[0], found[0]), text)

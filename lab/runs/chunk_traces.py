@@ -1,0 +1,75 @@
+"""What a chunk of stderr holds: traces for the lab, and lines for people."""
+
+from collections.abc import Iterator, Sequence
+
+from lab.core.records import Record, shown
+from lab.core.trace import PLAIN, Trace, parse_line, trace_of
+from lab.runs.lines import Lines, text_of
+from lab.runs.stored_records import StoredRecords
+
+
+def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:
+    """Return the traces in lines of stderr, in their order, and the lines that are none.
+
+    Of a plain trace that a message was received only the number is there, and a plain one that a
+    message was sent is left out: those are many, and nobody needs more of them while a run goes on.
+    """
+    data = lines.piece.data
+    if data is None:
+        found_one = trace_of(lines[0])
+        return ([], lines) if found_one is None else ([found_one], [])
+    if b"{" not in data:
+        return [], lines
+    found = PLAIN.findall(data)
+    traces: list[int | Trace] = []
+    odd = len(lines) - len(found)
+    for _, _, event, number, _, other in found:
+        if event == b"received":
+            traces.append(int(number.strip(b'"')))
+        elif other:
+            trace = parse_line(other)
+            odd += trace is None
+            traces += [] if trace is None else [trace]
+    return traces, [record for record in lines if trace_of(record) is None] if odd else []
+
+
+def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
+    """Give the texts of messages that programs trace as sent, each with the message's number."""
+    if not isinstance(records, StoredRecords):
+        for record in records:
+            if '"text"' in (record.text or ""):  # most lines, and cheaper than to parse them
+                yield from _sent_text(trace_of(record))
+        return
+    for lines in records.batches():
+        data = lines.piece.data
+        if data is None:  # a long line, that may end in a trace
+            yield from _sent_text(trace_of(lines[0]))
+            continue
+        if lines.stream == "stdout" or b'"text"' not in data:
+            continue
+        for _, _, _, number, text, other in PLAIN.findall(data):
+            if text:
+                yield int(number.strip(b'"')), text.decode()
+            elif b'"text"' in other:
+                yield from _sent_text(parse_line(other))
+
+
+def _sent_text(trace: Trace | None) -> Iterator[tuple[int, str]]:
+    if trace and trace.event == "sent" and trace.number is not None:
+        yield trace.number, str(trace.details.get("text"))
+
+
+def shown_texts(records: Sequence[Record]) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Give what a terminal shows of the lines on stdout, with their machine and their process."""
+    if not isinstance(records, StoredRecords):
+        for record in records:
+            if record.stream == "stdout" and record.shown is not None:
+                yield record.machine, record.process, (record.shown,)
+        return
+    for lines in records.batches():
+        data = lines.piece.data
+        if lines.stream == "stdout" and lines.piece.text is not None:
+            yield lines.machine, lines.process, (lines.piece.text,)
+        elif lines.stream == "stdout" and data is not None:
+            texts = text_of(data.removesuffix(b"\n")).split("\n")
+            yield lines.machine, lines.process, [*map(shown, texts)] if b"\r" in data else texts
