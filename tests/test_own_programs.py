@@ -119,7 +119,7 @@ def test_messages_on_stderr_are_reported(folder: Path) -> None:
     (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))
     ran = run(folder)
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "Lines on stderr look like some, but stdout is read" in ran.stdout
+    assert "Lines on stderr look like messages but belong on stdout" in ran.stdout
 
 
 LEAVES = """\
