@@ -145,7 +145,7 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         (('on="puller"', 'on="pullers"'), 6, "no machine has the name or the role 'pullers'"),
         (("run.planned", "run.plans"), 10, "AttributeError"),
         (("return Verdict.refuted", "Verdict.refuted"), 8, "returned None instead of a Verdict"),
-        (('r"(\\d+)"', 'r"(x?)\\d+"'), 4, "is no number in '0'"),
+        (('r"(\\d+)"', 'r"(x?)\\d+"'), 4, "finds no number in '0'"),
         (('r"(\\d+)"', 'r"\\d+"'), 4, "has no group"),
         (
             ("count=3", "count=3, needs=['no-such-tool']"),

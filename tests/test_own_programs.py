@@ -119,7 +119,7 @@ def test_messages_on_stderr_are_reported(folder: Path) -> None:
     (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))
     ran = run(folder)
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "Lines on stderr look like some, but stdout is read" in ran.stdout
+    assert "Lines on stderr look like messages but belong on stdout" in ran.stdout
 
 
 LEAVES = """\
@@ -142,6 +142,24 @@ def test_a_program_gets_its_grace_period(folder: Path, grace: float) -> None:
     killed = f"count on pull-1 was killed: it had not ended {grace} s after SIGTERM"
     assert (killed in said) == (grace < 1)
     assert ("isn't known. `grace` of the" in said) == (grace < 1)
+
+
+CHILD = """\
+(trap '' TERM; echo up; i=0; while [ $i -lt 30 ]; do i=$((i + 1)); sleep 0.1; done; echo total) &
+wait
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grace", [0.5, 20])
+def test_a_child_has_the_grace_of_its_program(folder: Path, grace: float) -> None:
+    """The program itself ends at once, by SIGTERM; what its child had to say isn't known."""
+    scenario = SCENARIO.replace("count=3", f"count=3, grace={grace}").replace(
+        'lab.start("count", on="puller").wait()',
+        'lab.end(lab.start("count", on="puller", ready=lambda line: line == "up"))',
+    )
+    code = ExitCode.NOT_OBSERVED if grace < 1 else ExitCode.EXPECTED
+    says(folder, CHILD, "total up", scenario=scenario, code=code)
 
 
 # --- Files that programs leave. -------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What claims are made of: a run as a judge sees it, and the predicates that most of them share.
+"""A run as a judge sees it, and the predicates that most claims share.
 
 Everything here is a pure function of a run directory's content.
 """
@@ -17,16 +17,16 @@ from lab.runs import pcap
 from lab.runs.directory import packets_of
 from lab.runs.store import StoredRun
 
-# Two things that are less than this apart, on two clocks or threads, have no order.
+# Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """A connection, as the libraries of both ends told of it: its receiver's was `own`.
+    """A connection, as the libraries on both ends reported it; `own` is the receiver's event.
 
-    A busy machine may tell late. So what was sent before the `first` of the two was sent without
-    the connection, and what was sent after the `last` with it.
+    A busy machine may report late. So messages before the `first` of the two were sent without the
+    connection, and messages after the `last` were sent with it.
     """
 
     own: Event
@@ -35,14 +35,14 @@ class Handshake:
 
 
 class Run:
-    """One run: who sent and received what, who connected when, what was done to whom.
+    """One run: messages, connections and faults.
 
     All times are UNIX seconds on the harness's clock.
 
     Attributes:
-        cut: why what is missing may not be missing by the programs' doing, in a sentence; empty
-            where the run came to its own end.
-        disturbed: why times in it mean nothing, likewise; empty where they were measured in time.
+        cut: a sentence that says why missing messages may not be the programs' doing; empty if
+            the run ended by itself.
+        disturbed: a sentence that says why times in it mean nothing; empty if they are sound.
     """
 
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
@@ -64,26 +64,26 @@ class Run:
 
     @property
     def records(self) -> Sequence[Record]:
-        """All lines that were captured, also those that speak of no message."""
+        """All captured lines, including those that are not about a message."""
         return self._stored.records
 
     @property
     def sent(self) -> Messages:
-        """What the sender printed, in the order of its output."""
+        """The messages that senders printed, in the order of their output."""
         return self._messages.of("sent")
 
     @property
     def received(self) -> Messages:
-        """What all receivers printed."""
+        """The messages that receivers printed."""
         return self._messages.of("received")
 
     @property
     def variant(self) -> str:
-        """The way in which the scenario was played; empty where there is one way only."""
+        """The variant of the experiment; empty if it has only one."""
         return str(self._stored.description["parameters"].get("variant", ""))
 
     def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
-        """Return TCP flags that a machine saw from another in a time; None without a capture."""
+        """Return the TCP flags that machine `by` saw from `of` then; None if not captured."""
         path = packets_of(self._stored.path, by)
         if not path.exists():
             return None
@@ -97,11 +97,11 @@ class Run:
 
     @functools.cached_property
     def planned(self) -> range:
-        """The numbers of the messages that were to be sent."""
+        """The numbers of the planned messages."""
         return range(self._stored.description["parameters"]["count"])
 
     def by(self, machine: str) -> list[Message]:
-        """Return what one machine printed of the messages that it received."""
+        """Return the received messages that one machine printed."""
         return [message for message in self.received if message.machine == machine]
 
     @functools.cached_property
@@ -139,7 +139,7 @@ class Run:
 
     @property
     def taken(self) -> Messages:
-        """What the receivers' traces tell of receipts, each on its own machine's clock."""
+        """The receipts that receivers traced, each on its own machine's clock."""
         return self._messages.of("taken")
 
     @functools.cached_property
@@ -149,7 +149,7 @@ class Run:
 
     @functools.cached_property
     def no_order_s(self) -> float:
-        """What is less than this apart has no order: clocks that are compared may both be wrong."""
+        """Events closer than this have no order, as both of the compared clocks may be wrong."""
         worst = max((clock["uncertainty_s"] for clock in self._clocks.values()), default=0.0)
         return NO_ORDER_S + 2 * worst
 
@@ -161,12 +161,12 @@ class Run:
 
     @functools.cached_property
     def receivers(self) -> list[str]:
-        """The machines on which anything but a sender was started, in the order of the start."""
+        """The machines on which anything but a sender was started, in the order of their start."""
         started = (event.machine for event in self.events("start"))
         return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
 
     def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
-        """Return the events of this name, of the machines `by` if given, in the order of time."""
+        """Return the events with this name, of the machines `by` if given, ordered by time."""
         machines = None if by is None else set(by)
         found = (
             event
@@ -182,9 +182,9 @@ class Run:
 
     @functools.cached_property
     def handshakes(self) -> list[Handshake]:
-        """The connections in their order; the two ends don't name each other, but tell in order."""
+        """The connections in order; the ends don't name each other, but both report in order."""
         owns = self.events("connected", by=self.receivers)
-        if len(owns) != len(self.connections):  # then by time; a program without a trace tells none
+        if len(owns) != len(self.connections):  # no traces: match by time
             owns = [
                 min(owns, key=lambda own: abs(own.t - event.t), default=event)
                 for event in self.connections
@@ -202,7 +202,7 @@ class Run:
 
     @functools.cached_property
     def sent_all(self) -> bool:
-        """Whether every sender ended by itself and well: then all is said that it has to say."""
+        """Whether every sender finished without an error, so that it has sent everything."""
         if self.cut:
             return False
         exits = self.events("exit", by=self.senders)
@@ -212,19 +212,19 @@ class Run:
 
     @functools.cached_property
     def last_known(self) -> float:
-        """The last message whose fate is known: all are when the sender came to its end.
+        """The last message whose fate is known; that is all of them if the sender finished.
 
-        Else what came after the last receipt may have been on its way, or was never to be sent.
+        If not, messages after the last receipt may have been in flight, or were never sent.
         """
         if self.cut:
             return -1
         return float("inf") if self.sent_all else max(self.takers, default=-1)
 
     def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
-        """Return the planned numbers that were dealt after `start` and before `end`.
+        """Return the planned numbers that were sent after `start` and before `end`.
 
-        What was dealt too close to either to tell is left out. A number that the sender skipped
-        lies between its neighbours.
+        Messages too close to either are left out. A number that the sender skipped counts as
+        between its neighbours.
         """
         if not self.dealt:
             return []
@@ -263,7 +263,7 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
 
 
 def never_twice(run: Run) -> Verdict:
-    """No message was printed by a receiver a second time."""
+    """No receiver printed a message a second time."""
     twice = sorted(n for n, takers in run.takers.items() if len(takers) > 1)
     if twice:
         return Verdict.refuted(
@@ -289,7 +289,7 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
 
 
 def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
-    """`numbers` went to all of the machines in turns that never change."""
+    """`numbers` went to all the machines in turns that never change."""
     size = len(machines)
     if len(numbers) <= size:
         return Verdict.not_observed(

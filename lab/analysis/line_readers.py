@@ -1,4 +1,4 @@
-"""How lines become messages, and how a claim reads lines that are none."""
+"""Readers that turn lines into messages, and access for claims to other lines."""
 
 import contextlib
 import functools
@@ -31,15 +31,15 @@ def lines(
     """Return a reader of lines for `@experiment(reads=...)`.
 
     Arguments:
-        sent: for each program that sends (its file's name without the ending) a regular expression
-            that all of a line must match; its first group is the message's number.
+        sent: for each program that sends (its file name without extension), a regular expression
+            that must match the whole line; its first group is the message's number.
         received: the same for each program that receives.
 
-    What a program traces on stderr (see docs/program-protocol.md) is read as well.
+    The reader also reads traces on stderr (see docs/program-protocol.md).
     """
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
-    for kind, told in (("sent", sent), ("received", received)):
-        for program, pattern in (told or {}).items():
+    for kind, by_program in (("sent", sent), ("received", received)):
+        for program, pattern in (by_program or {}).items():
             patterns[program].append((kind, _with_a_group(pattern)))
     return LineReader(patterns)
 
@@ -184,13 +184,13 @@ def _with_a_group(pattern: str) -> re.Pattern[str]:
 
 def _number(match: re.Match[str]) -> int:
     if not re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", match[1] or "", re.ASCII):
-        what = f"what the group of {match.re.pattern!r} finds is no number in {match.string!r}"
+        what = f"the group of {match.re.pattern!r} finds no number in {match.string!r}"
         raise LabError(what, hint=r"write (\d+) for the number")
     return int(match[1])
 
 
 def _traced(record: Record, text: str) -> Message | None:
-    if '"number"' not in text:  # most lines, and cheaper than to parse them
+    if '"number"' not in text:  # skips most lines without parsing them
         return None
     trace = trace_of(record)
     if trace is None or trace.number is None or trace.event not in _TRACES:
@@ -211,7 +211,7 @@ def _message(record: Record, kind: str, number: int, t: float, m: float | None =
 
 
 def printed(run: "Run", program: str) -> list[Record]:
-    """Return what all lives of a program printed on stdout, in the order of the capture."""
+    """Return the lines that all lives of a program printed on stdout, in the order of capture."""
     return [
         record
         for record in run.records
@@ -220,19 +220,19 @@ def printed(run: "Run", program: str) -> list[Record]:
 
 
 def is_life(process: str, program: str) -> bool:
-    """Tell whether a process of this name is a life of a program: `count`, `count.2`, `count.3`."""
+    """Return whether a process is a life of a program: `count`, `count.2`, `count.3`."""
     name, dot, number = process.rpartition(".")
     return process == program or (name == program and dot == "." and number.isdigit())
 
 
 def unread(records: Iterable[Record], reads: Reader) -> str:
-    """Return in a sentence that messages came on stderr alone; empty where that isn't so.
+    """Return a sentence if messages were printed only on stderr; else an empty text.
 
-    A message is a line on stdout. Python's logging, for one, writes on stderr.
+    Messages must be lines on stdout, but Python's logging, for example, writes to stderr.
     """
     places: dict[str, int] = {}
     for record in records:
-        with contextlib.suppress(Exception):  # the experiment's own code, on what isn't for it
+        with contextlib.suppress(Exception):  # the experiment's own code, on unsuitable lines
             if reads(record) is not None:
                 return ""
             if record.stream == "stderr" and reads(replace(record, stream="stdout")) is not None:
@@ -241,7 +241,7 @@ def unread(records: Iterable[Record], reads: Reader) -> str:
     if not places:
         return ""
     found = ", ".join(f"{place} ({number})" for place, number in places.items())
-    return f"No message was seen. Lines on stderr look like some, but stdout is read: {found}."
+    return f"No message was seen. Lines on stderr look like messages but belong on stdout: {found}."
 
 
 class _Nothing:

@@ -1,10 +1,9 @@
-"""How late the lab itself was during a run, and its machines: what is late measures nothing.
+"""Measures how late the lab itself and its machines were during a run, which spoils times.
 
-A harness that is stopped (Ctrl-Z, a suspended laptop, a starved computer) captures lines late, does
-faults late and lets the leases of its programs run out. So it measures itself: a thread that wants
-to wake every 50 ms notes by how much it was late, and how long the computer was suspended.
-Machines with a clock of their own are measured in the same way by a program on each; those that
-share ours share our computer.
+A stopped harness (Ctrl-Z, a suspended laptop, a starved computer) captures lines late, injects
+faults late, and lets the leases of its programs run out. So it measures itself: a thread that asks
+to wake every 50 ms notes its worst delay, and how long the computer was suspended. A program on
+each machine with its own clock does the same; the other machines share our computer.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ from lab.core.errors import LabError
 from lab.core.run_schema import LATEST
 from lab.machines.remote import Remote
 
-TOO_LATE_S = 0.5  # what claims about time allow for; a run that was later is a disturbed one
+TOO_LATE_S = 0.5  # what claims about time tolerate; beyond that, a run is disturbed
 
 _PERIOD_S = 0.05
 _MEASURE = """
@@ -37,7 +36,7 @@ print(worst, flush=True)
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The clocks that are read, in seconds: one that stands still in a suspension, one that not."""
+    """Two clocks in seconds: one that stops during a suspension, and one that doesn't."""
 
     awake: Callable[[], float] = time.monotonic
     boot: Callable[[], float] = lambda: time.clock_gettime(
@@ -46,7 +45,7 @@ class Clocks:
 
 
 class Lateness:
-    """By how many seconds we were late at worst, since it was entered as a context manager."""
+    """The worst delay of this process in seconds, since entering the context manager."""
 
     def __init__(self, clocks: Clocks | None = None) -> None:
         self._clocks = clocks or Clocks()
@@ -72,7 +71,7 @@ class Lateness:
         self._thread.join()
 
     def worst_s(self) -> float:
-        """Return by how much we were late at worst, this very moment included."""
+        """Return the worst delay, including this very moment."""
         with self._mutex:
             self._look()
             return self._worst
@@ -82,7 +81,7 @@ class Lateness:
         return max(0.0, self._difference() - self._asleep)
 
     def stopped_s(self) -> float:
-        """Return the longest time for which nothing was heard of us."""
+        """Return the longest time for which this process was silent."""
         return max(self.worst_s(), self.suspended_s())
 
     def _watch(self) -> None:
@@ -99,14 +98,14 @@ class Lateness:
 
 
 class MachineLateness:
-    """By how many seconds programs on machines were late at worst, measured by one on each."""
+    """The worst delays on machines in seconds, measured by a program on each."""
 
     def __init__(self, talks: Mapping[str, paramiko.Channel]) -> None:
         self._talks = talks
 
     @classmethod
     def measure(cls, machines: Mapping[str, Remote], names: Iterable[str]) -> "MachineLateness":
-        """Start to measure on the machines with these names; one that can't isn't measured."""
+        """Start measuring on the machines with these names, except those that can't."""
         talks = {}
         for name in names:
             with contextlib.suppress(LabError):
@@ -115,7 +114,7 @@ class MachineLateness:
         return cls(talks)
 
     def end(self) -> dict[str, float]:
-        """Return what was measured, without the machines that are gone."""
+        """Return the measurements, except for machines that are gone."""
         found = {}
         for name, channel in self._talks.items():
             with contextlib.suppress(OSError, EOFError, ValueError):
@@ -129,7 +128,7 @@ class MachineLateness:
 
 
 def description(lateness: Lateness, machines: Mapping[str, float]) -> dict[str, Any]:
-    """Return what run.json is to say of a run's disturbance, in seconds."""
+    """Return what run.json says about a run's disturbance, in seconds."""
     ours, suspended = lateness.worst_s(), lateness.suspended_s()
     return {
         "harness_late_s": round(ours, 3),

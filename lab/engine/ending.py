@@ -1,7 +1,7 @@
-"""When a run ends, and what is still open then: the rules behind docs/when-a-run-ends.md. Pure.
+"""When a run ends, and what is still open then: the rules in docs/when-a-run-ends.md. Pure.
 
-A program that says nothing has lost nothing yet. So silence ends a run only when it lasts longer
-than what is still at work may need; and what even then may still come is told as open, not lost.
+A silent program has not lost anything yet. So silence ends a run only if it lasts longer than a
+program at work may need; and messages that may arrive even later are reported as open, not lost.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ from lab.engine.ledger import Ledger, Place
 
 QUIET_S = 0.5  # or two intervals: silence that ends a run in which nothing is outstanding
 PATIENCE_S = 3.0  # silence that ends a run in which a program could still print what is missing
-AT_WORK_S = 10.0  # silence that ends it where a program works, or has been as slow before
+AT_WORK_S = 10.0  # silence that ends it if a program is at work, or was as slow before
 _GAPS = 3  # times the longest gap between two lines of a program that traces no receipts
 
 _LIMIT_FACTOR = 3
 _LIMIT_EXTRA_S = 10.0
-_STALLED_S = 10.0  # a run over its limit goes on while messages come, with no longer gaps,
-_A_MESSAGE_S = 0.02  # for so long a message at most
+_STALLED_S = 10.0  # over its limit, a run continues while messages arrive with shorter gaps,
+_A_MESSAGE_S = 0.02  # but only for so long per message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long a run is to take, in seconds: `count` messages, `interval` apart, and `takes`."""
+    """The planned length of a run in seconds: `count` messages, `interval` apart, plus `takes`."""
 
     count: int
     interval: float
@@ -38,24 +38,24 @@ class Plan:
         return max(QUIET_S, 2 * self.interval)
 
     def limit(self, started: float, progress: float) -> float:
-        """Return when a run is given up that started then, and last came on at `progress`."""
+        """Return when to give up a run that started then and last progressed at `progress`."""
         soft = started + _LIMIT_FACTOR * self.seconds + _LIMIT_EXTRA_S
         return max(soft, min(progress + _STALLED_S, soft + _A_MESSAGE_S * self.count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Living:
-    """A process that runs and could print; one that `traces` reports each message it handles."""
+    """A running process that could print; one that `traces` reports each message it handles."""
 
     place: Place
     traces: bool
 
 
 def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> float:
-    """Return how many seconds of silence end a run, by what is outstanding and who could print it.
+    """Return how many seconds of silence end a run, by what is outstanding and what could print it.
 
-    `reads` says whether the experiment tells which lines are messages: where it doesn't, every
-    program that runs may have more to say.
+    `reads` says whether the experiment reads lines as messages; if it doesn't, every running
+    program may print more.
     """
     alive = list(living)
     in_hand = set(ledger.in_hand())
@@ -73,9 +73,9 @@ def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bo
 
 
 def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> bool:
-    """Tell whether a run has its planned length whatever silence there is: `takes` says so.
+    """Return whether a run lasts its planned length despite silence, because of `takes`.
 
-    So it is while one is at work of whom only the plan says how long it needs.
+    That is so while a program is at work and only the plan says how long it may need.
     """
     if plan.takes == 0 or (reads and not ledger.outstanding and ledger.is_exact):
         return False
@@ -89,11 +89,11 @@ def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, r
 def still_open(
     plan: Plan, ledger: Ledger, living: Iterable[Living], *, broken: bool
 ) -> list[Place]:
-    """Return the processes that could still have printed a message, when all had been silent.
+    """Return the processes that could still have printed a message after the silence.
 
-    A receiver that traces its receipts is at work on what it holds, and on nothing else. Of one
-    that doesn't, silence says nothing, unless the experiment's `takes` says how long it may need,
-    or a fault has hit somebody, which explains what is missing (`broken`).
+    A receiver that traces its receipts works only on the messages that it holds. For another one
+    silence proves nothing, unless the experiment's `takes` says how long it may need, or a fault
+    (`broken`) explains what is missing.
     """
     if not ledger.outstanding:
         return []

@@ -1,4 +1,4 @@
-"""All faults of a run: each done by what its scope is, all undone in the end.
+"""All faults of a run: injected according to their scope, and all undone at the end.
 
 The faults themselves are values, in `lab.core.faults`. Each is `verified` only by a check of its
 own. What nothing could check is `verified: null`, what a check contradicts `verified: false`;

@@ -1,4 +1,4 @@
-"""The end of a run that goes on: applies the rules of `ending` to its processes and messages."""
+"""Ends a run: applies the rules of `ending` to its processes and messages."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ _LAST = "the last messages"
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Waits for what programs may still have to say, and tells what was open when they stopped."""
+    """Waits for what programs may still print, and reports what was open when they stopped."""
 
     manager: ProcessManager
     monitor: RunMonitor
 
     def wait_settled(self, quiet_s: float) -> None:
-        """Wait until every message has come, or all has been quiet for so many seconds."""
+        """Wait until every message has arrived, or nothing was printed for so many seconds."""
 
         def silent_until(last: float) -> float:
             holding = set(self.monitor.ledger.in_hand())
@@ -30,14 +30,14 @@ class Finish:
         self.monitor.wait(lambda: self.monitor.ledger.all_came, _LAST, silent_until)
 
     def wait_over(self) -> None:
-        """Wait until nothing more can come, or silence says that nothing will."""
+        """Wait until nothing more can arrive, or silence indicates that nothing will."""
         while not self.monitor.wait(self._is_over, _LAST, self.silent_until):
             if not self._is_held_up():
                 return
-            self.monitor.notify()  # its silence is no sign of anything: wait on, up to the limit
+            self.monitor.notify()  # its silence means nothing: keep waiting, up to the limit
 
     def silent_until(self, last: float) -> float:
-        """Return when silence since `last` says that nothing more comes (monotonic seconds)."""
+        """Return when silence since `last` indicates the end (monotonic seconds)."""
         ledger, living, reads = self.monitor.ledger, self._living, self.monitor.reads_messages
         until = last + silence_s(self.monitor.plan, ledger, living, reads=reads)
         if may_take_its_time(self.monitor.plan, ledger, living, reads=reads):
@@ -45,7 +45,7 @@ class Finish:
         return until
 
     def end_all(self) -> str:
-        """End every process; return in a sentence what was open then, empty if nothing was."""
+        """End every process; return a sentence about what was open then, empty if nothing was."""
         with self.monitor.news:
             ledger, missing = self.monitor.ledger, self.monitor.ledger.missing()
             received = ledger.received
@@ -54,7 +54,7 @@ class Finish:
             )
         self.manager.stop()
         if missing and ledger.received > received:
-            return "Some messages came only when the lab had begun to end the programs."
+            return "Some messages arrived only after the lab had begun to end the programs."
         if not at_work:
             return ""
         who = joined([f"{process} on {machine}" for machine, process in at_work])
@@ -71,14 +71,14 @@ class Finish:
         ]
 
     def _is_over(self) -> bool:
-        """Whether nothing more can come: called under the lock, as all that waits calls."""
+        """Whether nothing more can arrive; called under the lock, like all wait conditions."""
         if all(process.ended for process in self.manager.processes):
             return True
         senders = self.monitor.ledger.senders
         return self.monitor.ledger.all_came and not any(o.place in senders for o in self._living)
 
     def _is_held_up(self) -> bool:
-        """Whether somebody else has stopped a process that could print what is missing."""
+        """Whether an outsider has stopped a process that could print what is missing."""
         if self.monitor.reads_messages and not self.monitor.ledger.outstanding:
             return False
         living = {one.place for one in self._living}

@@ -1,7 +1,7 @@
-"""What has come of a run so far, in memory: lines, messages, and what triggers look for.
+"""The state of a run in progress, in memory: lines, messages, and the triggers' conditions.
 
-Plain data without a lock of its own: `RunMonitor` holds the one lock under which all of it is read
-and written, so that a trigger, a count and the end of a run never see different states.
+Plain data without a lock: `RunMonitor` has the one lock for reading and writing all of it, so that
+a trigger, a count and the end of a run never see different states.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -21,7 +21,7 @@ Place = tuple[str, str]  # the names of a machine and of a process on it
 
 @dataclass(slots=True, eq=False)
 class Look:
-    """What a trigger looks for: the first line on stdout of some processes that passes a test."""
+    """A trigger's condition: the first line on stdout of some processes that passes a test."""
 
     places: Collection[Place]
     prints: Callable[[str], bool]
@@ -38,10 +38,10 @@ class Look:
 
 
 class Ledger:
-    """The lines and messages of a run as they come.
+    """The lines and messages of a run as they arrive.
 
-    A message is accounted for by its number and its copy: a number that was sent twice, by one
-    sender or by two, has come when it was received twice. Receivers can't name the sender.
+    The lab accounts for messages by number and copy: a number that was sent twice, by one sender or
+    by two, has arrived when it was received twice. Receivers can't name the sender.
 
     Attributes:
         sent, received: how many messages the programs' lines have told.
@@ -79,7 +79,7 @@ class Ledger:
                 look.see_all(lines)
 
     def message(self, message: Message) -> None:
-        """Account for what a line says of a message."""
+        """Account for the message in a line."""
         self.messages(message.kind, (message.machine, message.process), (message.number,))
 
     def messages(self, kind: str, place: Place, numbers: Sequence[int]) -> None:
@@ -114,7 +114,7 @@ class Ledger:
         self._looks.append(look)
 
     def forget(self, look: Look) -> None:
-        """Take a trigger off that was set by `look`."""
+        """Remove a trigger that `look` has added."""
         self._looks.remove(look)
 
     def printed(self, places: Collection[Place]) -> int:
@@ -142,7 +142,7 @@ class Ledger:
         return (place for place, hand in self._hands.items() if hand.held)
 
     def traces_receipts(self, place: Place) -> bool:
-        """Whether a process has told of a receipt."""
+        """Whether a process has traced a receipt."""
         return place in self._hands and self._hands[place].traces
 
     def longest_gap(self, place: Place) -> float:

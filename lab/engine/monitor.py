@@ -1,4 +1,4 @@
-"""What has been observed so far in a run that goes on: kept, shown, and told to whoever waits."""
+"""Collects what is observed during a run: stores it, shows it, and wakes waiting threads."""
 
 import contextlib
 import threading
@@ -18,11 +18,11 @@ from lab.runs.chunk_traces import traces_and_said
 from lab.runs.directory import RunDirectory
 from lab.runs.lines import Lines
 
-# What programs tell on stderr that is an event; the rest of their trace stays in the records.
+# The traces that become events; the others stay in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})
 
-_NAP_S = 0.25  # a wait looks at the clock so often, to notice that we were stopped,
-_STOPPED_S = 0.25  # which is so much later than it asked for
+_NAP_S = 0.25  # how often a wait checks the clock, to notice that this process was stopped
+_STOPPED_S = 0.25  # waking up so much too late means that it was stopped
 
 
 class View(Protocol):
@@ -36,7 +36,7 @@ class View(Protocol):
 
 
 class LimitReached(Exception):
-    """The run has taken so long that something must be stuck: `str` says who was waited for."""
+    """The run has taken so long that something must be stuck; `str` says what it waited for."""
 
 
 class RunMonitor:
@@ -88,7 +88,7 @@ class RunMonitor:
         return self.ledger.received
 
     def begin(self) -> None:
-        """Count the run's limit from now on: what was set up before is no part of it."""
+        """Count the run's limit from now on, without the setup."""
         with self.news:
             self._started = self._last_news = self._progress = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Faults of the network: changes that are held on machines, verified, healed."""
+"""Network faults: changes on machines that are kept, verified and healed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from lab.machines.remote_process import ChangeLease
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A change that is in effect on a machine, and what checks that it is undone."""
+    """An active change on a machine, and the check that it is undone."""
 
     machine: str
     lease: ChangeLease
@@ -27,7 +27,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFaults:
-    """The lab network of a run; `held` are the changes that are in effect."""
+    """The lab network of a run; `held` are the active changes."""
 
     manager: ProcessManager
     log: FaultLog
@@ -64,14 +64,14 @@ class NetworkFaults:
             self.log.note(fault, name, ordered=ordered, at=at, verified=verified, **details)
 
     def try_out(self, needed: Iterable[Fault]) -> None:
-        """Raise LabError where a machine can't do one of these faults, before it's relied on."""
+        """Raise LabError in advance if a machine can't do one of these faults."""
         for fault in needed:
             if fault.trial is not None:
                 for remote in self.manager.remotes.values():
                     traffic_rules.try_out(remote, self.manager.folder, fault.trial())
 
     def heal(self, *, check: bool = True) -> None:
-        """Undo every change that is in effect; with `check` it is verified that it's undone."""
+        """Undo every active change; with `check`, verify that it is undone."""
         undone = []
         while self.held:
             held, ordered = self.held[-1], clock.now()
@@ -127,13 +127,13 @@ class NetworkFaults:
         return traffic_rules.is_queued(self.manager.remotes[machine], change)
 
     def _are_apart(self, these: Sequence[str], those: Sequence[str], *, one_way: bool) -> bool:
-        """Tell whether nothing of any of these gets to any of those, nor back if not one way."""
+        """Tell whether nothing from these reaches those and, unless one way, nothing gets back."""
         back = self._reached(those, these)
         whole = len(these) * len(those)
         return not self._reached(these, those) and len(back) == (whole if one_way else 0)
 
     def _are_joined(self, these: Sequence[str], those: Sequence[str]) -> bool:
-        """Tell whether each of these reaches each of those, and back."""
+        """Return whether each of these reaches each of those, and back."""
         there, back = self._reached(these, those), self._reached(those, these)
         return len(there) == len(back) == len(these) * len(those)
 

@@ -152,7 +152,7 @@ class Process:
             self._monitor.fail(error)
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        cut_off = status is None or (status == _KILLED and self.killed_after_s is not None)
+        cut_off = status is None or self.killed_after_s is not None
         for stream in self._streams.values():
             self._keep(partial(stream.close, whole=not cut_off))
         if status is None and self.blame != "fault":
@@ -161,7 +161,8 @@ class Process:
             self._explain(status)
         self.status, self.ended_at = status, gone
         details: dict[str, Any] = {"status": status, "by": self.blame}
-        if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
+        # Its own process may have ended in time, and children of it not.
+        if self.blame == "harness" and self.killed_after_s is not None:
             details["killed_after_s"] = self.killed_after_s
         self._monitor.event(
             Event(

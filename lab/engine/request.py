@@ -1,4 +1,4 @@
-"""What the user wants of a run, and how the run's description tells it."""
+"""What the user wants of a run, and how run.json describes it."""
 
 import platform
 import shutil
@@ -66,7 +66,7 @@ class RunRequest:
 
 
 def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str, Any]:
-    """Return what run.json is to say of a run on these machines before it begins."""
+    """Return what run.json says about a run on these machines before it begins."""
     one = next(iter(remotes.values())).access
     return {
         **({} if request.sweep is None else {"sweep": dict(request.sweep)}),

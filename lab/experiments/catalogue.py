@@ -1,4 +1,4 @@
-"""Finding experiments: those that come with the lab by their name, a user's own by its path."""
+"""Finds experiments: the lab's own by name, a user's own by path."""
 
 import contextlib
 import difflib
@@ -29,16 +29,16 @@ _PUSH_AND_PULL: Uses = {"push": (), "pull": ()}
 
 
 def names() -> list[str]:
-    """Return the names of the lab's experiments, those that run by default first."""
+    """Return the names of the lab's experiments, the default ones first."""
     found = sorted(p.stem for p in _OURS.glob("*.py") if "\n@experiment(" in p.read_text())
     return [*experiments.DEFAULT, *(name for name in found if name not in experiments.DEFAULT)]
 
 
 def load(wanted: str) -> Experiment:
-    """Return the experiment of this name, or the one in this file or folder.
+    """Return the experiment with this name, or the one in this file or folder.
 
-    `NAME:VARIANT` is the experiment with that variant alone. Raises LabError when there is none, or
-    its module has a mistake (with the mistake's line).
+    `NAME:VARIANT` is the experiment with only that variant. Raises LabError if there is none, or
+    if its module has a mistake (with the line).
     """
     name, variant = split(wanted)
     experiment = _load(name)
@@ -52,9 +52,9 @@ def load(wanted: str) -> Experiment:
 
 
 def split(wanted: str) -> tuple[str, str | None]:
-    """Return an experiment's name or path, and the variant that is named with it, if one is.
+    """Split an experiment's name or path from the variant, if one is given.
 
-    A path may have colons: what is there as it is has no variant.
+    A path may have colons: if the whole text is an existing path, there is no variant.
     """
     name, colon, variant = wanted.rpartition(":")
     if not colon or "/" in variant or Path(wanted).exists():
@@ -63,13 +63,13 @@ def split(wanted: str) -> tuple[str, str | None]:
 
 
 def of_run(stored: StoredRun) -> Experiment:
-    """Return the experiment that a run is judged by; code of its own is run for that.
+    """Return the experiment that judges a run; this executes the experiment's own code.
 
-    That of a run that was made here lies where it lay; any other run has its own with it. Its name
-    is the one that it had in the run, wherever its file lies now.
+    For a run that was made here, that is the original file; any other run carries its own copy. It
+    gets the name that it had in the run, wherever its file is now.
 
     Raises:
-        LabError: the run's experiment isn't there, or has a mistake.
+        LabError: the run's experiment doesn't exist, or has a mistake.
     """
     name = stored.description["experiment"]
     if (file := _made_here(stored) or carried(stored.path)) is not None:
@@ -77,16 +77,16 @@ def of_run(stored: StoredRun) -> Experiment:
     if name in names():
         return _of_the_lab(name)
     raise LabError(
-        f"the run doesn't hold its experiment, '{name}'",
+        f"the run doesn't contain its experiment, '{name}'",
         where=str(stored.path),
         hint="judge it where it was made",
     )
 
 
 def reader(stored: StoredRun) -> Reader:
-    """Return what reads a run's lines as messages: its experiment's, if that is there.
+    """Return the reader of a run's lines: its experiment's, if that exists here.
 
-    Of a run from elsewhere no code is run.
+    This executes no code of a run from elsewhere.
     """
     name, file = stored.description["experiment"], _made_here(stored)
     try:
@@ -100,23 +100,23 @@ def reader(stored: StoredRun) -> Reader:
 
 
 def carried(run: Path) -> Path | None:
-    """Return the module of the user's own experiment that a run holds, if it does."""
+    """Return the module of the user's own experiment inside a run, if there is one."""
     file = run / EXPERIMENT / MODULE
     return file if file.is_file() else None
 
 
 def own_files(experiment: Experiment) -> dict[str, Path]:
-    """Return all files of a user's own experiment, its module among them; none of the lab's."""
+    """Return all files of a user's own experiment, including its module; none of the lab's."""
     return {MODULE: experiment.file, **files(experiment)} if experiment.is_own else {}
 
 
 def files(experiment: Experiment) -> dict[str, Path]:
-    """Return the files that the experiment needs on every machine beside the lab's programs."""
+    """Return the files that the experiment needs on every machine besides the lab's programs."""
     return user_folder.files(experiment.folder) if experiment.folder else {}
 
 
 def programs(experiment: Experiment, choice: Choice) -> dict[str, Program]:
-    """Return the programs that the experiment can start, its own before those that are chosen."""
+    """Return the programs that the experiment can start; its own precede the chosen ones."""
     own = user_folder.programs(experiment.folder) if experiment.folder else {}
     return {**implementations.declared(implementations.programs(choice), experiment), **own}
 
@@ -141,7 +141,7 @@ def _load(wanted: str) -> Experiment:
         raise LabError(
             f"'{name}' can't be the name of your experiment: {why}",
             where=str(path),
-            hint="rename it: small letters, digits and _, at most 40",
+            hint="rename it: lower-case letters, digits and _, at most 40",
         )
     return _from_file(file, name)
 
@@ -151,14 +151,14 @@ def _no_experiment(wanted: str) -> LabError:
     hint = f"did you mean '{close[0]}'? " if close else ""
     return LabError(
         f"there is no experiment '{wanted}'",
-        hint=f"{hint}`fab experiments` lists them; one of your own is named by its folder",
+        hint=f"{hint}`fab experiments` lists them; for your own, give its folder",
     )
 
 
 def _made_here(stored: StoredRun) -> Path | None:
-    """Return the module by which a run was made, if that is on this computer.
+    """Return the module with which a run was made, if that is on this computer.
 
-    One inside of the run came with it: whoever made the run chose what it says.
+    A module inside the run doesn't count: whoever made the run chose its content.
     """
     module = stored.description.get("module")
     if module is None or "\0" in module:
@@ -177,7 +177,7 @@ def _of_the_lab(name: str) -> Experiment:
 
 
 def _from_file(file: Path, name: str) -> Experiment:
-    """Return the experiment in a file; one called `experiment.py` has its folder with it."""
+    """Return the experiment in a file; with one called `experiment.py` comes its folder."""
     old_names.install()
     try:
         module = user_modules.load(file, beside=file.name == MODULE)
@@ -191,34 +191,34 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
     file = Path(str(module.__file__))
     if len(scenarios) != 1:
         raise LabError(
-            f"a module has one scenario, this one has {len(scenarios)}",
+            f"a module must have one scenario, this one has {len(scenarios)}",
             where=str(file),
             hint="mark one function with @experiment(source=...)",
         )
     scenario = scenarios[0]
-    told: ExperimentMeta = scenario.__experiment__
+    meta: ExperimentMeta = scenario.__experiment__
     claims: list[Claim] = [judge.__claim__ for judge in _marked(module, "__claim__")]
     if own:
-        _require_sound(told, claims, file, scenario)
-    reads = told.reads
+        _require_sound(meta, claims, file, scenario)
+    reads = meta.reads
     return Experiment(
         name=name,
         summary=(module.__doc__ or name).strip().splitlines()[0],
-        source=told.source,
+        source=meta.source,
         scenario=scenario,
         claims=tuple(claims),
-        reads=_told_with_its_line(reads, scenario, file) if own and reads else reads,
-        count=told.count,
-        interval=told.interval,
-        takes=told.takes,
-        grace=told.grace,
-        needs=told.needs,
-        faults=told.faults,
-        variants=told.variants,
-        machines=told.machines,
-        uses=dict.fromkeys(told.variants, _PUSH_AND_PULL)
-        if not own and told.uses is None
-        else told.uses,
+        reads=_with_mistakes_located(reads, scenario, file) if own and reads else reads,
+        count=meta.count,
+        interval=meta.interval,
+        takes=meta.takes,
+        grace=meta.grace,
+        needs=meta.needs,
+        faults=meta.faults,
+        variants=meta.variants,
+        machines=meta.machines,
+        uses=dict.fromkeys(meta.variants, _PUSH_AND_PULL)
+        if not own and meta.uses is None
+        else meta.uses,
         file=file,
         folder=file.resolve().parent if own and file.name == "experiment.py" else None,
         is_own=own,
@@ -226,13 +226,13 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
 
 
 def _require_sound(
-    told: ExperimentMeta, claims: Sequence[Claim], file: Path, scenario: object
+    meta: ExperimentMeta, claims: Sequence[Claim], file: Path, scenario: object
 ) -> None:
-    """Raise LabError where a user gave @experiment or @claim what is of another kind."""
+    """Raise LabError if @experiment or @claim got an argument of the wrong type."""
     wrong = [
-        f"@experiment({name}={getattr(told, name)!r})"
+        f"@experiment({name}={getattr(meta, name)!r})"
         for name, is_sound in _SOUND.items()
-        if not is_sound(getattr(told, name))
+        if not is_sound(getattr(meta, name))
     ]
     wrong += [
         f"@claim(...) of {claim.id}"
@@ -242,7 +242,7 @@ def _require_sound(
     ]
     if wrong:
         raise user_code.mistake(
-            LabError(f"{wrong[0]} is of the wrong kind", hint="see docs/own-experiment.md"),
+            LabError(f"{wrong[0]} is of the wrong type", hint="see docs/own-experiment.md"),
             file,
             scenario,
         )
@@ -290,10 +290,10 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
-    """Return a user's reader, whose mistakes are the user's wherever it is called.
+def _with_mistakes_located(reads: Reader, scenario: object, file: Path) -> Reader:
+    """Wrap a user's reader so that its errors are reported as the user's mistakes.
 
-    It reads a line as a terminal shows it: `record.text` is `record.shown` there.
+    It reads a line as a terminal shows it: `record.text` is then `record.shown`.
     """
 
     def read(record: Record) -> Message | None:
@@ -302,7 +302,7 @@ def _told_with_its_line(reads: Reader, scenario: object, file: Path) -> Reader:
                 record = replace(record, text=record.shown)
             message = reads(record)
             if message is not None and not isinstance(message, Message):
-                raise TypeError(f"`reads` returned {message!r}, no Message")
+                raise TypeError(f"`reads` returned {message!r} instead of a Message")
         except (Exception, SystemExit) as error:
             raise user_code.mistake(error, file, scenario) from error
         return message

@@ -15,7 +15,7 @@ OnLines = Callable[[Lines], None]
 
 
 class Capture:
-    """Where the streams of a run's processes go.
+    """Receives the output streams of a run's processes.
 
     Arguments:
         run: the run directory that keeps them.

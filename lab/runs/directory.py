@@ -1,4 +1,4 @@
-"""The run directory as a run writes it; `lab.runs` reads it. Only the two know its layout."""
+"""Writes a run directory; store.py reads it. No other room knows its layout."""
 
 import contextlib
 import fcntl
@@ -23,7 +23,7 @@ from lab.runs.index import ENDING, IndexFile
 from lab.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
-EXPERIMENT = "_experiment"  # the user's own as it was in the run; no machine can have that name
+EXPERIMENT = "_experiment"  # a copy of the user's own experiment; not a valid machine name
 _RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
 FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
@@ -40,8 +40,8 @@ class RunDirectory:
         self.path = path
         self._mutex = threading.RLock()
         self._description: dict[str, Any] = {}
-        # The lock says that the writer lives: the kernel drops it, however the process ends (once
-        # the last child is gone that was forked from it and has not called exec).
+        # The lock shows that the writer lives. The kernel drops it however the process ends (once
+        # its last forked child that has not called exec is gone).
         self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # waits only for a reader's probe, microseconds
         # Nameless, so that it is gone with this process, whatever ends that.
@@ -51,16 +51,16 @@ class RunDirectory:
 
     @classmethod
     def create(cls, root: Path, experiment: str, description: Mapping[str, Any]) -> "RunDirectory":
-        """Make the folder of a new run, in the state `running`, and let `latest` point to it.
+        """Create the folder of a new run, in the state `running`, and let `latest` point to it.
 
         Arguments:
-            root: the folder of all runs; made when it is missing.
+            root: the folder of all runs; created if it is missing.
             experiment: the experiment's name, `[a-z0-9_]{1,40}`: the folder's name ends with it.
-            description: what run.json is to tell of the run, as JSON values; `call` is an id that
-                the runs of one `fab run-experiment` share.
+            description: the fields of run.json, as JSON values; `call` is an id that the runs of
+                one `fab run-experiment` share.
 
         Raises:
-            LabError: the name is not one, or the folder can't be written.
+            LabError: the name is invalid, or the folder can't be written.
         """
         _check_name("an experiment", experiment, r"[a-z0-9_]{1,40}")
         path = _make_folder(root, experiment)
@@ -104,7 +104,7 @@ class RunDirectory:
             return io.FileIO(path, "a"), IndexFile(index_of(path))
 
     def carry(self, files: Mapping[str, Path]) -> None:
-        """Keep the user's own experiment as it is now, so that its claims can be judged anywhere.
+        """Copy the user's own experiment as it is now, so that its claims can be judged anywhere.
 
         Arguments:
             files: its files, by their names in its folder; links are followed.
@@ -155,7 +155,7 @@ class RunDirectory:
             attach(self.path, name, text)
 
     def finish(self, state: str) -> None:
-        """Write the last word, `finished` or `interrupted`, and close the run."""
+        """Write the final state, `finished` or `interrupted`, and close the run."""
         if state not in ("finished", "interrupted"):
             raise ValueError(f"a run does not end as {state!r}")
         try:
@@ -164,7 +164,7 @@ class RunDirectory:
             self.close()
 
     def close(self) -> None:
-        """Let go of the files and the lock. A run that is closed without `finish` has died."""
+        """Close the files and release the lock. A run that is closed without `finish` has died."""
         with self._mutex:
             self._events.close()
             self._reserve.close()
@@ -174,7 +174,7 @@ class RunDirectory:
                 self._lock = -1
 
     def _replace(self, name: str, text: str) -> None:
-        """Rename a whole new file into place: a reader sees the old one or the new one."""
+        """Rename a complete new file into place: a reader sees either the old or the new one."""
         with self._mutex:
             _replace(self.path / name, text.encode("utf-8", "backslashreplace"))
 
@@ -193,7 +193,7 @@ def attach(path: Path, name: str, content: str | bytes) -> Path:
 def _replace(file: Path, data: bytes) -> Path:
     new = file.with_name(f".{file.name}")
     with file_errors(file):
-        new.unlink(missing_ok=True)  # whatever lies there, a link above all: never written through
+        new.unlink(missing_ok=True)  # never write through what is there, such as a link
         try:
             with new.open("xb") as made:
                 made.write(data)
@@ -204,12 +204,12 @@ def _replace(file: Path, data: bytes) -> Path:
 
 
 def describe(path: Path, description: Mapping[str, Any]) -> None:
-    """Write the run.json of a run that has ended anew; LabError where that can't be."""
+    """Rewrite the run.json of a run that has ended; LabError if that fails."""
     _replace(path / "run.json", _pretty(description).encode("utf-8", "backslashreplace"))
 
 
 def log_of(run: Path, machine: str, process: str, stream: str) -> Path:
-    """Return the place of one stream's log in a run."""
+    """Return the path of one stream's log in a run."""
     return run / machine / f"{process}.{_SUFFIX[stream]}"
 
 
@@ -219,7 +219,7 @@ def index_of(log: Path) -> Path:
 
 
 def packets_of(run: Path, machine: str) -> Path:
-    """Return the place of a machine's packets in a run; there is none if they weren't captured."""
+    """Return the path of a machine's packets in a run; it exists only if they were captured."""
     return run / machine / "lab.pcap"
 
 
@@ -234,7 +234,7 @@ def _pretty(value: object) -> str:
 
 
 def _make_folder(root: Path, experiment: str) -> Path:
-    """Make a folder that is nobody else's: two runs may start in the same second."""
+    """Create a unique folder, as two runs may start in the same second."""
     stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{experiment}"
     path, k = root / stem, 1
     with file_errors(root):

@@ -64,7 +64,7 @@ def entries(content: bytes) -> "tuple[array[int], array[float], bool]":
     Where the stream was closed the last time is that of its close.
 
     Raises:
-        ValueError: this is not what a run leaves there; says at which entry.
+        ValueError: the content is malformed; says at which entry.
     """
     ends, times = array("Q"), array("d")
     before, latest = 0, 0.0

@@ -1,8 +1,7 @@
 """Records and events as lines of JSON, in files that outlive a crash and a full disk.
 
-What survives what: every write goes straight to the kernel, so all of it outlives a `kill -9` of
-the process that wrote it. Nothing is synced to the disk: if the whole computer loses its power,
-the last seconds may be gone.
+Durability: every write goes straight to the kernel, so it survives a `kill -9` of the writer. But
+nothing is synced to the disk: if the computer loses its power, the last seconds may be lost.
 """
 
 import functools
@@ -20,7 +19,7 @@ from lab.core.run_schema import LARGEST, LATEST, MACHINE, PROCESS
 
 
 class LineFile:
-    """A file that only grows, by whole lines. Thread-safe."""
+    """A file that only grows, by complete lines. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,7 +1,7 @@
-"""The one door through which every stored run is read; what passes it, all later code relies on.
+"""Reads stored runs, and checks them once, so that all later code can rely on them.
 
-A run directory may come from anywhere: each file is a plain one of a bearable size, each value is
-what a run leaves there (`lab.run_schema`), each line lies within its log.
+A run directory may come from anywhere. So each file must be a plain one of limited size, each value
+must match run_schema.py, and each line must lie inside its log.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from lab.runs.jsonl import to_event, to_record
 from lab.runs.regular_files import read_regular, require_plain_files, whole_lines
 from lab.runs.stored_records import derive
 
-# A run's folder: when it began, its experiment, and a number where two began in one second.
+# A run's folder: its start, its experiment, and a number if two started in one second.
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?")
 MOST_FILES = 100_000
 _LARGEST_DESCRIPTION = 16 * 1024**2  # bytes; of 1,000 machines it is half a megabyte
@@ -35,11 +35,11 @@ _LONGEST_LINE = 1024**2  # of 64 KiB each byte may be an escape of six
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
-    """A run as it lies on the disk.
+    """A run on the disk.
 
     Attributes:
         path: its folder.
-        state: `running`, `finished`, `interrupted`, or `died`: gone without a last word.
+        state: `running`, `finished`, `interrupted`, or `died` (its writer ended without a state).
         description: the content of run.json.
         records: the lines that were captured; of runs that have indexes, see `StoredRecords`.
         events: in the order in which they were written.
@@ -55,12 +55,12 @@ class StoredRun:
 
 
 def load(path: Path) -> StoredRun:
-    """Read a run, also one that is being written or whose writer died in the midst of a line.
+    """Read a run, even one in progress, or one whose writer died in the middle of a line.
 
     Raises:
-        RunStoreError: it can't be read, or is not what a run leaves; names the file and the line.
+        RunStoreError: it can't be read, or is malformed; names the file and the line.
     """
-    # The lock comes first: of a writer that ends in between, the last word then counts.
+    # Check the lock first: if the writer ends meanwhile, its final state counts.
     alive = _is_locked(path)
     require_plain_files(path, most=MOST_FILES)
     description = _read_description(path)
@@ -134,7 +134,7 @@ def _require_in_log(log: Path, lines: int, end: int) -> None:
         raise RunStoreError(
             f"This log has {log.stat().st_size:,} bytes, its {lines:,} lines have {end:,}.",
             where=str(log),
-            hint="It was changed or cut after the run; without it the run can be read.",
+            hint="It was changed or truncated after the run; without it the run is readable.",
         )
 
 
@@ -143,10 +143,10 @@ def find(root: Path, name: str | None) -> Path:
 
     Arguments:
         root: the folder of all runs.
-        name: its name, its path, or None for the one that was started last.
+        name: its name, its path, or None for the last one started.
 
     Raises:
-        LabError: there is no such run; names those that are most like it, else the last.
+        LabError: there is no such run; names the most similar ones, or else the last ones.
     """
     latest = root / "latest"
     with contextlib.suppress(OSError):  # no such link, or a name longer than one can be
@@ -175,7 +175,7 @@ def last_call(root: Path) -> list[Path]:
         return [latest]
     started = {}
     for path in _folders(root):
-        with contextlib.suppress(LabError):  # another run's trouble is not this one's
+        with contextlib.suppress(LabError):  # ignore an unreadable run
             other = _read_description(path)
             if other.get("call") == description["call"]:
                 started[path] = other["started"]
@@ -200,7 +200,7 @@ def last_verdicts(
         if len(found) == most:
             break
         if (name := NAME.fullmatch(path.name)) and name["experiment"] == experiment:
-            with contextlib.suppress(LabError):  # another run's trouble is not this one's
+            with contextlib.suppress(LabError):  # ignore an unreadable run
                 verdicts = [v for v in _read_verdicts(path) or [] if not v.get("partial")]
                 if verdicts and counts(_read_description(path)):
                     found.append((path.name, verdicts))
@@ -256,10 +256,10 @@ def _read_json(file: Path, largest: int) -> Any:
 
 
 def malformed(file: Path, line: int, why: Exception) -> RunStoreError:
-    """Return the error that says so."""
-    reason = "it is no JSON" if isinstance(why, json.JSONDecodeError) else str(why)[:300]
+    """Return the error for malformed content."""
+    reason = "it is not JSON" if isinstance(why, json.JSONDecodeError) else str(why)[:300]
     return RunStoreError(
-        f"This is not what a run leaves there: {reason}.",
+        f"This is malformed: {reason}.",
         where=f"{file}:{line}",
-        hint="Was it edited by hand? Nothing of the lab writes it like that.",
+        hint="Was it edited by hand? The lab never writes it like this.",
     )

@@ -165,7 +165,7 @@ def derive(run: Path, machines: set[str] | None, *, closed: bool) -> StoredRecor
         closed: whether its writer came to the end: then each log has all that its index speaks of.
 
     Raises:
-        RunStoreError: a log or an index can't be read, or is not what a run leaves.
+        RunStoreError: a log or an index can't be read, or is malformed.
     """
     sources = sorted(_sources(run))
     logs: list[Log] = []
@@ -198,7 +198,7 @@ def _sources(run: Path) -> Iterator[Source]:
                 if path.name.endswith(index.ENDING):
                     name = _NAME.fullmatch(path.name)
                     if name is None:
-                        raise _malformed(path, "its name is no index's")
+                        raise _malformed(path, "its name is not an index name")
                     yield folder.name, name[1], _STREAM[name[2]]
 
 
@@ -225,15 +225,15 @@ def _chunks(
 
 def _malformed(file: Path, why: str) -> RunStoreError:
     return RunStoreError(
-        f"This is not what a run leaves there: {why}.",
+        f"This is malformed: {why}.",
         where=str(file),
-        hint="Was it edited by hand? Nothing of the lab writes it like that.",
+        hint="Was it edited by hand? The lab never writes it like this.",
     )
 
 
 def _cut(log: Path, size: int, end: int) -> RunStoreError:
     return RunStoreError(
-        f"This log has {size:,} bytes, its index speaks of {end:,}.",
+        f"This log has {size:,} bytes, but its index mentions {end:,}.",
         where=str(log),
-        hint="It was changed or cut after the run. Without it and its index the run can be read.",
+        hint="It was changed or truncated after the run. Without it and its index the run is readable.",
     )
