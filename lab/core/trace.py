@@ -109,4 +109,6 @@ def _number(value: object) -> int | None:
     """Return a message's number, which programs may trace as they received it, so as text."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII):
         return int(value)
-    return value if type(value) is int and value >= 0 else None
+    if isinstance(value, float) and value.is_integer():  # to JSON 7.0 and 7 are one number
+        value = int(value)
+    return value if type(value) is int and 0 <= value < LARGEST else None

@@ -84,7 +84,7 @@ class Process:
                 stdout=lambda data: self._keep(partial(stdout.feed, data)),
                 stderr=lambda data: self._keep(partial(stderr.feed, data)),
                 ended=self._on_end,
-                by_line=not self.program.is_python,
+                by_line=self.program.by_line,
             )
         except LabError:
             self.ended_at = clock.now()  # nobody needs to wait for it
@@ -192,13 +192,13 @@ class Process:
             self.blame = LEASE
         elif "not-started" in notes:
             self._spoil(
-                f"{self.program.path.name} could not be started: {notes['not-started']}",
+                f"{self.program.file} could not be started: {notes['not-started']}",
                 hint="does its first line name a program that is there; is it built for this"
                 " machine?",
             )
         elif "misunderstood" in notes or "pid" not in notes:
             self._spoil(
-                f"the lab's own launcher failed, and {self.program.path.name} did not run",
+                f"the lab's own launcher failed, and {self.program.file} did not run",
                 hint="this is no fault of the program's: please report it",
             )
 
