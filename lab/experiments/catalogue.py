@@ -116,7 +116,7 @@ def files(experiment: Experiment) -> dict[str, Path]:
 
 
 def programs(experiment: Experiment, choice: Choice) -> dict[str, Program]:
-    """Return the programs that the experiment can start; its own precede the chosen ones."""
+    """Return the programs that the experiment can start; its own precede those that are chosen."""
     own = user_folder.programs(experiment.folder) if experiment.folder else {}
     return {**implementations.declared(implementations.programs(choice), experiment), **own}
 
