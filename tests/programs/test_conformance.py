@@ -21,31 +21,25 @@ from implementation import Implementation, Running
 from lab.core import trace as trace_module
 from lab.core.errors import NotFit
 from lab.experiments import implementations
-from lab.experiments.manifest import Manifest
 from lab.machines import requirements
 
 SCHEMA = json.loads(Path(trace_module.__file__).with_suffix(".schema.json").read_text())
 RECEIVED = re.compile(r"(\d+) , (\d+\.\d+)")
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "name" in metafunc.fixturenames:
-        wanted = metafunc.config.getoption("--implementation")
-        metafunc.parametrize("name", [wanted] if wanted else implementations.names())
+# What a test tries that not every implementation offers.
+OPTIONAL = {
+    "test_connecting_sender": {"push": "--connect", "pull": "--bind"},
+    "test_work": {"pull": "--work"},
+    "test_dying_at_a_message": {"pull": "--die-at"},
+    "test_size": {"push": "--size"},
+    "test_delay": {"push": "--delay"},
+}
 
 
-@pytest.fixture
-def one(name: str, tmp_path: Path) -> Iterator[Implementation]:
-    manifest = implementations.get(name)
-    if lacking := _missing(manifest):
-        pytest.skip(lacking)
-    implementation = Implementation(manifest, tmp_path)
-    yield implementation
-    implementation.end_all()
-
-
-def _missing(manifest: Manifest) -> str:
+def _missing(name: str) -> str:
     """Return what this computer lacks for an implementation, as the lab says it of a machine."""
+    manifest = implementations.get(name)
     here: Any = SimpleNamespace(
         access=SimpleNamespace(python=sys.executable),
         name="here",
@@ -56,6 +50,39 @@ def _missing(manifest: Manifest) -> str:
     except NotFit as lacking:
         return str(lacking)
     return ""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Try the one that is asked for, else all whose needs this computer has."""
+    if "name" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--implementation")
+    tried = [wanted] if wanted else [n for n in implementations.names() if not _missing(n)]
+    optional = OPTIONAL.get(metafunc.function.__name__, {})
+    metafunc.parametrize(
+        "name",
+        [
+            name
+            for name in tried
+            if all(
+                flag in implementations.get(name).programs[program].offers
+                for program, flag in optional.items()
+            )
+        ],
+    )
+
+
+@pytest.fixture
+def one(name: str, tmp_path: Path) -> Iterator[Implementation]:
+    if lacking := _missing(name):
+        pytest.fail(lacking)
+    implementation = Implementation(implementations.get(name), tmp_path)
+    yield implementation
+    implementation.end_all()
+
+
+def test_those_that_need_nothing_unusual_are_tried() -> None:
+    assert {n for n in implementations.names() if not _missing(n)} >= {"pyzmq", "plain_python"}
 
 
 def numbers(receiver: Running) -> list[int]:
@@ -192,14 +219,7 @@ def test_two_receivers_share_the_messages(one: Implementation) -> None:
     assert sorted(n for pull in pulls for n in numbers(pull)) == list(range(60))
 
 
-def _need(one: Implementation, program: str, flag: str) -> None:
-    if flag not in one.offers(program):
-        pytest.skip(f"{one.manifest.name}'s {program} doesn't offer {flag}")
-
-
 def test_connecting_sender(one: Implementation) -> None:
-    _need(one, "push", "--connect")
-    _need(one, "pull", "--bind")
     pull = one.start("pull", "--bind")
     pull.wait_ready()
     push = one.start("push", "--connect", "--count", 3, "--interval", 0.2)
@@ -209,7 +229,6 @@ def test_connecting_sender(one: Implementation) -> None:
 
 def test_work(one: Implementation) -> None:
     """A message is printed when its work is done, and its receipt traced before."""
-    _need(one, "pull", "--work")
     _, pull = flow(one, count=2, receiver=("--work", 0.2))
     if pull.traces("received"):
         took = time.time() - pull.traces("received")[0].at.t
@@ -217,7 +236,6 @@ def test_work(one: Implementation) -> None:
 
 
 def test_dying_at_a_message(one: Implementation) -> None:
-    _need(one, "pull", "--die-at")
     pull = one.start("pull", "--die-at", 2)
     pull.wait_ready()
     one.start("push", "--count", 5, "--interval", 0.02)
@@ -228,7 +246,6 @@ def test_dying_at_a_message(one: Implementation) -> None:
 
 def test_size(one: Implementation) -> None:
     """Frames of all lengths come through; what fills them up is not printed."""
-    _need(one, "push", "--size")
     pull = one.start("pull")
     for k, size in enumerate((0, 255, 256, 70_000)):
         push = one.start("push", "--first", k, "--count", 1, "--interval", 0, "--size", size)
@@ -237,7 +254,6 @@ def test_size(one: Implementation) -> None:
 
 
 def test_delay(one: Implementation) -> None:
-    _need(one, "push", "--delay")
     started = time.monotonic()
     one.start("pull")
     push = one.start("push", "--delay", 0.5, "--count", 1, "--interval", 0)
@@ -250,7 +266,7 @@ def test_it_talks_to_each_that_shares_its_wire(one: Implementation, tmp_path: Pa
         other = Implementation(implementations.get(other_name), tmp_path)
         if not {*other.manifest.wire} & {*one.manifest.wire}:
             continue
-        if _missing(other.manifest):
+        if _missing(other_name):
             continue
         try:
             for sender, receiver in ((one, other), (other, one)):
