@@ -5,14 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lab import experiments
-from lab.analysis import history, line_readers
+from lab.analysis import chunk_patterns, cut, history, line_readers, messages
 from lab.core import records, run_schema, trace, verdict
 from lab.engine import judge
 from lab.engine.experiment import Experiment
-from lab.experiments import catalogue
-from lab.runs import pcap
+from lab.experiments import catalogue, judges
+from lab.runs import lines, pcap, stored_records
 
-_JUDGING = (history, judge, pcap, line_readers, records, run_schema, trace, verdict)
+_JUDGING = (
+    history, judge, pcap, line_readers, records, run_schema, trace, verdict,
+    chunk_patterns, cut, lines, messages, stored_records,
+)  # fmt: skip
 
 
 def code(experiment: Experiment) -> dict[str, str]:
@@ -30,7 +33,8 @@ def code(experiment: Experiment) -> dict[str, str]:
 
 def _files_of_the_lab() -> Iterable[Path]:
     yield from (Path(str(module.__file__)) for module in _JUDGING)
-    yield from sorted(Path(str(experiments.__file__)).parent.glob("*.py"))
+    for room in (experiments, judges):
+        yield from sorted(Path(str(room.__file__)).parent.glob("*.py"))
 
 
 def _hash(files: Iterable[tuple[str, Path]]) -> str:
