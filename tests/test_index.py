@@ -97,7 +97,7 @@ def test_an_index_that_is_ahead_of_its_log(made: Made) -> None:
     assert made.read() == [(0, "a", 1.0), (1, "b", 2.0), (2, "c", 4.0)]
     description = (made.path / "run.json").read_text()
     (made.path / "run.json").write_text(description.replace('"running"', '"finished"'))
-    with pytest.raises(LabError, match="index speaks of 8") as caught:
+    with pytest.raises(LabError, match="index mentions 8") as caught:
         load(made.path)
     assert caught.value.where == str(made.log)
 
@@ -150,7 +150,7 @@ def test_of_a_long_line_stays_what_a_terminal_shows(made: Made, size: int) -> No
 def test_an_index_of_no_log(made: Made, name: str) -> None:
     made.feed(b"a\n")
     (made.path / name).write_bytes(b"")
-    with pytest.raises(LabError, match="its name is no index's"):
+    with pytest.raises(LabError, match="its name is not an index name"):
         load(made.path)
 
 
