@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="the folder for the pictures that tests make")
+    parser.addoption("--implementation", help="the one that tests/programs tries; else all")
     parser.addoption("--provider", help="the only provider that provider_contract.py tries")
     parser.addoption("--inventory", type=Path, help="the machines that it tries it on")
 

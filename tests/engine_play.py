@@ -12,6 +12,7 @@ from lab.core.records import Event, Record
 from lab.engine import ending, finish, runner
 from lab.engine.request import RunRequest
 from lab.experiments import catalogue, fingerprint
+from lab.experiments.implementations import Choice
 from lab.runs.store import StoredRun, load
 
 COUNT = 6
@@ -118,9 +119,10 @@ def play(tmp_path: Path) -> Play:
         experiment = catalogue.load(str(folder))
         request = RunRequest(
             experiment=experiment,
-            programs=catalogue.programs(experiment),
+            programs=catalogue.programs(experiment, Choice()),
             files=catalogue.files(experiment),
             code=fingerprint.code(experiment),
+            implementation="",
             variant="",
             count=None,
             interval=None,

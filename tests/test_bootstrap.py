@@ -223,7 +223,7 @@ def test_a_mistake_on_the_command_line_exits_2(arguments: list[str], tmp_path: P
     done = _lab(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == "  What there is: ./fab --list, ./fab --help TASK"
+    assert done.stderr.splitlines()[-1] == "  See ./fab --list, or ./fab --help TASK"
 
 
 def test_the_tasks_are_found_from_a_folder_with_a_lab_of_its_own(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_skipped_tests_are_listed_and_fail_in_ci(
     monkeypatch.setenv("CI", ci)
     assert test_suite.run(quick=True) == code
     said = capfd.readouterr().out.splitlines()
-    assert "1 left out: no moon" in said
+    assert "1 skipped: no moon" in said
     assert said[-1] == "1 passed, 0 failed, 1 skipped"
 
 

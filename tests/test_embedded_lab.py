@@ -308,7 +308,7 @@ def test_a_lab_from_another_version_of_the_inventory(up: Path, tmp_path: Path) -
     for task in (("status",), ("run-experiment", *QUICK, "--runs", tmp_path / "runs"), ("up",)):
         done = fab(*task, "--provider", "namespaces", "--inventory", up)
         assert done.returncode == ExitCode.MISTAKE
-        assert f"{up}: the lab that is up was made from another version" in done.stderr
+        assert f"{up}: the running lab was made from another version" in done.stderr
         assert "fab down" in done.stderr
 
 

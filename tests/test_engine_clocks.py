@@ -67,7 +67,7 @@ def traced(script: Script, ahead_s: float) -> Script:
     return ahead
 
 
-@pytest.mark.parametrize("ahead_s", [AHEAD_S, BEHIND_S, 3600.0])
+@pytest.mark.parametrize("ahead_s", [AHEAD_S, BEHIND_S, 3600.0], ids=["9999", "1970", "hour"])
 def test_a_clock_that_is_far_from_ours(
     play: Play, monkeypatch: pytest.MonkeyPatch, ahead_s: float
 ) -> None:
@@ -84,8 +84,8 @@ def test_a_clock_that_is_far_from_ours(
     assert time.strftime("%Y, %H:", time.gmtime(done.stored.description["started"])) in made
 
 
-@pytest.mark.parametrize("says_s", [AHEAD_S, BEHIND_S])
-@pytest.mark.parametrize("ahead_s", [AHEAD_S, BEHIND_S, 0.0])
+@pytest.mark.parametrize("says_s", [AHEAD_S, BEHIND_S], ids=["9999", "1970"])
+@pytest.mark.parametrize("ahead_s", [AHEAD_S, BEHIND_S, 0.0], ids=["9999", "1970", "now"])
 def test_a_machine_that_says_one_time_and_traces_another(
     play: Play, monkeypatch: pytest.MonkeyPatch, says_s: float, ahead_s: float
 ) -> None:

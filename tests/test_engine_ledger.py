@@ -18,7 +18,7 @@ from lab.runs.lines import Lines
 
 PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
 PLAN = Plan(count=20, interval=0.05, takes=0)
-OURS, FOREIGN = Living(place=PULL, ours=True), Living(place=PULL, ours=False)
+OURS, FOREIGN = Living(place=PULL, traces=True), Living(place=PULL, traces=False)
 
 
 def line(place: tuple[str, str], n: int, text: str, t: float = 0.0) -> Lines:
@@ -118,7 +118,7 @@ def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
         ("+0 !0", [OURS], AT_WORK_S),
         ("+0 !0", [], PLAN.quiet_s),  # it died with it
         ("+0 -0 -0", [OURS], PATIENCE_S),  # to several: another may be still to come
-        ("+0 -0", [Living(place=PUSH, ours=True)], PATIENCE_S),  # the sender may send more
+        ("+0 -0", [Living(place=PUSH, traces=True)], PATIENCE_S),  # the sender may send more
     ],
 )
 def test_silence_that_ends_a_run(steps: str, living: list[Living], silence: float) -> None:

@@ -49,7 +49,7 @@ class Watched:
             ended=False,
             paused=False,
             blame="itself",
-            program=SimpleNamespace(ours=False),
+            program=SimpleNamespace(traces_messages=False),
         )
         self.manager: Any = SimpleNamespace(
             processes=[self.process], warm_up=lambda: None, monitor=self.monitor

@@ -59,7 +59,7 @@ def test_if_nothing_ran_it_says_so_and_reads_no_input(tmp_path: Path, has_logs: 
     os.close(reading)
     assert done.returncode == 0
     assert "SECRET" not in done.stdout
-    assert ("nothing was printed on push" in done.stderr) is not has_logs
+    assert ("push printed nothing" in done.stderr) is not has_logs
     assert (done.stdout.splitlines() == [str(k) for k in range(20)]) is has_logs
 
 

@@ -54,7 +54,6 @@ def test_what_was_decided_by_then_is_told_and_kept(tmp_path: Path) -> None:
     assert "code 2" in said, said
     assert "Cannot write this: No space left on device." in said
     assert said.count("refuted: Message 0 was received more than once.") == 2, said
-    assert "as judged before" in said
     assert '"state": "interrupted"' in said
     assert '"cut": "Not all of this run could be kept: No space left on device."' in said
     assert "Traceback" not in said

@@ -14,6 +14,7 @@ from lab.cli import lab_by_hand, show
 from lab.core.errors import LabError
 from lab.engine.judge import judge
 from lab.experiments import catalogue, user_folder
+from lab.experiments.implementations import Choice
 from lab.runs import store
 from lab.runs.directory import describe
 
@@ -106,7 +107,7 @@ def test_a_single_file_imports_nothing_from_its_folder(folder: Path) -> None:
     assert experiment.name == "try"
     assert experiment.folder is None
     assert catalogue.own_files(experiment) == {"experiment.py": alone}
-    assert "count" not in catalogue.programs(experiment)
+    assert "count" not in catalogue.programs(experiment, Choice())
     (folder / "words.py").write_text("")
     alone.write_text("import words\n" + alone.read_text())
     with pytest.raises(LabError, match="words") as caught:

@@ -144,6 +144,24 @@ def test_a_program_gets_its_grace_period(folder: Path, grace: float) -> None:
     assert ("isn't known. `grace` of the" in said) == (grace < 1)
 
 
+CHILD = """\
+(trap '' TERM; echo up; i=0; while [ $i -lt 30 ]; do i=$((i + 1)); sleep 0.1; done; echo total) &
+wait
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grace", [0.5, 20])
+def test_a_child_has_the_grace_of_its_program(folder: Path, grace: float) -> None:
+    """The program itself ends at once, by SIGTERM; what its child had to say isn't known."""
+    scenario = SCENARIO.replace("count=3", f"count=3, grace={grace}").replace(
+        'lab.start("count", on="puller").wait()',
+        'lab.end(lab.start("count", on="puller", ready=lambda line: line == "up"))',
+    )
+    code = ExitCode.NOT_OBSERVED if grace < 1 else ExitCode.EXPECTED
+    says(folder, CHILD, "total up", scenario=scenario, code=code)
+
+
 # --- Files that programs leave. -------------------------------------------------------------------
 
 WRITES = """\

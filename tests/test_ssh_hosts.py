@@ -173,7 +173,7 @@ def test_a_run_goes_on_without_a_host_that_is_lost_midway(
             getattr(wire, how)()
             said = it.communicate()[0]
     assert it.returncode == ExitCode.MISTAKE, said
-    assert "pull on pull-2 is lost: the connection to its machine broke" in said
+    assert "pull on pull-2 was lost: the connection to its machine broke" in said
     assert "machine pull-2: the connection broke during the run" in said
     stored = store.load(only_run(tmp_path))
     assert stored.state == "interrupted"

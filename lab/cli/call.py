@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lab.cli import arguments
 from lab.core.errors import LabError
-from lab.experiments import ROLES, catalogue
+from lab.experiments import ROLES, catalogue, implementations
+from lab.experiments.implementations import Choice
 from lab.machines.inventory import Inventory
 
 
@@ -16,6 +17,7 @@ class Call:
     """The user's arguments, every value checked; `interval` in seconds."""
 
     experiment: str
+    implementation: Choice
     provider: str
     inventory: Inventory
     count: int | None
@@ -30,6 +32,8 @@ class Call:
         """Return the command line that repeats this call, for one experiment or (if "") for all."""
         words = ["./fab", "run-experiment"]
         words += ["--experiment", experiment] if experiment else []
+        if self.implementation != Choice():
+            words += ["--implementation", str(self.implementation)]
         words += ["--provider", self.provider, "--inventory", str(self.inventory.path)]
         words += [] if self.count is None else ["--count", str(self.count)]
         words += [] if self.interval is None else ["--interval", str(self.interval)]
@@ -42,6 +46,7 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
     """Return a call that runs any of the lab's experiments with its defaults."""
     return Call(
         experiment="",
+        implementation=Choice(),
         provider=provider,
         inventory=arguments.inventory(inventory, ROLES),
         count=None,
@@ -59,7 +64,7 @@ def roles(experiment: str) -> Sequence[str]:
 
 
 def with_setting(call: Call, name: str, value: str) -> Call:
-    """Return a call with one setting changed: `count`, `interval`, or a socket option.
+    """Return a call with one setting changed: `implementation`, `count`, `interval`, or an option.
 
     Raises:
         LabError: the setting or its value is invalid.
@@ -67,6 +72,8 @@ def with_setting(call: Call, name: str, value: str) -> Call:
     flag = f"--vary {name}"
     if not value:
         raise LabError(f"{flag} has no value", hint=f"give some: --vary {name}=1,2")
+    if name == "implementation":
+        return replace(call, implementation=implementations.chosen(value))
     if name == "count":
         return replace(call, count=arguments.whole_number(flag, value))
     if name == "interval":

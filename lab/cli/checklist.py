@@ -1,7 +1,7 @@
 """Every claim with its last verdict: an evaluator's checklist."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lab.core.verdict import Outcome
 from lab.engine.experiment import Claim, Experiment
 from lab.engine.judge import exit_code
 from lab.experiments import DEFAULT, catalogue
+from lab.experiments.implementations import DEFAULT as DEFAULT_PROGRAMS
 from lab.machines.providers.registry import choose
 from lab.report.claims_list import ListedClaim, print_checklist, write_json, write_junit
 from lab.runs import store
@@ -93,7 +94,8 @@ def _quick_s(experiment: Experiment) -> float:
 
 
 def _items(experiment: Experiment, root: Path) -> Iterator[ListedClaim]:
-    found = store.last_verdicts(root, experiment.name, _LOOKED_AT * len(experiment.variants))
+    most = _LOOKED_AT * len(experiment.variants)
+    found = store.last_verdicts(root, experiment.name, most, counts=_is_of_the_default)
     every = ((variant, claim) for variant in experiment.variants for claim in experiment.claims)
     for variant, claim in every:
         item = _never_run(experiment, variant, claim)
@@ -104,6 +106,11 @@ def _items(experiment: Experiment, root: Path) -> Iterator[ListedClaim]:
         for run, verdict in (decided if claim.by_chance and decided else judged)[:1]:
             item = replace(item, verdict=verdict, run=run)
         yield item
+
+
+def _is_of_the_default(description: Mapping[str, Any]) -> bool:
+    """Whether a run's verdicts are of the implementation for which they are expected."""
+    return bool(description.get("implementation", DEFAULT_PROGRAMS) == DEFAULT_PROGRAMS)
 
 
 def _never_run(experiment: Experiment, variant: str, claim: Claim) -> ListedClaim:

@@ -8,12 +8,11 @@ from typing import Any
 from lab.analysis.tally import Tally, add
 from lab.cli import run_series
 from lab.cli.call import Call
-from lab.cli.run_experiment import say
+from lab.cli.run_experiment import experiments_of, say
 from lab.core.errors import ExitCode, LabError, worst
 from lab.core.records import Event, Record
 from lab.core.verdict import Outcome
 from lab.engine.runner import Result
-from lab.experiments import DEFAULT, catalogue
 from lab.machines.providers.registry import choose
 from lab.report.tallies import print_tallies
 
@@ -68,10 +67,10 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
 
 def _runs(call: Call, most: int) -> Generator[list[Result], None, None]:
     """Run the experiments, give their results, and so on, on one lab."""
-    names = [call.experiment] if call.experiment else DEFAULT
-    found = {name: catalogue.load(name) for name in names}
+    found = experiments_of(call)
     with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
         with run_series.connected_and_fit(machines) as remotes:
+            run_series.require_programs(call, found, remotes)
             for number in range(1, most + 1):
                 results = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
                 print(f"run {number} of {most}: {_short(results)}", flush=True)

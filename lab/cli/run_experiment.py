@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from lab.cli import arguments
 from lab.cli.call import Call
 from lab.core.errors import ExitCode, LabError, worst
-from lab.experiments import DEFAULT, catalogue
+from lab.experiments import DEFAULT, catalogue, implementations
 from lab.machines.providers.registry import choose
 
 if TYPE_CHECKING:
+    from lab.engine.experiment import Experiment
     from lab.engine.runner import Result
 
 # A trigger's thread waits at most this long for the painter's; Python's default is 5 ms.
@@ -28,10 +29,22 @@ def run(call: Call) -> ExitCode:
     return worst(result.code for result in results)
 
 
-def run_all(call: Call) -> "list[Result]":
-    """Run all experiments, even if one fails."""
+def experiments_of(call: Call) -> "dict[str, Experiment]":
+    """Return the experiments of a call, by the names that the user gave them.
+
+    Raises:
+        LabError: there is none, or the chosen implementation can't play it.
+    """
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
+    for experiment in found.values():
+        implementations.require_playable(experiment, call.implementation, call.options)
+    return found
+
+
+def run_all(call: Call) -> "list[Result]":
+    """Run all experiments, even if one fails."""
+    found = experiments_of(call)
     sys.setswitchinterval(_SWITCH_S)
     provider = choose(call.provider, call.inventory, say)
     # Importing this takes as long as bringing up the machines, so do both at once.

@@ -1,6 +1,7 @@
 """Runs experiments one after another on machines that are up, and shows them on the terminal."""
 
 import contextlib
+import functools
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ from lab.engine import monitor, runner
 from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
-from lab.experiments import catalogue, fingerprint
-from lab.machines import preflight
-from lab.machines.pool import connected
+from lab.experiments import catalogue, fingerprint, implementations
+from lab.machines import preflight, requirements
+from lab.machines.pool import at_once, connected
 from lab.machines.providers.base import Machines
 from lab.machines.remote import Remote
 from lab.report.live_view import View
@@ -33,6 +34,7 @@ def run(call: Call, found: Mapping[str, Experiment], machines: Machines) -> list
     If one fails, the others still run; Ctrl-C ends the series.
     """
     with connected_and_fit(machines) as remotes:
+        require_programs(call, found, remotes)
         return run_connected(call, found, machines, remotes)
 
 
@@ -43,6 +45,18 @@ def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
         if machines.foreign:
             preflight.require(remotes)
         yield remotes
+
+
+def require_programs(
+    call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
+) -> None:
+    """Raise NotFit if a machine lacks what the programs of these experiments need."""
+    for one in implementations.playing(found.values(), call.implementation):
+        by = f"the implementation '{one.name}'"
+        at_once(
+            remotes,
+            functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
+        )
 
 
 def run_connected(
@@ -59,9 +73,10 @@ def run_connected(
     for name, experiment, variant in _parts(found):
         request = RunRequest(
             experiment=experiment,
-            programs=catalogue.programs(experiment),
+            programs=catalogue.programs(experiment, call.implementation),
             files=catalogue.files(experiment),
             code=fingerprint.code(experiment),
+            implementation=str(call.implementation),
             variant=variant,
             count=call.count,
             interval=call.interval,

@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.analysis.campaign import Cell, cells, csv_of, is_done, name_of, plan
 from lab.analysis.history import Run
 from lab.analysis.outcome_table import outcome, table
+from lab.cli import run_experiment
 from lab.cli.call import Call, with_setting
 from lab.cli.run_experiment import say
 from lab.cli.sweep_pool import Done, Pool
@@ -195,5 +196,5 @@ def varied(call: Call, flags: Sequence[str]) -> dict[str, list[str]]:
         name, _, values = flag.partition("=")
         found[name] = list(dict.fromkeys(values.split(",")))
         for value in found[name]:
-            with_setting(call, name, value)
+            run_experiment.experiments_of(with_setting(call, name, value))
     return found

@@ -26,6 +26,7 @@ from lab.cli.run_experiment import say
 from lab.core.errors import ExitCode, LabError
 from lab.engine.runner import Result
 from lab.experiments import catalogue
+from lab.experiments.implementations import Choice
 from lab.machines.inventory import load
 from lab.machines.providers.registry import choose
 
@@ -48,6 +49,7 @@ class _Worker:
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._call = Call(
             experiment=wanted["experiment"],
+            implementation=Choice(),
             provider=wanted["provider"],
             inventory=load(Path(wanted["inventory"])),
             count=None,
@@ -78,6 +80,7 @@ class _Worker:
                         call = with_setting(call, name, value)
                     full = ":".join(filter(None, [call.experiment, each["variant"]]))
                     found = {full: catalogue.load(full)}
+                    run_series.require_programs(call, found, remotes)
                     (result,) = run_series.run_connected(
                         call, found, machines, remotes, view_of=Silent
                     )

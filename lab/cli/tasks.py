@@ -18,6 +18,7 @@ _RUNS = "the folder of the run directories"
 @task(
     help={
         "experiment": _EXPERIMENT,
+        "implementation": "whose programs play: NAME, or sender=NAME,receiver=NAME (pyzmq)",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "count": "how many messages (20)",
@@ -35,6 +36,7 @@ _RUNS = "the folder of the run directories"
 def run_experiment(
     _: Context,
     experiment: str = "",
+    implementation: str = "",
     provider: str = "auto",
     inventory: str = "",
     count: str = "",
@@ -50,9 +52,11 @@ def run_experiment(
     from lab.cli import repeat as repeating
     from lab.cli.call import Call, roles
     from lab.cli.run_experiment import run
+    from lab.experiments import implementations
 
     call = Call(
         experiment=experiment,
+        implementation=implementations.chosen(implementation),
         provider=provider,
         inventory=arguments.inventory(inventory, roles(experiment)),
         count=arguments.whole_number("--count", count),

@@ -142,6 +142,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "started": _time,
     "call": _word,
     "command": _text,
+    "implementation": _matching(r"[A-Za-z0-9_=,.@-]{0,500}", "the name of an implementation"),
     "sweep": _record_of({"id": _word, "cell": _text}, needed=("id", "cell")),
     "module": _or_null(_text),
     "summary": _text,
@@ -187,6 +188,7 @@ _EVENT: dict[str, Check] = {
 }
 _DETAILS: dict[str, Check] = _EVENT | {
     "program": _text,
+    "implementation": _word,
     "role": _text,
     "text": _or_null(_text),
     "fault": _text,

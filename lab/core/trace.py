@@ -109,4 +109,4 @@ def _number(value: object) -> int | None:
     """Return a message's number, which programs may trace as they received it, so as text."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII):
         return int(value)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < LARGEST else None

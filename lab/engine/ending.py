@@ -45,10 +45,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Living:
-    """A running process that could print; `ours` are the lab's programs, which trace receipts."""
+    """A running process that could print; one that `traces` reports each message it handles."""
 
     place: Place
-    ours: bool
+    traces: bool
 
 
 def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> float:
@@ -81,7 +81,7 @@ def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, r
         return False
     in_hand = set(ledger.in_hand())
     return any(
-        one.place in in_hand or not (one.ours or ledger.traces_receipts(one.place))
+        one.place in in_hand or not (one.traces or ledger.traces_receipts(one.place))
         for one in living
     )
 
@@ -105,7 +105,7 @@ def still_open(
         if one.place in in_hand
         or (
             unknown
-            and not one.ours
+            and not one.traces
             and one.place not in ledger.senders
             and not ledger.traces_receipts(one.place)
         )

@@ -18,6 +18,8 @@ __all__ = ["Claim", "Experiment", "Outcome", "Verdict", "claim", "experiment"]
 
 Scenario = Callable[["Lab"], None]
 Judge = Callable[["Run"], Verdict]
+# By program: what it is used for that not every implementation has.
+Uses = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Experiment:
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
     machines: Mapping[str, int]
+    uses: Mapping[str, Uses] | None
     file: Path
     folder: Path | None
     is_own: bool
@@ -93,6 +96,7 @@ class ExperimentMeta:
     faults: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
     machines: Mapping[str, int]
+    uses: Mapping[str, Uses] | None
 
 
 def experiment(
@@ -107,6 +111,7 @@ def experiment(
     faults: Sequence[Fault | str] | Mapping[str, Sequence[Fault | str]] = (),
     variants: tuple[str, ...] = ("",),
     machines: Mapping[str, int] | None = None,
+    uses: Uses | Mapping[str, Uses] | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; its name is the experiment's.
 
@@ -126,6 +131,10 @@ def experiment(
             their names; where they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
         machines: how many machines of a role it needs at least, as `{"worker": 2}`.
+        uses: which of the protocol's programs it starts, each with what not every implementation of
+            it has: flags, socket options, events, as `{"source": ["--delay", "SNDHWM"]}`
+            (docs/program-protocol.md); or those of each variant. An implementation that lacks one
+            is refused before the run.
     """
 
     if not 0 <= grace <= _LONGEST_GRACE_S:
@@ -146,6 +155,7 @@ def experiment(
             },
             variants=variants,
             machines=machines or {},
+            uses=None if uses is None else _of_each_variant(uses, variants),
         )
         scenario.__experiment__ = told  # type: ignore[attr-defined]
         return scenario
@@ -156,6 +166,13 @@ def experiment(
 def _names(faults: Sequence[Fault | str]) -> tuple[str, ...]:
     """Return the names of faults; a name alone is one fault, no sequence of letters."""
     return (faults,) if isinstance(faults, str) else tuple(map(str, faults))
+
+
+def _of_each_variant(
+    uses: Uses | Mapping[str, Uses], variants: Sequence[str]
+) -> Mapping[str, Uses]:
+    by_variant = all(isinstance(each, Mapping) for each in uses.values())
+    return uses if by_variant else dict.fromkeys(variants, uses)  # type: ignore[arg-type, return-value]  # told apart by the values
 
 
 def claim(

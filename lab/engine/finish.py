@@ -65,7 +65,7 @@ class Finish:
     def _living(self) -> list[Living]:
         """The processes that can print something more."""
         return [
-            Living(place=process.place, ours=process.program.ours)
+            Living(place=process.place, traces=process.program.traces_messages)
             for process in self.manager.processes
             if not process.ended and not process.paused
         ]

@@ -90,7 +90,7 @@ def _prepare(
 def _perform(request: RunRequest, setting: Setting, built: BuiltLab, sniffers: Sniffers) -> Played:
     """Run the scenario, after a trial of everything that it needs."""
     experiment = request.experiment
-    setting.view.experiment(request.title, experiment.summary, request.planned_s)
+    setting.view.experiment(request.heading, experiment.summary, request.planned_s)
     built.faults.network.try_out(request.faults)
     if request.packets:
         sniffers.begin()

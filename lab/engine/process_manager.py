@@ -2,8 +2,6 @@
 
 import contextlib
 import itertools
-import os
-import posixpath
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +11,12 @@ from typing import Any
 from lab.core import clock
 from lab.core.errors import LabError, MachineLost
 from lab.core.records import LOST, Event
-from lab.core.vocabulary import AGENT, FILES, PORT
+from lab.core.vocabulary import PORT
 from lab.engine.flags import words
 from lab.engine.ledger import Look
 from lab.engine.monitor import RunMonitor
 from lab.engine.processes import Process
-from lab.engine.program import Program
+from lab.engine.program import Program, settings
 from lab.machines import fetch
 from lab.machines.pool import at_once
 from lab.machines.remote import Remote
@@ -33,10 +31,10 @@ _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was
 class ProcessManager:
     """Who plays in a run: machines that are connected, programs, and their processes so far.
 
-    `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of the lab's own
-    programs, LAB_SET in every program's environment; `load` is what else it finds there. `grace_s`
-    are the seconds that it has to end itself, `folder` is the place on each machine to which the
-    programs and the user's own `files` are deployed.
+    `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of programs that
+    speak the protocol, LAB_SET in every program's environment; `load` is what else it finds there.
+    `grace_s` are the seconds that it has to end itself, `folder` is the place on each machine to
+    which the programs and the user's own `files` are deployed.
     """
 
     remotes: dict[str, Remote]
@@ -101,13 +99,15 @@ class ProcessManager:
         """Start a program on a machine, with the address of `target`; it isn't ready yet."""
         if program not in self.programs:
             known = ", ".join(sorted({found.name for found in self.programs.values()}))
-            raise LabError(f"there is no program '{program}'", hint=f"there are: {known}")
-        self.programs[program].require_runnable()
+            raise LabError(
+                f"there is no program '{program}'",
+                hint=f"there are: {known}; @experiment(uses=...) names those of the protocol",
+            )
+        self.programs[program].require_callable(flags)
         address = self.address(target)
-        if self.programs[program].ours:
-            given = flags.get("set", [])
-            given = [given] if isinstance(given, str) else [*given]
-            flags = {"address": address, **flags, "trace": True, "set": [*given, *self.options]}
+        if self.programs[program].speaks_protocol:
+            options = [*settings(flags), *self.options]
+            flags = {"address": address, **flags, "trace": True, "set": options}
         environment = {
             "PYTHONUNBUFFERED": "1",
             "LAB_MACHINE": machine,
@@ -133,7 +133,7 @@ class ProcessManager:
         def is_ready(process: Process) -> bool:
             if looks:
                 return looks[process.place].found is not None
-            return process.is_ready or not process.program.ours
+            return process.is_ready or not process.program.says_ready
 
         with self.monitor.looking(*looks.values()):
             in_time = self.monitor.all_within(
@@ -164,7 +164,7 @@ class ProcessManager:
 
     def fetch_all(self) -> None:
         """Fetch what the user's programs left on each machine; what was left out is an event."""
-        places = {p.machine for p in self.processes if not p.program.ours}
+        places = {p.machine for p in self.processes if not p.program.speaks_protocol}
         at_once({name: self.remotes[name] for name in places}, self._fetch_from)
 
     def _fetch_from(self, remote: Remote) -> None:
@@ -197,8 +197,8 @@ class ProcessManager:
                 process.signal(signal.SIGTERM)
         if not self.monitor.settled_within(self.grace_s, lambda: all(p.ended for p in running)):
             for process in running:
-                # The lab's own programs have nothing to say after SIGTERM.
-                if not (process.ended or process.paused or process.program.ours):
+                # Programs of the protocol have nothing to say after SIGTERM.
+                if not (process.ended or process.paused or process.program.speaks_protocol):
                     process.killed_after_s = self.grace_s
                 process.end()
             self.monitor.settled_within(_SILENT_S, lambda: all(p.ended for p in running))
@@ -208,20 +208,11 @@ class ProcessManager:
         self.monitor.settled_within(_CLOSED_S, lambda: all(p.ended for p in running))
 
     def _deploy(self, process: Process) -> None:
-        """Make a program ready on a machine when it's first needed: the lab's own are many.
-
-        One of the user's is there, with the rights that it has here; they may be those of a file
-        system that knows none for execution.
-        """
-        path = process.program.path
-        place = (process.machine, str(path))
-        if place in self._deployed:
-            return
-        if process.program.ours:
-            process.remote.put(posixpath.join(self.folder, AGENT), {path.name: path})
-        elif not process.program.is_python and not os.access(path, os.X_OK):
-            process.remote.make_executable(self.folder, FILES, path.name)
-        self._deployed.add(place)
+        """Make a program ready on a machine when it's first needed: the lab's own are many."""
+        place = (process.machine, process.program.file)
+        if place not in self._deployed:
+            process.program.deploy(process.remote, self.folder)
+            self._deployed.add(place)
 
     def _begin(
         self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
@@ -239,11 +230,17 @@ class ProcessManager:
                 event="start",
                 machine=machine,
                 process=name,
-                details={"program": program.name, "role": remote.access.role},
+                details=_origin(program) | {"role": remote.access.role},
             )
         )
         process.start(self.capture, self.folder)
         return process
+
+
+def _origin(program: Program) -> dict[str, str]:
+    """Return what the event of its start says of a program."""
+    said = {"implementation": program.implementation} if program.speaks_protocol else {}
+    return {"program": program.name, **said}
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:

@@ -84,7 +84,7 @@ class Process:
                 stdout=lambda data: self._keep(partial(stdout.feed, data)),
                 stderr=lambda data: self._keep(partial(stderr.feed, data)),
                 ended=self._on_end,
-                by_line=not self.program.is_python,
+                by_line=self.program.by_line,
             )
         except LabError:
             self.ended_at = clock.now()  # nobody needs to wait for it
@@ -152,7 +152,7 @@ class Process:
             self._monitor.fail(error)
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        cut_off = status is None or (status == _KILLED and self.killed_after_s is not None)
+        cut_off = status is None or self.killed_after_s is not None
         for stream in self._streams.values():
             self._keep(partial(stream.close, whole=not cut_off))
         if status is None and self.blame != "fault":
@@ -161,7 +161,8 @@ class Process:
             self._explain(status)
         self.status, self.ended_at = status, gone
         details: dict[str, Any] = {"status": status, "by": self.blame}
-        if self.blame == "harness" and status == _KILLED and self.killed_after_s is not None:
+        # Its own process may have ended in time, and children of it not.
+        if self.blame == "harness" and self.killed_after_s is not None:
             details["killed_after_s"] = self.killed_after_s
         self._monitor.event(
             Event(
@@ -191,13 +192,13 @@ class Process:
             self.blame = LEASE
         elif "not-started" in notes:
             self._spoil(
-                f"{self.program.path.name} could not be started: {notes['not-started']}",
+                f"{self.program.file} could not be started: {notes['not-started']}",
                 hint="does its first line name a program that is there; is it built for this"
                 " machine?",
             )
         elif "misunderstood" in notes or "pid" not in notes:
             self._spoil(
-                f"the lab's own launcher failed, and {self.program.path.name} did not run",
+                f"the lab's own launcher failed, and {self.program.file} did not run",
                 hint="this is no fault of the program's: please report it",
             )
 

@@ -1,57 +1,202 @@
-"""A program: a file that can be started on a machine, and how."""
+"""A program: what can be started on a machine, how it gets there, and how it is called."""
 
+import os
 import posixpath
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.core.errors import LabError
-from lab.core.vocabulary import AGENT
+from lab.core.vocabulary import AGENT, FILES
+from lab.machines.remote import Remote
 
 _ELF = b"\x7fELF"
 
+# What the argv of a manifest has for the machine's lab Python, and for the folder of its files.
+PYTHON, HERE = "{python}", "{here}"
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A file that is deployed; one of the lab's own (`ours`) takes the lab's flags, and traces."""
+
+class Program(ABC):
+    """What a scenario can start by its name, which is its processes' name too.
+
+    The properties are those of a program of which nothing is known but its file.
+    """
+
+    name: str
+
+    @property
+    def implementation(self) -> str:
+        """Whose program it is, of those that speak the protocol; empty where it doesn't."""
+        return ""
+
+    @property
+    def speaks_protocol(self) -> bool:
+        """Whether it takes the flags of docs/program-protocol.md."""
+        return bool(self.implementation)
+
+    @property
+    def says_ready(self) -> bool:
+        """Whether it reports that it is ready."""
+        return False
+
+    @property
+    def traces_messages(self) -> bool:
+        """Whether it reports each message that it sends or receives."""
+        return False
+
+    @property
+    def by_line(self) -> bool:
+        """Whether the C library must be kept from holding its lines back."""
+        return False
+
+    @property
+    @abstractmethod
+    def file(self) -> str:
+        """The name that the user knows it by."""
+
+    @abstractmethod
+    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+        """Return how it is called in the folder of the user's files; the lab's own lie beside it.
+
+        Arguments:
+            python: the machine's lab Python.
+            flags: the words that follow.
+        """
+
+    @abstractmethod
+    def deploy(self, remote: Remote, folder: str) -> None:
+        """Make it ready to be started on a machine, in the run's folder there."""
+
+    @abstractmethod
+    def require_callable(self, flags: Mapping[str, Any]) -> None:
+        """Raise LabError where it can't be started with these flags, as a scenario gives them."""
+
+
+@dataclass(frozen=True)
+class OwnProgram(Program):
+    """A user's file: one of Python's is run by the machine's lab Python, any other by itself."""
 
     name: str
     path: Path
-    ours: bool
 
     @property
-    def is_python(self) -> bool:
-        """Whether a Python runs it; any other file is executed."""
+    def by_line(self) -> bool:
+        return not self._is_python
+
+    @property
+    def file(self) -> str:
+        return self.path.name
+
+    @property
+    def _is_python(self) -> bool:
         return self.path.suffix == ".py"
 
-    def argv(self, python: str, flags: list[str]) -> list[str]:
-        """Return how it is called in the folder of the user's files; the lab's own lie beside it.
-
-        Python files are run by the machine's lab Python, any other file by itself.
-        """
-        if self.is_python:
-            folder = posixpath.join("..", AGENT) if self.ours else ""
-            return [python, posixpath.join(folder, self.path.name), *flags]
+    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+        if self._is_python:
+            return [python, self.path.name, *flags]
         return [posixpath.join(".", self.path.name), *flags]
 
-    def require_runnable(self) -> None:
-        """Raise LabError for a program of the user's that no system could start, with the hint."""
-        path = self.path
-        if self.ours or self.is_python:
+    def deploy(self, remote: Remote, folder: str) -> None:
+        """Let it be executed: it is there, with the rights that it has here.
+
+        They may be those of a file system that knows none for execution.
+        """
+        if not self._is_python and not os.access(self.path, os.X_OK):
+            remote.make_executable(folder, FILES, self.path.name)
+
+    def require_callable(self, flags: Mapping[str, Any]) -> None:
+        """Raise LabError where no system could start it, with the cure; it may take any flag."""
+        if self._is_python:
             return
-        with path.open("rb") as file:
+        with self.path.open("rb") as file:
             first = file.readline(256)
         if first.startswith(_ELF):
             return
         if not first.startswith(b"#!"):
             raise LabError(
                 "this is no program: its first line names no interpreter",
-                where=f"{path}:1",
+                where=f"{self.path}:1",
                 hint="begin it with a line such as #!/bin/sh; build what is to be compiled, and"
                 " start the result",
             )
         if first.endswith(b"\r\n"):
             raise LabError(
                 "the first line ends as on Windows, and no machine finds that interpreter",
-                where=f"{path}:1",
+                where=f"{self.path}:1",
                 hint="save the file with UNIX line ends",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolProgram(Program):
+    """A program of an implementation of the protocol, as its manifest describes it.
+
+    Attributes:
+        owner: the name of the implementation.
+        kind: what it is, such as `sender`.
+        call: its argv as in the manifest, with PYTHON and HERE.
+        files: what is deployed with it, by their names there.
+        offers: the flags, socket options and events that it has, as `--delay`, `SNDHWM`, `ready`.
+        declared: those that the experiment says it uses; None where it says nothing of that.
+    """
+
+    name: str
+    owner: str
+    kind: str
+    call: tuple[str, ...]
+    files: Mapping[str, Path]
+    offers: frozenset[str]
+    declared: frozenset[str] | None = None
+
+    @property
+    def implementation(self) -> str:
+        return self.owner
+
+    @property
+    def says_ready(self) -> bool:
+        return "ready" in self.offers
+
+    @property
+    def traces_messages(self) -> bool:
+        return bool({"sent", "received"} & self.offers)
+
+    @property
+    def file(self) -> str:
+        return f"{self.name} of {self.owner}"
+
+    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+        here = posixpath.join("..", self._folder)
+        return [word.replace(PYTHON, python).replace(HERE, here) for word in self.call] + [*flags]
+
+    def deploy(self, remote: Remote, folder: str) -> None:
+        remote.put(posixpath.join(folder, self._folder), self.files)
+
+    def require_callable(self, flags: Mapping[str, Any]) -> None:
+        """Raise LabError for a flag or socket option that it lacks, or that isn't declared."""
+        wanted = {
+            f"--{name.replace('_', '-')}" for name, value in flags.items() if value or value == 0
+        }
+        wanted |= {setting.partition("=")[0] for setting in settings(flags)}
+        if missing := sorted(wanted - self.offers):
+            raise LabError(
+                f"{self.file} has no {', '.join(missing)}",
+                hint=f"it offers: {', '.join(sorted(self.offers))}",
+            )
+        if self.declared is not None and (missing := sorted(wanted - self.declared)):
+            raise LabError(
+                f"{self.name} is started with {', '.join(missing)}, which is not declared",
+                hint="name it in @experiment(uses=...), so that an implementation that lacks it is"
+                " refused before the run",
+            )
+
+    @property
+    def _folder(self) -> str:
+        return posixpath.join(AGENT, self.owner)
+
+
+def settings(flags: Mapping[str, Any]) -> list[str]:
+    """Return the socket options among a scenario's flags, each as NAME=VALUE."""
+    given = flags.get("set", [])
+    return [given] if isinstance(given, str) else [*given]

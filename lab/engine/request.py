@@ -19,14 +19,16 @@ from lab.machines.remote import Remote
 class RunRequest:
     """What the user wants of a run; None leaves it to the experiment. `interval` in seconds.
 
-    `programs` can be started, by their names; `files` are the user's beside the experiment, which
-    are deployed and kept with the run; `code` is the fingerprint of what judges it.
+    `programs` can be started, by their names; `implementation` says whose they are, as the user
+    chose it. `files` are the user's beside the experiment, which are deployed and kept with the
+    run; `code` is the fingerprint of what judges it.
     """
 
     experiment: Experiment
     programs: Mapping[str, Program]
     files: Mapping[str, Path]
     code: Mapping[str, str]
+    implementation: str
     variant: str
     count: int | None
     interval: float | None
@@ -44,6 +46,11 @@ class RunRequest:
     def title(self) -> str:
         name = self.experiment.name
         return f"{name}:{self.variant}" if self.variant else name
+
+    @property
+    def heading(self) -> str:
+        """The title, with whose programs play if the experiment says that it uses some."""
+        return f"{self.title} ({self.implementation})" if self.experiment.uses else self.title
 
     @property
     def messages(self) -> int:
@@ -65,6 +72,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
         **({} if request.sweep is None else {"sweep": dict(request.sweep)}),
         "call": request.call,
         "command": request.command,
+        "implementation": request.implementation,
         "module": str(request.experiment.file.resolve()) if request.experiment.is_own else None,
         "code": dict(request.code),
         "summary": request.experiment.summary,

@@ -23,6 +23,7 @@ from lab.machines.providers.registry import can_do
 from lab.machines.remote import Remote
 from lab.runs import records_file, store
 from lab.runs.directory import MODULE, RunDirectory
+from lab.runs.store import StoredRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ def run(
             result = _spoiled(directory, refused)
         else:
             directory.attach("traceback.txt", traceback.format_exc())
+            with contextlib.suppress(LabError):  # what went wrong may be that it can't be read
+                _write_records(store.load(directory.path))
             result = Result(path=directory.path, error=_bug(directory.path), code=ExitCode.BUG)
     finally:
         unwritten = _refusal(lambda: directory.finish(result.state))
@@ -97,9 +100,7 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
         fields = {"error": str(lost or ""), "cut": why_cut}
         directory.update(**{name: text for name, text in fields.items() if text})
         directory.write_verdicts(verdicts)
-        if len(stored.records) <= records_file.MOST_UNASKED:
-            with contextlib.suppress(LabError):  # `fab records` makes it, or says why it can't
-                records_file.write(stored)
+        _write_records(stored)
 
     unwritten = _refusal(write)
     code = exit_code(verdicts, cut=bool(why_cut))
@@ -112,6 +113,13 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
     )
     error = lost or unwritten
     return _with_error(result, error) if error else result
+
+
+def _write_records(stored: StoredRun) -> None:
+    """Write the lines of a run as JSON, unless there are too many to do so unasked."""
+    if len(stored.records) <= records_file.MOST_UNASKED:
+        with contextlib.suppress(LabError):  # `fab records` makes it, or says why it can't
+            records_file.write(stored)
 
 
 def _with_error(result: Result, error: LabError) -> Result:

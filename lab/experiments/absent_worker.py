@@ -11,6 +11,7 @@ from lab.experiments.judges import line_formats, pushers
     interval=0.05,
     takes=3,
     machines={"puller": 2},
+    uses={"push": ["--connect", "--linger"], "pull": ["--bind"]},
 )
 def absent_worker(lab: Lab) -> None:
     present, absent = lab.machines("puller")[:2]

@@ -8,10 +8,11 @@ from lab.experiments.judges import line_formats, queueing
 
 @experiment(
     source="what projects do that leave PUSH/PULL: spotify/pythonflow PR #23, zeromq/netmq#946",
-    reads=line_formats.read_asked,
+    reads=line_formats.read,
     count=60,
     interval=0.02,
     takes=6,
+    uses={"push": [], "pull": ["--work"], "foreman": ["--first"], "worker": ["--work"]},
 )
 def ask_for_work(lab: Lab) -> None:
     busy, *others = lab.machines("puller")

@@ -13,6 +13,7 @@ SLOWNESS = 5  # the work per message, in intervals; each of two machines gets on
     count=60,
     interval=0.02,
     takes=3,
+    uses={"push": [], "pull": ["--work"]},
 )
 def busy_worker(lab: Lab) -> None:
     busy, *others = lab.machines("puller")

@@ -16,14 +16,16 @@ from lab.core.errors import LabError
 from lab.core.names import is_name
 from lab.core.records import Message, Reader, Record
 from lab.core.verdict import Outcome
-from lab.engine.experiment import Claim, Experiment, ExperimentMeta
+from lab.engine.experiment import Claim, Experiment, ExperimentMeta, Uses
 from lab.engine.program import Program
-from lab.experiments import old_names, user_folder
+from lab.experiments import implementations, old_names, user_folder
+from lab.experiments.implementations import Choice
+from lab.experiments.protocol import KINDS
 from lab.runs.directory import EXPERIMENT, MODULE
 from lab.runs.store import StoredRun
 
 _OURS = Path(experiments.__file__).parent
-_PROGRAMS = Path(__file__).parent / "programs" / "pyzmq"
+_PUSH_AND_PULL: Uses = {"push": (), "pull": ()}
 
 
 def names() -> list[str]:
@@ -113,10 +115,10 @@ def files(experiment: Experiment) -> dict[str, Path]:
     return user_folder.files(experiment.folder) if experiment.folder else {}
 
 
-def programs(experiment: Experiment) -> dict[str, Program]:
-    """Return the programs that the experiment can start; its own precede the lab's."""
-    found = {path.stem: Program(path.stem, path, ours=True) for path in _PROGRAMS.glob("*.py")}
-    return found | (user_folder.programs(experiment.folder) if experiment.folder else {})
+def programs(experiment: Experiment, choice: Choice) -> dict[str, Program]:
+    """Return the programs that the experiment can start; its own precede those that are chosen."""
+    own = user_folder.programs(experiment.folder) if experiment.folder else {}
+    return {**implementations.declared(implementations.programs(choice), experiment), **own}
 
 
 def _load(wanted: str) -> Experiment:
@@ -214,6 +216,9 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         faults=meta.faults,
         variants=meta.variants,
         machines=meta.machines,
+        uses=dict.fromkeys(meta.variants, _PUSH_AND_PULL)
+        if not own and meta.uses is None
+        else meta.uses,
         file=file,
         folder=file.resolve().parent if own and file.name == "experiment.py" else None,
         is_own=own,
@@ -265,6 +270,14 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
 
 
+def _names_programs(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.keys() <= KINDS.keys()
+        and all(not isinstance(each, str) and _are_texts(each) for each in value.values())
+    )
+
+
 _SOUND: Mapping[str, Callable[[object], bool]] = {
     "source": lambda value: isinstance(value, str),
     "reads": lambda value: value is None or callable(value),
@@ -272,6 +285,7 @@ _SOUND: Mapping[str, Callable[[object], bool]] = {
     "interval": _is_from_0,
     "takes": _is_from_0,
     "needs": _are_texts,
+    "uses": lambda value: value is None or all(map(_names_programs, value.values())),  # type: ignore[attr-defined]
     "variants": lambda value: not isinstance(value, str) and _are_texts(value) and bool(value),
 }
 

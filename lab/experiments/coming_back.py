@@ -2,7 +2,7 @@
 
 from lab.api import Lab, Run, Verdict, claim, experiment
 from lab.experiments.judges import line_formats, silence
-from lab.experiments.judges.ways import RETURNS, come_back
+from lab.experiments.judges.ways import RETURNS, come_back, option_names
 
 
 @experiment(
@@ -12,6 +12,7 @@ from lab.experiments.judges.ways import RETURNS, come_back
     interval=0.1,
     faults={name: way.needs for name, way in RETURNS.items()},
     variants=tuple(RETURNS),
+    uses={name: {"push": [], "pull": option_names(how.options)} for name, how in RETURNS.items()},
 )
 def coming_back(lab: Lab) -> None:
     come_back(lab, RETURNS[lab.variant])

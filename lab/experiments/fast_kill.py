@@ -13,6 +13,7 @@ from lab.experiments.judges import leaving, line_formats, losing
     interval=0.0005,
     takes=2.0,
     variants=("killed", "told"),
+    uses={"push": [], "pull": ["--die-at", "dies"]},
 )
 def fast_kill(lab: Lab) -> None:
     middle = lab.count // 2

@@ -7,6 +7,7 @@ from lab.experiments.judges import line_formats, queueing
 
 # A message must not fit into the socket buffers of the kernel many times, or HWM means little.
 SIZE = 200_000
+OPTIONS = ["SNDHWM", "RCVHWM", "SNDBUF", "RCVBUF"]
 TIGHT = ["SNDHWM=1", "RCVHWM=1", "SNDBUF=32768", "RCVBUF=32768"]
 
 
@@ -16,6 +17,7 @@ TIGHT = ["SNDHWM=1", "RCVHWM=1", "SNDBUF=32768", "RCVBUF=32768"]
     count=60,
     interval=0.02,
     takes=3,
+    uses={"push": ["--delay", "--linger", "--size", *OPTIONS], "pull": ["--work", *OPTIONS]},
 )
 def full_worker(lab: Lab) -> None:
     busy, *others = lab.machines("puller")

@@ -6,8 +6,15 @@ from lab.experiments.judges import queueing
 SMALL, LARGE = 20, 100_000  # bytes
 TRIALS = [(1, SMALL, []), (1, LARGE, []), (1, LARGE, ["SNDBUF=4096", "RCVBUF=4096"])]
 
+BUFFERS = ["SNDBUF", "RCVBUF"]
 
-@experiment(source="zeromq/libzmq#4529, zeromq/pyzmq#96: is HWM respected?", count=1, takes=8)
+
+@experiment(
+    source="zeromq/libzmq#4529, zeromq/pyzmq#96: is HWM respected?",
+    count=1,
+    takes=8,
+    uses={"fill": ["--size", "SNDHWM", *BUFFERS], "pull": ["--work", "RCVHWM", *BUFFERS]},
+)
 def high_water_mark(lab: Lab) -> None:
     stuck = lab.machines("puller")[0]
     for mark, size, buffers in TRIALS:

@@ -10,6 +10,7 @@ from lab.experiments.judges import line_formats, pushers
     interval=0.05,
     takes=2,
     machines={"puller": 2},
+    uses={"push": ["--connect", "IMMEDIATE"], "pull": ["--bind"]},
 )
 def immediate(lab: Lab) -> None:
     present, absent = lab.machines("puller")[:2]

@@ -6,13 +6,16 @@ from lab.experiments.judges import exits, line_formats
 SMALL_BUFFERS = ["SNDBUF=65536", "RCVBUF=65536"]  # else the kernel has all, and nothing is left
 WORK = 0.02  # seconds, so that half a second is not enough for all of them
 
+BUFFERS = ["SNDBUF", "RCVBUF"]
+
 
 @experiment(
     source="zeromq/pyzmq#404, #1934, #1671; zeromq/libzmq#1922, #3774",
-    reads=line_formats.read_last,
+    reads=line_formats.read,
     count=50,
     interval=0,
     takes=12,
+    uses={"leave": ["--first", "--way", *BUFFERS], "pull": ["--work", "RCVHWM", *BUFFERS]},
 )
 def last_messages(lab: Lab) -> None:
     slow = ["RCVHWM=1", *SMALL_BUFFERS]

@@ -21,6 +21,7 @@ LOADS = {"article": (1.0, 0.0)} | {
     count=150,
     interval=0.1,
     variants=tuple(LOADS),
+    uses={"push": ["--delay"], "pull": ["--work"]},
 )
 def loss_curve(lab: Lab) -> None:
     gap, work = LOADS[lab.variant]

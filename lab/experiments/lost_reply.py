@@ -10,6 +10,7 @@ from lab.experiments.judges import replies
     count=5,
     interval=0.5,
     takes=6,
+    uses={"answer": ["--think"], "request": ["--count", "--timeout"]},
 )
 def lost_reply(lab: Lab) -> None:
     (service,) = lab.start("answer", on="pusher", think=lab.interval)

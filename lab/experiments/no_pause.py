@@ -10,6 +10,7 @@ from lab.experiments.judges import line_formats, pushers
     reads=line_formats.read,
     interval=0,
     takes=2,
+    uses={"push": ["--linger"], "pull": []},
 )
 def no_pause(lab: Lab) -> None:
     lab.start("pull", on="puller", to="pusher")

@@ -10,6 +10,7 @@ from lab.experiments.judges import line_formats, pushers
     reads=line_formats.read,
     interval=0.05,
     takes=2,
+    uses={"push": ["--delay"], "pull": []},
 )
 def patient_pusher(lab: Lab) -> None:
     lab.start("pull", on="puller", to="pusher")

@@ -12,6 +12,7 @@ SLOW, FAST = 4, 1  # the work on a message, in intervals
     count=40,
     interval=0.05,
     takes=3,
+    uses={"push": [], "step": ["--sink", "--work"], "pull": ["--bind"]},
 )
 def pipeline(lab: Lab) -> None:
     sink_address = lab.address("pusher", port=1235)

@@ -13,6 +13,7 @@ _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
     count=60,
     interval=0.2,
     faults=(CUT_POWER,),
+    uses={"push": ["HEARTBEAT_IVL", "HEARTBEAT_TIMEOUT"], "pull": []},
 )
 def power_cut_heartbeat(lab: Lab) -> None:
     pullers = lab.start("pull", on="puller", to="pusher")

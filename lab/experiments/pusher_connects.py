@@ -9,6 +9,7 @@ from lab.experiments.judges import leaving, line_formats, pushers
     reads=line_formats.read,
     interval=0.1,
     takes=4,
+    uses={"push": ["--connect", "--linger"], "pull": ["--bind"]},
 )
 def pusher_connects(lab: Lab) -> None:
     place = lab.machines("puller")[0]

@@ -6,11 +6,12 @@ from lab.experiments.judges import joining, line_formats
 
 @experiment(
     source="the ZeroMQ guide, chapter 1: 'the slow joiner symptom'",
-    reads=line_formats.read_published,
+    reads=line_formats.read,
     count=40,
     interval=0.1,
     takes=2,
     machines={"puller": 2},
+    uses={"publish": [], "subscribe": []},
 )
 def slow_joiner(lab: Lab) -> None:
     early, late = lab.machines("puller")[:2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.core.errors import LabError
 from lab.core.names import is_name
-from lab.engine.program import Program
+from lab.engine.program import OwnProgram
 from lab.runs.directory import MODULE
 from lab.runs.store import NAME
 
@@ -74,7 +74,7 @@ def _too_much(folder: Path, found: Sized, sizes: Counter[str]) -> LabError:
     )
 
 
-def programs(folder: Path) -> dict[str, Program]:
+def programs(folder: Path) -> dict[str, OwnProgram]:
     """Return the programs: each file next to the module, by its name with and without extension.
 
     If several files differ only in their extension, such as a program and its source, the short
@@ -84,11 +84,11 @@ def programs(folder: Path) -> dict[str, Program]:
     for name, path in files(folder).items():
         if "/" not in name and re.fullmatch(_PROGRAM_NAME, name):
             of_name[path.stem].append(path)
-    found: dict[str, Program] = {}
+    found: dict[str, OwnProgram] = {}
     for stem, paths in of_name.items():
         best = min(paths, key=lambda path: (bool(path.suffix), not _is_executable(path)))
-        found |= {path.name: Program(stem, path, ours=False) for path in paths}
-        found[stem] = Program(stem, best, ours=False)
+        found |= {path.name: OwnProgram(stem, path) for path in paths}
+        found[stem] = OwnProgram(stem, best)
     return found
 
 

@@ -3,7 +3,7 @@
 from lab.analysis import history
 from lab.api import Lab, Run, Verdict, claim, experiment
 from lab.experiments.judges import leaving, line_formats, silence
-from lab.experiments.judges.ways import WAYS, play
+from lab.experiments.judges.ways import WAYS, option_names, play
 
 
 @experiment(
@@ -13,6 +13,7 @@ from lab.experiments.judges.ways import WAYS, play
     interval=0.1,
     faults={name: way.needs for name, way in WAYS.items()},
     variants=tuple(WAYS),
+    uses={name: {"push": option_names(way.options), "pull": []} for name, way in WAYS.items()},
 )
 def ways_to_leave(lab: Lab) -> None:
     play(lab, WAYS[lab.variant])

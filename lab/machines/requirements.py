@@ -1,4 +1,4 @@
-"""Checks that machines have what an experiment needs besides its own files."""
+"""Checks that machines have what an experiment or its programs need besides their files."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from lab.core.errors import NotFit
 from lab.machines.remote import Remote
 
-_PYTHON = "python:"
+_PYTHON, _PERL = "python:", "perl:"
 _COMMANDS = 'for name; do command -v "$name" >/dev/null || echo "$name"; done'
 _MODULES = (
     "import importlib.util, sys\n"
@@ -14,30 +14,40 @@ _MODULES = (
     "    if importlib.util.find_spec(name.partition('.')[0]) is None:\n"
     "        print(name)\n"
 )
+_PERL_MODULES = 'for (@ARGV) { my $name = $_; eval "require $name; 1" or print "$name\\n" }'
 
 
-def require(remote: Remote, needs: Sequence[str]) -> None:
+def require(
+    remote: Remote, needs: Sequence[str], *, by: str = "this experiment", install: str = ""
+) -> None:
     """Raise NotFit if a machine lacks something, with the command that installs it.
 
     Arguments:
         remote: the machine.
-        needs: commands, such as `awk`, and modules of its lab Python, such as `python:numpy`.
+        needs: commands, such as `awk`, and modules of its lab Python, such as `python:numpy`, or
+            of Perl, such as `perl:Time::HiRes`.
+        by: who needs it.
+        install: the command; `{python}` in it is the machine's lab Python.
     """
-    commands = [need for need in needs if not need.startswith(_PYTHON)]
-    modules = [need.removeprefix(_PYTHON) for need in needs if need.startswith(_PYTHON)]
+    of_kind: dict[str, list[str]] = {"": [], _PYTHON: [], _PERL: []}
+    for need in needs:
+        kind = next((one for one in (_PYTHON, _PERL) if need.startswith(one)), "")
+        of_kind[kind].append(need.removeprefix(kind))
     python = remote.access.python
-    for argv, names, hint in (
+    for argv, names, usual in (
         (
             ["sh", "-c", _COMMANDS, "sh"],
-            commands,
+            of_kind[""],
             "install it there, e.g.: apt-get install {}",
         ),
-        ([python, "-c", _MODULES], modules, f"{shlex.quote(python)} -m pip install {{}}  # there"),
+        ([python, "-c", _MODULES], of_kind[_PYTHON], "{python} -m pip install {}  # there"),
+        (["perl", "-e", _PERL_MODULES], of_kind[_PERL], "install it there, e.g.: cpan {}"),
     ):
         missing = remote.run([*argv, *names]).decode().split() if names else []
         if missing:
+            hint = f"{install}  # there" if install else usual.replace("{}", " ".join(missing))
             raise NotFit(
-                f"it lacks what this experiment needs: {', '.join(missing)}",
+                f"it lacks what {by} needs: {', '.join(missing)}",
                 where=f"machine {remote.name}",
-                hint=hint.format(" ".join(missing)),
+                hint=hint.replace("{python}", shlex.quote(python)),
             )

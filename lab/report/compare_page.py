@@ -91,9 +91,12 @@ def _shares(found: Timeline) -> dict[str, str]:
 
 
 def _settings(run: StoredRun) -> dict[str, str]:
-    settings: dict[str, Any] = {"provider": run.description.get("provider", "")}
-    settings |= run.description.get("parameters", {}) | run.description.get("environment", {})
-    for name, facts in run.description.get("machines", {}).items():
+    description = run.description
+    settings: dict[str, Any] = {
+        key: description.get(key, "") for key in ("provider", "implementation")
+    }
+    settings |= description.get("parameters", {}) | description.get("environment", {})
+    for name, facts in description.get("machines", {}).items():
         settings |= {f"{name}: {key}": value for key, value in facts.items()}
     return {plain(key).replace("_", " "): in_words(value) for key, value in settings.items()}
 

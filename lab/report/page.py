@@ -20,7 +20,7 @@ from lab.analysis.timeline import FATES, Timeline, timeline
 from lab.core.records import Reader
 from lab.core.text import duration, harmless
 from lab.report import chart_data, page_logs
-from lab.report.setup import setup
+from lab.report.setup import implementation, setup
 from lab.report.vega_bundle import Kit, is_kept, kit
 from lab.report.verdicts import KINDS, events_in_words, kind_of
 from lab.runs import store
@@ -89,6 +89,7 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         "verdicts": [_shown(v) for v in _sorted(stored.verdicts or ())],
         "summary": plain(stored.description.get("summary", stored.description["experiment"])),
         "setup": setup(stored, found),
+        "implementation": plain(implementation(stored)),
         "counted": _counted(stored),
         "clocks": _clocks(stored),
         "machines": found.machines,

@@ -34,6 +34,18 @@ def setup(stored: StoredRun, found: Timeline) -> str:
     return f"{sent} {_arrived(found)}"
 
 
+def implementation(stored: StoredRun) -> str:
+    """Return whose programs played, as `pyzmq`, or program by program; empty if none is known."""
+    of = {
+        str(event.details["program"]): str(event.details["implementation"])
+        for event in stored.events
+        if event.event == "start" and {"program", "implementation"} <= event.details.keys()
+    }
+    if len(set(of.values())) == 1:
+        return next(iter(of.values()))
+    return ", ".join(f"{program}: {name}" for program, name in of.items())
+
+
 def _what(stored: StoredRun, found: Timeline) -> str:
     sent = sum(p.sent is not None for p in found.deliveries)
     planned = stored.description.get("parameters", {}).get("count")

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,13 +182,16 @@ def last_call(root: Path) -> list[Path]:
     return sorted(started, key=started.__getitem__)
 
 
-def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, list[dict[str, Any]]]]:
+def last_verdicts(
+    root: Path, experiment: str, most: int, *, counts: Callable[[Mapping[str, Any]], bool]
+) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the newest runs of an experiment that were judged to their end, newest first.
 
     Arguments:
         root: the folder of all runs.
         experiment: its name.
         most: how many to return at most.
+        counts: tells by a run's description whether it is one of those that are meant.
 
     Returns the name of each with the content of its verdicts.json.
     """
@@ -198,7 +201,8 @@ def last_verdicts(root: Path, experiment: str, most: int) -> list[tuple[str, lis
             break
         if (name := NAME.fullmatch(path.name)) and name["experiment"] == experiment:
             with contextlib.suppress(LabError):  # ignore an unreadable run
-                if verdicts := [v for v in _read_verdicts(path) or [] if not v.get("partial")]:
+                verdicts = [v for v in _read_verdicts(path) or [] if not v.get("partial")]
+                if verdicts and counts(_read_description(path)):
                     found.append((path.name, verdicts))
     return found
 

@@ -235,5 +235,5 @@ def _cut(log: Path, size: int, end: int) -> RunStoreError:
     return RunStoreError(
         f"This log has {size:,} bytes, but its index mentions {end:,}.",
         where=str(log),
-        hint="Changed or truncated after the run, which is readable without it and its index.",
+        hint="It was changed or cut after the run. Without it and its index the run is readable.",
     )

@@ -1,20 +1,17 @@
-"""Readers of the lab's programs: `7` was sent, `7 , 1353761234.5` was received."""
+"""Readers of the lab's programs: `7` was sent, `7 , 1353761234.5` was received.
+
+The protocol says which program prints which, in whatever language it is written.
+"""
 
 import re
 
 from lab.analysis.line_readers import lines
+from lab.experiments.protocol import RECEIVERS, SENDERS
 
 _SENT = r"(\d{1,18})"
 _RECEIVED = r"(\d{1,18}) , \d+(?:\.\d+)?"
 
-read = lines(sent={"push": _SENT}, received={"pull": _RECEIVED})
-
-# Also the lines of `foreman` and `worker`, which hand out work on request.
-read_asked = lines(
-    sent={"push": _SENT, "foreman": _SENT}, received={"pull": _RECEIVED, "worker": _RECEIVED}
-)
-read_published = lines(sent={"publish": _SENT}, received={"subscribe": _RECEIVED})
-read_last = lines(sent={"leave": _SENT}, received={"pull": _RECEIVED})
+read = lines(sent=dict.fromkeys(SENDERS, _SENT), received=dict.fromkeys(RECEIVERS, _RECEIVED))
 
 
 def number(line: str) -> int:

@@ -83,6 +83,11 @@ WAYS = {
 }
 
 
+def option_names(options: tuple[str, ...]) -> list[str]:
+    """Return the names of socket options, for `@experiment(uses=...)`."""
+    return [setting.partition("=")[0] for setting in options]
+
+
 def play(lab: Lab, way: Way) -> None:
     """Let one puller leave after message 7; repair it, if so planned, at the others' message 14."""
     pullers = lab.start("pull", on="puller", to="pusher")

@@ -1,0 +1,191 @@
+"""The implementations of the lab's programs, and the choice of those that play in a run."""
+
+import functools
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lab.core.errors import LabError
+from lab.engine.experiment import Experiment, Uses
+from lab.engine.program import ProtocolProgram
+from lab.experiments import manifest, protocol
+from lab.experiments.manifest import Manifest
+
+FOLDER = Path(__file__).parent / "programs"
+DEFAULT = "pyzmq"
+_FLAG = "--implementation"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whose programs play: those of one implementation, or by kind, the rest from DEFAULT."""
+
+    of_kind: Mapping[str, str] = field(default_factory=dict)
+    rest: str = DEFAULT
+
+    def of(self, name: str) -> str:
+        """Return whose program it is that is called so."""
+        return self.of_kind.get(protocol.KINDS[name], self.rest)
+
+    def __str__(self) -> str:
+        """Return what `--implementation` takes."""
+        return ",".join(f"{kind}={name}" for kind, name in self.of_kind.items()) or self.rest
+
+
+def names() -> list[str]:
+    """Return the names of all implementations, the default one first."""
+    found = sorted(file.parent.name for file in FOLDER.glob(f"*/{manifest.FILE}"))
+    return sorted(found, key=lambda name: name != DEFAULT)
+
+
+@functools.cache
+def get(name: str) -> Manifest:
+    """Return an implementation.
+
+    Raises:
+        LabError: there is none of this name, or its manifest has a mistake.
+    """
+    if name not in names():
+        raise LabError(
+            f"there is no implementation '{name}'",
+            where=_FLAG,
+            hint=f"there are: {', '.join(names())}; to add one, see CONTRIBUTING.md",
+        )
+    return manifest.load(FOLDER / name)
+
+
+def chosen(text: str) -> Choice:
+    """Return what the user chose, as `NAME` or `sender=NAME,receiver=NAME`; empty is the default.
+
+    Raises:
+        LabError: there is no such implementation or kind, or two that are to talk can't.
+    """
+    if "=" not in text:
+        choice = Choice(rest=text or DEFAULT)
+    else:
+        pairs = [part.strip().partition("=")[::2] for part in text.split(",")]
+        choice = Choice(dict(pairs))
+        kinds = list(dict.fromkeys(protocol.KINDS.values()))
+        if wrong := [kind for kind, _ in pairs if kind not in kinds]:
+            raise LabError(
+                f"'{wrong[0]}' is no kind of program",
+                where=_FLAG,
+                hint=f"there are: {', '.join(kinds)}",
+            )
+        if len(choice.of_kind) < len(pairs):
+            raise LabError(f"'{text}' names a kind twice", where=_FLAG, hint="name each once")
+    for name in (*choice.of_kind.values(), choice.rest):
+        get(name)
+    return choice
+
+
+def programs(choice: Choice) -> dict[str, ProtocolProgram]:
+    """Return the programs that play, by their names."""
+    return {
+        name: program
+        for name in protocol.KINDS
+        if (program := get(choice.of(name)).programs.get(name)) is not None
+    }
+
+
+def declared(
+    found: Mapping[str, ProtocolProgram], experiment: Experiment
+) -> dict[str, ProtocolProgram]:
+    """Return the programs, each limited to what the experiment says that it uses, if it does."""
+    if experiment.uses is None:
+        return dict(found)
+    limits: dict[str, set[str]] = {}
+    for uses in experiment.uses.values():
+        for name, features in uses.items():
+            limits.setdefault(name, {"--set", *protocol.required(name)}).update(features)
+    return {
+        name: replace(program, declared=frozenset(limits[name]))
+        for name, program in found.items()
+        if name in limits
+    }
+
+
+def require_playable(experiment: Experiment, choice: Choice, options: Sequence[str]) -> None:
+    """Refuse an experiment that these implementations can't play, before anything is started.
+
+    Arguments:
+        experiment: what it `uses` is looked for; of one that says nothing, `push` and `pull`.
+        choice: whose programs are to play.
+        options: socket options that the user wants besides, as NAME=VALUE.
+
+    Raises:
+        LabError: says what is missing, and what can be played instead.
+    """
+    lacking = {variant: _lacking(experiment, variant, choice) for variant in experiment.variants}
+    for variant, missing in lacking.items():
+        if missing:
+            raise LabError(
+                f"{_title(experiment, variant)} needs {missing}",
+                where=f"{_FLAG} {choice}",
+                hint=_instead(experiment, variant, lacking),
+            )
+    for name in _uses(experiment, experiment.variants[0]):
+        offer = get(choice.of(name))
+        for setting in options:
+            if missing := _missing(offer, name, [setting.partition("=")[0]]):
+                raise LabError(
+                    f"'{setting}' is no socket option of '{offer.name}': it lacks {missing}",
+                    where="--set",
+                    hint=f"its options are in {FOLDER / offer.name / manifest.FILE}",
+                )
+
+
+def playing(experiments: Iterable[Experiment], choice: Choice) -> list[Manifest]:
+    """Return the implementations whose programs these experiments start."""
+    programs = {
+        name
+        for experiment in experiments
+        for variant in experiment.variants
+        for name in _uses(experiment, variant)
+        if experiment.uses is not None or choice != Choice()
+    }
+    return [get(name) for name in sorted({choice.of(program) for program in programs})]
+
+
+def _uses(experiment: Experiment, variant: str) -> Uses:
+    if experiment.uses is None:
+        return dict.fromkeys(("push", "pull"), ())
+    return experiment.uses[variant]
+
+
+def _lacking(experiment: Experiment, variant: str, choice: Choice) -> str:
+    """Return in words what an experiment needs and can't have; empty where it can be played."""
+    uses = _uses(experiment, variant)
+    for name, features in uses.items():
+        if missing := _missing(get(choice.of(name)), name, features):
+            return f"{missing}, which '{choice.of(name)}' doesn't have"
+    playing = [get(name) for name in dict.fromkeys(map(choice.of, uses))]
+    for one, other in itertools.combinations(playing, 2):
+        if not {*one.wire} & {*other.wire}:
+            return (
+                f"programs that can talk to each other: '{one.name}' speaks"
+                f" {' and '.join(one.wire)} on the wire, '{other.name}' {' and '.join(other.wire)}"
+            )
+    return ""
+
+
+def _instead(experiment: Experiment, variant: str, lacking: Mapping[str, str]) -> str:
+    """Return what to do where a variant can't be played."""
+    playable = [_title(experiment, one) for one, missing in lacking.items() if not missing]
+    if playable:
+        return f"it can play: {', '.join(playable)}"
+    able = [one for one in names() if not _lacking(experiment, variant, Choice(rest=one))]
+    return f"take one that can play it: {', '.join(able)}"
+
+
+def _title(experiment: Experiment, variant: str) -> str:
+    return f"{experiment.name}:{variant}" if variant else experiment.name
+
+
+def _missing(one: Manifest, name: str, features: Iterable[str]) -> str:
+    """Return in words what an implementation lacks for a program; empty where it lacks nothing."""
+    if name not in one.programs:
+        return f"the program `{name}`"
+    missing = sorted({*features} - one.programs[name].offers)
+    return f"{', '.join(missing)} of `{name}`" if missing else ""

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Send numbered messages in turn to all receivers that connect."""
+
+import argparse
+import time
+
+import pynng
+from tracing import Tracer, place
+
+_LAST_S = 0.5  # nng drops what it is still writing when its socket is closed
+
+from_user = argparse.ArgumentParser(description=__doc__)
+option = from_user.add_argument
+option("--address", action="append", required=True, help="where to bind, as tcp://*:1234")
+option("--connect", action="store_true", help="connect to each --address instead")
+option("--count", type=int, default=20, help="messages (%(default)s)")
+option("--first", type=int, default=0, help="the first one's number (%(default)s)")
+option("--interval", type=float, default=1.0, help="seconds between two (%(default)s)")
+option("--delay", type=float, default=0.0, help="seconds before the first (%(default)s)")
+option("--size", type=int, default=0, help="bytes, filled up with spaces (as many as it needs)")
+option("--trace", action="store_true", help="report on stderr what happens, as JSON")
+options = from_user.parse_args()
+
+trace = Tracer(tracing=options.trace)
+socket = pynng.Push0()
+trace.watch(socket)
+for address in options.address:
+    if options.connect:
+        socket.dial(place(address), block=False)
+    else:
+        socket.listen(place(address))
+trace.ready()
+time.sleep(options.delay)
+for x in range(options.first, options.first + options.count):
+    message = f"{x} , {time.time()}"
+    print(x, flush=True)
+    socket.send(message.ljust(options.size).encode())
+    trace("sent", number=x, text=message)
+    time.sleep(options.interval)
+time.sleep(_LAST_S)
