@@ -174,7 +174,7 @@ def test_a_run_is_judged_as_before_here_and_elsewhere(folder: Path, tmp_path: Pa
     [
         ("def reads(record):\n    return 1 / 0\n", "experiment.py:2: ZeroDivisionError"),
         ("def reads(record):\n    raise SystemExit(0)\n", "experiment.py:2: SystemExit"),
-        ("def reads(record):\n    return 'x'\n", "no Message"),
+        ("def reads(record):\n    return 'x'\n", "instead of a Message"),
     ],
 )
 def test_a_failing_reader_is_the_users_mistake_wherever_it_is_called(
@@ -220,7 +220,7 @@ def test_a_flag_of_the_wrong_type_is_reported(tmp_path: Path, flag: str) -> None
     (tmp_path / "experiment.py").write_text(
         f"from lab.api import experiment\n@experiment({flag})\ndef mine(lab): ...\n"
     )
-    with pytest.raises(LabError, match="wrong kind") as caught:
+    with pytest.raises(LabError, match="wrong type") as caught:
         catalogue.load(str(tmp_path))
     assert "experiment.py:2" in caught.value.where
 
