@@ -48,7 +48,7 @@ class Watched:
             place=PLACE,
             ended=False,
             paused=False,
-            blame="itself",
+            ended_by="itself",
             program=SimpleNamespace(traces_messages=False),
         )
         self.manager: Any = SimpleNamespace(

@@ -28,7 +28,7 @@ class FakeProcess:
     """A process whose launcher says what a test wants it to say."""
 
     def __init__(self, says: float | None) -> None:
-        self.place, self.status, self.ended, self.blame = ("pull-1", "pull"), 137, False, ""
+        self.place, self.status, self.ended, self.ended_by = ("pull-1", "pull"), 137, False, ""
         self.says = self.ended_at = says
         self.signals: list[int] = []
 

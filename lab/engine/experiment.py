@@ -1,4 +1,4 @@
-"""What an experiment module writes with: `@experiment` marks its scenario, `@claim` its claims."""
+"""The decorators of an experiment module: `@experiment` for its scenario, `@claim` for claims."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Uses = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One statement of the source, and the pure function that judges it in a run."""
+    """One statement, and the pure function that judges it in a run."""
 
     id: str
     statement: str
@@ -66,7 +66,7 @@ class Experiment:
     is_own: bool
 
     def planned_s(self, count: int | None = None, interval: float | None = None) -> float:
-        """Return how many seconds a run is planned to take, with the user's wishes if any."""
+        """Return the planned length of a run in seconds, with the user's values if given."""
         messages = self.count if count is None else count
         pause = self.interval if interval is None else interval
         return messages * pause + self.takes
@@ -84,7 +84,7 @@ _LONGEST_GRACE_S = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentMeta:
-    """What `@experiment` says of a scenario."""
+    """The arguments of `@experiment`."""
 
     source: str
     reads: Reader | None
@@ -113,24 +113,24 @@ def experiment(
     machines: Mapping[str, int] | None = None,
     uses: Uses | Mapping[str, Uses] | None = None,
 ) -> Callable[[Scenario], Scenario]:
-    """Mark the scenario of a module; its name is the experiment's.
+    """Mark the scenario of a module; the function's name is the experiment's.
 
     Arguments:
-        source: where the statement that is tried comes from.
-        reads: tells which message a line of these programs speaks of; without it a run ends when
-            it has been quiet for a while.
-        count: how many messages there are, unless the user says otherwise.
-        interval: seconds between two of them, likewise.
-        takes: seconds that a run takes beyond count times interval, roughly: so long a silent
-            program may be at work. What takes three times as long as planned, and ten seconds more,
-            is given up as stuck, unless messages still come (docs/when-a-run-ends.md).
+        source: where the tested statement comes from.
+        reads: returns the message that a line of these programs is about; without it, a run ends
+            after a while of silence.
+        count: the number of messages, unless the user gives one.
+        interval: the seconds between two messages, unless the user gives them.
+        takes: roughly the seconds that a run takes beyond count times interval; a silent program
+            may work for so long. The lab gives up a run after three times its planned length and
+            ten seconds, unless messages still arrive (docs/when-a-run-ends.md).
         grace: seconds that a program has to end itself after SIGTERM, before it is killed.
-        needs: what must be on each machine: a command, as `awk`, or a module of the machine's lab
-            Python, as `python:numpy`.
+        needs: what each machine must have: commands such as `awk`, or modules of the machine's lab
+            Python, such as `python:numpy`.
         faults: those of machines and of the network that it does, or those of each variant, by
             their names; where they can't be done, it isn't begun.
         variants: names of ways to play it, each a run of its own with `lab.variant`.
-        machines: how many machines of a role it needs at least, as `{"worker": 2}`.
+        machines: the least number of machines for a role, such as `{"worker": 2}`.
         uses: which of the protocol's programs it starts, each with what not every implementation of
             it has: flags, socket options, events, as `{"source": ["--delay", "SNDHWM"]}`
             (docs/program-protocol.md); or those of each variant. An implementation that lacks one
@@ -138,10 +138,10 @@ def experiment(
     """
 
     if not 0 <= grace <= _LONGEST_GRACE_S:
-        raise ValueError(f"grace={grace!r} is no number of seconds up to {_LONGEST_GRACE_S}")
+        raise ValueError(f"grace={grace!r} is not a number of seconds up to {_LONGEST_GRACE_S}")
 
     def mark(scenario: Scenario) -> Scenario:
-        told = ExperimentMeta(
+        meta = ExperimentMeta(
             source=source,
             reads=reads,
             count=count,
@@ -157,7 +157,7 @@ def experiment(
             machines=machines or {},
             uses=None if uses is None else _of_each_variant(uses, variants),
         )
-        scenario.__experiment__ = told  # type: ignore[attr-defined]
+        scenario.__experiment__ = meta  # type: ignore[attr-defined]
         return scenario
 
     return mark
@@ -186,18 +186,18 @@ def claim(
     disputed_by: str = "",
     timed: bool = False,
 ) -> Callable[[Judge], Judge]:
-    """Mark a function over a run as the judge of a statement; its name is the claim's.
+    """Mark a function of a run as the judge of a statement; the function's name is the claim's.
 
     Arguments:
-        statement: what is claimed, in one sentence.
-        source: where, if it isn't the place that the experiment names.
-        expected: the outcome to expect, where that isn't `holds`; then `because` says why.
-        by_chance: whether it depends on chance that the run shows anything at all; if it doesn't,
-            that isn't counted against it.
-        rests_on: the line of a library's source, or the page of its manual, that says why.
+        statement: the claim, in one sentence.
+        source: its source, if that differs from the experiment's.
+        expected: the expected outcome, if that isn't `holds`; then `because` says why.
+        by_chance: whether chance decides if a run shows anything; then `not observed` doesn't
+            count against it.
+        rests_on: the line of a library's source, or the page of its manual, that explains it.
         disputed_by: who says otherwise, and where.
-        timed: whether it speaks of how long something took, or of what was done in the meantime: it
-            isn't observed in a run that was disturbed, see `disturbance`.
+        timed: whether it is about how long something took, or what happened meanwhile; then it is
+            not observed in a disturbed run, see `disturbance`.
     """
 
     def mark(judge: Judge) -> Judge:

@@ -52,7 +52,7 @@ class MachineFaults:
     def _expect_ends(self, machine: str) -> None:
         for process in self.manager.processes:
             if process.machine == machine and not process.ended:
-                process.blame = "fault"
+                process.ended_by = "fault"
 
     def _verified(self, fault: Fault, machine: str) -> bool | None:
         if fault.check is None:

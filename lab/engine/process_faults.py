@@ -64,7 +64,7 @@ def _expect(fault: Fault, process: Process) -> None:
     """Note on a process what is about to happen to it."""
     match fault.check:
         case Check.ENDED:
-            process.blame = "itself" if process.ended else "fault"
+            process.ended_by = "itself" if process.ended else "fault"
         case Check.STOPPED | Check.RUNNING:
             process.paused = fault.check is Check.STOPPED
 

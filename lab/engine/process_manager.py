@@ -29,7 +29,7 @@ _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was
 
 @dataclass(slots=True, kw_only=True)
 class ProcessManager:
-    """Who plays in a run: machines that are connected, programs, and their processes so far.
+    """The connected machines of a run, its programs, and their processes so far.
 
     `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of programs that
     speak the protocol, LAB_SET in every program's environment; `load` is what else it finds there.
@@ -74,7 +74,7 @@ class ProcessManager:
         return named or with_role
 
     def only(self, where: str | Sequence[str]) -> str:
-        """Return the name of the one machine that is meant, as `machines` does; LabError if not."""
+        """Return the name of one machine, found as by `machines`; LabError if there are more."""
         found = list(dict.fromkeys(self.machines(where)))
         if len(found) == 1:
             return found[0]
@@ -85,7 +85,7 @@ class ProcessManager:
         )
 
     def address(self, machine: str, port: int = PORT) -> str:
-        """Return what to bind or connect to on a machine."""
+        """Return the endpoint to bind or connect to on a machine."""
         return f"tcp://{self.remotes[machine].access.address}:{port}"
 
     def start(
@@ -96,7 +96,7 @@ class ProcessManager:
         flags: Mapping[str, Any],
         arguments: Sequence[Any],
     ) -> Process:
-        """Start a program on a machine, with the address of `target`; it isn't ready yet."""
+        """Start a program on a machine, with the address of `target`, without waiting for it."""
         if program not in self.programs:
             known = ", ".join(sorted({found.name for found in self.programs.values()}))
             raise LabError(
@@ -121,13 +121,13 @@ class ProcessManager:
         return self._begin(self.programs[program], machine, called, environment)
 
     def start_again(self, process: Process) -> Process:
-        """Start a program that has ended once more, with the flags of the life before."""
+        """Start a program that has ended once more, with the same flags."""
         return self._begin(
             process.program, process.machine, process.flags, dict(process.environment)
         )
 
     def wait_ready(self, started: Sequence[Process], ready: Callable[[str], bool] | None) -> None:
-        """Wait until each is ready, as its trace or a line on stdout says; else LabError."""
+        """Wait until each is ready, by its trace or a line on stdout; LabError if one isn't."""
         looks = {p.place: Look({p.place}, ready) for p in started} if ready else {}
 
         def is_ready(process: Process) -> bool:
@@ -140,30 +140,30 @@ class ProcessManager:
                 READY_TIMEOUT_S,
                 lambda: any(p.ended for p in started) or all(map(is_ready, started)),
             )
-        # One that ended is the cause, another that is late only suffers from it.
+        # A process that ended is the cause; another that is late only suffers from it.
         for process in sorted(started, key=lambda process: not process.ended):
             if not is_ready(process):
                 raise _not_ready(process, in_time)
 
     def warm_up(self) -> None:
-        """Make the next start on each machine a quick one, while there is time for it."""
+        """Prepare a quick start of the next program on each machine, while there is time."""
         for remote in self.remotes.values():
             with contextlib.suppress(LabError):  # a machine that is off
                 remote.warm_up(self.folder)
 
     def readmit(self, machine: str) -> None:
-        """Connect to a machine that was off, and deploy again: files go with the power."""
+        """Connect to a machine that was off, and deploy again, as it lost its files."""
         self.remotes[machine] = Remote(self.remotes[machine].access)
         self.remotes[machine].deploy(self.folder, self.files)
         self._deployed = {place for place in self._deployed if place[0] != machine}
 
     def fetch(self, machine: str, path: str) -> Path:
-        """Fetch a file from where programs run, see `fetch.one`."""
+        """Fetch a file from the folder where programs run, see `fetch.one`."""
         into = fetch.files_of(self.run, machine)
         return fetch.one(self.remotes[machine], self.folder, path, into)
 
     def fetch_all(self) -> None:
-        """Fetch what the user's programs left on each machine; what was left out is an event."""
+        """Fetch what the user's programs left on each machine; an event lists what was left out."""
         places = {p.machine for p in self.processes if not p.program.speaks_protocol}
         at_once({name: self.remotes[name] for name in places}, self._fetch_from)
 
@@ -180,9 +180,9 @@ class ProcessManager:
             self.monitor.event(event)
 
     def stop(self) -> None:
-        """End every process: by SIGTERM, and by SIGKILL what is left after `grace_s`.
+        """End every process with SIGTERM, and the remaining ones with SIGKILL after `grace_s`.
 
-        A machine that does not say by then that it's done is taken as lost.
+        A machine that doesn't confirm the end counts as lost.
         """
         self.end(self.processes)
 
@@ -190,8 +190,8 @@ class ProcessManager:
         """End some of them as `stop` ends all."""
         running = [process for process in processes if not process.ended]
         for process in running:
-            process.blame = "harness"
-            if process.paused:  # it would take the signal only when it goes on
+            process.ended_by = "harness"
+            if process.paused:  # it would get the signal only after it continues
                 process.end()
             else:
                 process.signal(signal.SIGTERM)
@@ -244,7 +244,7 @@ def _origin(program: Program) -> dict[str, str]:
 
 
 def _not_ready(process: Process, in_time: bool) -> LabError:
-    if process.blame == LOST:
+    if process.ended_by == LOST:
         what = f"the connection broke before {process.name} was ready"
     elif process.ended:
         what = f"{process.name} ended before it was ready, with exit status {process.status}"
@@ -252,7 +252,7 @@ def _not_ready(process: Process, in_time: bool) -> LabError:
         what = f"{process.name} was not ready when another ended"
     else:
         what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
-    kind = MachineLost if process.blame == LOST else LabError
+    kind = MachineLost if process.ended_by == LOST else LabError
     return kind(
         what,
         where=f"machine {process.machine}",

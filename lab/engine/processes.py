@@ -58,7 +58,7 @@ class Process:
         self.remote = remote
         self.ended_at: float | None = None
         self.status: int | None = None
-        self.blame = "itself"
+        self.ended_by = "itself"
         self.paused = False
         self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
         self.flags = flags
@@ -70,7 +70,7 @@ class Process:
         self._streams: dict[str, CaptureStream] = {}
 
     def start(self, capture: Capture, folder: str) -> None:
-        """Start it; what it prints is captured from the first byte on."""
+        """Start it; its output is captured from the first byte on."""
         stdout = capture.open(self.machine, self.name, "stdout")
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
@@ -87,7 +87,7 @@ class Process:
                 by_line=self.program.by_line,
             )
         except LabError:
-            self.ended_at = clock.now()  # nobody needs to wait for it
+            self.ended_at = clock.now()  # so nothing waits for it
             raise
 
     def signal(self, number: int) -> None:
@@ -96,25 +96,25 @@ class Process:
             self._remote_process.signal(number)
 
     def end(self) -> None:
-        """Kill all of its processes, as when the harness vanishes."""
+        """Kill all of its processes, as happens when the harness is gone."""
         self._killed = True
         if self._remote_process is not None:
             self._remote_process.end()
 
     def wait_gone(self, timeout: float) -> float | None:
-        """Return the UNIX time when its machine said it was gone; None after `timeout` seconds."""
+        """Return the UNIX time when its machine reported its end; None after `timeout` seconds."""
         self._monitor.all_within(timeout, lambda: self.ended)
         return self.ended_at if self.status is not None else None
 
     def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
-        """Return the UNIX time when all was stopped, or none; None after `timeout` seconds."""
+        """Return the UNIX time when all of it was stopped (or running); None after the time-out."""
         with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
             at = self.remote.stopped_at(self._folder, self.name, stopped=stopped, timeout=timeout)
             return None if at is None else self._monitor.our_time(self.machine, at)
         return None
 
     def is_held_up(self) -> bool:
-        """Tell whether somebody else has stopped one of its processes, as its machine sees them."""
+        """Return whether an outsider has stopped one of its processes, according to its machine."""
         notes = self.remote.path(self._folder, AGENT, f"{self.name}.notes")
         with contextlib.suppress(LabError):  # a machine that can't say has shown nothing
             states = self.remote.run([self.remote.access.python, "-ISc", _STATES, notes])
@@ -123,7 +123,7 @@ class Process:
 
     @property
     def place(self) -> tuple[str, str]:
-        """The names of its machine and its own, by which records and events call it."""
+        """The names of its machine and of itself, as in records and events."""
         return self.machine, self.name
 
     @property
@@ -155,14 +155,14 @@ class Process:
         cut_off = status is None or self.killed_after_s is not None
         for stream in self._streams.values():
             self._keep(partial(stream.close, whole=not cut_off))
-        if status is None and self.blame != "fault":
-            self.blame = LOST
-        elif status and (self.blame == "itself" or self._was_killed_by_nobody(status)):
+        if status is None and self.ended_by != "fault":
+            self.ended_by = LOST
+        elif status and (self.ended_by == "itself" or self._was_killed_by_nobody(status)):
             self._explain(status)
         self.status, self.ended_at = status, gone
-        details: dict[str, Any] = {"status": status, "by": self.blame}
+        details: dict[str, Any] = {"status": status, "by": self.ended_by}
         # Its own process may have ended in time, and children of it not.
-        if self.blame == "harness" and self.killed_after_s is not None:
+        if self.ended_by == "harness" and self.killed_after_s is not None:
             details["killed_after_s"] = self.killed_after_s
         self._monitor.event(
             Event(
@@ -176,30 +176,29 @@ class Process:
         self._monitor.notify()
 
     def _was_killed_by_nobody(self, status: int) -> bool:
-        """Whether SIGKILL ended it, which neither a fault nor we had sent."""
-        return status == _KILLED and self.blame == "harness" and not self._killed
+        """Whether a SIGKILL ended it that neither a fault nor the lab sent."""
+        return status == _KILLED and self.ended_by == "harness" and not self._killed
 
     def _explain(self, status: int) -> None:
-        """Ask the launcher whether a bad exit status is the program's own: any may be."""
+        """Ask the launcher whether a bad exit status is the program's own, as any value may be."""
         try:
             notes = self.remote.notes(self._folder, self.name)
         except LabError:
             if status == _KILLED and self._monitor.may_have_lost_lease():
-                self.blame = LEASE
+                self.ended_by = LEASE
             return
         if "lease" in notes:
             self._monitor.leases_lost = True
-            self.blame = LEASE
+            self.ended_by = LEASE
         elif "not-started" in notes:
             self._spoil(
                 f"{self.program.file} could not be started: {notes['not-started']}",
-                hint="does its first line name a program that is there; is it built for this"
-                " machine?",
+                hint="does its first line name an existing program? is it built for this machine?",
             )
         elif "misunderstood" in notes or "pid" not in notes:
             self._spoil(
                 f"the lab's own launcher failed, and {self.program.file} did not run",
-                hint="this is no fault of the program's: please report it",
+                hint="this is not the program's fault: please report it",
             )
 
     def _spoil(self, what: str, *, hint: str) -> None:

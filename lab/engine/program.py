@@ -116,16 +116,16 @@ class OwnProgram(Program):
             return
         if not first.startswith(b"#!"):
             raise LabError(
-                "this is no program: its first line names no interpreter",
+                "this is not a program: its first line names no interpreter",
                 where=f"{self.path}:1",
-                hint="begin it with a line such as #!/bin/sh; build what is to be compiled, and"
-                " start the result",
+                hint="begin it with a line such as #!/bin/sh; if it needs compiling, start the"
+                " compiled program",
             )
         if first.endswith(b"\r\n"):
             raise LabError(
-                "the first line ends as on Windows, and no machine finds that interpreter",
+                "the first line ends as on Windows, so no machine finds the interpreter",
                 where=f"{self.path}:1",
-                hint="save the file with UNIX line ends",
+                hint="save the file with UNIX line endings",
             )
 
 

@@ -322,7 +322,7 @@ class Lab:
             return found() or all(process.ended for process in candidates)
 
         def another_ended() -> bool:
-            return any(p.ended and p.blame in ("itself", LOST) for p in self._manager.processes)
+            return any(p.ended and p.ended_by in ("itself", LOST) for p in self._manager.processes)
 
         self._monitor.wait(lambda: over() or another_ended(), whom)
         self._monitor.wait(over, whom, self._finish.silent_until)
