@@ -189,7 +189,7 @@ def test_a_mistake_in_a_file_next_to_the_module_is_reported_with_its_line(folder
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("echo 0\n", "count.sh:1: this is no program"),
+        ("echo 0\n", "count.sh:1: this is not a program"),
         ("#!/bin/sh\r\necho 0\r\n", "count.sh:1: the first line ends as on Windows"),
         ("#!/no/such/interpreter\n", "machine pull-"),
     ],

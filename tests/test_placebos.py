@@ -229,7 +229,7 @@ def test_a_syntax_error(play) -> None:
 def test_a_file_that_can_not_be_executed(play) -> None:
     done = play("no_program")
     assert done.code == ExitCode.MISTAKE
-    assert "no_program:1: this is no program: its first line names no interpreter" in done.said
+    assert "no_program:1: this is not a program: its first line names no interpreter" in done.said
 
 
 def test_an_interpreter_that_is_missing(play) -> None:
