@@ -129,7 +129,7 @@ def test_messages_that_arrive_while_we_end_programs_cut_the_run(
 
     done = play(untraced(pusher(wire, range(COUNT))), work, takes=0.2)
     assert done.code == ExitCode.NOT_OBSERVED
-    assert "only when the lab had begun to end" in done.verdicts["once"][1]
+    assert "only after the lab had begun to end" in done.verdicts["once"][1]
 
 
 def test_in_a_run_over_its_limit_only_final_verdicts_count(
