@@ -9,7 +9,8 @@ RUN = "run-experiment"
 PROVIDER = ("--provider", "-p")
 VALUED = (
     *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
-    *("--set", "-s", "--repeat", "-r", "--until", "-u", "--runs"),
+    *("--set", "-s", "--runs", "-r", "--implementation", "-m"),
+    *("--repeat", "-t", "--until", "-u"),
     *PROVIDER,
 )
 SWITCHES = ("--keep", "-k", "--capture", "-a")

@@ -33,10 +33,9 @@ _RUNS = "the folder of the run directories"
     iterable=["set"],
 )
 @arguments.exits
-def run_experiment(
+def run_experiment(  # new flags come last: Invoke gives out the short ones in this order
     _: Context,
     experiment: str = "",
-    implementation: str = "",
     provider: str = "auto",
     inventory: str = "",
     count: str = "",
@@ -44,9 +43,10 @@ def run_experiment(
     set: list[str] | None = None,
     keep: bool = False,
     capture: bool = False,
+    runs: str = "runs",
+    implementation: str = "",
     repeat: str = "",
     until: str = "",
-    runs: str = "runs",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
     from lab.cli import repeat as repeating
