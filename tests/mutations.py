@@ -175,6 +175,23 @@ def second_connects(after: int, seconds: float) -> Mutation:
     return mutate
 
 
+def second_connects_long(after: int, *, gets_it: bool = False) -> Mutation:
+    """The second machine connects 0.4 s after a message, and the next one is sent 1 s after that.
+
+    So no report can be so late that the order is in doubt. With `gets_it` the second machine gets
+    the next message.
+    """
+
+    def mutate(run: StoredRun) -> StoredRun:
+        messages = deals(run)
+        other = next(d.by for d in messages if d.by != messages[0].by)
+        slow = [replace(d, at=d.at + (d.sent > after)) for d in messages]
+        moved = [replace(d, by=other if gets_it and d.sent == after + 1 else d.by) for d in slow]
+        return second_connects(after, 0.4)(with_messages(run, moved))
+
+    return mutate
+
+
 def both_connect_early(run: StoredRun) -> StoredRun:
     early = deals(run)[0].at - 0.01
     return _changed(run, "connected", lambda e: replace(e, t=early))
@@ -229,6 +246,8 @@ RECORDED: dict[str, Mutation] = {
     "2nd connects beside 0": second_connects(0, 0.002),
     "2nd connects beside 1": second_connects(1, -0.002),
     "2nd connects after 1": second_connects(1, 0.02),
+    "2nd connects long after 1": second_connects_long(1),
+    "2nd connects long before its 1": second_connects_long(0, gets_it=True),
     "2nd never connects": one_never_connects,
 }
 

@@ -26,7 +26,7 @@ TABLES = {
         pusher deals out of turn      .       .     .      .     X      .    .    .
         pusher dies                   .       ?     .      .     .      .    .    .
         puller drops                  .       X     .      .     X      .    .    .
-        puller drops message 1        .       X     .      .     X      X    X    ?
+        puller drops message 1        .       X     .      .     X      ?    ?    ?
         puller prints twice           .       X     .      .     .      .    .    .
         puller is mute                X       X     .      .     X      ?    ?    ?
         two swapped on the way        .       .     X      .     .      .    .    .
@@ -37,7 +37,9 @@ TABLES = {
         both connect before 0         .       .     .      .     X      ?    X    .
         2nd connects beside 0         .       .     .      .     .      .    ?    .
         2nd connects beside 1         .       .     .      .     .      .    ?    ?
-        2nd connects after 1          .       .     .      .     .      ?    X    +
+        2nd connects after 1          .       .     .      .     .      ?    ?    ?
+        2nd connects long after 1     .       .     .      .     .      ?    X    +
+        2nd connects long before its 1  .     .     .      .     X      X    X    ?
         2nd never connects            .       .     .      .     ?      ?    ?    ?
         """,
     "kill_worker": """

@@ -154,7 +154,7 @@ def test_programs_bring_files_and_are_started_twice_with_options_of_their_own(
         ),
         (("count=3", "count=3, needs=['python:nosuch']"), None, "-m pip install nosuch"),
         (("\n\n@experiment", "\nraise SystemExit(3)\n@experiment"), 3, "SystemExit"),
-        (("count=3", "count=3, grace=-1"), 4, "grace=-1 is no number of seconds"),
+        (("count=3", "count=3, grace=-1"), 4, "grace=-1 is not a number of seconds"),
         (("count=3", "count=3, grace='long'"), 4, "TypeError"),
     ],
     ids=str,

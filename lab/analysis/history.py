@@ -19,6 +19,9 @@ from lab.runs.store import StoredRun
 
 # Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
+# How late a program may report what its library did: its thread for that may have to wait for a
+# processor. On a busy computer it was 10 ms late.
+REPORT_LATE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,15 @@ class Run:
         """Events closer than this have no order, as both of the compared clocks may be wrong."""
         worst = max((clock["uncertainty_s"] for clock in self._clocks.values()), default=0.0)
         return NO_ORDER_S + 2 * worst
+
+    @functools.cached_property
+    def report_late_s(self) -> float:
+        """What is reported less than this after something else may have come before it.
+
+        Reports are never early. So a connection certainly did not exist only this long before its
+        report.
+        """
+        return max(REPORT_LATE_S, self.no_order_s)
 
     @functools.cached_property
     def senders(self) -> frozenset[str]:

@@ -24,10 +24,12 @@ _NO_BEGINNING = "No second machine connected, or message 0 did not arrive."
 class Alone:
     """The number of messages sent while the first machine was alone, until the connection `until`.
 
-    It is at least `fewest` and at most `most`: they differ if a message was sent so close to the
-    connection that their order is unknown.
+    By the time of the report it is at least `fewest` and at most `most`: they differ if a message
+    was sent so close to the connection that their order is unknown. Even if the report was late, it
+    is at least `certain`.
     """
 
+    certain: int
     fewest: int
     most: int
     until: Handshake
@@ -42,6 +44,7 @@ def alone(run: Run) -> Alone | None:
         return None
     second = run.handshakes[1]
     return Alone(
+        certain=sum(t <= second.first.t - run.report_late_s for t in run.dealt.values()),
         fewest=sum(t <= second.first.t - run.no_order_s for t in run.dealt.values()),
         most=sum(t < second.last.t + run.no_order_s for t in run.dealt.values()),
         until=second,
@@ -108,7 +111,7 @@ def pair_at_the_start(run: Run) -> Verdict:
             messages=range(row),
             events=[first.until.last],
         )
-    if first.fewest == 0 or not _ended(run, row):
+    if first.certain == 0 or not _ended(run, row):
         return Verdict.not_observed(
             "The second machine may have connected before message 0 was sent.",
             events=[first.until.last],
@@ -127,9 +130,9 @@ def one_more_than_alone(run: Run) -> Verdict:
     if first is None or row == 0:
         return Verdict.not_observed(_NO_BEGINNING)
     seen = f"{run.takers[0][0]} was alone for {first}, and got {row} in a row"
-    if row > first.most + 1 or (row < first.fewest + 1 and _ended(run, row)):
+    if row > first.most + 1 or (row < first.certain + 1 and _ended(run, row)):
         return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until.last])
-    if first.fewest < first.most or not _ended(run, row):
+    if first.fewest < first.most or row != first.most + 1 or not _ended(run, row):
         return Verdict.not_observed(f"That is not decisive: {seen}.", events=[first.until.last])
     return Verdict.holds(f"{seen}.", messages=range(row), events=run.connections[:2])
 
@@ -144,7 +147,7 @@ def second_was_missing(run: Run) -> Verdict:
         )
     since = run.dealt[1] - first.until.last.t
     before = first.until.first.t - run.dealt[1]
-    if max(since, before) < run.no_order_s:
+    if since < run.no_order_s and before < run.report_late_s:
         return Verdict.not_observed(
             "Message 1 left just when the second machine connected: their order is unknown.",
             events=[first.until.last],

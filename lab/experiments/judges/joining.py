@@ -11,7 +11,7 @@ def start_is_missed(run: Run) -> Verdict:
     connected = next(iter(run.events("connected", by=[early])), None)
     if connected is None or not run.by(early):
         return Verdict.not_observed("No subscriber was connected, or nothing arrived.")
-    before = [n for n, t in run.dealt.items() if t < connected.t - run.no_order_s]
+    before = [n for n, t in run.dealt.items() if t < connected.t - run.report_late_s]
     arrived = [message.number for message in run.by(early) if message.number in before]
     if not before:
         return Verdict.not_observed("It was connected before message 0 was published.")

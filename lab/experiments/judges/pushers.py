@@ -13,7 +13,7 @@ def blocked_until_one_came(run: Run) -> Verdict:
     if not run.sent or not run.connections or 0 not in run.dealt:
         return Verdict.not_observed("Message 0 was not sent, or no worker connected.")
     first = run.connections[0]
-    early = [n for n, t in run.dealt.items() if t < first.t - run.no_order_s]
+    early = [n for n, t in run.dealt.items() if t < first.t - run.report_late_s]
     if early:
         return Verdict.refuted(
             f"{history.listed(early).capitalize()} left before a worker was there.",
@@ -157,7 +157,7 @@ def first_gets_all(run: Run) -> Verdict:
     alone = connecting.alone(run)
     if not run.connections or not run.received:
         return Verdict.not_observed("No worker was connected, or nothing arrived.")
-    numbers = sorted(run.dealt)[: len(run.dealt) if alone is None else alone.fewest]
+    numbers = sorted(run.dealt)[: len(run.dealt) if alone is None else alone.certain]
     if len(numbers) < 2:
         return Verdict.not_observed("Another one was connected before two were sent.")
     receivers = {machine for n in numbers for machine in run.takers.get(n, [])}
