@@ -358,9 +358,6 @@ def test_twenty_labs_with_the_same_addresses_at_once(inventory: Path, tmp_path: 
         assert sorted(int(text.split()[0]) for text in received) == list(range(20))
 
 
-# --- Where the kernel says no. --------------------------------------------------------------------
-
-
 @pytest.fixture
 def forbidden() -> list[str]:
     """A command under which the kernel refuses new namespaces, as a hardened one does."""
