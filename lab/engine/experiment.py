@@ -39,18 +39,10 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
-    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
+class ExperimentMeta:
+    """The arguments of `@experiment`."""
 
-    `faults` are the names of those that each variant needs. `is_own` says that it is a user's;
-    `folder` is what lies beside its module and is deployed, None of one in a single file.
-    """
-
-    name: str
-    summary: str
     source: str
-    scenario: Scenario
-    claims: tuple[Claim, ...]
     reads: Reader | None
     count: int
     interval: float
@@ -61,6 +53,20 @@ class Experiment:
     variants: tuple[str, ...]
     machines: Mapping[str, int]
     uses: Mapping[str, Uses] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment(ExperimentMeta):
+    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
+
+    `faults` are the names of those that each variant needs. `is_own` says that it is a user's;
+    `folder` is what lies beside its module and is deployed, None of one in a single file.
+    """
+
+    name: str
+    summary: str
+    scenario: Scenario
+    claims: tuple[Claim, ...]
     file: Path
     folder: Path | None
     is_own: bool
@@ -80,23 +86,6 @@ class Experiment:
 
 
 _LONGEST_GRACE_S = 3600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentMeta:
-    """The arguments of `@experiment`."""
-
-    source: str
-    reads: Reader | None
-    count: int
-    interval: float
-    takes: float
-    grace: float
-    needs: tuple[str, ...]
-    faults: Mapping[str, tuple[str, ...]]
-    variants: tuple[str, ...]
-    machines: Mapping[str, int]
-    uses: Mapping[str, Uses] | None
 
 
 def experiment(

@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -200,27 +200,19 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
     claims: list[Claim] = [judge.__claim__ for judge in _marked(module, "__claim__")]
     if own:
         _require_sound(meta, claims, file, scenario)
-    reads = meta.reads
+    given = {field.name: getattr(meta, field.name) for field in fields(meta)}
+    if own and meta.reads:
+        given["reads"] = _with_mistakes_located(meta.reads, scenario, file)
+    if not own and meta.uses is None:
+        given["uses"] = dict.fromkeys(meta.variants, _PUSH_AND_PULL)
     return Experiment(
+        **given,
         name=name,
         summary=(module.__doc__ or name).strip().splitlines()[0],
-        source=meta.source,
         scenario=scenario,
         claims=tuple(claims),
-        reads=_with_mistakes_located(reads, scenario, file) if own and reads else reads,
-        count=meta.count,
-        interval=meta.interval,
-        takes=meta.takes,
-        grace=meta.grace,
-        needs=meta.needs,
-        faults=meta.faults,
-        variants=meta.variants,
-        machines=meta.machines,
-        uses=dict.fromkeys(meta.variants, _PUSH_AND_PULL)
-        if not own and meta.uses is None
-        else meta.uses,
         file=file,
-        folder=file.resolve().parent if own and file.name == "experiment.py" else None,
+        folder=file.resolve().parent if own and file.name == MODULE else None,
         is_own=own,
     )
 
