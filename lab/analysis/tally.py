@@ -13,6 +13,7 @@ class Tally:
 
     Attributes:
         statement: the claim, in one sentence.
+        why_not_applicable: why it makes no sense for what was run; empty where it does.
         need: in how many runs it must hold: always, unless the lab expects it to be refuted.
     """
 
@@ -21,10 +22,13 @@ class Tally:
         refuted = verdict["expected"] == Outcome.REFUTED
         self.need = Need.NEVER if refuted else Need.ALWAYS
         self._counts: Counter[str] = Counter()
+        self.why_not_applicable = ""
 
     def add(self, verdict: Mapping[str, Any]) -> None:
         """Count the verdict of one more run."""
         self._counts[verdict["verdict"]] += 1
+        if verdict["verdict"] == Outcome.NOT_APPLICABLE:
+            self.why_not_applicable = str(verdict["why"])
 
     @property
     def proportion(self) -> Proportion:

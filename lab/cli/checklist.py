@@ -85,7 +85,11 @@ def run_quick(call: Call, experiments: Sequence[Experiment]) -> None:
                     return
                 request = replace(call, interval=min(experiment.interval, _QUICK_INTERVAL_S))
                 run_series.run_connected(request, {experiment.name: experiment}, machines, remotes)
-            waiting = [e for e in waiting if not all(i.decided for i in _items(e, call.runs))]
+            waiting = [e for e in waiting if not all(map(_is_settled, _items(e, call.runs)))]
+
+
+def _is_settled(item: ListedClaim) -> bool:
+    return item.decided or not item.applicable
 
 
 def _quick_s(experiment: Experiment) -> float:
@@ -101,7 +105,7 @@ def _items(experiment: Experiment, root: Path) -> Iterator[ListedClaim]:
         item = _never_run(experiment, variant, claim)
         name = f"{item.title}.{claim.id}"
         judged = [(run, v) for run, verdicts in found for v in verdicts if v["id"] == name]
-        decided = [(run, v) for run, v in judged if v["verdict"] != Outcome.NOT_OBSERVED]
+        decided = [(run, v) for run, v in judged if Outcome(v["verdict"]).decides]
         # If a claim depends on chance, take the last run that decided it.
         for run, verdict in (decided if claim.by_chance and decided else judged)[:1]:
             item = replace(item, verdict=verdict, run=run)

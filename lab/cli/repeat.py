@@ -60,8 +60,11 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
         ended_by = [ExitCode.INTERRUPTED]
     print()
     print_tallies(tallies, anytime=until_decided, file=sys.stdout)
+    applicable = [tally for tally in tallies.values() if not tally.why_not_applicable]
     return worst(
-        ended_by or [_code(tally.met(anytime=until_decided)) for tally in tallies.values()]
+        ended_by
+        or [_code(tally.met(anytime=until_decided)) for tally in applicable]
+        or [ExitCode.NOT_OBSERVED] * bool(tallies)
     )
 
 
@@ -96,7 +99,8 @@ def _short(results: Sequence[Result]) -> str:
         f"{verdict['id']} {verdict['verdict']}"
         for result in results
         for verdict in result.verdicts
-        if verdict["verdict"] != verdict["expected"] and not _by_chance(verdict)
+        if verdict["verdict"] not in (verdict["expected"], Outcome.NOT_APPLICABLE)
+        and not _by_chance(verdict)
     ]
     return ", ".join(unexpected) or "as expected"
 
@@ -106,7 +110,7 @@ def _by_chance(verdict: Mapping[str, Any]) -> bool:
 
 
 def _all_decided(tallies: Iterable[Tally]) -> bool:
-    return all(tally.met(anytime=True) is not None for tally in tallies)
+    return all(t.why_not_applicable or t.met(anytime=True) is not None for t in tallies)
 
 
 def _code(met: bool | None) -> ExitCode:

@@ -14,7 +14,7 @@ from lab.engine import monitor, runner
 from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
-from lab.experiments import catalogue, fingerprint, implementations
+from lab.experiments import catalogue, expectations, fingerprint, implementations
 from lab.machines import preflight, requirements
 from lab.machines.pool import at_once, connected
 from lab.machines.providers.base import Machines
@@ -72,7 +72,7 @@ def run_connected(
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
         request = RunRequest(
-            experiment=experiment,
+            experiment=expectations.applied(experiment, variant, call.implementation),
             programs=catalogue.programs(experiment, call.implementation),
             files=catalogue.files(experiment),
             code=fingerprint.code(experiment),

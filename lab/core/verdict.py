@@ -1,4 +1,4 @@
-"""The verdict on a claim in one run: holds, refuted or not observed, with its evidence."""
+"""The verdict on a claim in one run, with its evidence."""
 
 import enum
 from collections.abc import Iterable
@@ -11,11 +11,17 @@ _MOST_EVIDENCE = 50
 
 
 class Outcome(enum.StrEnum):
-    """The three values of a verdict."""
+    """The values of a verdict; the last two decide nothing."""
 
     HOLDS = "holds"
     REFUTED = "refuted"
     NOT_OBSERVED = "not observed"
+    NOT_APPLICABLE = "not applicable"
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says that the claim holds, or that it doesn't."""
+        return self in (Outcome.HOLDS, Outcome.REFUTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,11 @@ class Verdict:
     def not_observed(cls, why: str, *, events: Iterable[Event] = ()) -> "Verdict":
         """The claim's subject did not occur in this run, or can't be determined."""
         return cls(outcome=Outcome.NOT_OBSERVED, why=why, events=tuple(events))
+
+    @classmethod
+    def not_applicable(cls, why: str) -> "Verdict":
+        """The claim makes no sense for what was run, whatever happens: it is no success either."""
+        return cls(outcome=Outcome.NOT_APPLICABLE, why=why)
 
     def evidence(self) -> dict[str, Any]:
         """Return the evidence as JSON values; of very many messages, the first and their number."""

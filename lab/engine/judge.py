@@ -37,11 +37,16 @@ def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, An
 
 
 def exit_code(verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False) -> ExitCode:
-    """Return the exit code for a run's verdicts; NOT_OBSERVED if the run was cut."""
-    if cut:
+    """Return the exit code for a run's verdicts; NOT_OBSERVED if the run was cut.
+
+    Claims that are not applicable don't count; if none is applicable, nothing was observed.
+    """
+    found = list(verdicts)
+    applicable = [v for v in found if v["verdict"] != Outcome.NOT_APPLICABLE]
+    if cut or (found and not applicable):
         return ExitCode.NOT_OBSERVED
     code = ExitCode.EXPECTED
-    for verdict in verdicts:
+    for verdict in applicable:
         if verdict["verdict"] == verdict["expected"]:
             continue
         if verdict["verdict"] != Outcome.NOT_OBSERVED:
@@ -52,6 +57,8 @@ def exit_code(verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False) -> Ex
 
 
 def _judged(claim: Claim, run: Run, experiment: Experiment) -> Verdict:
+    if claim.expected is Outcome.NOT_APPLICABLE:
+        return Verdict.not_applicable(claim.because)
     with _mistakes_of(experiment, claim.judge):
         verdict = claim.judge(run)
         if not isinstance(verdict, Verdict):

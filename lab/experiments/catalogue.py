@@ -18,7 +18,7 @@ from lab.core.records import Message, Reader, Record
 from lab.core.verdict import Outcome
 from lab.engine.experiment import Claim, Experiment, ExperimentMeta, Uses
 from lab.engine.program import Program
-from lab.experiments import implementations, old_names, user_folder
+from lab.experiments import expectations, implementations, old_names, user_folder
 from lab.experiments.implementations import Choice
 from lab.experiments.protocol import KINDS
 from lab.runs.directory import EXPERIMENT, MODULE
@@ -66,16 +66,17 @@ def of_run(stored: StoredRun) -> Experiment:
     """Return the experiment that judges a run; this executes the experiment's own code.
 
     For a run that was made here, that is the original file; any other run carries its own copy. It
-    gets the name that it had in the run, wherever its file is now.
+    gets the name that it had in the run, wherever its file is now. Its claims expect what is known
+    of the run's implementation.
 
     Raises:
         LabError: the run's experiment doesn't exist, or has a mistake.
     """
     name = stored.description["experiment"]
     if (file := _made_here(stored) or carried(stored.path)) is not None:
-        return _from_file(file, name)
+        return expectations.of_run(_from_file(file, name), stored)
     if name in names():
-        return _of_the_lab(name)
+        return expectations.of_run(_of_the_lab(name), stored)
     raise LabError(
         f"the run doesn't contain its experiment, '{name}'",
         where=str(stored.path),

@@ -117,15 +117,15 @@ def require_playable(experiment: Experiment, choice: Choice, options: Sequence[s
     Raises:
         LabError: says what is missing, and what can be played instead.
     """
-    lacking = {variant: _lacking(experiment, variant, choice) for variant in experiment.variants}
-    for variant, missing in lacking.items():
+    missing_in = {v: lacking(experiment, v, choice) for v in experiment.variants}
+    for variant, missing in missing_in.items():
         if missing:
             raise LabError(
                 f"{_title(experiment, variant)} needs {missing}",
                 where=f"{_FLAG} {choice}",
-                hint=_instead(experiment, variant, lacking),
+                hint=_instead(experiment, variant, missing_in),
             )
-    for name in _uses(experiment, experiment.variants[0]):
+    for name in uses(experiment, experiment.variants[0]):
         offer = get(choice.of(name))
         for setting in options:
             if missing := _missing(offer, name, [setting.partition("=")[0]]):
@@ -142,25 +142,26 @@ def playing(experiments: Iterable[Experiment], choice: Choice) -> list[Manifest]
         name
         for experiment in experiments
         for variant in experiment.variants
-        for name in _uses(experiment, variant)
+        for name in uses(experiment, variant)
         if experiment.uses is not None or choice != Choice()
     }
     return [get(name) for name in sorted({choice.of(program) for program in programs})]
 
 
-def _uses(experiment: Experiment, variant: str) -> Uses:
+def uses(experiment: Experiment, variant: str) -> Uses:
+    """Return which programs of the protocol a variant starts, each with what it needs of it."""
     if experiment.uses is None:
         return dict.fromkeys(("push", "pull"), ())
     return experiment.uses[variant]
 
 
-def _lacking(experiment: Experiment, variant: str, choice: Choice) -> str:
+def lacking(experiment: Experiment, variant: str, choice: Choice) -> str:
     """Return in words what an experiment needs and can't have; empty where it can be played."""
-    uses = _uses(experiment, variant)
-    for name, features in uses.items():
+    used = uses(experiment, variant)
+    for name, features in used.items():
         if missing := _missing(get(choice.of(name)), name, features):
             return f"{missing}, which '{choice.of(name)}' doesn't have"
-    playing = [get(name) for name in dict.fromkeys(map(choice.of, uses))]
+    playing = [get(name) for name in dict.fromkeys(map(choice.of, used))]
     for one, other in itertools.combinations(playing, 2):
         if not {*one.wire} & {*other.wire}:
             return (
@@ -170,12 +171,12 @@ def _lacking(experiment: Experiment, variant: str, choice: Choice) -> str:
     return ""
 
 
-def _instead(experiment: Experiment, variant: str, lacking: Mapping[str, str]) -> str:
+def _instead(experiment: Experiment, variant: str, missing_in: Mapping[str, str]) -> str:
     """Return what to do where a variant can't be played."""
-    playable = [_title(experiment, one) for one, missing in lacking.items() if not missing]
+    playable = [_title(experiment, one) for one, missing in missing_in.items() if not missing]
     if playable:
         return f"it can play: {', '.join(playable)}"
-    able = [one for one in names() if not _lacking(experiment, variant, Choice(rest=one))]
+    able = [one for one in names() if not lacking(experiment, variant, Choice(rest=one))]
     return f"take one that can play it: {', '.join(able)}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.errors import LabError
+from lab.core.verdict import Outcome
 from lab.engine.program import HERE, PYTHON, ProtocolProgram
 from lab.experiments import protocol
 
@@ -20,6 +21,26 @@ _FLAG, _OPTION = r"--[a-z][a-z0-9-]*", r"[A-Z][A-Z0-9_]*"
 _PLACEHOLDER = r"\{[^{}]*\}"
 
 Check = tuple[Callable[[object], bool], str]  # whether a value is right, and what it should be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What is known to be otherwise with an implementation than a claim's experiment expects.
+
+    Attributes:
+        claim: the ids of the claims, with the wildcards of fnmatch: `ways_to_leave:pause.*`.
+        verdict: what is expected instead.
+        because: the reason, in a sentence.
+        source: what that rests on: a line of code, a page of a manual.
+        kind: the kind of program that makes it so; empty where it is so only if all programs of
+            a run are this implementation's.
+    """
+
+    claim: str
+    verdict: Outcome
+    because: str
+    source: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +54,8 @@ class Manifest:
         needs: what must be on each machine, as `@experiment(needs=...)` has it.
         install: the command line that puts it there.
         programs: by their names.
+        expected: what is known to be otherwise than the experiments expect; the first that
+            matches a claim counts.
     """
 
     name: str
@@ -41,6 +64,7 @@ class Manifest:
     needs: tuple[str, ...]
     install: str
     programs: Mapping[str, ProtocolProgram]
+    expected: tuple[Expectation, ...] = ()
 
 
 def load(folder: Path) -> Manifest:
@@ -85,6 +109,25 @@ def load(folder: Path) -> Manifest:
         programs={
             name: _program(folder, name, table, top["options"]) for name, table in tables.items()
         },
+        expected=tuple(
+            _expectation(_Table(file, f"expected[{k}]", content, _EXPECTED))
+            for k, content in enumerate(top["expected"])
+        ),
+    )
+
+
+def _expectation(table: "_Table") -> Expectation:
+    verdict = Outcome(table["verdict"])
+    if verdict is not Outcome.NOT_APPLICABLE and not table["source"]:
+        raise table.mistake(
+            "source", "is missing", "name the line of code or the page that says so"
+        )
+    return Expectation(
+        claim=table["claim"],
+        verdict=verdict,
+        because=table["because"],
+        source=table["source"],
+        kind=table["kind"],
     )
 
 
@@ -164,6 +207,10 @@ def _texts(pattern: str, expected: str, *, least: int = 0) -> Check:
     return is_right, expected
 
 
+def _one_of(words: Sequence[str]) -> Check:
+    return lambda v: isinstance(v, str) and v in words, f"one of: {', '.join(dict.fromkeys(words))}"
+
+
 def _are_programs(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and value.keys() <= protocol.KINDS.keys()
 
@@ -183,10 +230,21 @@ _TOP: Mapping[str, tuple[Check, Any]] = {
         "",
     ),
     "options": (_texts(_OPTION, 'those of --set, as options = ["SNDHWM"]'), []),
+    "expected": (
+        (lambda v: isinstance(v, list), "a table [[expected]] for each claim that fares otherwise"),
+        [],
+    ),
     "programs": (
         (_are_programs, f"a table [programs.NAME] for some of: {', '.join(protocol.KINDS)}"),
         _MISSING,
     ),
+}
+_EXPECTED: Mapping[str, tuple[Check, Any]] = {
+    "claim": (_text('a claim, as claim = "kill_worker.nothing_comes_twice"'), _MISSING),
+    "verdict": (_one_of([*Outcome]), _MISSING),
+    "because": (_text('the reason, as because = "..."'), _MISSING),
+    "source": (_text("the line of code or the page that says so", least=0), ""),
+    "kind": (_one_of(["", *protocol.KINDS.values()]), ""),
 }
 _PROGRAM: Mapping[str, tuple[Check, Any]] = {
     "argv": (_texts(_WORD, 'argv = ["perl", "{here}/push.pl"]', least=1), _MISSING),

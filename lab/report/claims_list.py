@@ -47,11 +47,15 @@ class ListedClaim:
 
     @property
     def decided(self) -> bool:
-        return self.verdict is not None and self.outcome != Outcome.NOT_OBSERVED
+        return self.verdict is not None and Outcome(self.outcome).decides
+
+    @property
+    def applicable(self) -> bool:
+        return self.outcome != Outcome.NOT_APPLICABLE
 
     @property
     def as_expected(self) -> bool:
-        return self.outcome == self.expected
+        return self.decided and self.outcome == self.expected
 
 
 def print_checklist(items: Sequence[ListedClaim]) -> None:
@@ -70,10 +74,12 @@ def print_checklist(items: Sequence[ListedClaim]) -> None:
                 print_hanging(console, Text(f"      {label:<9} ", "dim"), Text(_plain(text)))
         console.print()
     decided = sum(item.decided for item in items)
+    applicable = sum(item.applicable for item in items)
     good = sum(item.as_expected for item in items)
     counted = "1 claim" if len(items) == 1 else f"{len(items)} claims"
-    console.print(f"{counted}: {decided} decided, {good} of them as expected")
-    if decided < len(items):
+    others = f", {len(items) - applicable} not applicable" if applicable < len(items) else ""
+    console.print(f"{counted}: {decided} decided, {good} of them as expected{others}")
+    if decided < applicable:
         console.print("To decide more: ./fab run-experiment --experiment NAME")
 
 
@@ -107,6 +113,8 @@ def write_junit(items: Sequence[ListedClaim], path: Path) -> None:
 
 
 def _mark(item: ListedClaim, *, ascii_only: bool) -> tuple[str, str]:
+    if not item.applicable:
+        return "-", "dim"
     if not item.decided:
         return "?", "yellow"
     if item.as_expected:

@@ -31,8 +31,11 @@ _TEMPLATES = Path(__file__).with_name("templates")
 CHARTS = ("timeline", "strip", "shares", "latency")
 _ROWS_OF = {"strip": "cells", "shares": "shares", "latency": "latencies"}
 _LONGEST_TEXT = 2_000  # characters
-_ORDER = ("failed", "not observed", "refuted as expected", "as expected")
-_SIGNS = {"failed": "✗", "not observed": "?", "as expected": "✓", "refuted as expected": "✓"}
+_ORDER = ("failed", "not observed", "refuted as expected", "as expected", "not applicable")
+_SIGNS = {
+    "failed": "✗", "not observed": "?", "refuted as expected": "✓", "as expected": "✓",
+    "not applicable": "-",
+}  # fmt: skip
 
 
 def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:

@@ -25,6 +25,11 @@ def print_tallies(tallies: Mapping[str, Tally], *, anytime: bool, file: TextIO) 
     """
     console = console_on(file)
     for tally in tallies.values():
+        if tally.why_not_applicable:
+            print_hanging(console, Text("- ", "dim"), Text(harmless(tally.statement, _LONGEST)))
+            why = f"not applicable: {harmless(tally.why_not_applicable, _LONGEST)}"
+            print_hanging(console, Text("  "), Text(why, "dim"))
+            continue
         mark, plain, style = _DECIDED[tally.met(anytime=anytime)]
         head = Text(f"{plain if console.options.ascii_only else mark} ", style)
         print_hanging(console, head, Text(harmless(tally.statement, _LONGEST)))

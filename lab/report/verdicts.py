@@ -24,6 +24,14 @@ KINDS = {
     "not observed": ("not observed", "yellow"),
     "as expected": ("as expected", "green"),
     "refuted as expected": ("refuted (as expected)", "green"),
+    "not applicable": ("not applicable", "dim"),
+}
+
+# Those that are shown in short: the sign, its colour, and the words before the explanation.
+_SHORT = {
+    "as expected": ("✓", "green", ""),
+    "refuted as expected": ("✓", "green", "refuted (as expected): "),
+    "not applicable": ("-", "dim", "not applicable: "),
 }
 
 
@@ -40,15 +48,15 @@ def show_verdicts(verdicts: Sequence[Stored], *, file: TextIO, notices: Sequence
         _print_in_full(console, verdict, "✗", ALARM)
     for verdict in sorted(kinds["not observed"], key=lambda v: bool(v.get("by_chance"))):
         _print_in_full(console, verdict, "?", "yellow")
-    good = ("as expected", "refuted as expected")
-    _print_in_short(console, [v for v in verdicts if kind_of(v) in good])
+    rest = ("as expected", "refuted as expected", "not applicable")
+    _print_in_short(console, [v for v in verdicts if kind_of(v) in rest])
     print_hanging(console, Text(), _count(kinds))
 
 
 def kind_of(verdict: Stored) -> str:
     """Return which of KINDS a stored verdict is."""
-    if verdict["verdict"] == "not observed":
-        return "not observed"
+    if verdict["verdict"] in ("not observed", "not applicable"):
+        return str(verdict["verdict"])
     if verdict["verdict"] != verdict["expected"]:
         return "failed"
     return "refuted as expected" if verdict["verdict"] == "refuted" else "as expected"
@@ -119,9 +127,9 @@ def _print_in_short(console: Console, verdicts: Sequence[Stored]) -> None:
             console.print(Text(name, style="bold"), soft_wrap=True)
         before = name
         statement = Text.assemble(_plain(verdict["statement"]), *_marks(verdict))
-        print_hanging(console, Text(f"{_sign(console, '✓')} ", style="green"), statement)
-        refuted = "refuted (as expected): " if kind_of(verdict) == "refuted as expected" else ""
-        why = Text.assemble((refuted, "bold"), (_plain(verdict["why"]), "dim"))
+        mark, style, label = _SHORT[kind_of(verdict)]
+        print_hanging(console, Text(f"{_sign(console, mark)} ", style=style), statement)
+        why = Text.assemble((label, "bold"), (_plain(verdict["why"]), "dim"))
         print_hanging(console, Text("  "), why)
     if verdicts:
         console.print()
