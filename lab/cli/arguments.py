@@ -94,6 +94,11 @@ def options(flag: str, texts: Sequence[str]) -> list[str]:
     return list(texts)
 
 
+def words(text: str) -> list[str]:
+    """Return the words between commas, each once."""
+    return list(dict.fromkeys(filter(None, (word.strip() for word in text.split(",")))))
+
+
 def file(path: str) -> Path | None:
     """Return the path of a file, None for an empty text."""
     return Path(path) if path else None

@@ -15,6 +15,7 @@ from lab.engine.experiment import Experiment
 from lab.engine.request import RunRequest
 from lab.engine.runner import Result
 from lab.experiments import catalogue, expectations, fingerprint, implementations
+from lab.experiments.manifest import Manifest
 from lab.machines import preflight, requirements
 from lab.machines.pool import at_once, connected
 from lab.machines.providers.base import Machines
@@ -52,11 +53,16 @@ def require_programs(
 ) -> None:
     """Raise NotFit if a machine lacks what the programs of these experiments need."""
     for one in implementations.playing(found.values(), call.implementation):
-        by = f"the implementation '{one.name}'"
-        at_once(
-            remotes,
-            functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
-        )
+        require_implementation(one, remotes)
+
+
+def require_implementation(one: Manifest, remotes: Mapping[str, Remote]) -> None:
+    """Raise NotFit if a machine lacks what an implementation needs."""
+    by = f"the implementation '{one.name}'"
+    at_once(
+        remotes,
+        functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
+    )
 
 
 def run_connected(

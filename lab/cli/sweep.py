@@ -10,8 +10,9 @@ import fcntl
 import hashlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,20 +35,35 @@ _MOST_TRIES = 3  # of a run that something disturbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """What to run: the settings to vary, how often to repeat each cell, how many labs at once."""
+class Campaign(ABC):
+    """Runs of many cells: how often each is repeated, in how many labs at once, and where."""
 
-    experiment: str
     provider: str
     inventory: Inventory
-    vary: Mapping[str, Sequence[str]]
     repeat: int
     at_once: int
     runs: Path
 
     @property
+    @abstractmethod
     def id(self) -> str:
-        """Identifies the sweep: a hash of everything but the cell on which a result depends."""
+        """Identifies the campaign: a hash of all but the cell on which a result depends."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The experiment whose variants the cells name; empty if each cell names its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep(Campaign):
+    """One experiment, and the settings to vary."""
+
+    experiment: str
+    vary: Mapping[str, Sequence[str]]
+
+    @property
+    def id(self) -> str:
         code = fingerprint.code(catalogue.load(self.experiment))
         inventory = self.inventory.path.read_text()
         whole = json.dumps([self.name, code, self.provider, inventory])
@@ -67,19 +83,30 @@ def run(sweep: Sweep) -> ExitCode:
         LabError: another sweep is at work in the folder of the runs.
     """
     every = cells(catalogue.load(sweep.experiment).variants, sweep.vary)
-    with _alone_in(sweep.runs):
-        before = _done(sweep)
-        todo = list(plan(every, sweep.repeat, before))
-        if before:
-            print(f"{len(before)} runs exist already, {len(todo)} are missing", flush=True)
-        codes = list(_run_all(sweep, todo))
+    with completing(sweep, every) as codes:
         _print_table(sweep, every)
-        if missing := len(list(plan(every, sweep.repeat, _done(sweep)))):
-            print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
     return worst(codes)
 
 
-def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
+@contextlib.contextmanager
+def completing(campaign: Campaign, every: Sequence[Cell]) -> Generator[list[ExitCode], None, None]:
+    """Run what is missing of these cells, and give the exit codes; then print what still is.
+
+    Raises:
+        LabError: another campaign is at work in the folder of the runs.
+    """
+    with _alone_in(campaign.runs):
+        before = list(plan(every, campaign.repeat, ()))
+        todo = list(plan(every, campaign.repeat, done_runs(campaign)))
+        if len(todo) < len(before):
+            there = len(before) - len(todo)
+            print(f"{there} runs exist already, {len(todo)} are missing", flush=True)
+        yield list(_run_all(campaign, todo))
+        if missing := len(list(plan(every, campaign.repeat, done_runs(campaign)))):
+            print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
+
+
+def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
     """Make these runs, report each as it ends, and yield its exit code."""
     tries: Counter[int] = Counter()
     ended = 0
@@ -103,7 +130,7 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
         yield ExitCode.INTERRUPTED
 
 
-def _at_once(sweep: Sweep) -> int:
+def _at_once(sweep: Campaign) -> int:
     if sweep.at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
         say("all runs share these machines, so they take place one after another")
         return 1
@@ -114,7 +141,7 @@ def _print_table(sweep: Sweep, every: Sequence[Cell]) -> None:
     known = {str(cell): cell for cell in every}
     rows = [
         (known[name_of(stored)], stored, outcome(_run(stored), _interval(stored)))
-        for stored in _done(sweep)
+        for stored in done_runs(sweep)
         if name_of(stored) in known
     ]
     found = {str(cell): [one for its, _, one in rows if its == cell] for cell in every}
@@ -133,8 +160,8 @@ def _interval(stored: StoredRun) -> float:
     return float(stored.description["parameters"]["interval"])
 
 
-def _done(sweep: Sweep) -> list[StoredRun]:
-    """Return the runs of this sweep that count, oldest first."""
+def done_runs(sweep: Campaign) -> list[StoredRun]:
+    """Return the runs of this campaign that count, oldest first."""
     found = []
     for path in sorted(sweep.runs.glob("*Z-*")):
         with contextlib.suppress(LabError):  # another run's trouble is not this sweep's

@@ -114,6 +114,46 @@ def sweep(
 
 @task(
     help={
+        "experiments": "experiments, separated by commas; default: the article's",
+        "implementations": "those to compare, NAME or SENDER+RECEIVER, separated by commas; "
+        "default: all that are installed",
+        "repeat": "how many runs of each combination (5)",
+        "at-once": "how many labs run in parallel (6)",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    },
+)
+@arguments.exits
+def matrix(
+    _: Context,
+    experiments: str = "",
+    implementations: str = "",
+    repeat: str = "5",
+    at_once: str = "6",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Compare implementations: each claim, and what each way of leaving costs."""
+    from lab.cli import matrix as comparing
+    from lab.cli.sweep import whole
+    from lab.experiments import implementations as known
+
+    campaign = comparing.MatrixCampaign(
+        experiments=comparing.experiments(arguments.words(experiments)),
+        columns=comparing.columns(arguments.words(implementations) or known.names()),
+        provider=provider,
+        inventory=arguments.inventory(inventory),
+        repeat=whole("--repeat", repeat, 1000),
+        at_once=whole("--at-once", at_once, 64),
+        runs=Path(runs),
+    )
+    return comparing.run(*comparing.installed(campaign, required=bool(implementations)))
+
+
+@task(
+    help={
         "run": "a run, by name or path; default: all runs of the last call",
         "against": "another run to compare it with",
         "runs": _RUNS,

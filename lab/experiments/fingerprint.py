@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lab import experiments
-from lab.analysis import chunk_patterns, cut, history, line_readers, messages
+from lab.analysis import (
+    chunk_patterns,
+    cut,
+    history,
+    line_readers,
+    messages,
+    outcome_table,
+)
 from lab.core import records, run_schema, trace, verdict
 from lab.engine import judge
 from lab.engine.experiment import Experiment
@@ -14,7 +21,7 @@ from lab.runs import lines, pcap, stored_records
 
 _JUDGING = (
     history, judge, pcap, line_readers, records, run_schema, trace, verdict,
-    chunk_patterns, cut, lines, messages, stored_records,
+    chunk_patterns, cut, lines, messages, outcome_table, stored_records,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The implementations of the lab's programs, and the choice of those that play in a run."""
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -134,6 +135,16 @@ def require_playable(experiment: Experiment, choice: Choice, options: Sequence[s
                     where="--set",
                     hint=f"its options are in {FOLDER / offer.name / manifest.FILE}",
                 )
+
+
+def fingerprint(choice: Choice) -> str:
+    """Return a hash of the folders of those that play."""
+    whole = hashlib.sha256(str(choice).encode())
+    for name in sorted({*choice.of_kind.values(), choice.rest}):
+        for path in sorted((FOLDER / name).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                whole.update(f"{path.relative_to(FOLDER)}\0".encode() + path.read_bytes())
+    return whole.hexdigest()
 
 
 def playing(experiments: Iterable[Experiment], choice: Choice) -> list[Manifest]:

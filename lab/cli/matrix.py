@@ -1,0 +1,235 @@
+"""`fab matrix`: the claims of experiments x implementations, and what each way of leaving costs.
+
+Like a sweep it has no state of its own: each run.json names the campaign and the cell to which it
+belongs. A cell's name contains a hash of the implementation, of the experiment and of the lab.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lab.analysis.campaign import name_of
+from lab.analysis.history import Run
+from lab.analysis.matrix import Answer, Asked, Matrix, MatrixCell, Row, Way, answer, not_applicable
+from lab.analysis.outcome_table import outcome
+from lab.cli import run_series
+from lab.cli.run_experiment import say
+from lab.cli.sweep import Campaign, completing, done_runs
+from lab.core.errors import ExitCode, LabError, worst
+from lab.core.verdict import Outcome
+from lab.engine.experiment import Claim, Experiment
+from lab.experiments import DEFAULT, catalogue, expectations, fingerprint, implementations
+from lab.experiments.implementations import Choice
+from lab.machines.providers.registry import choose
+from lab.report import matrix_files, matrix_page, matrix_text, page
+from lab.runs.store import StoredRun
+
+_INTERVAL_S = 0.1  # the pause between messages, where an experiment's own is longer
+_ERRORS = (ExitCode.BUG, ExitCode.INTERRUPTED, ExitCode.MISTAKE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixCampaign(Campaign):
+    """The experiments, by the names that the user gave them, and the columns of the matrix."""
+
+    experiments: Mapping[str, Experiment]
+    columns: Mapping[str, Choice]
+
+    @property
+    def id(self) -> str:
+        whole = json.dumps(["matrix", self.provider, self.inventory.path.read_text()])
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @cached_property  # what changes during the runs is of the next campaign
+    def parts(self) -> "list[Part]":
+        """Everything that the matrix is about."""
+        return list(self._parts())
+
+    @property
+    def cells(self) -> list[MatrixCell]:
+        """Everything that can be run."""
+        return [part.cell for part in self.parts if part.cell is not None]
+
+    def _parts(self) -> "Iterator[Part]":
+        for name, experiment in self.experiments.items():
+            code = json.dumps(fingerprint.code(experiment))
+            for variant in experiment.variants:
+                full = ":".join(filter(None, [catalogue.split(name)[0], variant]))
+                title = ":".join(filter(None, [experiment.name, variant]))
+                for column, choice in self.columns.items():
+                    lacking = implementations.lacking(experiment, variant, choice)
+                    cell = None if lacking else _cell(full, experiment, column, choice, code)
+                    yield Part(title, experiment, variant, column, cell, lacking)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An experiment's variant with one implementation: its cell, or what is `lacking` for it."""
+
+    title: str
+    experiment: Experiment
+    variant: str
+    column: str
+    cell: MatrixCell | None
+    lacking: str
+
+
+def _cell(full: str, experiment: Experiment, column: str, choice: Choice, code: str) -> MatrixCell:
+    settings = [("implementation", str(choice))]
+    if experiment.interval > _INTERVAL_S:
+        settings.append(("interval", str(_INTERVAL_S)))
+    whole = hashlib.sha256(code.encode())
+    whole.update(implementations.fingerprint(choice).encode())
+    return MatrixCell(full, tuple(settings), column, whole.hexdigest()[:12])
+
+
+def run(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> ExitCode:
+    """Run what is missing; print and write the matrix; return what its verdicts come to.
+
+    Arguments:
+        campaign: what to run.
+        left_out: the implementations that can't run here, and why.
+    """
+    with completing(campaign, campaign.cells) as codes:
+        found = _matrix(campaign, left_out)
+        matrix_text.print_matrix(found)
+        _write(campaign, found)
+    ended_by = [code for code in codes if code in _ERRORS]
+    return worst(ended_by or [_code(row) for row in found.rows])
+
+
+def columns(texts: Sequence[str]) -> dict[str, Choice]:
+    """Return whose programs each column stands for: `NAME`, or `SENDER+RECEIVER`.
+
+    Raises:
+        LabError: there is no such implementation.
+    """
+    found = {}
+    for text in texts:
+        sender, plus, receiver = text.partition("+")
+        pair = f"sender={sender},receiver={receiver}"
+        found[text] = implementations.chosen(pair if plus else sender)
+    return found
+
+
+def installed(campaign: MatrixCampaign, *, required: bool) -> tuple[MatrixCampaign, dict[str, str]]:
+    """Return the campaign with the columns that can run here, and why the others can't.
+
+    Raises:
+        LabError: one can't, and all are `required`.
+    """
+    left_out: dict[str, str] = {}
+    provider = choose(campaign.provider, campaign.inventory, say)
+    with (
+        provider.lab(keep=False) as machines,
+        run_series.connected_and_fit(machines) as remotes,
+    ):
+        for column, choice in campaign.columns.items():
+            try:
+                for one in implementations.playing(campaign.experiments.values(), choice):
+                    run_series.require_implementation(one, remotes)
+            except LabError as error:
+                if required:
+                    raise
+                left_out[column] = str(error)
+    kept = {name: c for name, c in campaign.columns.items() if name not in left_out}
+    return replace(campaign, columns=kept), left_out
+
+
+def experiments(names: Sequence[str]) -> dict[str, Experiment]:
+    """Return the experiments of these names, or the article's; LabError if there is none."""
+    return {name: catalogue.load(name) for name in names or DEFAULT}
+
+
+def _matrix(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> Matrix:
+    runs: dict[str, list[StoredRun]] = {}
+    for stored in done_runs(campaign):
+        runs.setdefault(name_of(stored), []).append(stored)
+    rows: dict[tuple[str, str], dict[str, Answer]] = {}
+    ways: dict[str, dict[str, list[StoredRun]]] = {}
+    for part in campaign.parts:
+        played = runs.get(str(part.cell), [])[: campaign.repeat]
+        choice = campaign.columns[part.column]
+        for claim in expectations.applied(part.experiment, part.variant, choice).claims:
+            asked = _asked(claim, part.experiment)
+            rows.setdefault((part.title, claim.id), {})[part.column] = (
+                not_applicable(asked, f"it needs {part.lacking}")
+                if part.lacking
+                else answer(asked, _verdicts(played, f"{part.title}.{claim.id}"))
+            )
+        ways.setdefault(part.title, {})[part.column] = played
+    return Matrix(
+        columns=tuple(campaign.columns),
+        summaries={
+            name: " to ".join(dict.fromkeys(implementations.get(n).summary for n in _names(choice)))
+            for name, choice in campaign.columns.items()
+        },
+        rows=tuple(Row(title=t, claim=c, answers=found) for (t, c), found in rows.items()),
+        ways=tuple(filter(None, (_way(title, found) for title, found in ways.items()))),
+        left_out=left_out,
+        repeat=campaign.repeat,
+    )
+
+
+def _names(choice: Choice) -> list[str]:
+    return list(choice.of_kind.values()) or [choice.rest]
+
+
+def _asked(claim: Claim, experiment: Experiment) -> Asked:
+    return Asked(
+        statement=claim.statement,
+        source=claim.source or experiment.source,
+        expected=claim.expected.value,
+        because=claim.because,
+        rests_on=claim.rests_on,
+        by_chance=claim.by_chance,
+    )
+
+
+def _verdicts(played: Sequence[StoredRun], claim: str) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(s.path.name, v) for s in played for v in s.verdicts or () if v["id"] == claim]
+
+
+def _way(title: str, played: Mapping[str, Sequence[StoredRun]]) -> Way | None:
+    """Return what became of the messages, if something left in these runs."""
+    counts = {
+        column: [
+            outcome(Run(s, catalogue.reader(s)), float(s.description["parameters"]["interval"]))
+            for s in runs
+        ]
+        for column, runs in played.items()
+    }
+    if not any(one.had_fault for found in counts.values() for one in found):
+        return None
+    runs = {column: found[-1].path.name for column, found in played.items() if found}
+    return Way(title=title, counts=counts, runs=runs)
+
+
+def _write(campaign: MatrixCampaign, found: Matrix) -> None:
+    linked = {a.run for row in found.rows for a in row.answers.values()}
+    linked |= {name for way in found.ways for name in way.runs.values()}
+    for name in sorted(filter(None, linked)):
+        if not (campaign.runs / name / "report.html").exists():
+            page.make(campaign.runs / name, catalogue.reader)
+    paths = [
+        *matrix_files.write(found, campaign.runs / "matrix"),
+        matrix_page.write(found, campaign.runs / "matrix.html"),
+    ]
+    print("\n" + "\n".join(f"{path.suffix[1:]}: {path}" for path in paths))
+
+
+def _code(row: Row) -> ExitCode:
+    code = ExitCode.EXPECTED
+    for one in row.answers.values():
+        if one.decided and not one.as_expected:
+            return ExitCode.UNEXPECTED
+        if not (one.as_expected or one.asked.by_chance or one.verdict == Outcome.NOT_APPLICABLE):
+            code = ExitCode.NOT_OBSERVED
+    return code
