@@ -45,9 +45,13 @@ def name_of(run: StoredRun) -> str:
 
 
 def is_done(run: StoredRun) -> bool:
-    """Return whether a run counts: it finished, and nothing disturbed it."""
+    """Return whether a run counts: it finished, and nothing disturbed it.
+
+    One whose programs can't talk to each other counts too: that is its result.
+    """
     disturbance = run.description.get("disturbance", {})
-    return run.state == "finished" and not disturbance.get("disturbed", False)
+    is_over = run.state == "finished" or bool(run.description.get("never_connected"))
+    return is_over and not disturbance.get("disturbed", False)
 
 
 def csv_of(runs: Iterable[tuple[Cell, StoredRun, MessageCounts]]) -> str:

@@ -175,6 +175,7 @@ _DESCRIPTION: Mapping[str, Check] = {
         ),
     ),
     "clock_step_s": _number,
+    "never_connected": _flag,
     "machines": _by_name(_machine, _by_name(_text, _any)),
     "code": _record_of({"lab": _word, "experiment": _word}, needed=("lab", "experiment")),
 }

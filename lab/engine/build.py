@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lab.core.clock import Clock
+from lab.engine import unconnected
 from lab.engine.ending import Plan
 from lab.engine.faults import Faults
 from lab.engine.monitor import RunMonitor, View
@@ -82,6 +83,7 @@ def build_lab(
         capture=Capture(directory, monitor.records),
         monitor=monitor,
     )
+    monitor.hopeless = lambda: unconnected.reason(manager.processes, monitor)
     faults = Faults.of(setting.machines, manager)
     lab = Lab(
         manager,

@@ -39,6 +39,10 @@ class LimitReached(Exception):
     """The run has taken so long that something must be stuck; `str` says what it waited for."""
 
 
+class NeverConnected(Exception):
+    """The programs can't talk to each other; `str` says in a sentence how that shows."""
+
+
 class RunMonitor:
     """The meeting point of the threads that capture and the one that plays the scenario.
 
@@ -46,7 +50,9 @@ class RunMonitor:
         news: the one lock under which all that is known of the run is read and written.
         ledger: the lines and messages that came so far; read it under `news`.
         plan: how long the run is to take.
-        connected, faults: how many of these events there were.
+        accepted, connected, faults: how many of these events there were.
+        ready: which processes are ready, since when on the monotonic clock.
+        hopeless: returns in a sentence why the programs will never talk to each other, else "".
     """
 
     def __init__(
@@ -62,8 +68,9 @@ class RunMonitor:
         self.news = threading.Condition()
         self.ledger = Ledger()
         self.trouble: BaseException | None = None
-        self.connected = self.faults = 0
-        self.ready: set[tuple[str, str]] = set()
+        self.accepted = self.connected = self.faults = 0
+        self.ready: dict[Place, float] = {}
+        self.hopeless: Callable[[], str] = lambda: ""
         self.dying: dict[tuple[str, str], float] = {}
         self.versions: dict[str, dict[str, Any]] = {}
         self._run = run
@@ -128,10 +135,11 @@ class RunMonitor:
         self._view.event(event)
         with self.news:
             if event.event == "ready":
-                self.ready.add((event.machine, event.process))
+                self.ready[event.machine, event.process] = time.monotonic()
                 self.versions[event.machine] = event.details
             if event.event == "dies":
                 self.dying[event.machine, event.process] = event.t
+            self.accepted += event.event == "accepted"
             self.connected += event.event == "connected"
             self.faults += event.event == "fault"
             self.news.notify_all()
@@ -164,7 +172,8 @@ class RunMonitor:
         """Wait until `done`; or return False when nothing has been captured for long enough.
 
         `silent_until` returns when that is, by when the last line came (monotonic seconds). `whom`
-        names who is waited for, in LimitReached, which a run that takes too long raises.
+        names what is waited for, in LimitReached, which a run that takes too long raises.
+        NeverConnected is raised where the programs can't talk to each other.
         """
         with self.news:
             while True:
@@ -177,6 +186,8 @@ class RunMonitor:
                 end = self.plan.limit(self._started, self._progress)
                 if now >= end:
                     raise LimitReached(whom)
+                if why := self.hopeless():
+                    raise NeverConnected(why)
                 if now >= quiet:
                     return False
                 self._nap(min(end, quiet))
@@ -226,6 +237,7 @@ class RunMonitor:
         if stopped < _STOPPED_S:
             return 0.0
         self._started += stopped
+        self.ready = {place: since + stopped for place, since in self.ready.items()}
         self._last_news = self._progress = now
         return stopped
 

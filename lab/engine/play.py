@@ -13,7 +13,7 @@ from lab.engine import disturbance
 from lab.engine.build import BuiltLab, Setting, build_lab
 from lab.engine.disturbance import Lateness, MachineLateness
 from lab.engine.experiment import Experiment
-from lab.engine.monitor import LimitReached, RunMonitor
+from lab.engine.monitor import LimitReached, NeverConnected, RunMonitor
 from lab.engine.request import RunRequest
 from lab.engine.scenario import TriggerMissed
 from lab.engine.sniffers import Sniffers
@@ -30,13 +30,15 @@ _KERNEL = "/proc/sys/kernel/osrelease"
 class Played:
     """How a scenario went: a note for the user, and why the run is cut, in sentences.
 
-    `error` is why its files could not be written completely.
+    `error` is why its files could not be written completely; `never_connected` says that it was
+    cut because its programs can't talk to each other, as they won't next time.
     """
 
     note: str = ""
     cut: str = ""
     interrupted: bool = False
     error: LabError | None = None
+    never_connected: bool = False
 
 
 def deploy_and_play(request: RunRequest, setting: Setting) -> Played:
@@ -112,6 +114,8 @@ def _play(experiment: Experiment, built: BuiltLab) -> Played:
     except LimitReached as stuck:
         note = f"the run took too long while waiting for {stuck}"
         return Played(note=note, cut=f"The run took too long while waiting for {stuck}.")
+    except NeverConnected as apart:
+        return Played(note=str(apart), cut=str(apart), never_connected=True)
     except Exception as error:
         if not experiment.is_own or (isinstance(error, LabError) and error.where):
             raise

@@ -99,6 +99,8 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
     def write() -> None:
         fields = {"error": str(lost or ""), "cut": why_cut}
         directory.update(**{name: text for name, text in fields.items() if text})
+        if played.never_connected:
+            directory.update(never_connected=True)
         directory.write_verdicts(verdicts)
         _write_records(stored)
 
