@@ -4,19 +4,24 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.analysis.history import Run
-from lab.core.records import Event
+from lab.analysis.history import Run, first_in_a_row
+from lab.analysis.recovery import recovery, repair
 
 _LATE_S = 0.05  # beyond an interval
-FATES = ("late", "never", "twice")  # of messages: the columns that one needs for choosing
+_COLUMNS = ("sent", "received", "late", "never", "twice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCounts:
-    """Numbers of messages in one run, and what became of the machine that the fault hit.
+    """What became of the messages in one run, in numbers; a figure that it doesn't have is None.
 
-    `noticed_s` is None if the sender noticed no fault; `recovered_s`, from the machine's return to
-    its next message, is None if it didn't return or got none.
+    Attributes:
+        sent, received, late, never, twice: numbers of messages.
+        first_row: how many from message 0 on went to the same machine.
+        noticed_s: how long after the fault the sender's library reported it.
+        recovery_s, backlog_s: when the first message was through after the repair, and when
+            nothing waited any more, see `recovery`.
+        had_fault, had_repair: whether these took place.
     """
 
     sent: int
@@ -24,15 +29,18 @@ class MessageCounts:
     late: int
     never: int
     twice: int
+    first_row: int | None
     noticed_s: float | None
+    recovery_s: float | None
+    backlog_s: float | None
     had_fault: bool
-    recovered_s: float | None = None
-    came_back: bool = False
+    had_repair: bool = False
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
     """Count what became of a run's messages; late means later than `interval` seconds."""
-    arrived, back = _arrived(run), return_of(run)
+    arrived = _arrived(run)
+    recovered = recovery(run, arrived)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
     return MessageCounts(
         sent=len(run.dealt),
@@ -40,20 +48,22 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         late=len(late),
         never=len(set(run.dealt) - set(arrived)),
         twice=sum(len(takers) > 1 for takers in run.takers.values()),
+        first_row=first_in_a_row(run) or None,
         noticed_s=_noticed(run),
+        recovery_s=recovered.first_s if recovered else None,
+        backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
-        recovered_s=_recovered(run, back),
-        came_back=back is not None,
+        had_repair=repair(run) is not None,
     )
 
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", "sent", "received", "late", "never", "twice", "noticed after")
+    head = ("variant", "runs", *_COLUMNS, "noticed after", "recovered after")
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
-        counts = [counted(found, column) for column in ("sent", "received", *FATES)]
-        rows.append((name, str(len(found)), *counts, noticed(found)))
+        counts = [counted(found, column) for column in _COLUMNS]
+        rows.append((name, str(len(found)), *counts, noticed(found), recovered(found)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -63,12 +73,12 @@ def _arrived(run: Run) -> dict[int, float]:
     A busy harness may capture a line late, so the trace's time counts.
     """
     arrived: dict[int, float] = {}
-    for message in run.received:
-        arrived.setdefault(message.number, message.t)
-    for message in run.taken:
-        if message.number in arrived:
-            t = message.t - run.offsets.get(message.machine, 0.0)
-            arrived[message.number] = min(t, arrived[message.number])
+    for number, t in zip(run.received.numbers, run.received.ts, strict=True):
+        arrived.setdefault(number, t)
+    taken = run.taken
+    for number, t, machine in zip(taken.numbers, taken.ts, taken.machines(), strict=True):
+        if number in arrived:
+            arrived[number] = min(t - run.offsets.get(machine, 0.0), arrived[number])
     return arrived
 
 
@@ -88,36 +98,16 @@ def counted(outcomes: Sequence[MessageCounts], column: str) -> str:
 
 
 def noticed(outcomes: Sequence[MessageCounts]) -> str:
-    """Return in words how long after the fault the sender noticed it."""
-    with_fault = [one.noticed_s for one in outcomes if one.had_fault]
-    return _median(with_fault)
+    """Return how long after the fault the sender noticed it."""
+    return _times([one.noticed_s for one in outcomes if one.had_fault])
 
 
 def recovered(outcomes: Sequence[MessageCounts]) -> str:
-    """Return in words how long after its return the machine got a message."""
-    return _median([one.recovered_s for one in outcomes if one.came_back])
+    """Return how long after the repair the first message was through."""
+    return _times([one.recovery_s for one in outcomes if one.had_repair])
 
 
-def return_of(run: Run) -> Event | None:
-    """Return the event when the machine that the fault hit was back; None if it didn't return.
-
-    It is back when the fault is repaired, and its program, if it is started again, is ready.
-    """
-    fault = run.fault
-    if fault is None:
-        return None
-    signs = [*run.events("repair", by=[fault.machine]), *run.events("ready", by=[fault.machine])]
-    return max((e for e in signs if e.t > fault.t), key=lambda event: event.t, default=None)
-
-
-def _recovered(run: Run, back: Event | None) -> float | None:
-    if run.fault is None or back is None:
-        return None
-    times = (m.t for m in run.by(run.fault.machine) if m.t >= back.t)
-    return min((t - back.t for t in times), default=None)
-
-
-def _median(times: Sequence[float | None]) -> str:
+def _times(times: Sequence[float | None]) -> str:
     known = [t for t in times if t is not None]
     if not known:
         return "never" if times else "-"

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lab.analysis.proportion import Need, Proportion
-from lab.core.verdict import Outcome
+from lab.analysis.proportion import Proportion
+from lab.core.verdict import Need, Outcome
 
 
 class Tally:
@@ -13,14 +13,14 @@ class Tally:
 
     Attributes:
         statement: the claim, in one sentence.
+        need: in how many runs it must hold, as the claim says.
         why_not_applicable: why it makes no sense for what was run; empty where it does.
-        need: in how many runs it must hold: always, unless the lab expects it to be refuted.
     """
 
     def __init__(self, verdict: Mapping[str, Any]) -> None:
         self.statement = str(verdict["statement"])
-        refuted = verdict["expected"] == Outcome.REFUTED
-        self.need = Need.NEVER if refuted else Need.ALWAYS
+        # Runs of an older lab don't say.
+        self.need = Need(verdict.get("need") or Need.usual(verdict["expected"]))
         self._counts: Counter[str] = Counter()
         self.why_not_applicable = ""
 
@@ -40,6 +40,11 @@ class Tally:
     def not_observed(self) -> int:
         """In how many runs nothing could be said."""
         return self._counts[Outcome.NOT_OBSERVED]
+
+    @property
+    def never_exercised(self) -> bool:
+        """Whether its situation came up in none of the runs, so that they say nothing about it."""
+        return bool(self.not_observed) and not self.proportion.runs
 
     def met(self, *, anytime: bool) -> bool | None:
         """Return whether it holds as often as it must, see `Proportion.meets`."""

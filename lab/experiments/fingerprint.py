@@ -11,7 +11,6 @@ from lab.analysis import (
     history,
     line_readers,
     messages,
-    outcome_table,
 )
 from lab.core import records, run_schema, trace, verdict
 from lab.engine import judge
@@ -21,7 +20,7 @@ from lab.runs import lines, pcap, stored_records
 
 _JUDGING = (
     history, judge, pcap, line_readers, records, run_schema, trace, verdict,
-    chunk_patterns, cut, lines, messages, outcome_table, stored_records,
+    chunk_patterns, cut, lines, messages, stored_records,
 )  # fmt: skip
 
 

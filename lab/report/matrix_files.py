@@ -71,8 +71,8 @@ def _counts(one: MessageCounts) -> dict[str, Any]:
         "late": one.late,
         "twice": one.twice,
         "noticed_s": one.noticed_s,
-        "came_back": one.came_back,
-        "recovered_s": one.recovered_s,
+        "repaired": one.had_repair,
+        "recovered_s": one.recovery_s,
     }
 
 

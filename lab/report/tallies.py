@@ -41,6 +41,8 @@ def print_tallies(tallies: Mapping[str, Tally], *, anytime: bool, file: TextIO) 
 def _held(tally: Tally, *, anytime: bool) -> str:
     found = tally.proportion
     low, high = found.anytime() if anytime else found.wilson()
+    if tally.never_exercised:
+        return f"never exercised: not observed in any of {tally.not_observed} runs"
     met = tally.met(anytime=anytime)
     text = f"held in {found.held} of {found.runs} runs ({low:.1%} to {high:.1%})"
     if tally.not_observed:

@@ -8,7 +8,7 @@ what it had sent there is dropped (RFC 30, PIPELINE).
 
 from collections.abc import Sequence
 
-from lab.analysis import history, outcome_table
+from lab.analysis import history
 from lab.analysis.history import Run
 from lab.core.records import Event
 from lab.core.verdict import Verdict
@@ -158,7 +158,7 @@ def its_turns_are_late(run: Run) -> Verdict:
 
 def is_served_within(run: Run, most_s: float) -> Verdict:
     """The victim's machine got a message at most `most_s` seconds after it was back."""
-    fault, back = run.fault, outcome_table.return_of(run)
+    fault, back = run.fault, _back(run)
     if fault is None or back is None:
         return Verdict.not_observed("No machine left and came back.")
     first = next((m for m in run.by(fault.machine) if m.t >= back.t), None)
@@ -175,7 +175,7 @@ def is_served_within(run: Run, most_s: float) -> Verdict:
 
 def is_never_served(run: Run) -> Verdict:
     """The victim's machine got no more messages, though it was back in time."""
-    fault, back = run.fault, outcome_table.return_of(run)
+    fault, back = run.fault, _back(run)
     if fault is None or back is None or not run.dealt:
         return Verdict.not_observed("No machine left and came back.")
     left_s = _left_s(run, back)
@@ -185,6 +185,15 @@ def is_never_served(run: Run) -> Verdict:
     if left_s < _LONG_S:
         return _back_too_late(run, back)
     return Verdict.holds(f"It got nothing in the remaining {left_s:.1f} s.", events=[fault, back])
+
+
+def _back(run: Run) -> Event | None:
+    """The event when the victim was back: repaired, and its program (if started again) ready."""
+    fault = run.fault
+    if fault is None:
+        return None
+    signs = [*run.events("repair", by=[fault.machine]), *run.events("ready", by=[fault.machine])]
+    return max((e for e in signs if e.t > fault.t), key=lambda event: event.t, default=None)
 
 
 def _left_s(run: Run, back: Event) -> float:
