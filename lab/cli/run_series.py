@@ -52,11 +52,14 @@ def require_programs(
 ) -> None:
     """Raise NotFit if a machine lacks what the programs of these experiments need."""
     for one in implementations.playing(found.values(), call.implementation):
-        by = f"the implementation '{one.name}'"
-        at_once(
-            remotes,
-            functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
+        require = functools.partial(
+            requirements.require,
+            needs=one.needs,
+            by=f"the implementation '{one.title}'",
+            install=one.install,
+            installation=one.installation,
         )
+        at_once(remotes, require)
 
 
 def run_connected(
