@@ -78,6 +78,8 @@ def run_quick(call: Call, experiments: Sequence[Experiment]) -> None:
         provider.lab(keep=call.keep) as machines,
         run_series.connected_and_fit(machines) as remotes,
     ):
+        every = {experiment.name: experiment for experiment in experiments}
+        run_series.require_programs(call, every, remotes)
         waiting = list(experiments)
         while waiting:
             for experiment in list(waiting):

@@ -58,11 +58,14 @@ def require_programs(
 
 def require_implementation(one: Manifest, remotes: Mapping[str, Remote]) -> None:
     """Raise NotFit if a machine lacks what an implementation needs."""
-    by = f"the implementation '{one.name}'"
-    at_once(
-        remotes,
-        functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
+    require = functools.partial(
+        requirements.require,
+        needs=one.needs,
+        by=f"the implementation '{one.title}'",
+        install=one.install,
+        installation=one.installation,
     )
+    at_once(remotes, require)
 
 
 def run_connected(

@@ -283,6 +283,25 @@ def experiments(_: Context) -> None:
     lab_by_hand.experiments()
 
 
+@task(
+    help={
+        "install": "install this one, NAME or NAME@VERSION, for labs on this computer",
+        "script": "print the script that installs this one on another machine: ... | ssh HOST sh",
+    }
+)
+@arguments.exits
+def implementations(_: Context, install: str = "", script: str = "") -> None:
+    """List the implementations of the lab's programs, or install one."""
+    from lab.cli import implementations as chosen
+
+    if install:
+        chosen.install(install)
+    elif script:
+        chosen.print_script(script)
+    else:
+        chosen.print_all()
+
+
 @task
 @arguments.exits
 def providers(_: Context) -> None:

@@ -75,11 +75,12 @@ class Process:
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._folder = folder
+        access = self.remote.access
         try:
             self._remote_process = self.remote.start(
                 folder,
                 self.name,
-                self.program.argv(self.remote.access.python, self.flags),
+                self.program.argv(access.python, self.flags, access.implementations),
                 self.environment,
                 stdout=lambda data: self._keep(partial(stdout.feed, data)),
                 stderr=lambda data: self._keep(partial(stderr.feed, data)),

@@ -10,12 +10,14 @@ from typing import Any
 
 from lab.core.errors import LabError
 from lab.core.vocabulary import AGENT, FILES
+from lab.machines.installer import ENTER
 from lab.machines.remote import Remote
 
 _ELF = b"\x7fELF"
 
-# What the argv of a manifest has for the machine's lab Python, and for the folder of its files.
-PYTHON, HERE = "{python}", "{here}"
+# What the argv of a manifest has for the Python that runs it, for the folder of its files on the
+# machine, and for the folder in which its packages are installed there.
+PYTHON, HERE, PREFIX = "{python}", "{here}", "{prefix}"
 
 
 class Program(ABC):
@@ -57,12 +59,13 @@ class Program(ABC):
         """The name that the user knows it by."""
 
     @abstractmethod
-    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+    def argv(self, python: str, flags: Sequence[str], implementations: str = "") -> list[str]:
         """Return how it is called in the folder of the user's files; the lab's own lie beside it.
 
         Arguments:
             python: the machine's lab Python.
             flags: the words that follow.
+            implementations: the machine's folder of what is installed for implementations.
         """
 
     @abstractmethod
@@ -93,7 +96,7 @@ class OwnProgram(Program):
     def _is_python(self) -> bool:
         return self.path.suffix == ".py"
 
-    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+    def argv(self, python: str, flags: Sequence[str], implementations: str = "") -> list[str]:
         if self._is_python:
             return [python, self.path.name, *flags]
         return [posixpath.join(".", self.path.name), *flags]
@@ -136,9 +139,11 @@ class ProtocolProgram(Program):
     Attributes:
         owner: the name of the implementation.
         kind: what it is, such as `sender`.
-        call: its argv as in the manifest, with PYTHON and HERE.
+        call: its argv as in the manifest, with PYTHON, HERE and PREFIX.
         files: what is deployed with it, by their names there.
         offers: the flags, socket options and events that it has, as `--delay`, `SNDHWM`, `ready`.
+        python: the Python that runs it, as installed; empty for the machine's lab Python.
+        installed: the name of the folder in which its packages are installed; empty without any.
         declared: those that the experiment says it uses; None where it says nothing of that.
     """
 
@@ -148,6 +153,8 @@ class ProtocolProgram(Program):
     call: tuple[str, ...]
     files: Mapping[str, Path]
     offers: frozenset[str]
+    python: str = ""
+    installed: str = ""
     declared: frozenset[str] | None = None
 
     @property
@@ -166,9 +173,14 @@ class ProtocolProgram(Program):
     def file(self) -> str:
         return f"{self.name} of {self.owner}"
 
-    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
-        here = posixpath.join("..", self._folder)
-        return [word.replace(PYTHON, python).replace(HERE, here) for word in self.call] + [*flags]
+    def argv(self, python: str, flags: Sequence[str], implementations: str = "") -> list[str]:
+        values = {
+            PYTHON: self.python or python,
+            HERE: posixpath.join("..", self._folder),
+            PREFIX: posixpath.join(implementations, self.installed),
+        }
+        enter = [posixpath.join(values[PREFIX], ENTER)] if self.installed else []
+        return [*enter, *(_filled(word, values) for word in self.call), *flags]
 
     def deploy(self, remote: Remote, folder: str) -> None:
         remote.put(posixpath.join(folder, self._folder), self.files)
@@ -194,6 +206,12 @@ class ProtocolProgram(Program):
     @property
     def _folder(self) -> str:
         return posixpath.join(AGENT, self.owner)
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    for placeholder, value in values.items():
+        word = word.replace(placeholder, value)
+    return word
 
 
 def settings(flags: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from lab.core.errors import LabError
+from lab.core.verdict import Need
 from lab.engine.experiment import Claim, Experiment
 from lab.experiments import implementations, protocol
 from lab.experiments.implementations import Choice
@@ -51,7 +52,13 @@ def _known(experiment: Experiment, variant: str, choice: Choice) -> Iterator[Exp
 def _adjusted(claim: Claim, identity: str, known: list[Expectation]) -> Claim:
     for one in known:
         if fnmatchcase(identity, one.claim):
-            return replace(claim, expected=one.verdict, because=one.because, rests_on=one.source)
+            return replace(
+                claim,
+                expected=one.verdict,
+                because=one.because,
+                rests_on=one.source,
+                need=Need.usual(one.verdict),
+            )
     return replace(claim, rests_on=_without_the_default(claim.rests_on))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.core.errors import LabError
 from lab.engine.experiment import Experiment, Uses
 from lab.engine.program import ProtocolProgram
-from lab.experiments import manifest, protocol
+from lab.experiments import manifest, protocol, user_folder
 from lab.experiments.manifest import Manifest
 
 FOLDER = Path(__file__).parent / "programs"
@@ -41,32 +41,38 @@ def names() -> list[str]:
 
 
 @functools.cache
-def get(name: str) -> Manifest:
-    """Return an implementation.
+def get(title: str) -> Manifest:
+    """Return an implementation, as NAME or NAME@VERSION; the beginning of a version will do.
 
     Raises:
-        LabError: there is none of this name, or its manifest has a mistake.
+        LabError: there is none of this name or version, or its manifest has a mistake.
     """
+    name, _, wanted = title.partition("@")
     if name not in names():
         raise LabError(
             f"there is no implementation '{name}'",
             where=_FLAG,
             hint=f"there are: {', '.join(names())}; to add one, see CONTRIBUTING.md",
         )
-    return manifest.load(FOLDER / name)
+    one = manifest.load(FOLDER / name)
+    if not wanted:
+        return one
+    begun = [version for version in one.versions if f"{version}.".startswith(f"{wanted}.")]
+    return manifest.load(FOLDER / name, begun[0] if len(begun) == 1 else wanted)
 
 
 def chosen(text: str) -> Choice:
     """Return what the user chose, as `NAME` or `sender=NAME,receiver=NAME`; empty is the default.
 
+    A NAME may be followed by a version, as in `pyzmq@22.3.0`.
+
     Raises:
         LabError: there is no such implementation or kind, or two that are to talk can't.
     """
     if "=" not in text:
-        choice = Choice(rest=text or DEFAULT)
+        choice = Choice(rest=get(text or DEFAULT).title)
     else:
         pairs = [part.strip().partition("=")[::2] for part in text.split(",")]
-        choice = Choice(dict(pairs))
         kinds = list(dict.fromkeys(protocol.KINDS.values()))
         if wrong := [kind for kind, _ in pairs if kind not in kinds]:
             raise LabError(
@@ -74,10 +80,9 @@ def chosen(text: str) -> Choice:
                 where=_FLAG,
                 hint=f"there are: {', '.join(kinds)}",
             )
+        choice = Choice({kind: get(title).title for kind, title in pairs})
         if len(choice.of_kind) < len(pairs):
             raise LabError(f"'{text}' names a kind twice", where=_FLAG, hint="name each once")
-    for name in (*choice.of_kind.values(), choice.rest):
-        get(name)
     return choice
 
 
@@ -131,7 +136,7 @@ def require_playable(experiment: Experiment, choice: Choice, options: Sequence[s
         for setting in options:
             if missing := _missing(offer, name, [setting.partition("=")[0]]):
                 raise LabError(
-                    f"'{setting}' is no socket option of '{offer.name}': it lacks {missing}",
+                    f"'{setting}' is no socket option of '{offer.title}': it lacks {missing}",
                     where="--set",
                     hint=f"its options are in {FOLDER / offer.name / manifest.FILE}",
                 )
@@ -141,7 +146,7 @@ def fingerprint(choice: Choice) -> str:
     """Return a hash of the folders of those that play."""
     whole = hashlib.sha256(str(choice).encode())
     for name in sorted({*choice.of_kind.values(), choice.rest}):
-        for path in sorted((FOLDER / name).rglob("*")):
+        for path in sorted((FOLDER / name.partition("@")[0]).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 whole.update(f"{path.relative_to(FOLDER)}\0".encode() + path.read_bytes())
     return whole.hexdigest()
@@ -154,9 +159,14 @@ def playing(experiments: Iterable[Experiment], choice: Choice) -> list[Manifest]
         for experiment in experiments
         for variant in experiment.variants
         for name in uses(experiment, variant)
-        if experiment.uses is not None or choice != Choice()
+        if experiment.uses is not None or choice != Choice() or not _own(experiment)
     }
     return [get(name) for name in sorted({choice.of(program) for program in programs})]
+
+
+def _own(experiment: Experiment) -> bool:
+    """Whether an experiment has programs of its own, and may need none of an implementation."""
+    return experiment.folder is not None and bool(user_folder.programs(experiment.folder))
 
 
 def uses(experiment: Experiment, variant: str) -> Uses:
@@ -176,8 +186,8 @@ def lacking(experiment: Experiment, variant: str, choice: Choice) -> str:
     for one, other in itertools.combinations(playing, 2):
         if not {*one.wire} & {*other.wire}:
             return (
-                f"programs that can talk to each other: '{one.name}' speaks"
-                f" {' and '.join(one.wire)} on the wire, '{other.name}' {' and '.join(other.wire)}"
+                f"programs that can talk to each other: '{one.title}' speaks"
+                f" {' and '.join(one.wire)} on the wire, '{other.title}' {' and '.join(other.wire)}"
             )
     return ""
 

@@ -5,22 +5,22 @@ Every mistake in it is one message that names the file, the key and what to writ
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from lab.core.errors import LabError
+from lab.core.installation import Installation, Packages
 from lab.core.verdict import Outcome
-from lab.engine.program import HERE, PYTHON, ProtocolProgram
+from lab.engine.program import HERE, PREFIX, PYTHON, ProtocolProgram
 from lab.experiments import protocol
+from lab.experiments.manifest_keys import EXPECTED, PACKAGES, PROGRAM, TOP, VERSION, Table
 
 FILE = "program.toml"
 NAME = r"[a-z0-9][a-z0-9_-]{0,39}"
-_FLAG, _OPTION = r"--[a-z][a-z0-9-]*", r"[A-Z][A-Z0-9_]*"
+VERSION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 _PLACEHOLDER = r"\{[^{}]*\}"
-
-Check = tuple[Callable[[object], bool], str]  # whether a value is right, and what it should be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,33 +45,46 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """An implementation of the program protocol.
+    """An implementation of the program protocol, in one of its versions.
 
     Attributes:
         name: its folder's.
+        version: the one that was asked for; empty for the one that it has without asking.
         summary: what it is, in one line.
         wire: the protocols that it speaks on the wire; who shares none with it can't talk to it.
         needs: what must be on each machine, as `@experiment(needs=...)` has it.
         install: the command line that puts it there.
+        installation: what the lab installs for it.
+        shown_version: the version of what it is without asking, for the reader.
+        versions: those that can be asked for, each with what it is.
         programs: by their names.
-        expected: what is known to be otherwise than the experiments expect; the first that
-            matches a claim counts.
+        expected: what is known to be otherwise with this version than the experiments expect; the
+            first that matches a claim counts.
     """
 
     name: str
+    version: str
     summary: str
     wire: tuple[str, ...]
     needs: tuple[str, ...]
     install: str
+    installation: Installation
+    shown_version: str
+    versions: Mapping[str, str]
     programs: Mapping[str, ProtocolProgram]
-    expected: tuple[Expectation, ...] = ()
+    expected: tuple[Expectation, ...]
+
+    @property
+    def title(self) -> str:
+        """Return what `--implementation` takes for it."""
+        return f"{self.name}@{self.version}" if self.version else self.name
 
 
-def load(folder: Path) -> Manifest:
-    """Return the implementation in a folder.
+def load(folder: Path, version: str = "") -> Manifest:
+    """Return the implementation in a folder, in a version of its manifest or as it is without.
 
     Raises:
-        LabError: its manifest can't be read, or has a mistake.
+        LabError: its manifest can't be read or has a mistake, or there is no such version.
     """
     file = folder / FILE
     if not re.fullmatch(NAME, folder.name):
@@ -80,8 +93,46 @@ def load(folder: Path) -> Manifest:
             where=str(folder),
             hint="take small letters, digits, - and _, at most 40",
         )
+    top = Table(file, "", _content(file), TOP)
+    if top["protocol"] != protocol.VERSION:
+        raise top.mistake(
+            "protocol", f"is {top['protocol']}", f"this lab speaks version {protocol.VERSION}"
+        )
+    versions = _versions(file, top)
+    if version and version not in versions:
+        raise LabError(
+            f"'{folder.name}' has no version '{version}'",
+            where=str(file),
+            hint=f"there are: {', '.join(versions) or 'none to choose from'}",
+        )
+    packages = versions[version] if version else Table(file, "packages", top["packages"], PACKAGES)
+    installation = _installation(folder, version, packages)
+    if top["needs"] and not (top["install"] or installation.packages):
+        raise top.mistake("install", "is missing", "write the line that installs what it needs")
+    one = Manifest(
+        name=folder.name,
+        version=version,
+        summary=top["summary"],
+        wire=tuple(top["wire"]),
+        needs=tuple(top["needs"]),
+        install=top["install"],
+        installation=installation,
+        shown_version=top["version"],
+        versions=_abouts(top, versions),
+        programs={
+            name: _program(
+                folder, name, Table(file, f"programs.{name}", content, PROGRAM), top["options"]
+            )
+            for name, content in top["programs"].items()
+        },
+        expected=tuple(_expected(file, top, version)),
+    )
+    return _in_version(one, packages if version else None)
+
+
+def _content(file: Path) -> object:
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise LabError(f"can't be read: {why}", where=str(file), hint="see CONTRIBUTING.md") from (
@@ -89,49 +140,76 @@ def load(folder: Path) -> Manifest:
         )
     except tomllib.TOMLDecodeError as error:
         raise LabError(f"is no TOML: {error}", where=str(file), hint="correct that line") from error
-    top = _Table(file, "", content, _TOP)
-    if top["protocol"] != protocol.VERSION:
-        raise top.mistake(
-            "protocol", f"is {top['protocol']}", f"this lab speaks version {protocol.VERSION}"
-        )
-    if top["needs"] and not top["install"]:
-        raise top.mistake("install", "is missing", "write the line that installs what it needs")
-    tables = {
-        name: _Table(file, f"programs.{name}", content, _PROGRAM)
-        for name, content in top["programs"].items()
+
+
+def _versions(file: Path, top: Table) -> Mapping[str, Table]:
+    for name in top["versions"]:
+        if not re.fullmatch(VERSION_NAME, name):
+            raise top.mistake("versions", f"names {name!r}", 'write such as [versions."2.1"]')
+    return {
+        name: Table(file, f"versions.{name}", content, VERSION)
+        for name, content in top["versions"].items()
     }
-    return Manifest(
-        name=folder.name,
-        summary=top["summary"],
-        wire=tuple(top["wire"]),
-        needs=tuple(top["needs"]),
-        install=top["install"],
+
+
+def _expected(file: Path, top: Table, version: str) -> Iterator[Expectation]:
+    for k, content in enumerate(top["expected"]):
+        table = Table(file, f"expected[{k}]", content, EXPECTED)
+        if table["verdict"] != Outcome.NOT_APPLICABLE and not table["source"]:
+            raise table.mistake("source", "is missing", "name the line or the page that says so")
+        versions = table["versions"]
+        if not versions or any(fnmatchcase(version, one) for one in versions):
+            yield Expectation(
+                claim=table["claim"],
+                verdict=Outcome(table["verdict"]),
+                because=table["because"],
+                source=table["source"],
+                kind=table["kind"],
+            )
+
+
+def _abouts(top: Table, versions: Mapping[str, Table]) -> Mapping[str, str]:
+    return {name: table["about"] for name, table in versions.items()}
+
+
+def _installation(folder: Path, version: str, table: Table) -> Installation:
+    packages = Packages(
+        debian=tuple(table["debian"]),
+        suite=table["suite"],
+        python=table["python"],
+        pypi=tuple(table["pypi"]),
+        sdists=tuple(table["sdists"]),
+        npm=tuple(table["npm"]),
+        build=tuple(tuple(command) for command in table["build"]),
+    )
+    for word in (word for command in packages.build for word in command):
+        _require_placeholders(table, "build", word)
+    title = f"{folder.name}@{version}" if version else folder.name
+    return Installation(title=title, packages=packages, files=_files(folder, table))
+
+
+def _in_version(one: Manifest, table: Table | None) -> Manifest:
+    """Return an implementation without what its version lacks, as it is called when installed."""
+    lacks = frozenset(table["lacks"]) if table else frozenset()
+    packages = one.installation.packages
+    return replace(
+        one,
+        wire=tuple(table["wire"]) if table and table["wire"] else one.wire,
         programs={
-            name: _program(folder, name, table, top["options"]) for name, table in tables.items()
+            name: replace(
+                program,
+                owner=one.title,
+                offers=program.offers - lacks,
+                python=packages.python,
+                installed=one.installation.folder if packages else "",
+            )
+            for name, program in one.programs.items()
+            if name not in lacks
         },
-        expected=tuple(
-            _expectation(_Table(file, f"expected[{k}]", content, _EXPECTED))
-            for k, content in enumerate(top["expected"])
-        ),
     )
 
 
-def _expectation(table: "_Table") -> Expectation:
-    verdict = Outcome(table["verdict"])
-    if verdict is not Outcome.NOT_APPLICABLE and not table["source"]:
-        raise table.mistake(
-            "source", "is missing", "name the line of code or the page that says so"
-        )
-    return Expectation(
-        claim=table["claim"],
-        verdict=verdict,
-        because=table["because"],
-        source=table["source"],
-        kind=table["kind"],
-    )
-
-
-def _program(folder: Path, name: str, table: "_Table", options: Sequence[str]) -> ProtocolProgram:
+def _program(folder: Path, name: str, table: Table, options: Sequence[str]) -> ProtocolProgram:
     for key in ("flags", "events"):
         missing = {
             one for one in protocol.required(name) if one.startswith("--") == (key == "flags")
@@ -140,10 +218,28 @@ def _program(folder: Path, name: str, table: "_Table", options: Sequence[str]) -
             what = f"lacks {', '.join(sorted(missing))}"
             raise table.mistake(key, what, f"every {name} has that: add it to both")
     for word in table["argv"]:
-        if unknown := set(re.findall(_PLACEHOLDER, word)) - {PYTHON, HERE}:
-            raise table.mistake(
-                "argv", f"has {unknown.pop()}", f"there are {PYTHON} and {HERE}, and no other"
-            )
+        _require_placeholders(table, "argv", word)
+    return ProtocolProgram(
+        name=name,
+        owner=folder.name,
+        kind=protocol.KINDS[name],
+        call=tuple(table["argv"]),
+        files=_files(folder, table),
+        offers=frozenset(
+            {*table["flags"], *table["events"], *(options if "--set" in table["flags"] else ())}
+        ),
+    )
+
+
+def _require_placeholders(table: Table, key: str, word: str) -> None:
+    known = (PYTHON, HERE, PREFIX)
+    if unknown := set(re.findall(_PLACEHOLDER, word)) - {*known}:
+        raise table.mistake(
+            key, f"has {unknown.pop()}", f"there are {' and '.join(known)}, and no other"
+        )
+
+
+def _files(folder: Path, table: Table) -> Mapping[str, Path]:
     files = {one: folder / one for one in table["files"]}
     for one, path in files.items():
         if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
@@ -152,106 +248,4 @@ def _program(folder: Path, name: str, table: "_Table", options: Sequence[str]) -
             raise table.mistake(
                 "files", f"names {one!r}, which isn't there", f"put it into {folder}"
             )
-    return ProtocolProgram(
-        name=name,
-        owner=folder.name,
-        kind=protocol.KINDS[name],
-        call=tuple(table["argv"]),
-        files=files,
-        offers=frozenset(
-            {*table["flags"], *table["events"], *(options if "--set" in table["flags"] else ())}
-        ),
-    )
-
-
-class _Table:
-    """A table of a manifest, each of its values checked."""
-
-    def __init__(
-        self, file: Path, name: str, content: object, keys: Mapping[str, tuple[Check, Any]]
-    ) -> None:
-        self._file = file
-        self._name = name
-        if not isinstance(content, dict):
-            raise self.mistake("", "is no table", f"begin it with [{name}]")
-        if unknown := [key for key in content if key not in keys]:
-            raise self.mistake(unknown[0], "is no key", f"there are: {', '.join(keys)}")
-        self._values = {key: default for key, (_, default) in keys.items()} | content
-        for key, ((is_right, expected), _) in keys.items():
-            if self._values[key] is _MISSING:
-                raise self.mistake(key, "is missing", f"write {expected}")
-            if not is_right(self._values[key]):
-                raise self.mistake(key, f"is {self._values[key]!r}"[:200], f"write {expected}")
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
-    def mistake(self, key: str, what: str, hint: str) -> LabError:
-        """Return the error to raise for one of its keys."""
-        name = ".".join(filter(None, (self._name, key)))
-        return LabError(f"`{name}` {what}", where=str(self._file), hint=hint)
-
-
-def _text(expected: str, *, least: int = 1) -> Check:
-    return lambda v: isinstance(v, str) and len(v.strip()) >= least and v.isprintable(), expected
-
-
-def _texts(pattern: str, expected: str, *, least: int = 0) -> Check:
-    def is_right(value: object) -> bool:
-        return (
-            isinstance(value, list)
-            and len(value) >= least
-            and all(isinstance(v, str) and re.fullmatch(pattern, v) for v in value)
-        )
-
-    return is_right, expected
-
-
-def _one_of(words: Sequence[str]) -> Check:
-    return lambda v: isinstance(v, str) and v in words, f"one of: {', '.join(dict.fromkeys(words))}"
-
-
-def _are_programs(value: object) -> bool:
-    return isinstance(value, dict) and bool(value) and value.keys() <= protocol.KINDS.keys()
-
-
-_MISSING = object()
-_WORD = r"[^\0\n]+"
-_TOP: Mapping[str, tuple[Check, Any]] = {
-    "protocol": ((lambda v: type(v) is int, f"protocol = {protocol.VERSION}"), _MISSING),
-    "summary": (_text('what it is, in one line, as summary = "..."'), _MISSING),
-    "wire": (
-        _texts(r"[a-z0-9./-]+", 'the protocols on its wire, as wire = ["zmtp/3"]', least=1),
-        _MISSING,
-    ),
-    "needs": (_texts(r"(python:|perl:)?[A-Za-z0-9._:+-]+", 'needs = ["perl", "python:zmq"]'), []),
-    "install": (
-        _text('the line that installs it, as install = "apt-get install perl"', least=0),
-        "",
-    ),
-    "options": (_texts(_OPTION, 'those of --set, as options = ["SNDHWM"]'), []),
-    "expected": (
-        (lambda v: isinstance(v, list), "a table [[expected]] for each claim that fares otherwise"),
-        [],
-    ),
-    "programs": (
-        (_are_programs, f"a table [programs.NAME] for some of: {', '.join(protocol.KINDS)}"),
-        _MISSING,
-    ),
-}
-_EXPECTED: Mapping[str, tuple[Check, Any]] = {
-    "claim": (_text('a claim, as claim = "kill_worker.nothing_comes_twice"'), _MISSING),
-    "verdict": (_one_of([*Outcome]), _MISSING),
-    "because": (_text('the reason, as because = "..."'), _MISSING),
-    "source": (_text("the line of code or the page that says so", least=0), ""),
-    "kind": (_one_of(["", *protocol.KINDS.values()]), ""),
-}
-_PROGRAM: Mapping[str, tuple[Check, Any]] = {
-    "argv": (_texts(_WORD, 'argv = ["perl", "{here}/push.pl"]', least=1), _MISSING),
-    "files": (_texts(r"[A-Za-z0-9_][A-Za-z0-9_./-]*", 'files = ["push.pl"]'), _MISSING),
-    "flags": (_texts(_FLAG, 'flags = ["--address", "--trace"]'), _MISSING),
-    "events": (
-        _texts("|".join(protocol.EVENTS), f"some of: {', '.join(sorted(protocol.EVENTS))}"),
-        _MISSING,
-    ),
-}
+    return files

@@ -26,13 +26,13 @@ _LEAST_DISK = 100 * 1024 * 1024  # bytes
 # Scripts that run on a machine. They get their arguments as JSON.
 _ABOUT = """
 import json, os, platform, sys
-about = {"python": platform.python_version(), "free": 0}
+about = {"python": platform.python_version(), "free": 0, "zmq": "no pyzmq"}
 about["free"] = (lambda s: s.f_bavail * s.f_frsize)(os.statvfs("."))
 try:
     import zmq
-    about["zmq"] = [zmq.__version__, zmq.zmq_version()]
-except ImportError as error:
-    about["missing"] = str(error)
+    about["zmq"] = "pyzmq {}, libzmq {}".format(zmq.__version__, zmq.zmq_version())
+except ImportError:
+    pass
 print(json.dumps(about))
 """
 _LISTEN = """
@@ -105,7 +105,7 @@ def require(remotes: Mapping[str, Remote]) -> None:
     """Raise NotFit for the first problem that makes a machine unsuitable for a run."""
     about = at_once(remotes, lambda remote: list(_about(remote)))
     for finding in itertools.chain(*about.values(), _wire(remotes)):
-        if finding.hint:
+        if finding.hint and finding.needed:
             raise NotFit(finding.what, where=f"machine {finding.subject}", hint=finding.hint)
 
 
@@ -146,7 +146,7 @@ def _reached(access: Access) -> Remote | LabError:
 
 def _fit(machines: Machines, remote: Remote) -> list[Finding]:
     about = list(_about(remote))
-    if any(finding.hint for finding in about):
+    if any(finding.hint and finding.needed for finding in about):
         return about  # further checks would only fail for the same reason
     return [*about, _rights(remote), *_able(machines, remote), *_names(machines, remote)]
 
@@ -158,11 +158,13 @@ def _about(remote: Remote) -> Iterator[Finding]:
         yield Finding(remote.name, f"no Python at {access.python}", "provision it: provision/")
         return
     about = _parsed(remote, answer)
-    if "zmq" in about:
-        pyzmq, libzmq = about["zmq"]
-        yield Finding(remote.name, f"Python {about['python']}, pyzmq {pyzmq}, libzmq {libzmq}")
-    else:
-        yield Finding(remote.name, f"no pyzmq: {about['missing']}", "provision it: provision/")
+    lacks_default = about["zmq"] == "no pyzmq"  # which other implementations don't need
+    yield Finding(
+        remote.name,
+        f"Python {about['python']}, {about['zmq']}",
+        "for the default implementation, provision it: provision/" if lacks_default else "",
+        needed=False,
+    )
     if about["free"] < _LEAST_DISK:
         yield Finding(remote.name, f"only {about['free']:,} bytes of disk are free", "make room")
     with ssh_errors(remote.access, "ask it for its time"):

@@ -1,9 +1,13 @@
 """Checks that machines have what an experiment or its programs need besides their files."""
 
+import posixpath
 import shlex
 from collections.abc import Sequence
 
 from lab.core.errors import NotFit
+from lab.core.installation import Installation
+from lab.machines import installer
+from lab.machines.providers.base import Access
 from lab.machines.remote import Remote
 
 _PYTHON, _PERL = "python:", "perl:"
@@ -18,7 +22,12 @@ _PERL_MODULES = 'for (@ARGV) { my $name = $_; eval "require $name; 1" or print "
 
 
 def require(
-    remote: Remote, needs: Sequence[str], *, by: str = "this experiment", install: str = ""
+    remote: Remote,
+    needs: Sequence[str],
+    *,
+    by: str = "this experiment",
+    install: str = "",
+    installation: Installation | None = None,
 ) -> None:
     """Raise NotFit if a machine lacks something, with the command that installs it.
 
@@ -28,7 +37,13 @@ def require(
             of Perl, such as `perl:Time::HiRes`.
         by: who needs it.
         install: the command; `{python}` in it is the machine's lab Python.
+        installation: what the lab installs itself, where the needs are looked for first.
     """
+    enter: list[str] = []
+    if installation is not None and installation.packages:
+        enter = [_entered(remote, installation, by)]
+        if installation.packages.python:  # its modules are those that were installed
+            needs = [need for need in needs if not need.startswith(_PYTHON)]
     of_kind: dict[str, list[str]] = {"": [], _PYTHON: [], _PERL: []}
     for need in needs:
         kind = next((one for one in (_PYTHON, _PERL) if need.startswith(one)), "")
@@ -43,7 +58,7 @@ def require(
         ([python, "-c", _MODULES], of_kind[_PYTHON], "{python} -m pip install {}  # there"),
         (["perl", "-e", _PERL_MODULES], of_kind[_PERL], "install it there, e.g.: cpan {}"),
     ):
-        missing = remote.run([*argv, *names]).decode().split() if names else []
+        missing = remote.run([*enter, *argv, *names]).decode().split() if names else []
         if missing:
             hint = f"{install}  # there" if install else usual.replace("{}", " ".join(missing))
             raise NotFit(
@@ -51,3 +66,27 @@ def require(
                 where=f"machine {remote.name}",
                 hint=hint.replace("{python}", shlex.quote(python)),
             )
+
+
+def _entered(remote: Remote, installation: Installation, by: str) -> str:
+    """Return the script that runs commands inside an installation; NotFit if there is none."""
+    access = remote.access
+    enter = posixpath.join(access.implementations, installation.folder, installer.ENTER)
+    if remote.run(["sh", "-c", '[ ! -x "$1" ] || echo yes', "sh", enter]).strip() != b"yes":
+        raise NotFit(
+            f"it lacks what {by} needs: {installation.title} is not installed",
+            where=f"machine {remote.name}",
+            hint=_line(installation, access),
+        )
+    return enter
+
+
+def _line(one: Installation, access: Access) -> str:
+    """Return the command line that installs it on a machine."""
+    if access.implementations == str(installer.root()):
+        return f"./fab implementations --install {one.title}"
+    there = f"ssh {access.user}@{access.host}" if access.user else f"ssh {access.host}"
+    there += f" -p {access.port}" if access.port not in (None, 22) else ""
+    if access.provider == "vagrant":
+        there = f"vagrant ssh {access.machine} -c"
+    return f"./fab implementations --script {one.title} | {there} 'sudo sh'"

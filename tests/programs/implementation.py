@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.core.trace import Trace, parse
 from lab.experiments.manifest import Manifest
+from lab.machines import installer
 
 PATIENCE_S = 30
 
@@ -88,7 +89,7 @@ class Implementation:
         files = self._folder / "files"
         files.mkdir(exist_ok=True)
         flags = ["--address", address or self.address, *map(str, words)]
-        argv = program.argv(sys.executable, flags + ["--trace"] * trace)
+        argv = program.argv(sys.executable, flags + ["--trace"] * trace, str(installer.root()))
         self._running.append(Running(argv, files))
         return self._running[-1]
 

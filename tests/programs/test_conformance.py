@@ -21,7 +21,7 @@ from implementation import Implementation, Running
 from lab.core import trace as trace_module
 from lab.core.errors import NotFit
 from lab.experiments import implementations
-from lab.machines import requirements
+from lab.machines import installer, requirements
 
 SCHEMA = json.loads(Path(trace_module.__file__).with_suffix(".schema.json").read_text())
 RECEIVED = re.compile(r"(\d+) , (\d+\.\d+)")
@@ -41,12 +41,17 @@ def _missing(name: str) -> str:
     """Return what this computer lacks for an implementation, as the lab says it of a machine."""
     manifest = implementations.get(name)
     here: Any = SimpleNamespace(
-        access=SimpleNamespace(python=sys.executable),
+        access=SimpleNamespace(python=sys.executable, implementations=str(installer.root())),
         name="here",
         run=lambda argv: subprocess.run(argv, capture_output=True, check=False).stdout,
     )
     try:
-        requirements.require(here, manifest.needs, install=manifest.install)
+        requirements.require(
+            here,
+            manifest.needs,
+            install=manifest.install,
+            installation=manifest.installation,
+        )
     except NotFit as lacking:
         return str(lacking)
     return ""

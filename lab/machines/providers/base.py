@@ -14,6 +14,7 @@ from typing import ClassVar
 from lab.core import faults
 from lab.core.errors import LabError
 from lab.core.faults.fault import Fault, Scope
+from lab.core.vocabulary import IMPLEMENTATIONS
 from lab.machines.inventory import Inventory
 from lab.machines.inventory.settings import Schema
 
@@ -27,8 +28,9 @@ class Access:
     `~/.ssh`. The host key is `host_key` (as in known_hosts: type and base64); without one, it must
     be in `known_hosts`. Each run creates a folder below `work`, which may be relative to the
     user's home there. `if_key_changed` is the hint if the machine answers with another host key
-    than `host_key`. `open_network` is true if any user of this computer can connect to the lab
-    address.
+    than `host_key`. `implementations` is the folder of what is installed there for the lab's
+    programs (see `lab.machines.installer`). `open_network` is true if any user of this computer can
+    connect to the lab address.
     """
 
     provider: str
@@ -45,6 +47,7 @@ class Access:
     host_key: str | None = None
     known_hosts: Path | None = None
     if_key_changed: str = ""
+    implementations: str = IMPLEMENTATIONS
     open_network: bool = False
 
 

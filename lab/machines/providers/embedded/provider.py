@@ -16,7 +16,7 @@ from lab.core import limits
 from lab.core.errors import LabError
 from lab.core.faults.fault import Fault
 from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from lab.machines import lab_folder
+from lab.machines import installer, lab_folder
 from lab.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
 from lab.machines.providers.embedded.control import Client
 from lab.machines.providers.embedded.early_start import Supervisor, take_prepared
@@ -170,7 +170,7 @@ class Embedded(Provider):
             "provider": self.name,
             "isolated": self.isolated,
             "network": self.inventory.network,
-            "visible": [sys.prefix, sys.base_prefix, *self._visible()],
+            "visible": [sys.prefix, sys.base_prefix, *_implementations(), *self._visible()],
             "machines": {machine.name: machine.address for machine in self.inventory.machines},
         }
 
@@ -263,7 +263,16 @@ def _access(
         open_network=not isolated,
         work=there["work"],
         python=sys.executable,
+        implementations=str(installer.root()),
     )
+
+
+def _implementations() -> list[str]:
+    """Return the folder of what is installed for the lab's programs, now or while the lab is up."""
+    root = installer.root()
+    with contextlib.suppress(OSError):  # nothing can be installed there, so nothing is missed
+        root.mkdir(parents=True, exist_ok=True)
+    return [str(root)] if root.is_dir() else []
 
 
 def _folders(text: str) -> list[Path]:
