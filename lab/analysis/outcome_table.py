@@ -21,7 +21,7 @@ class MessageCounts:
         noticed_s: how long after the fault the sender's library reported it.
         recovery_s, backlog_s: when the first message was through after the repair, and when
             nothing waited any more, see `recovery`.
-        had_fault, had_repair: whether these took place.
+        had_fault, had_repair: whether these took place, the latter while messages were sent.
     """
 
     sent: int
@@ -40,7 +40,7 @@ class MessageCounts:
 def outcome(run: Run, interval: float) -> MessageCounts:
     """Count what became of a run's messages; late means later than `interval` seconds."""
     arrived = _arrived(run)
-    recovered = recovery(run, arrived)
+    recovered, back = recovery(run, arrived), repair(run)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
     return MessageCounts(
         sent=len(run.dealt),
@@ -53,7 +53,7 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
-        had_repair=repair(run) is not None,
+        had_repair=back is not None and back.t < max(run.dealt.values(), default=back.t),
     )
 
 

@@ -40,7 +40,7 @@ def last_takes_its_place(run: Run) -> Verdict:
     rests_on="libzmq 4.3.5, src/lb.cpp, line 37 (pipe_terminated: _pipes.swap)",
 )
 def others_keep_their_order(run: Run) -> Verdict:
-    return turns.follow(run, turns.others_move_up)
+    return turns.keep_their_order(run)
 
 
 @claim(

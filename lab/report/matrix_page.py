@@ -37,10 +37,16 @@ def page(matrix: Matrix) -> str:
         "claims": len(matrix.rows),
         "unexpected": matrix.unexpected,
         "repeat": matrix.repeat,
-        "ways": [(plain(way.title), list(_costs(way, matrix.columns))) for way in matrix.ways],
+        "ways": [(*_named(way.title), list(_costs(way, matrix.columns))) for way in matrix.ways],
         "left_out": [(plain(name), plain(why)) for name, why in matrix.left_out.items()],
     }
     return rendered("matrix.html", context)
+
+
+def _named(title: str) -> tuple[str, str]:
+    """Return what distinguishes an experiment's variant, and the experiment's name if it has one."""
+    name, _, variant = plain(title).rpartition(":")
+    return variant, name
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -73,13 +73,12 @@ def _print_difference(console: Console, row: Row) -> None:
 
 def _ways(matrix: Matrix) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "", "lost", "late", "twice", "noticed after", "recovered after"):
+    for name in ("", "lost", "late", "twice", "noticed after", "recovered after"):
         table.add_column(name)
     for way in matrix.ways:
-        label = way.title
-        for row in _rows(way):
-            table.add_row(_plain(label), *row)
-            label = ""
+        table.add_row(Text(_plain(way.title), "bold"))
+        for name, *costs in _rows(way):
+            table.add_row(f"  {name}", *costs)
     return table
 
 

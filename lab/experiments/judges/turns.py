@@ -10,7 +10,7 @@ the next send: a pipe ends in two steps, each of which waits until the socket pr
 import itertools
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.analysis.history import Run
@@ -94,6 +94,58 @@ def follow(run: Run, rule: Rule) -> Verdict:
         messages=[number for span in spans for number in span.numbers],
         events=[span.change.event for span in spans],
     )
+
+
+def keep_their_order(run: Run) -> Verdict:
+    """After each leaving the others were served in the same order as before, as observed.
+
+    That is asked of no rule: where a newcomer joins makes no difference.
+    """
+    spans = _spans(run, others_move_up)
+    receivers = {message.number: (message.machine, message.process) for message in run.received}
+    judged: list[Span] = []
+    for before, after in itertools.pairwise(spans):
+        if not after.change.left:
+            continue
+        old = _served(before, receivers)
+        new = _served(after, receivers)
+        if old is None or new is None:
+            why = f"{_in_letters(spans, after)}: too few messages to decide."
+            return Verdict.not_observed(why)
+        expected = tuple(worker for worker in old if worker != after.change.worker)
+        if _begun_with(new, expected[0]) != expected:
+            names = ["".join(_letter(spans, w) for w in each) for each in (expected, new)]
+            return Verdict.refuted(
+                f"When {_letter(spans, after.change.worker)} had left, the order of the others was"
+                f" {_from_first(names[1])} instead of {_from_first(names[0])}.",
+                messages=after.numbers,
+                events=[after.change.event],
+            )
+        judged.append(after)
+    if not judged:
+        return Verdict.not_observed("No worker left while messages were sent.")
+    return Verdict.holds(
+        f"{len(judged)} left, and the others were served in the same order as before.",
+        messages=[number for span in judged for number in span.numbers],
+        events=[span.change.event for span in judged],
+    )
+
+
+def _served(span: Span, receivers: Mapping[int, Worker]) -> Turn | None:
+    """Return in which order the workers were served at the end of a span; None if unclear."""
+    last = tuple(receivers[n] for n in span.numbers[-len(span.turn) :] if n in receivers)
+    return last if set(last) == set(span.turn) and len(last) == len(span.turn) else None
+
+
+def _begun_with(turn: Turn, worker: Worker) -> Turn:
+    k = turn.index(worker)
+    return (*turn[k:], *turn[:k])
+
+
+def _from_first(letters: str) -> str:
+    """Return the order of a turn, begun with its first letter in the alphabet."""
+    k = letters.index(min(letters))
+    return letters[k:] + letters[:k]
 
 
 def equal_shares(run: Run) -> Verdict:

@@ -38,3 +38,4 @@ for x in range(options.first, options.first + options.count):
     trace("sent", number=x, text=message)
     time.sleep(options.interval)
 time.sleep(_LAST_S)
+trace.stop()

@@ -25,6 +25,10 @@ class Tracer:
         socket.add_post_pipe_connect_cb(lambda _: self("connected"))  # type: ignore[attr-defined]
         socket.add_post_pipe_remove_cb(lambda _: self("disconnected"))  # type: ignore[attr-defined]
 
+    def stop(self) -> None:
+        """Report nothing more: at the program's end it is itself that closes its connections."""
+        self._tracing = False
+
     def ready(self) -> None:
         self("ready", pynng=version("pynng"), python=platform.python_version())
 
