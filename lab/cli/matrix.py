@@ -102,7 +102,18 @@ def run(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> ExitCode:
         matrix_text.print_matrix(found)
         _write(campaign, found)
     ended_by = [code for code in codes if code in _ERRORS]
-    return worst(ended_by or [_code(row) for row in found.rows])
+    return worst(ended_by or [code_of(found.rows)])
+
+
+def code_of(rows: Sequence[Row]) -> ExitCode:
+    """Return the exit code for a matrix; what is not applicable doesn't count."""
+    answers = [one for row in rows for one in row.answers.values()]
+    applicable = [one for one in answers if one.verdict != Outcome.NOT_APPLICABLE]
+    if any(one.decided and not one.as_expected for one in applicable):
+        return ExitCode.UNEXPECTED
+    if not applicable or not all(one.as_expected or one.asked.by_chance for one in applicable):
+        return ExitCode.NOT_OBSERVED
+    return ExitCode.EXPECTED
 
 
 def columns(texts: Sequence[str]) -> dict[str, Choice]:
@@ -223,13 +234,3 @@ def _write(campaign: MatrixCampaign, found: Matrix) -> None:
         matrix_page.write(found, campaign.runs / "matrix.html"),
     ]
     print("\n" + "\n".join(f"{path.suffix[1:]}: {path}" for path in paths))
-
-
-def _code(row: Row) -> ExitCode:
-    code = ExitCode.EXPECTED
-    for one in row.answers.values():
-        if one.decided and not one.as_expected:
-            return ExitCode.UNEXPECTED
-        if not (one.as_expected or one.asked.by_chance or one.verdict == Outcome.NOT_APPLICABLE):
-            code = ExitCode.NOT_OBSERVED
-    return code

@@ -44,7 +44,7 @@ def page(matrix: Matrix) -> str:
 
 
 def _named(title: str) -> tuple[str, str]:
-    """Return what distinguishes an experiment's variant, and the experiment's name if it has one."""
+    """Return the name of a variant and its experiment, or of an experiment without variants."""
     name, _, variant = plain(title).rpartition(":")
     return variant, name
 

@@ -34,7 +34,7 @@ CHARTS = ("timeline", "strip", "shares", "latency")
 _ROWS_OF = {"strip": "cells", "shares": "shares", "latency": "latencies"}
 _LONGEST_TEXT = 2_000  # characters
 _ORDER = ("failed", "not observed", "refuted as expected", "as expected", "not applicable")
-_SIGNS = {
+SIGNS = {
     "failed": "✗", "not observed": "?", "refuted as expected": "✓", "as expected": "✓",
     "not applicable": "-",
 }  # fmt: skip
@@ -196,7 +196,7 @@ def _shown(verdict: Mapping[str, Any]) -> dict[str, Any]:
     notes += ["partial: the run was interrupted"] if verdict.get("partial") else []
     return {
         "kind": kind.replace(" ", "-"),
-        "sign": _SIGNS[kind],
+        "sign": SIGNS[kind],
         "label": verdict["verdict"],
         "note": "; ".join(["as expected"] * (kind == "refuted as expected") + notes),
         "statement": plain(verdict["statement"]),
