@@ -53,6 +53,13 @@ def keeping_order(run: StoredRun) -> StoredRun:
     return run
 
 
+def thrown_out(run: StoredRun) -> StoredRun:
+    """The pusher's library ends the first connection a second after it was made."""
+    first = next(e for e in run.events if e.event == "connected" and e.machine == "push")
+    end = replace(first, event="disconnected", t=first.t + 1)
+    return replace(run, events=(*run.events, end))
+
+
 def accepting(*numbers: int) -> Mutation:
     """The trials of `fill` accept so many messages."""
 
@@ -116,6 +123,13 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
         "one gets too many": (goes_to(*SLOW, range(150, 200)), "X+X+"),
         "the second gets message 0": (goes_to(*FAST, range(1)), "+X++"),
         "nobody connects": (without("connected"), "???+"),
+    },
+    "heartbeat": {
+        "none": (lost(), "++"),
+        "a worker is thrown out": (thrown_out, "X+"),
+        "a message is lost": (lost(20), "+X"),
+        "a message comes twice": (twice(20), "+X"),
+        "nobody connects": (without("connected"), "?+"),
     },
     "leaving_the_turn": {
         "none": (lost(), "+X+"),

@@ -73,7 +73,8 @@ def _print_difference(console: Console, row: Row) -> None:
 
 def _ways(matrix: Matrix) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("", "lost", "late", "twice", "noticed after", "recovered after"):
+    table.add_column("", no_wrap=True, min_width=max(len(way.title) for way in matrix.ways))
+    for name in ("lost", "late", "twice", "noticed after", "recovered after"):
         table.add_column(name)
     for way in matrix.ways:
         table.add_row(Text(_plain(way.title), "bold"))

@@ -82,6 +82,25 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
     return Verdict.refuted(why, events=[run.fault, end])
 
 
+def stays_connected(run: Run) -> Verdict:
+    """While messages were sent, the sender's library reported no end of a connection."""
+    if not run.connections or not run.dealt:
+        return Verdict.not_observed("No connection was reported, or nothing was sent.")
+    last = max(run.dealt.values())
+    ends = [e for e in run.events("disconnected", by=run.senders) if e.t < last]
+    if ends:
+        times = "once" if len(ends) == 1 else f"{len(ends)} times"
+        return Verdict.refuted(
+            f"In {last - run.connections[0].t:.1f} s a connection ended {times}, though nothing"
+            " was broken.",
+            events=ends,
+        )
+    return Verdict.holds(
+        f"All {len(run.connections)} connections lasted for the {len(run.dealt)} messages.",
+        events=run.connections,
+    )
+
+
 def wire_tells(run: Run, *, goodbye: bool) -> Verdict:
     """The sender's machine saw a FIN or RST from the victim; or, without `goodbye`, saw none."""
     fault = run.fault
@@ -144,7 +163,8 @@ def its_turns_are_late(run: Run) -> Verdict:
     its = [n for n in between if n in arrived]
     if not its:
         return Verdict.not_observed("Nothing of its turn was sent between fault and repair.")
-    early = [n for n in its if arrived[n] < repair.t - run.no_order_s]
+    begun = repair.t - float(repair.details.get("took_s", 0.0))  # it took effect before it was seen
+    early = [n for n in its if arrived[n] < begun - run.no_order_s]
     if early:
         why = f"{history.listed(early).capitalize()} arrived before the repair."
         return Verdict.refuted(why, messages=early)

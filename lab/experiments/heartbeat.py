@@ -1,0 +1,28 @@
+"""The pusher sends heartbeats, and every worker is healthy: do they all stay connected?"""
+
+from lab.analysis import history
+from lab.api import Lab, Run, Verdict, claim, experiment
+from lab.experiments.judges import line_formats, silence
+from lab.experiments.judges.ways import HEARTBEAT, option_names
+
+
+@experiment(
+    source="zmq_setsockopt(3), ZMQ_HEARTBEAT_IVL",
+    reads=line_formats.read,
+    count=40,
+    interval=0.1,
+    uses={"push": option_names(HEARTBEAT), "pull": []},
+)
+def heartbeat(lab: Lab) -> None:
+    lab.start("pull", on="puller", to="pusher")
+    lab.start("push", on="pusher", **lab.plan, set=list(HEARTBEAT)).wait()
+
+
+@claim("A healthy worker answers each heartbeat, and is never thrown out.", rests_on=silence.PING)
+def nobody_is_thrown_out(run: Run) -> Verdict:
+    return silence.stays_connected(run)
+
+
+@claim("Heartbeats lose no message and repeat none.", rests_on=silence.PING)
+def each_to_exactly_one(run: Run) -> Verdict:
+    return history.exactly_once(run, run.planned)
