@@ -27,7 +27,9 @@ from lab.machines.providers.registry import choose
 from lab.report import matrix_files, matrix_page, matrix_text, page
 from lab.runs.store import StoredRun
 
-_INTERVAL_S = 0.1  # the pause between messages, where an experiment's own is longer
+# The pause between messages, where an experiment's own is longer: so programs that take a second to
+# start have their turns too.
+_INTERVAL_S = 0.25
 _ERRORS = (ExitCode.BUG, ExitCode.INTERRUPTED, ExitCode.MISTAKE)
 
 

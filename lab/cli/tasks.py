@@ -118,7 +118,7 @@ def sweep(
         "implementations": "those to compare, NAME or SENDER+RECEIVER, separated by commas; "
         "default: all that are installed",
         "repeat": "how many runs of each combination (5)",
-        "at-once": "how many labs run in parallel (6)",
+        "at-once": "how many labs run in parallel (8)",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
@@ -130,7 +130,7 @@ def matrix(
     experiments: str = "",
     implementations: str = "",
     repeat: str = "5",
-    at_once: str = "6",
+    at_once: str = "8",
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",

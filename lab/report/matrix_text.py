@@ -14,6 +14,7 @@ from lab.core.text import harmless
 from lab.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2000  # characters
+_NARROWEST, _CELL = 24, 7  # characters of a claim, and of an answer such as `+ 10/10`
 _STYLES = {"✓": "green", "✗": "red", "±": "yellow", "?": "yellow", "-": "dim", " ": "dim"}
 _PLAIN = {"✓": "+", "✗": "x", "±": "~"}  # on a screen with ASCII alone
 
@@ -38,8 +39,8 @@ def print_matrix(matrix: Matrix) -> None:
 
 def _claims(matrix: Matrix, console: Console) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("claim", ratio=1, min_width=16)
-    for name in matrix.columns:
+    table.add_column("claim", ratio=1, min_width=_NARROWEST)
+    for name in _heads(matrix, console):
         table.add_column(name, no_wrap=True)
     for title, rows in itertools.groupby(matrix.rows, key=lambda row: row.title):
         table.add_row(Text(_plain(title), "bold"))
@@ -47,6 +48,16 @@ def _claims(matrix: Matrix, console: Console) -> Table:
             answers = [_cell(console, a, odd=n in row.odd) for n, a in row.answers.items()]
             table.add_row(Text(_plain(row.statement)), *answers)
     return table
+
+
+def _heads(matrix: Matrix, console: Console) -> list[str]:
+    """Return the names of the columns; numbers, printed with what they mean, if these don't fit."""
+    names = [_plain(name) for name in matrix.columns]
+    if _NARROWEST + sum(max(_CELL, len(name)) + 2 for name in names) <= console.width:
+        return names
+    for number, name in enumerate(names, 1):
+        console.print(f"{number:>3}  {name}", soft_wrap=True)
+    return [str(number) for number in range(1, len(names) + 1)]
 
 
 def _cell(console: Console, answer: Answer, *, odd: bool) -> Text:
