@@ -16,13 +16,14 @@ NEVER_RUN = "never run"
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell(Cell):
-    """The runs of one experiment with one implementation; `code` identifies the latter's files."""
+    """The runs of one experiment with one implementation; `code` identifies the files of both."""
 
     implementation: str = ""
     code: str = ""
 
     def __str__(self) -> str:
-        return f"{self.variant} {self.implementation} {self.code}"
+        title = ":".join(filter(None, [self.experiment, self.variant]))
+        return f"{title} {self.implementation} {self.code}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,11 @@ class Proportion:
     held: int
     runs: int
 
+    @property
+    def share(self) -> float | None:
+        """The proportion itself; None without runs."""
+        return self.held / self.runs if self.runs else None
+
     def wilson(self) -> tuple[float, float]:
         """Return the 95 % interval for a number of runs that was fixed beforehand.
 

@@ -36,6 +36,10 @@ class Tally:
         held = self._counts[Outcome.HOLDS]
         return Proportion(held, held + self._counts[Outcome.REFUTED])
 
+    def interval(self, *, anytime: bool) -> tuple[float, float]:
+        """Return the 95 % interval; with `anytime` the one that holds at every number of runs."""
+        return self.proportion.anytime() if anytime else self.proportion.wilson()
+
     @property
     def not_observed(self) -> int:
         """In how many runs nothing could be said."""

@@ -10,7 +10,6 @@ PROVIDER = ("--provider", "-p")
 VALUED = (
     *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
     *("--set", "-s", "--runs", "-r", "--implementation", "-m"),
-    *("--repeat", "-t", "--until", "-u"),
     *PROVIDER,
 )
 SWITCHES = ("--keep", "-k", "--capture", "-a")

@@ -42,12 +42,8 @@ class MatrixCampaign(Campaign):
 
     @property
     def id(self) -> str:
-        whole = json.dumps(["matrix", self.provider, self.inventory.path.read_text()])
+        whole = json.dumps(["matrix", self.call.provider, self.call.inventory.path.read_text()])
         return hashlib.sha256(whole.encode()).hexdigest()[:12]
-
-    @property
-    def name(self) -> str:
-        return ""
 
     @cached_property  # what changes during the runs is of the next campaign
     def parts(self) -> "list[Part]":
@@ -61,13 +57,11 @@ class MatrixCampaign(Campaign):
 
     def _parts(self) -> "Iterator[Part]":
         for name, experiment in self.experiments.items():
-            code = json.dumps(fingerprint.code(experiment))
             for variant in experiment.variants:
-                full = ":".join(filter(None, [catalogue.split(name)[0], variant]))
                 title = ":".join(filter(None, [experiment.name, variant]))
                 for column, choice in self.columns.items():
                     lacking = implementations.lacking(experiment, variant, choice)
-                    cell = None if lacking else _cell(full, experiment, column, choice, code)
+                    cell = None if lacking else _cell(name, experiment, variant, column, choice)
                     yield Part(title, experiment, variant, column, cell, lacking)
 
 
@@ -83,13 +77,20 @@ class Part:
     lacking: str
 
 
-def _cell(full: str, experiment: Experiment, column: str, choice: Choice, code: str) -> MatrixCell:
+def _cell(
+    name: str, experiment: Experiment, variant: str, column: str, choice: Choice
+) -> MatrixCell:
     settings = [("implementation", str(choice))]
     if experiment.interval > _INTERVAL_S:
         settings.append(("interval", str(_INTERVAL_S)))
-    whole = hashlib.sha256(code.encode())
-    whole.update(implementations.fingerprint(choice).encode())
-    return MatrixCell(full, tuple(settings), column, whole.hexdigest()[:12])
+    code = json.dumps([fingerprint.code(experiment), implementations.fingerprint(choice)])
+    return MatrixCell(
+        variant=variant,
+        settings=tuple(settings),
+        experiment=catalogue.split(name)[0],
+        implementation=column,
+        code=hashlib.sha256(code.encode()).hexdigest()[:12],
+    )
 
 
 def run(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> ExitCode:
@@ -139,7 +140,7 @@ def installed(campaign: MatrixCampaign, *, required: bool) -> tuple[MatrixCampai
         LabError: one can't, and all are `required`.
     """
     left_out: dict[str, str] = {}
-    provider = choose(campaign.provider, campaign.inventory, say)
+    provider = choose(campaign.call.provider, campaign.call.inventory, say)
     with (
         provider.lab(keep=False) as machines,
         run_series.connected_and_fit(machines) as remotes,
@@ -229,10 +230,10 @@ def _write(campaign: MatrixCampaign, found: Matrix) -> None:
     linked = {a.run for row in found.rows for a in row.answers.values()}
     linked |= {name for way in found.ways for name in way.runs.values()}
     for name in sorted(filter(None, linked)):
-        if not (campaign.runs / name / "report.html").exists():
-            page.make(campaign.runs / name, catalogue.reader)
+        if not (campaign.call.runs / name / "report.html").exists():
+            page.make(campaign.call.runs / name, catalogue.reader)
     paths = [
-        *matrix_files.write(found, campaign.runs / "matrix"),
-        matrix_page.write(found, campaign.runs / "matrix.html"),
+        *matrix_files.write(found, campaign.call.runs / "matrix"),
+        matrix_page.write(found, campaign.call.runs / "matrix.html"),
     ]
     print("\n" + "\n".join(f"{path.suffix[1:]}: {path}" for path in paths))

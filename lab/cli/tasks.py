@@ -1,5 +1,6 @@
 """The tasks of `fab`: each reads its flags, calls one function of the package and prints."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fabric import task
@@ -11,6 +12,7 @@ _EXPERIMENT = "one experiment, by name or by your own folder; without it, the de
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"
+_AT_ONCE = "how many labs run side by side (as many as this computer carries)"
 _RUN = "a run, by name or path; default: the last"
 _RUNS = "the folder of the run directories"
 
@@ -28,6 +30,7 @@ _RUNS = "the folder of the run directories"
         "capture": "record each machine's packets on the lab network, as pcap",
         "repeat": "how often to run it; prints how often each claim held",
         "until": "decided: repeat it until each claim is decided, see docs/repeats.md",
+        "at-once": _AT_ONCE,
         "runs": _RUNS,
     },
     iterable=["set"],
@@ -47,9 +50,9 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     implementation: str = "",
     repeat: str = "",
     until: str = "",
+    at_once: str = "",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
-    from lab.cli import repeat as repeating
     from lab.cli.call import Call, roles
     from lab.cli.run_experiment import run
     from lab.experiments import implementations
@@ -67,17 +70,20 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         runs=Path(runs),
     )
     if repeat or until:
+        from lab.cli import repeat as repeating
+
         most, until_decided = repeating.wanted(repeat, until)
-        return repeating.run(call, most, until_decided=until_decided)
+        labs = arguments.labs_at_once(at_once)
+        return repeating.run(call, most, until_decided=until_decided, at_once=labs)
     return run(call)
 
 
 @task(
     help={
         "experiment": "one experiment, by name or by your own folder",
-        "vary": "a setting and its values: interval=0.01,0.1 or SNDHWM=1,9; may be repeated",
+        "vary": "a setting and its values, as interval=0.1,1 or pullers=2,5; may be repeated",
         "repeat": "how many runs of each combination (5)",
-        "at-once": "how many labs run in parallel (3)",
+        "at-once": _AT_ONCE,
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
@@ -90,7 +96,7 @@ def sweep(
     experiment: str,
     vary: list[str] | None = None,
     repeat: str = "5",
-    at_once: str = "3",
+    at_once: str = "",
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",
@@ -99,15 +105,12 @@ def sweep(
     from lab.cli import sweep as sweeping
     from lab.cli.call import quick_call
 
-    call = quick_call(provider, inventory, Path(runs))
+    call = replace(quick_call(provider, inventory, Path(runs)), experiment=experiment)
     wanted = sweeping.Sweep(
-        experiment=experiment,
-        provider=provider,
-        inventory=arguments.inventory(inventory),
+        call=call,
         vary=sweeping.varied(call, vary or []),
         repeat=sweeping.whole("--repeat", repeat, 1000),
-        at_once=sweeping.whole("--at-once", at_once, 64),
-        runs=Path(runs),
+        at_once=arguments.labs_at_once(at_once),
     )
     return sweeping.run(wanted)
 
@@ -118,7 +121,7 @@ def sweep(
         "implementations": "those to compare, NAME or SENDER+RECEIVER, separated by commas; "
         "default: all that are installed",
         "repeat": "how many runs of each combination (5)",
-        "at-once": "how many labs run in parallel (8)",
+        "at-once": _AT_ONCE,
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
@@ -130,24 +133,23 @@ def matrix(
     experiments: str = "",
     implementations: str = "",
     repeat: str = "5",
-    at_once: str = "8",
+    at_once: str = "",
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",
 ) -> int:
     """Compare implementations: each claim, and what each way of leaving costs."""
     from lab.cli import matrix as comparing
+    from lab.cli.call import quick_call
     from lab.cli.sweep import whole
     from lab.experiments import implementations as known
 
     campaign = comparing.MatrixCampaign(
+        call=quick_call(provider, inventory, Path(runs)),
         experiments=comparing.experiments(arguments.words(experiments)),
-        columns=comparing.columns(arguments.words(implementations) or known.names()),
-        provider=provider,
-        inventory=arguments.inventory(inventory),
+        columns=comparing.columns(arguments.words(implementations) or known.titles()),
         repeat=whole("--repeat", repeat, 1000),
-        at_once=whole("--at-once", at_once, 64),
-        runs=Path(runs),
+        at_once=arguments.labs_at_once(at_once),
     )
     return comparing.run(*comparing.installed(campaign, required=bool(implementations)))
 

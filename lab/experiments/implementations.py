@@ -40,6 +40,13 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: name != DEFAULT)
 
 
+def titles() -> list[str]:
+    """Return the names of all implementations, each followed by those with its versions."""
+    return [
+        title for name in names() for title in (name, *(f"{name}@{v}" for v in get(name).versions))
+    ]
+
+
 @functools.cache
 def get(title: str) -> Manifest:
     """Return an implementation, as NAME or NAME@VERSION; the beginning of a version will do.
