@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lab.cli import arguments
+from lab.cli import arguments, conformance
 from lab.cli.call import Call
 from lab.core.errors import ExitCode
 from lab.engine import monitor, runner
@@ -51,13 +51,16 @@ def connected_and_fit(machines: Machines) -> Iterator[dict[str, Remote]]:
 def require_programs(
     call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
 ) -> None:
-    """Raise NotFit if a machine lacks what the programs of these experiments need."""
+    """Raise LabError if a machine lacks what the programs of these experiments need.
+
+    Also if they are of an implementation that doesn't pass the conformance test.
+    """
     for one in implementations.playing(found.values(), call.implementation):
         require_implementation(one, remotes)
 
 
 def require_implementation(one: Manifest, remotes: Mapping[str, Remote]) -> None:
-    """Raise NotFit if a machine lacks what an implementation needs."""
+    """Raise LabError if a machine lacks what an implementation needs, or if it isn't conformant."""
     require = functools.partial(
         requirements.require,
         needs=one.needs,
@@ -66,6 +69,7 @@ def require_implementation(one: Manifest, remotes: Mapping[str, Remote]) -> None
         installation=one.installation,
     )
     at_once(remotes, require)
+    conformance.require(one)
 
 
 def run_connected(

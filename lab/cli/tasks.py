@@ -288,20 +288,25 @@ def experiments(_: Context) -> None:
 @task(
     help={
         "install": "install this one, NAME or NAME@VERSION, for labs on this computer",
+        "test": "try whether this one does what docs/program-protocol.md demands",
         "script": "print the script that installs this one on another machine: ... | ssh HOST sh",
     }
 )
 @arguments.exits
-def implementations(_: Context, install: str = "", script: str = "") -> None:
-    """List the implementations of the lab's programs, or install one."""
-    from lab.cli import implementations as chosen
+def implementations(_: Context, install: str = "", test: str = "", script: str = "") -> int:
+    """List the implementations of the lab's programs; install or test one."""
+    from lab.cli import conformance
+    from lab.cli import implementations as listed
 
     if install:
-        chosen.install(install)
-    elif script:
-        chosen.print_script(script)
-    else:
-        chosen.print_all()
+        listed.install(install)
+    if script:
+        listed.print_script(script)
+    if test:
+        return conformance.test(test)
+    if not install and not script:
+        listed.print_all()
+    return 0
 
 
 @task

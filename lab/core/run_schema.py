@@ -132,6 +132,7 @@ _machine = _matching(MACHINE, "a machine's name")
 _no_machine = _matching(f"(?:{MACHINE})?", "a machine's name, or empty")
 _no_process = _matching(f"(?:{PROCESS})?", "a process's name, or empty")
 _word = _matching(r"[A-Za-z0-9_.:/+ -]{0,200}", "a short plain text")
+_implementation = _matching(r"[A-Za-z0-9_=,.@-]{0,500}", "the name of an implementation")
 _experiment = _that(lambda v: isinstance(v, str) and is_name(v), "an experiment's name")
 _outcome = _that(lambda v: isinstance(v, str) and v in set(Outcome), " or ".join(Outcome))
 
@@ -142,7 +143,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "started": _time,
     "call": _word,
     "command": _text,
-    "implementation": _matching(r"[A-Za-z0-9_=,.@-]{0,500}", "the name of an implementation"),
+    "implementation": _implementation,
     "sweep": _record_of({"id": _word, "cell": _text}, needed=("id", "cell")),
     "module": _or_null(_text),
     "summary": _text,
@@ -189,7 +190,7 @@ _EVENT: dict[str, Check] = {
 }
 _DETAILS: dict[str, Check] = _EVENT | {
     "program": _text,
-    "implementation": _word,
+    "implementation": _implementation,
     "role": _text,
     "text": _or_null(_text),
     "fault": _text,

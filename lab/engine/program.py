@@ -176,14 +176,14 @@ class ProtocolProgram(Program):
     def argv(self, python: str, flags: Sequence[str], implementations: str = "") -> list[str]:
         values = {
             PYTHON: self.python or python,
-            HERE: posixpath.join("..", self._folder),
+            HERE: posixpath.join("..", self.folder),
             PREFIX: posixpath.join(implementations, self.installed),
         }
         enter = [posixpath.join(values[PREFIX], ENTER)] if self.installed else []
         return [*enter, *(_filled(word, values) for word in self.call), *flags]
 
     def deploy(self, remote: Remote, folder: str) -> None:
-        remote.put(posixpath.join(folder, self._folder), self.files)
+        remote.put(posixpath.join(folder, self.folder), self.files)
 
     def require_callable(self, flags: Mapping[str, Any]) -> None:
         """Raise LabError for a flag or socket option that it lacks, or that isn't declared."""
@@ -204,7 +204,8 @@ class ProtocolProgram(Program):
             )
 
     @property
-    def _folder(self) -> str:
+    def folder(self) -> str:
+        """Return the folder of its files, below that of the run on a machine."""
         return posixpath.join(AGENT, self.owner)
 
 

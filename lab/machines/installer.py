@@ -83,6 +83,7 @@ def _values(one: Installation, root: str, python: str) -> Iterator[str]:
         ("root", root),
         ("folder", one.folder),
         ("python", packages.python or python),
+        ("lab_python", python),
         ("debian", "\n".join(packages.debian)),
         ("suite", packages.suite),
         ("pypi", "\n".join(packages.pypi)),

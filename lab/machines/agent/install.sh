@@ -2,7 +2,7 @@
 # Nothing else on the machine changes, and no root is needed: apt-get works on lists and locks in a
 # scratch folder, and packages are unpacked, not installed. Running it again does nothing.
 #
-# lab/machines/installer.py puts the values before it: root, folder, python, debian, suite, pypi,
+# lab/machines/installer.py puts the values before it: root, folder, python, lab_python, debian, suite, pypi,
 # sdists, npm, and the functions write_files and build.
 
 set -eu
@@ -33,12 +33,11 @@ apt() {
 
 # The mirror of Debian that this machine uses already, for another release of it.
 use_suite() {
-    mirror=$(apt-get -o "Dir::State=$own" indextargets --format '$(SITE)' 'Created-By: Packages' \
-        'Origin: Debian' | grep -v -- '-security' | head -n 1)
+    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep '/debian/*$' |
+        head -n 1)
     [ -n "$mirror" ] || give_up "this machine has no package source of Debian, which has $debian." \
         "Such packages come from Debian's release $suite; use another version of the implementation."
     printf 'deb %s %s main\n' "$mirror" "$suite" >"$own/sources.list"
-    apt update
 }
 
 unpack_debian() { # NAME...
@@ -47,8 +46,8 @@ unpack_debian() { # NAME...
     own=$scratch/apt
     mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
     cp /var/lib/dpkg/status "$own/status"
-    apt update
     [ -z "$suite" ] || use_suite
+    apt update
     apt install --download-only "$@"
     for package in "$own"/cache/archives/*.deb; do
         [ ! -e "$package" ] || dpkg -x "$package" "$tree"
@@ -97,22 +96,36 @@ prepend() { # VARIABLE FIND-EXPRESSION...: the folders that are found, or those 
 }
 
 # The folder or wheel of pip: of the Python itself, or the wheel with which Python makes environments.
-find_pip() { # sets $pip
-    pip=$("$tree/enter" "$python" -c 'import os, pip; print(os.path.dirname(pip.__file__))' 2>/dev/null) &&
+find_pip() { # PYTHON; sets $pip
+    pip=$("$tree/enter" "$1" -c 'import os, pip; print(os.path.dirname(pip.__file__))' 2>/dev/null) &&
         return
     for wheel in "$tree"/usr/share/python-wheels/pip-*.whl /usr/share/python-wheels/pip-*.whl; do
         pip=$wheel/pip
         [ ! -e "$wheel" ] || return 0
     done
-    give_up "$python has no pip." 'Install python3-venv, which brings it.'
+    give_up "$1 has no pip." 'Install python3-venv, which brings it.'
 }
 
-install_python() { # LIST OPTION...
-    printf '%s\n' "$1" >"$scratch/requirements.txt"
-    shift
-    find_pip
-    run pip "$tree/enter" "$python" "$pip" install --quiet --no-input \
-        --disable-pip-version-check --target "$tree/python" -r "$scratch/requirements.txt" "$@"
+install_python() { # PYTHON LIST OPTION...
+    printf '%s\n' "$2" >"$scratch/requirements.txt"
+    find_pip "$1"
+    with=$1
+    shift 2
+    run pip "$tree/enter" "$with" "$pip" install --quiet --no-input --disable-pip-version-check \
+        --target "$tree/python" -r "$scratch/requirements.txt" "$@"
+}
+
+# The wheels for an old Python are fetched by the pip of the machine's own.
+install_wheels() {
+    set -- --only-binary :all:
+    if [ "$python" != "$lab_python" ]; then
+        set -- "$@" --no-compile --implementation cp --python-version "$("$tree/enter" "$python" -c \
+            'import sys; print("%d.%d" % sys.version_info[:2])')"
+        for c_library in manylinux_2_28 manylinux2014 manylinux2010 manylinux1; do
+            set -- "$@" --platform "${c_library}_$(uname -m)"
+        done
+    fi
+    install_python "$lab_python" "$pypi" "$@"
 }
 
 install_npm() { # NAME...
@@ -144,8 +157,8 @@ tree=$scratch/tree
 mkdir "$tree"
 [ -z "$debian" ] || command=unpack_debian words "$debian"
 write_enter
-[ -z "$pypi" ] || install_python "$pypi" --only-binary :all:
-[ -z "$sdists" ] || install_python "$sdists" --no-binary :all:
+[ -z "$pypi" ] || install_wheels
+[ -z "$sdists" ] || install_python "$python" "$sdists" --no-binary :all:
 [ -z "$npm" ] || command=install_npm words "$npm"
 write_files "$scratch"
 build "$scratch" "$tree"

@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""Pull messages from a pusher, do the work, and print each when it is done, until killed."""
+"""Pull messages from a pusher, do the work, and print each when it is done, until killed.
+
+It runs on Python 2.7 too, for which alone there are old versions of pyzmq.
+"""
+
+from __future__ import print_function
 
 import argparse
 import json
@@ -7,10 +12,13 @@ import os
 import platform
 import signal
 import struct
+import sys
 import threading
 import time
 
 import zmq
+
+monotonic = getattr(time, "monotonic", time.time)
 
 from_user = argparse.ArgumentParser(description=__doc__)
 option = from_user.add_argument
@@ -21,17 +29,19 @@ option("--die-at", metavar="N", help="kill itself when it has printed message N"
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
 option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
 options = from_user.parse_args()
-ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
+ahead = time.time() - monotonic()  # the wall clock may be set while this runs
 
 
-def trace(event: str, **details: object) -> None:
+def trace(event, **details):  # type: (str, object) -> None
     if options.trace:
-        line = json.dumps({"t": ahead + (m := time.monotonic()), "m": m, "event": event, **details})
-        os.write(2, f"{line}\n".encode())  # one write a line: two threads trace
+        m = monotonic()
+        details.update({"m": m} if monotonic is not time.time else {}, t=ahead + m, event=event)
+        os.write(2, (json.dumps(details) + "\n").encode())  # one write a line: two threads trace
 
 
-def watch(monitor: "zmq.Socket[bytes]") -> None:
-    names = {zmq.EVENT_HANDSHAKE_SUCCEEDED: "connected", zmq.EVENT_DISCONNECTED: "disconnected"}
+def watch(monitor):  # type: (zmq.Socket[bytes]) -> None
+    names = {int(zmq.EVENT_DISCONNECTED): "disconnected"}
+    names[getattr(zmq, "EVENT_HANDSHAKE_SUCCEEDED", 0)] = "connected"  # from 4.3 on
     while True:
         event, _ = struct.unpack("=hi", monitor.recv_multipart()[0])
         if event in names:
@@ -43,18 +53,21 @@ pull_socket = context.socket(zmq.PULL)
 for name, _, value in (setting.partition("=") for setting in options.set):
     pull_socket.setsockopt(getattr(zmq, name), int(value))
 if options.trace:
-    threading.Thread(target=watch, args=[pull_socket.get_monitor_socket()], daemon=True).start()
+    watcher = threading.Thread(target=watch, args=[pull_socket.get_monitor_socket()])
+    watcher.daemon = True
+    watcher.start()
 
 for address in options.address or ["tcp://192.168.0.161:1234"]:
     pull_socket.bind(address) if options.bind else pull_socket.connect(address)
 trace("ready", libzmq=zmq.zmq_version(), pyzmq=zmq.__version__, python=platform.python_version())
 
 while True:
-    message = pull_socket.recv_string().rstrip()
+    message = str(pull_socket.recv().decode()).rstrip()
     number = message.partition(" ")[0]
     trace("received", number=number)
     time.sleep(options.work)
-    print(message, flush=True)
+    print(message)
+    sys.stdout.flush()
     if number == options.die_at:
         trace("dies", number=number)
         os.kill(os.getpid(), signal.SIGKILL)

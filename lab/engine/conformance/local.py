@@ -1,0 +1,162 @@
+"""Runs the programs of an implementation on this computer as the lab would on a machine."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from lab.core.errors import LabError
+from lab.core.trace import Trace, parse
+from lab.core.vocabulary import FILES
+from lab.engine.program import ProtocolProgram
+from lab.machines import installer
+
+PATIENCE_S = 30
+
+
+class Mismatch(LabError):
+    """A program doesn't do what the protocol demands."""
+
+
+class Running:
+    """A program that runs: its lines come as they are printed.
+
+    Attributes:
+        lines: what it printed on stdout.
+        said: what it printed on stderr.
+    """
+
+    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
+        self.lines: list[str] = []
+        self.said: list[str] = []
+        self.process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="backslashreplace",
+            start_new_session=True,  # a program may be a script that starts another
+        )
+        self._news = threading.Condition()
+        streams = ((self.process.stdout, self.lines), (self.process.stderr, self.said))
+        self._readers = [threading.Thread(target=self._read, args=each) for each in streams]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[str], into: list[str]) -> None:
+        for line in stream:
+            with self._news:
+                into.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def wait_for(self, what: Callable[["Running"], Any], words: str) -> None:
+        """Return once this is true.
+
+        Raises:
+            Mismatch: it has ended, or is never true; `words` say what was waited for.
+        """
+        with self._news:
+            self._news.wait_for(lambda: what(self) or self._is_over(), PATIENCE_S)
+            if not what(self):
+                raise self.mismatch(f"it doesn't come to this: {words}")
+
+    def traces(self, event: str = "") -> list[Trace]:
+        """Return its traces so far, in their order."""
+        found = [trace for line in list(self.said) if (trace := parse(line)) is not None]
+        return [trace for trace in found if event in ("", trace.event)]
+
+    def wait_ready(self) -> None:
+        """Return once it has reported that it is ready."""
+        self.wait_for(lambda p: p.traces("ready"), "it reports `ready`")
+
+    def end(self) -> int:
+        """Wait until it has ended by itself; return its exit status."""
+        try:
+            status = self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise self.mismatch(f"it has not ended by itself after {PATIENCE_S} s") from None
+        for reader in self._readers:
+            reader.join(PATIENCE_S)
+        return status
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        """Send it a signal, wait until it has ended, and return its exit status."""
+        os.killpg(self.process.pid, number)
+        return self.end()
+
+    def mismatch(self, what: str) -> Mismatch:
+        """Return the error to raise for this program, with the last lines that it printed."""
+        last = [f"stdout: {line}" for line in self.lines[-5:]]
+        return Mismatch(
+            what, output="\n".join(last + [f"stderr: {line}" for line in self.said[-9:]])
+        )
+
+    def _is_over(self) -> bool:
+        return self.process.poll() is not None and not any(r.is_alive() for r in self._readers)
+
+
+class Local:
+    """An implementation whose files lie as on a machine: what isn't in its manifest isn't there.
+
+    Arguments:
+        programs: those of the implementation, by name.
+        folder: an empty folder for their files.
+        address: where to meet others; by default a free port of this computer.
+    """
+
+    def __init__(
+        self, programs: Mapping[str, ProtocolProgram], folder: Path, address: str = ""
+    ) -> None:
+        self.programs = programs
+        self.address = address or f"tcp://127.0.0.1:{_free_port()}"
+        self._folder = folder
+        self._running: list[Running] = []
+
+    def __enter__(self) -> "Local":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for running in self._running:
+            if running.process.poll() is None:
+                running.kill()
+
+    def offers(self, program: str) -> frozenset[str]:
+        """Return what a program offers, as its manifest says."""
+        return self.programs[program].offers
+
+    def start(self, name: str, *words: object, trace: bool = True) -> Running:
+        """Start a program with these words besides its address."""
+        program = self.programs[name]
+        for file, path in _placed(program, self._folder):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(path.read_bytes())
+            file.chmod(path.stat().st_mode)
+        cwd = self._folder / FILES
+        cwd.mkdir(exist_ok=True)
+        flags = ["--address", self.address, *map(str, words), *["--trace"] * trace]
+        argv = program.argv(sys.executable, flags, str(installer.root()))
+        try:
+            self._running.append(Running(argv, cwd))
+        except OSError as error:
+            raise Mismatch(f"can't start {argv[0]}: {error.strerror}") from error
+        return self._running[-1]
+
+
+def _placed(program: ProtocolProgram, folder: Path) -> Iterator[tuple[Path, Path]]:
+    for name, path in program.files.items():
+        yield folder / program.folder / name, path
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
