@@ -1,8 +1,9 @@
 """Makes the outputs in docs/chapters anew, by new runs: `python docs/remake.py`.
 
 A chapter is followed as a reader would follow it, in an empty folder. A block that names a file
-(three backquotes, a language, a path) is written to it; one of `console` that begins with `$ ./fab`
-is run, and what it printed put in its place: of a run the first lines and all verdicts.
+(three backquotes, a language, a path) is written to it; one of `sh` that begins with `./fab` is run
+line by line; one of `console` that begins with `$ ./fab` is run, and what it printed put in its
+place: of a run the first lines and all verdicts.
 """
 
 import re
@@ -24,6 +25,9 @@ def remade(chapter: str, folder: Path) -> str:
     def replaced(block: re.Match[str]) -> str:
         if block["file"]:
             _write(folder / block["file"], block["body"])
+        elif block["kind"] == "sh" and block["body"].startswith("./fab "):
+            for line in block["body"].splitlines():
+                _ran(f"$ {line}", folder)
         command = block["body"].partition("\n")[0]
         if block["kind"] != "console" or not command.startswith("$ ./fab "):
             return block[0]

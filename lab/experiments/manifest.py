@@ -28,15 +28,14 @@ class Expectation:
     """What is known to be otherwise with an implementation than a claim's experiment expects.
 
     Attributes:
-        claim: the ids of the claims, with the wildcards of fnmatch: `ways_to_leave:pause.*`.
+        claims: the ids of the claims, with the wildcards of fnmatch: `ways_to_leave:pause.*`.
         verdict: what is expected instead.
         because: the reason, in a sentence.
         source: what that rests on: a line of code, a page of a manual.
-        kind: the kind of program that makes it so; empty where it is so only if all programs of
-            a run are this implementation's.
+        kind: the kind of program that makes it so; empty where any of its programs does.
     """
 
-    claim: str
+    claims: tuple[str, ...]
     verdict: Outcome
     because: str
     source: str
@@ -160,7 +159,7 @@ def _expected(file: Path, top: Table, version: str) -> Iterator[Expectation]:
         versions = table["versions"]
         if not versions or any(fnmatchcase(version, one) for one in versions):
             yield Expectation(
-                claim=table["claim"],
+                claims=tuple(table["claims"]),
                 verdict=Outcome(table["verdict"]),
                 because=table["because"],
                 source=table["source"],

@@ -147,7 +147,10 @@ TOP: Mapping[str, tuple[Check, Any]] = {
     ),
 }
 EXPECTED: Mapping[str, tuple[Check, Any]] = {
-    "claim": (_text('a claim, as claim = "kill_worker.nothing_comes_twice"'), _MISSING),
+    "claims": (
+        _texts(_WORD, 'the claims, as claims = ["kill_worker.nothing_comes_twice"]', least=1),
+        _MISSING,
+    ),
     "verdict": (_one_of([*Outcome]), _MISSING),
     "because": (_text('the reason, as because = "..."'), _MISSING),
     "source": (_text("the line of code or the page that says so", least=0), ""),

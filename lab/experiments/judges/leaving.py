@@ -65,9 +65,11 @@ def after_the_fault(run: Run) -> list[int]:
 def while_it_is_gone(run: Run) -> list[int]:
     """What was sent after the sender knew that it was gone, until it came back (if it did)."""
     end, back = noticed(run), returned(run)
-    if end is None:
+    if end is None or run.fault is None:
         return []
-    return run.dealt_between(end.t, back.first.t if back else float("inf"))
+    # Where no connection is reported, it may be back as soon as it is started again.
+    starts = (e.t for e in run.events("start", by=[run.fault.machine]) if e.t > run.fault.t)
+    return run.dealt_between(end.t, back.first.t if back else next(starts, float("inf")))
 
 
 def in_flight(run: Run) -> list[int]:
