@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command import fab
+from playwright.sync_api import BrowserContext, expect
 
 from lab.analysis.matrix import NEVER_RUN, SOME, Answer, Asked, Matrix, Row, Way, answer
 from lab.analysis.outcome_table import MessageCounts
@@ -110,6 +111,32 @@ def test_the_page_escapes_all_and_links_to_runs() -> None:
     assert "1 not as expected of that implementation" in html
     assert 'href="run-a/report.html"' in html
     assert "16 lost" in html
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_page_in_a_browser(chromium: BrowserContext, tmp_path: Path, width: int) -> None:
+    """It fits, and by keyboard alone one comes to what differs, and hides the rest."""
+    alike = row(**{name: came_to("holds") for name in "abcdefgh"})
+    unlike = replace(alike, claim="x", answers={**alike.answers, "c": came_to("refuted")})
+    way = Way(title="leave:kill", counts={"a": [COUNTS], "b": []}, runs={"a": "run-a"})
+    path = matrix_page.write(made(alike, unlike, ways=(way,)), tmp_path / "matrix.html")
+    page = chromium.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    rows = page.locator(".claims tbody tr:not(.title)")
+    assert rows.count() == 2
+    expect(rows.first).to_be_visible()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "only":
+            break
+    page.keyboard.press("Space")
+    expect(rows.first).to_be_hidden()
+    expect(rows.last).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")  # over the table, which scrolls, to its first link
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "0/report.html"
 
 
 def test_the_files(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""What the README opens with, made of a run of its own: the live view, and the page in a browser.
+"""Pictures of runs of their own: what the README opens with, and the matrix, in a browser.
 
 `pytest tests/test_opening.py --pictures docs/pictures` puts both into the docs.
 """
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ import screen
 from playwright.sync_api import BrowserContext, expect
 from rich.text import Text
 
+from lab.experiments import implementations
+from lab.machines import installer
 from lab.runs import store
 
 pytestmark = pytest.mark.slow
 
+COMPARED = "leaving_the_turn,heartbeat,ways_to_leave:kill,ways_to_leave:pause,coming_back:reject"
 FLAGS = ["--experiment", "kill_worker", "--interval", "0.1", "--count", "20"]
 
 
@@ -48,6 +52,26 @@ def test_the_live_view(opening: Opening, pictures: Path) -> None:
     svg = screen.picture(opening.rows, "./fab run-experiment --experiment kill_worker")
     assert "url(" not in svg.replace("url(#", "")
     (pictures / "live.svg").write_text(svg)
+
+
+def test_the_matrix(chromium: BrowserContext, pictures: Path, tmp_path: Path) -> None:
+    """What is installed here plays, and old receivers with a new sender."""
+    titles = [t for t in implementations.titles() if _is_installed(t)]
+    titles += [f"{implementations.DEFAULT}+{t}" for t in titles if t.startswith("pyzmq@16")]
+    command = [sys.executable, "-m", "lab", "matrix", "--implementations", ",".join(titles)]
+    command += ["--experiments", COMPARED, "--repeat", "2", "--runs", str(tmp_path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert "  perl: holds" in done.stdout, done.stdout + done.stderr
+    page = chromium.new_page()
+    page.set_viewport_size({"width": 1400, "height": 1500})
+    page.goto((tmp_path / "matrix.html").as_uri())
+    expect(page.locator(".difference", has_text="the others keep their order")).to_be_visible()
+    page.screenshot(path=pictures / "matrix.png")
+
+
+def _is_installed(title: str) -> bool:
+    one = implementations.get(title)
+    return not one.installation.packages or installer.is_installed(one.installation)
 
 
 def test_the_page(opening: Opening, chromium: BrowserContext, pictures: Path) -> None:
