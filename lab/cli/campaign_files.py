@@ -40,7 +40,7 @@ def write(
     tallies = tallies_of(every, runs)
     rows, claims = run_rows(runs), claim_rows(tallies, anytime=anytime)
     _write(root / f"{name}.csv", csv_of(rows), "table")
-    _write(root / f"{name}-claims.csv", csv_of(claims), "claims")
+    _write(root / f"{name}.claims.csv", csv_of(claims), "claims")
     _write_parquet(root / f"{name}.parquet", rows)
     campaign = Campaign(
         name=name, command=command, runs=runs, tallies=tallies, claims=claims, anytime=anytime

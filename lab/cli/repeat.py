@@ -26,7 +26,7 @@ MOST_UNTIL_DECIDED = 500
 _MOST = 100_000
 
 
-def run(call: Call, most: int, *, until_decided: bool, at_once: int | None) -> ExitCode:
+def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     """Run the experiments again and again, and say how often each claim held.
 
     Runs take place side by side, and count in the order of their beginning: otherwise, those that
@@ -36,7 +36,6 @@ def run(call: Call, most: int, *, until_decided: bool, at_once: int | None) -> E
         call: what the user asked for.
         most: how many times at most.
         until_decided: whether to end as soon as every claim is decided.
-        at_once: how many labs run side by side; None for as many as this computer carries.
 
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
@@ -46,7 +45,7 @@ def run(call: Call, most: int, *, until_decided: bool, at_once: int | None) -> E
     counted: list[CampaignRun] = []
     ended_by: list[ExitCode] = []
     try:
-        with contextlib.closing(_rounds(call, every, most, at_once)) as rounds:
+        with contextlib.closing(_rounds(call, every, most)) as rounds:
             for number, made in enumerate(rounds, 1):
                 if ended_by := [done.answer.code for done in made if done.answer.failed]:
                     break
@@ -88,14 +87,12 @@ def _cells(call: Call) -> list[Cell]:
     ]
 
 
-def _rounds(
-    call: Call, every: Sequence[Cell], most: int, at_once: int | None
-) -> Generator[list[Done], None, None]:
+def _rounds(call: Call, every: Sequence[Cell], most: int) -> Generator[list[Done], None, None]:
     """Run everything, again and again, and yield the rounds in the order of their beginning.
 
     A round with a failed run comes at once, and is the last.
     """
-    pool = Pool(call, _limit(call, at_once))
+    pool = Pool(call, _limit(call))
     ended: dict[int, Done] = {}
     due = 0
     todo = enumerate(cell for _ in range(most) for cell in every)
@@ -114,13 +111,9 @@ def _rounds(
                 due += len(every)
 
 
-def _limit(call: Call, at_once: int | None) -> Capacity:
-    if at_once == 1 or call.keep or choose(call.provider, call.inventory, say).is_shared():
-        if at_once is not None and at_once > 1:
-            say("all runs share these machines, so they take place one after another")
+def _limit(call: Call) -> Capacity:
+    if call.keep or choose(call.provider, call.inventory, say).is_shared():
         return Capacity.fixed(1)
-    if at_once is not None:
-        return Capacity.fixed(at_once)
     return Capacity.measured(len(call.inventory.machines))
 
 

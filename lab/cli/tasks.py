@@ -12,7 +12,6 @@ _EXPERIMENT = "one experiment, by name or by your own folder; without it, the de
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"
-_AT_ONCE = "how many labs run side by side (as many as this computer carries)"
 _RUN = "a run, by name or path; default: the last"
 _RUNS = "the folder of the run directories"
 
@@ -30,7 +29,6 @@ _RUNS = "the folder of the run directories"
         "capture": "record each machine's packets on the lab network, as pcap",
         "repeat": "how often to run it; prints how often each claim held",
         "until": "decided: repeat it until each claim is decided, see docs/repeats.md",
-        "at-once": _AT_ONCE,
         "runs": _RUNS,
     },
     iterable=["set"],
@@ -50,7 +48,6 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     implementation: str = "",
     repeat: str = "",
     until: str = "",
-    at_once: str = "",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
     from lab.cli.call import Call, roles
@@ -73,8 +70,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         from lab.cli import repeat as repeating
 
         most, until_decided = repeating.wanted(repeat, until)
-        labs = arguments.labs_at_once(at_once)
-        return repeating.run(call, most, until_decided=until_decided, at_once=labs)
+        return repeating.run(call, most, until_decided=until_decided)
     return run(call)
 
 
@@ -83,7 +79,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         "experiment": "one experiment, by name or by your own folder",
         "vary": "a setting and its values, as interval=0.1,1 or pullers=2,5; may be repeated",
         "repeat": "how many runs of each combination (5)",
-        "at-once": _AT_ONCE,
+        "at-once": "how many labs run side by side (as many as this computer carries)",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,

@@ -20,7 +20,7 @@ def proportions() -> Layers:
         alt.Chart().mark_rule(style="threshold").encode(x=share("need")),
         base.mark_rule(style="interval").encode(x=share("low"), x2="high:Q"),
         base.mark_point(style="share-point").encode(x=share("share")),
-        base.mark_text(style="held").encode(x=alt.value(alt.ExprRef("width")), text="label:N"),
+        base.mark_text(style="held").encode(x=alt.value("width"), text="label:N"),
     )
     return _faceted(layers, "claim", "claims")
 
