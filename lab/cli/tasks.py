@@ -12,6 +12,7 @@ _EXPERIMENT = "one experiment, by name or by your own folder; without it, the de
 _INVENTORY = "the file that names the machines (inventory.yaml)"
 _MACHINE = "the machine's name, as in the inventory"
 _PROVIDER = "where machines come from: auto, or one of those that `fab providers` lists"
+_AT_ONCE = "how many labs run side by side (as many as this computer carries)"
 _RUN = "a run, by name or path; default: the last"
 _RUNS = "the folder of the run directories"
 
@@ -79,7 +80,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         "experiment": "one experiment, by name or by your own folder",
         "vary": "a setting and its values, as interval=0.1,1 or pullers=2,5; may be repeated",
         "repeat": "how many runs of each combination (5)",
-        "at-once": "how many labs run side by side (as many as this computer carries)",
+        "at-once": _AT_ONCE,
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
