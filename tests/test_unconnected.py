@@ -13,7 +13,7 @@ from command import PROJECT
 from lab.analysis.campaign import is_done
 from lab.cli import run_series
 from lab.cli.call import quick_call
-from lab.cli.repeat import Silent
+from lab.cli.silent_view import Silent
 from lab.core.errors import ExitCode
 from lab.engine import unconnected
 from lab.engine.program import ProtocolProgram
@@ -112,6 +112,15 @@ def test_when_it_is_hopeless(
     )  # fmt: skip
     processes = [_process("sender", "a", **sender), _process("receiver", "b")]
     assert bool(unconnected.reason(processes, seen)) == is_hopeless
+
+
+def test_what_may_wait_for_another_program_is_left_alone() -> None:
+    ready = {(machine, "p"): 0.0 for machine in "abc"}
+    seen: Any = SimpleNamespace(connected=0, received=0, faults=0, accepted=0, ready=ready)
+    both = [_process("sender", "a"), _process("receiver", "b")]
+    assert unconnected.reason(both, seen)
+    assert not unconnected.reason([*both, _process("stage", "c")], seen)
+    assert not unconnected.reason([*both, _process("receiver", "d")], seen)  # not ready yet
 
 
 def test_programs_that_report_no_connection_are_left_alone() -> None:

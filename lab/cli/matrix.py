@@ -15,7 +15,7 @@ from lab.analysis.campaign import name_of
 from lab.analysis.history import Run
 from lab.analysis.matrix import Answer, Asked, Matrix, MatrixCell, Row, Way, answer, not_applicable
 from lab.analysis.outcome_table import outcome
-from lab.cli import run_series
+from lab.cli import arguments, run_series
 from lab.cli.run_experiment import say
 from lab.cli.sweep import Campaign, completing, done_runs
 from lab.core.errors import ExitCode, LabError, worst
@@ -231,7 +231,10 @@ def _write(campaign: MatrixCampaign, found: Matrix) -> None:
     linked |= {name for way in found.ways for name in way.runs.values()}
     for name in sorted(filter(None, linked)):
         if not (campaign.call.runs / name / "report.html").exists():
-            page.make(campaign.call.runs / name, catalogue.reader)
+            try:
+                page.make(campaign.call.runs / name, catalogue.reader)
+            except LabError as error:
+                arguments.show_error(error)
     paths = [
         *matrix_files.write(found, campaign.call.runs / "matrix"),
         matrix_page.write(found, campaign.call.runs / "matrix.html"),

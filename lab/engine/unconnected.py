@@ -20,16 +20,20 @@ _ENDS = ("sender", "receiver")
 def reason(processes: Sequence[Process], monitor: RunMonitor) -> str:
     """Return in a sentence why these programs will never talk; empty if they may, or if they did.
 
-    That is so if both ends have been ready for CONNECT_S, at least one of them reports connections,
-    none has been reported, nothing has arrived, and the lab itself has broken nothing.
+    That is so if all that run are senders and receivers and have been ready for CONNECT_S, some of
+    them report connections, none has been reported, nothing has arrived, and the lab itself has
+    broken nothing. Where anything else runs, a broker perhaps, they may be waiting for that.
     """
     if monitor.connected or monitor.received or monitor.faults:
         return ""
     since = time.monotonic() - CONNECT_S
     alive = [p for p in processes if not p.ended and not p.paused]
-    waiting = [p for p in alive if monitor.ready.get(p.place, since + 1) <= since]
-    ends = {kind: [p for p in waiting if _kind(p) == kind] for kind in _ENDS}
-    if not all(ends.values()) or not any(_reports_connections(p) for p in waiting):
+    ends = {kind: [p for p in alive if _kind(p) == kind] for kind in _ENDS}
+    if not all(ends.values()) or len(alive) > sum(map(len, ends.values())):
+        return ""
+    if not all(monitor.ready.get(p.place, since + 1) <= since for p in alive):
+        return ""
+    if not any(map(_reports_connections, alive)):
         return ""
     names = [joined(_names(ends[kind])) for kind in _ENDS]
     return f"{names[0]} and {names[1]} ran for {CONNECT_S:.0f} s without a connection: " + (
