@@ -7,6 +7,7 @@ belongs. A cell's name contains a hash of the implementation, of the experiment 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ from lab.core.verdict import Outcome
 from lab.engine.experiment import Claim, Experiment
 from lab.experiments import DEFAULT, catalogue, expectations, fingerprint, implementations
 from lab.experiments.implementations import Choice
+from lab.experiments.manifest import Manifest
 from lab.machines.providers.registry import choose
 from lab.report import matrix_files, matrix_page, matrix_text, page
 from lab.runs.store import StoredRun
@@ -30,6 +32,7 @@ from lab.runs.store import StoredRun
 # The pause between messages, where an experiment's own is longer: so programs that take a second to
 # start have their turns too.
 _INTERVAL_S = 0.25
+_TRIED_AT_ONCE = 4  # implementations by the conformance test, which mostly waits
 _ERRORS = (ExitCode.BUG, ExitCode.INTERRUPTED, ExitCode.MISTAKE)
 
 
@@ -42,8 +45,7 @@ class MatrixCampaign(Campaign):
 
     @property
     def id(self) -> str:
-        whole = json.dumps(["matrix", self.call.provider, self.call.inventory.path.read_text()])
-        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+        return _hash(["matrix", self.call.provider, self.call.inventory.path.read_text()])
 
     @cached_property  # what changes during the runs is of the next campaign
     def parts(self) -> "list[Part]":
@@ -56,13 +58,26 @@ class MatrixCampaign(Campaign):
         return [part.cell for part in self.parts if part.cell is not None]
 
     def _parts(self) -> "Iterator[Part]":
+        programs = {name: implementations.fingerprint(c) for name, c in self.columns.items()}
         for name, experiment in self.experiments.items():
+            code = fingerprint.code(experiment)
             for variant in experiment.variants:
                 title = ":".join(filter(None, [experiment.name, variant]))
                 for column, choice in self.columns.items():
                     lacking = implementations.lacking(experiment, variant, choice)
-                    cell = None if lacking else _cell(name, experiment, variant, column, choice)
-                    yield Part(title, experiment, variant, column, cell, lacking)
+                    settings = [("implementation", str(choice))]
+                    if experiment.interval > _INTERVAL_S:
+                        settings.append(("interval", str(_INTERVAL_S)))
+                    cell = MatrixCell(
+                        variant=variant,
+                        settings=tuple(settings),
+                        experiment=catalogue.split(name)[0],
+                        implementation=column,
+                        code=_hash([code, programs[column]]),
+                    )
+                    yield Part(
+                        title, experiment, variant, column, None if lacking else cell, lacking
+                    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +92,8 @@ class Part:
     lacking: str
 
 
-def _cell(
-    name: str, experiment: Experiment, variant: str, column: str, choice: Choice
-) -> MatrixCell:
-    settings = [("implementation", str(choice))]
-    if experiment.interval > _INTERVAL_S:
-        settings.append(("interval", str(_INTERVAL_S)))
-    code = json.dumps([fingerprint.code(experiment), implementations.fingerprint(choice)])
-    return MatrixCell(
-        variant=variant,
-        settings=tuple(settings),
-        experiment=catalogue.split(name)[0],
-        implementation=column,
-        code=hashlib.sha256(code.encode()).hexdigest()[:12],
-    )
+def _hash(values: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
 
 
 def run(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> ExitCode:
@@ -139,20 +142,30 @@ def installed(campaign: MatrixCampaign, *, required: bool) -> tuple[MatrixCampai
     Raises:
         LabError: one can't, and all are `required`.
     """
-    left_out: dict[str, str] = {}
+    found = campaign.experiments.values()
+    needed = {name: implementations.playing(found, c) for name, c in campaign.columns.items()}
+    distinct = {one.title: one for playing in needed.values() for one in playing}
     provider = choose(campaign.call.provider, campaign.call.inventory, say)
     with (
         provider.lab(keep=False) as machines,
         run_series.connected_and_fit(machines) as remotes,
     ):
-        for column, choice in campaign.columns.items():
+
+        def trouble(one: Manifest) -> LabError | None:
             try:
-                for one in implementations.playing(campaign.experiments.values(), choice):
-                    run_series.require_implementation(one, remotes)
+                run_series.require_implementation(one, remotes)
             except LabError as error:
-                if required:
-                    raise
-                left_out[column] = str(error)
+                return error
+            return None
+
+        with ThreadPoolExecutor(_TRIED_AT_ONCE) as threads:
+            troubles = dict(zip(distinct, threads.map(trouble, distinct.values()), strict=True))
+    left_out: dict[str, str] = {}
+    for column, playing in needed.items():
+        for error in filter(None, (troubles[one.title] for one in playing)):
+            if required:
+                raise error
+            left_out.setdefault(column, str(error))
     kept = {name: c for name, c in campaign.columns.items() if name not in left_out}
     return replace(campaign, columns=kept), left_out
 

@@ -178,6 +178,8 @@ def _spans(run: Run, rule: Rule) -> list[Span]:
 def _changes(run: Run) -> list[Change]:
     """Return the changes in order; none if their times or their order are unclear."""
     changes = []
+    if any(shake.own.machine in run.senders for shake in run.handshakes):
+        return []  # a receiver doesn't report its connection, so whose it is isn't known
     for shake in run.handshakes:
         own = shake.own
         worker = (own.machine, own.process)
