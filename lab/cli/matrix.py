@@ -18,7 +18,7 @@ from lab.analysis.matrix import Answer, Asked, Matrix, MatrixCell, Row, Way, ans
 from lab.analysis.outcome_table import outcome
 from lab.cli import arguments, run_series
 from lab.cli.run_experiment import say
-from lab.cli.sweep import Campaign, completing, done_runs
+from lab.cli.sweep import Campaign, completing
 from lab.core.errors import ExitCode, LabError, worst
 from lab.core.verdict import Outcome
 from lab.engine.experiment import Claim, Experiment
@@ -103,8 +103,8 @@ def run(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> ExitCode:
         campaign: what to run.
         left_out: the implementations that can't run here, and why.
     """
-    with completing(campaign, campaign.cells) as codes:
-        found = _matrix(campaign, left_out)
+    with completing(campaign, campaign.cells) as (codes, done):
+        found = _matrix(campaign, left_out, done)
         matrix_text.print_matrix(found)
         _write(campaign, found)
     ended_by = [code for code in codes if code in _ERRORS]
@@ -175,9 +175,11 @@ def experiments(names: Sequence[str]) -> dict[str, Experiment]:
     return {name: catalogue.load(name) for name in names or DEFAULT}
 
 
-def _matrix(campaign: MatrixCampaign, left_out: Mapping[str, str]) -> Matrix:
+def _matrix(
+    campaign: MatrixCampaign, left_out: Mapping[str, str], done: Sequence[StoredRun]
+) -> Matrix:
     runs: dict[str, list[StoredRun]] = {}
-    for stored in done_runs(campaign):
+    for stored in done:
         runs.setdefault(name_of(stored), []).append(stored)
     rows: dict[tuple[str, str], dict[str, Answer]] = {}
     ways: dict[str, dict[str, list[StoredRun]]] = {}

@@ -109,24 +109,31 @@ def run(sweep: Sweep) -> ExitCode:
     """
     every = cells(catalogue.load(sweep.experiment).variants, sweep.vary)
     _require_machines(sweep)
-    with completing(sweep, every) as codes:
-        _show(sweep, every)
+    with completing(sweep, every) as (codes, done):
+        _show(sweep, every, done)
     return worst(codes)
 
 
 @contextlib.contextmanager
-def completing(campaign: Campaign, every: Sequence[Cell]) -> Generator[list[ExitCode], None, None]:
-    """Run what is missing of these cells, and give the exit codes; then print what still is.
+def completing(
+    campaign: Campaign, every: Sequence[Cell]
+) -> Generator[tuple[list[ExitCode], list[StoredRun]], None, None]:
+    """Run what is missing of these cells; give the exit codes, and the runs that count by now.
+
+    Afterwards print how many are still missing.
 
     Raises:
         LabError: another campaign is at work in the folder of the runs.
     """
     with _alone_in(campaign.call.runs):
-        todo = list(plan(every, campaign.repeat, done_runs(campaign)))
+        before = _done(campaign)
+        todo = list(plan(every, campaign.repeat, before))
         if there := campaign.repeat * len(every) - len(todo):
             print(f"{there} runs exist already, {len(todo)} are missing", flush=True)
-        yield list(_run_all(campaign, todo))
-        if missing := len(list(plan(every, campaign.repeat, done_runs(campaign)))):
+        codes = list(_run_all(campaign, todo))
+        done = _done(campaign) if todo else before
+        yield codes, done
+        if missing := len(list(plan(every, campaign.repeat, done))):
             print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
 
 
@@ -172,12 +179,12 @@ def _limit(sweep: Campaign) -> Capacity:
     return Capacity.measured(len(call.inventory.machines) + sweep.most_added)
 
 
-def _show(sweep: Sweep, every: Sequence[Cell]) -> None:
+def _show(sweep: Sweep, every: Sequence[Cell], done: Sequence[StoredRun]) -> None:
     """Print the tables of the runs that count, and write the files beside them."""
     known = {str(cell): cell for cell in every}
     runs = [
         campaign_files.measured(known[name_of(stored)], stored)
-        for stored in done_runs(sweep)
+        for stored in done
         if name_of(stored) in known
     ]
     found = {str(cell): [one for its, _, one in runs if its == cell] for cell in every}
@@ -186,7 +193,7 @@ def _show(sweep: Sweep, every: Sequence[Cell]) -> None:
     campaign_files.write(sweep.call.runs, f"sweep-{sweep.id}", sweep.command, every, runs)
 
 
-def done_runs(sweep: Campaign) -> list[StoredRun]:
+def _done(sweep: Campaign) -> list[StoredRun]:
     """Return the runs of this campaign that count, oldest first."""
     found = []
     for path in sorted(sweep.call.runs.glob("*Z-*")):

@@ -26,11 +26,12 @@ def proportions() -> Layers:
 
 
 def figures() -> Layers:
-    """The figures of runs: a tick for each run, a diamond at the median."""
+    """The figures of runs: a circle whose area is the number of runs, a diamond at the median."""
     base = alt.Chart().encode(y=_cell())
     value = alt.X("value:Q", title=None, scale=alt.Scale(zero=True))
+    size = alt.Size("count():Q", legend=None, scale=alt.Scale(rangeMin=12, rangeMax=320))
     layers = (
-        base.mark_tick(style="run-tick").encode(x=value),
+        base.mark_point(style="runs").encode(x=value, size=size),
         base.mark_point(style="run-median").encode(x=alt.X("median(value):Q")),
     )
     chart: Layers = _faceted(layers, "figure", "figures").resolve_scale(x="independent")

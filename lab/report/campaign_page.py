@@ -15,6 +15,10 @@ from lab.report.vega_bundle import filled, kit
 
 _WIDTH = 520  # pixels
 _LONGEST_NAME = 60  # characters of a claim in the plot
+_TITLES = {
+    "claims": "How often each claim held, with 95 % intervals",
+    "figures": "The figures that differ: a circle for runs alike, a diamond at the median",
+}
 _MOST_NAMED = 5  # runs that refute a claim
 
 
@@ -57,27 +61,17 @@ def page(campaign: Campaign) -> str:
             if (found := spreads(outcome for its, _, outcome in campaign.runs if its == cell))
         ],
         "pictures": [
-            (title, base64.b64encode(_drawn(chart).encode()).decode())
-            for title, chart in (
-                ("How often each claim held, with 95 % intervals", _proportions(campaign)),
-                ("The figures of each run, and their medians", _figures(campaign)),
-            )
-            if chart is not None
+            (_TITLES[name], base64.b64encode(svg.encode()).decode())
+            for name, svg in plots(campaign).items()
         ],
     }
     return rendered("campaign.html", context)
 
 
-def plot(campaign: Campaign) -> str:
-    """Return the proportions with their intervals as SVG, for papers and slides."""
-    chart = _proportions(campaign)
-    return _drawn(chart) if chart is not None else ""
-
-
-def _drawn(chart: Mapping[str, Any]) -> str:
-    svg = picture(chart, "svg")
-    assert isinstance(svg, str)
-    return svg
+def plots(campaign: Campaign) -> dict[str, str]:
+    """Return the plots of `claims` and `figures` as SVG; one without data is left out."""
+    charts = {"claims": _proportions(campaign), "figures": _figures(campaign)}
+    return {name: str(picture(chart, "svg")) for name, chart in charts.items() if chart}
 
 
 def _names(campaign: Campaign) -> list[str]:
@@ -101,7 +95,6 @@ def _row(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str, A
     low, high = tally.interval(anytime=campaign.anytime)
     met = tally.met(anytime=campaign.anytime)
     kind = {True: "as-expected", False: "failed", None: "not-observed"}[met]
-    said = {True: "yes", False: "no", None: "not enough runs to tell"}[met]
     unusual = Outcome.HOLDS if tally.need == "never" else Outcome.REFUTED
     against = [
         run.path.resolve().name
@@ -116,7 +109,7 @@ def _row(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str, A
         "interval": f"{low:.1%} to {high:.1%}" if tally.proportion.runs else "-",
         "not_observed": tally.not_observed,
         "kind": kind,
-        "said": "never exercised" if tally.never_exercised else said,
+        "said": tally.decided(anytime=campaign.anytime),
         "against": [plain(run) for run in against[:_MOST_NAMED]],
         "more": len(against) - _MOST_NAMED,
     }
