@@ -126,7 +126,8 @@ def load(folder: Path, version: str = "") -> Manifest:
         },
         expected=tuple(_expected(file, top, version)),
     )
-    return _in_version(one, packages if version else None)
+    lacks = frozenset([*top["lacks"], *(packages["lacks"] if version else [])])
+    return _in_version(one, packages if version else None, lacks)
 
 
 def _content(file: Path) -> object:
@@ -187,9 +188,8 @@ def _installation(folder: Path, version: str, table: Table) -> Installation:
     return Installation(title=title, packages=packages, files=_files(folder, table))
 
 
-def _in_version(one: Manifest, table: Table | None) -> Manifest:
+def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Manifest:
     """Return an implementation without what its version lacks, as it is called when installed."""
-    lacks = frozenset(table["lacks"]) if table else frozenset()
     packages = one.installation.packages
     return replace(
         one,
@@ -225,7 +225,11 @@ def _program(folder: Path, name: str, table: Table, options: Sequence[str]) -> P
         call=tuple(table["argv"]),
         files=_files(folder, table),
         offers=frozenset(
-            {*table["flags"], *table["events"], *(options if "--set" in table["flags"] else ())}
+            {
+                *(table["flags"] + table["events"]),
+                *(options if "--set" in table["flags"] else ()),
+                *(protocol.ABILITIES if protocol.KINDS[name] == protocol.RECEIVER else ()),
+            }
         ),
     )
 

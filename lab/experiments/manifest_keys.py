@@ -109,17 +109,15 @@ PACKAGES: Mapping[str, tuple[Check, Any]] = {
         [],
     ),
 }
+_LACKS = _texts(
+    "|".join([_FLAG, _OPTION, *protocol.EVENTS, *protocol.KINDS, *protocol.ABILITIES]),
+    'programs, flags, options, events and abilities that it lacks, as lacks = ["reconnects"]',
+)
 VERSION: Mapping[str, tuple[Check, Any]] = {
     **PACKAGES,
     "about": (_text('what it is, as about = "libzmq 4.3.4"', least=0), ""),
     "wire": (_texts(_WIRE, 'the protocols on its wire, as wire = ["zmtp/1"]'), []),
-    "lacks": (
-        _texts(
-            f"{_FLAG}|{_OPTION}|{'|'.join([*protocol.EVENTS, *protocol.KINDS])}",
-            'programs, flags, options and events that it lacks, as lacks = ["connected"]',
-        ),
-        [],
-    ),
+    "lacks": (_LACKS, []),
 }
 TOP: Mapping[str, tuple[Check, Any]] = {
     "protocol": ((lambda v: type(v) is int, f"protocol = {protocol.VERSION}"), _MISSING),
@@ -134,6 +132,7 @@ TOP: Mapping[str, tuple[Check, Any]] = {
         "",
     ),
     "version": (_text('the version, as version = "0.9.0"', least=0), ""),
+    "lacks": (_LACKS, []),
     "packages": (_is_table("[packages]"), {}),
     "versions": (_is_table('[versions."0.9.0"]'), {}),
     "expected": (

@@ -28,6 +28,9 @@ RECEIVERS = tuple(name for name, kind in KINDS.items() if kind == RECEIVER)
 
 EVENTS = frozenset({"ready", "sent", "received", "accepted", "connected", "disconnected", "dies"})
 
+# What every receiver can, unless its manifest says that it lacks it.
+ABILITIES = frozenset({"reconnects"})
+
 # What every program of a kind has.
 _ALL = frozenset({"--address", "--trace", "ready"})
 _OF_KIND: Mapping[str, frozenset[str]] = {SENDER: frozenset({"--count", "--interval"})}

@@ -179,7 +179,7 @@ def the_receiver_goes_on_until_it_is_ended(local: Local) -> None:
     _expect(pull, pull.kill(signal.SIGTERM) != 0, "SIGTERM ends it with status 0")
 
 
-@check()
+@check(pull="reconnects")
 def the_receiver_comes_back_to_another_sender(local: Local) -> None:
     """When the sender is killed and another one starts, the receiver gets its messages."""
     pull = local.start("pull")
@@ -242,11 +242,12 @@ def dying_at_a_message(local: Local) -> None:
 @check(push="--size")
 def size(local: Local) -> None:
     """Messages of all lengths come through; what fills them up is not printed."""
-    pull = local.start("pull")
-    pull.wait_ready()
     for k, length in enumerate((0, 255, 256, 70_000)):
+        pull = local.start("pull")
+        pull.wait_ready()
         _ended(local.start("push", "--first", k, "--count", 1, "--interval", 0, "--size", length))
-    _await(pull, [0, 1, 2, 3])
+        _await(pull, [k])
+        pull.kill()
 
 
 @check(push="--delay")

@@ -1,6 +1,8 @@
 """Runs the programs of an implementation on this computer as the lab would on a machine."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -157,6 +159,8 @@ def _placed(program: ProtocolProgram, folder: Path) -> Iterator[tuple[Path, Path
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port that the kernel gives to no connection, as those that come may wait for it."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

@@ -73,7 +73,7 @@ write_enter() {
         prepend PATH -type d -name '*bin'
         prepend LD_LIBRARY_PATH -name 'lib*.so*'
         prepend LIBRARY_PATH -name 'lib*.so'
-        prepend CPATH -type d -path '*/usr/include'
+        prepend CPATH -type d -path '*/usr/include' -o -type d -path '*/usr/include/python*' -prune
         prepend PYTHONPATH -type d -path '*/usr/lib/python3/dist-packages'
         prepend PERL5LIB -type d -path '*/perl5' -o -type d -path '*/perl5/[0-9]*' -prune
         prepend RUBYLIB -type d -path '*/vendor_ruby' -o -type d -path '*/vendor_ruby/[0-9]*' -prune
@@ -95,37 +95,48 @@ prepend() { # VARIABLE FIND-EXPRESSION...: the folders that are found, or those 
         printf 'export %s="%s${%s:+:$%s}"\n' "$variable" "${folders%:}" "$variable" "$variable"
 }
 
-# The folder or wheel of pip: of the Python itself, or the wheel with which Python makes environments.
-find_pip() { # PYTHON; sets $pip
-    pip=$("$tree/enter" "$1" -c 'import os, pip; print(os.path.dirname(pip.__file__))' 2>/dev/null) &&
-        return
-    for wheel in "$tree"/usr/share/python-wheels/pip-*.whl /usr/share/python-wheels/pip-*.whl; do
+# The folder of the lab Python's pip, or the wheel of it with which it makes environments.
+find_pip() { # sets $pip
+    pip=$("$lab_python" -c 'import os, pip; print(os.path.dirname(pip.__file__))' 2>/dev/null) && return
+    for wheel in /usr/share/python-wheels/pip-*.whl; do
         pip=$wheel/pip
         [ ! -e "$wheel" ] || return 0
     done
-    give_up "$1 has no pip." 'Install python3-venv, which brings it.'
+    give_up "$lab_python has no pip." 'Install python3-venv, which brings it.'
 }
 
-install_python() { # PYTHON LIST OPTION...
+install_python() { # FOLDER LIST OPTION...
     printf '%s\n' "$2" >"$scratch/requirements.txt"
-    find_pip "$1"
-    with=$1
+    target=$1
     shift 2
-    run pip "$tree/enter" "$with" "$pip" install --quiet --no-input --disable-pip-version-check \
-        --target "$tree/python" -r "$scratch/requirements.txt" "$@"
+    run pip "$lab_python" "$pip" install --quiet --no-input --disable-pip-version-check \
+        --target "$target" -r "$scratch/requirements.txt" "$@"
 }
 
-# The wheels for an old Python are fetched by the pip of the machine's own.
-install_wheels() {
-    set -- --only-binary :all:
+# Wheels for any Python are installed by the pip of the machine's own.
+install_wheels() { # FOLDER LIST
     if [ "$python" != "$lab_python" ]; then
-        set -- "$@" --no-compile --implementation cp --python-version "$("$tree/enter" "$python" -c \
-            'import sys; print("%d.%d" % sys.version_info[:2])')"
+        version=$("$tree/enter" "$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        set -- "$@" --no-compile --implementation cp --python-version "$version"
         for c_library in manylinux_2_28 manylinux2014 manylinux2010 manylinux1; do
             set -- "$@" --platform "${c_library}_$(uname -m)"
         done
     fi
-    install_python "$lab_python" "$pypi" "$@"
+    install_python "$@" --only-binary :all:
+}
+
+# What has no wheel is compiled by the Python itself, an old one with the newest tools for it.
+install_sdists() {
+    names=$(printf '%s\n' "$sdists" | sed 's/==.*//' | paste -sd,)
+    if [ "$python" = "$lab_python" ]; then
+        install_python "$tree/python" "$sdists" --no-binary "$names"
+        return
+    fi
+    install_wheels "$scratch/tools" "$(printf 'pip\nsetuptools\nwheel')"
+    printf '%s\n' "$sdists" >"$scratch/requirements.txt"
+    run pip "$tree/enter" env "PYTHONPATH=$scratch/tools" "$python" -m pip install --quiet --no-input \
+        --disable-pip-version-check --no-use-pep517 --no-binary "$names" --target "$tree/python" \
+        -r "$scratch/requirements.txt"
 }
 
 install_npm() { # NAME...
@@ -157,8 +168,9 @@ tree=$scratch/tree
 mkdir "$tree"
 [ -z "$debian" ] || command=unpack_debian words "$debian"
 write_enter
-[ -z "$pypi" ] || install_wheels
-[ -z "$sdists" ] || install_python "$python" "$sdists" --no-binary :all:
+[ -z "$pypi$sdists" ] || find_pip
+[ -z "$pypi" ] || install_wheels "$tree/python" "$pypi"
+[ -z "$sdists" ] || install_sdists
 [ -z "$npm" ] || command=install_npm words "$npm"
 write_files "$scratch"
 build "$scratch" "$tree"
