@@ -116,16 +116,21 @@ def sweep(
     help={
         "run": "a run, by name or path; default: all runs of the last call",
         "against": "another run to compare it with",
-        "runs": _RUNS,
+        "runs": f"{_RUNS}; if it has bundles, all of them are compared",
     }
 )
 @arguments.exits
 def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
-    """Show a run's machines side by side, or compare two runs (--against)."""
+    """Show a run's machines side by side, compare two runs (--against), or many (--runs)."""
     from lab.cli import lab_by_hand
+    from lab.runs import collection
 
     if against:
         return lab_by_hand.compare_runs(Path(runs), run or None, against)
+    if not run and collection.is_collection(Path(runs)):
+        from lab.cli import compare_many
+
+        return compare_many.compare(Path(runs))
     return lab_by_hand.compare_machines(Path(runs), run or None)
 
 

@@ -61,7 +61,7 @@ def inside(folder: Path) -> list[Source]:
     return [Source(_named(path.relative_to(folder)), path) for path in paths]
 
 
-def is_campaign(folder: Path) -> bool:
+def is_collection(folder: Path) -> bool:
     """Return whether runs were put into a folder, rather than made in it.
 
     Then it has bundles, or it has runs only in folders inside it.
