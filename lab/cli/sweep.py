@@ -67,14 +67,14 @@ def run(sweep: Sweep) -> ExitCode:
         LabError: another sweep is at work in the folder of the runs.
     """
     every = cells(catalogue.load(sweep.experiment).variants, sweep.vary)
-    with _alone_in(sweep.runs):
-        before = _done(sweep)
+    with alone_in(sweep.runs):
+        before = runs_of(sweep)
         todo = list(plan(every, sweep.repeat, before))
         if before:
             print(f"{len(before)} runs exist already, {len(todo)} are missing", flush=True)
         codes = list(_run_all(sweep, todo))
         _print_table(sweep, every)
-        if missing := len(list(plan(every, sweep.repeat, _done(sweep)))):
+        if missing := len(list(plan(every, sweep.repeat, runs_of(sweep)))):
             print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
     return worst(codes)
 
@@ -83,7 +83,7 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
     """Make these runs, report each as it ends, and yield its exit code."""
     tries: Counter[int] = Counter()
     ended = 0
-    pool = Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, _at_once(sweep))
+    pool = Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, at_once_of(sweep))
     try:
         with contextlib.closing(pool.results(enumerate(todo), sweep.id)) as results:
             for done in results:
@@ -93,7 +93,7 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
                     pool.again(done.number, done.cell)
                     continue
                 ended += 1
-                print(f"{ended} of {len(todo)}: {done.cell}: {_described(done)}", flush=True)
+                print(f"{ended} of {len(todo)}: {done.cell}: {described(done)}", flush=True)
                 yield done.code
     except KeyboardInterrupt:
         print(
@@ -103,7 +103,8 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
         yield ExitCode.INTERRUPTED
 
 
-def _at_once(sweep: Sweep) -> int:
+def at_once_of(sweep: Sweep) -> int:
+    """Return how many labs run side by side."""
     if sweep.at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
         say("all runs share these machines, so they take place one after another")
         return 1
@@ -114,7 +115,7 @@ def _print_table(sweep: Sweep, every: Sequence[Cell]) -> None:
     known = {str(cell): cell for cell in every}
     rows = [
         (known[name_of(stored)], stored, outcome(_run(stored), _interval(stored)))
-        for stored in _done(sweep)
+        for stored in runs_of(sweep)
         if name_of(stored) in known
     ]
     found = {str(cell): [one for its, _, one in rows if its == cell] for cell in every}
@@ -133,7 +134,7 @@ def _interval(stored: StoredRun) -> float:
     return float(stored.description["parameters"]["interval"])
 
 
-def _done(sweep: Sweep) -> list[StoredRun]:
+def runs_of(sweep: Sweep) -> list[StoredRun]:
     """Return the runs of this sweep that count, oldest first."""
     found = []
     for path in sorted(sweep.runs.glob("*Z-*")):
@@ -150,7 +151,8 @@ def _was_disturbed(done: Done) -> bool:
     return bool(description.get("disturbance", {}).get("disturbed"))
 
 
-def _described(done: Done) -> str:
+def described(done: Done) -> str:
+    """Return what became of a run, in words."""
     if done.code == ExitCode.EXPECTED:
         return "as expected"
     about = [str(done.directory)] if done.directory else []
@@ -158,7 +160,7 @@ def _described(done: Done) -> str:
 
 
 @contextlib.contextmanager
-def _alone_in(runs: Path) -> Iterator[None]:
+def alone_in(runs: Path) -> Iterator[None]:
     """Lock a folder against other sweeps, which would make the same runs."""
     with file_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)

@@ -114,6 +114,42 @@ def sweep(
 
 @task(
     help={
+        "file": "the author's table, YAML or CSV, see docs/reproduce.md",
+        "at-once": "how many labs run in parallel (3)",
+        "json": "a file to write the result to, as JSON",
+        "junit": "a file to write the result to, as the JUnit XML that CI systems read",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@arguments.exits
+def reproduce(
+    _: Context,
+    file: str,
+    at_once: str = "3",
+    json: str = "",
+    junit: str = "",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Say which rows of an author's table the runs reproduce, and make those that are missing."""
+    from lab.cli import reproduce as reproducing
+    from lab.cli import sweep as sweeping
+    from lab.cli.call import quick_call
+
+    return reproducing.run(
+        quick_call(provider, inventory, Path(runs)),
+        Path(file),
+        at_once=sweeping.whole("--at-once", at_once, 64),
+        json=arguments.file(json),
+        junit=arguments.file(junit),
+    )
+
+
+@task(
+    help={
         "run": "a run, by name or path; default: all runs of the last call",
         "against": "another run to compare it with",
         "runs": f"{_RUNS}; if it has bundles, all of them are compared",

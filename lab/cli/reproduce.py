@@ -1,0 +1,145 @@
+"""`fab reproduce`: makes the runs that decide an author's table, and says what is reproduced."""
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lab.analysis.campaign import Cell, is_done, name_of
+from lab.analysis.reproduction import Progress, Result
+from lab.cli import published_table
+from lab.cli.call import Call
+from lab.cli.sweep import Sweep, alone_in, at_once_of, described, runs_of
+from lab.cli.sweep_pool import Done, Pool
+from lab.core.errors import ExitCode, LabError, worst
+from lab.report.reproduction import print_table, write_json, write_junit
+from lab.runs import store
+
+_CODES = {
+    Result.REPRODUCED: ExitCode.EXPECTED,
+    Result.NOT_REPRODUCED: ExitCode.UNEXPECTED,
+    Result.UNDECIDED: ExitCode.NOT_OBSERVED,
+}
+_MOST_FAILURES = 3  # in a row, of the runs of one row
+
+
+def run(
+    call: Call, table: Path, *, at_once: int, json: Path | None, junit: Path | None
+) -> ExitCode:
+    """Make runs until each row of the table is decided or has had its runs, and print the result.
+
+    Runs that a sweep or an earlier call made in the same folder count.
+
+    Arguments:
+        call: what runs are made with, besides what a row says.
+        table: the author's file, see `published_table.read`.
+        at_once: how many labs run side by side.
+        json, junit: files to write the result to, in these formats.
+
+    Returns EXPECTED only if every row is reproduced.
+
+    Raises:
+        LabError: the table has mistakes, or another sweep is at work in the folder of the runs.
+    """
+    rows = [Progress(row) for row in published_table.read(table, call)]
+    codes: list[ExitCode] = []
+    with alone_in(call.runs):
+        for experiment in dict.fromkeys(progress.row.experiment for progress in rows):
+            its = [progress for progress in rows if progress.row.experiment == experiment]
+            codes += _Campaign(replace(call, experiment=experiment), its, at_once).codes()
+            if ExitCode.INTERRUPTED in codes:
+                break
+    print()
+    print_table(rows, file=sys.stdout)
+    if json:
+        write_json(rows, table, json)
+    if junit:
+        write_junit(rows, table, junit)
+    return worst([*codes, *(_CODES[progress.result] for progress in rows)])
+
+
+class _Campaign:
+    """The runs of one experiment for the rows that are about it."""
+
+    def __init__(self, call: Call, rows: Sequence[Progress], at_once: int) -> None:
+        self._rows = rows
+        self._sweep = Sweep(
+            experiment=call.experiment,
+            provider=call.provider,
+            inventory=call.inventory,
+            vary={},
+            repeat=1,
+            at_once=at_once,
+            runs=call.runs,
+        )
+        self._cells = list(dict.fromkeys(progress.row.cell for progress in rows))
+        self._begun: Counter[Cell] = Counter()
+        self._failed: Counter[Cell] = Counter()
+
+    def codes(self) -> Iterator[ExitCode]:
+        """Make the runs that are missing; yield the exit codes of those that have an error."""
+        named = {str(cell): cell for cell in self._cells}
+        for stored in runs_of(self._sweep):
+            if (cell := named.get(name_of(stored))) is not None:
+                self._begun[cell] += 1
+                self._count(cell, stored)
+        if sum(self._begun.values()):
+            print(f"{self._sweep.experiment}: {sum(self._begun.values())} runs exist already")
+        try:
+            while any(True for _ in self._wanted()):
+                for done in self._made():
+                    yield from self._taken(done)
+        except KeyboardInterrupt:
+            print("interrupted; repeat the command to continue", flush=True)
+            yield ExitCode.INTERRUPTED
+
+    def _wanted(self) -> Iterator[Cell]:
+        """Yield the cells that need another run."""
+        for cell in self._cells:
+            rows = [progress for progress in self._rows if progress.row.cell == cell]
+            most = max(progress.row.runs for progress in rows)
+            open_ = self._begun[cell] < most and self._failed[cell] < _MOST_FAILURES
+            if open_ and any(progress.wants_more for progress in rows):
+                yield cell
+
+    def _todo(self) -> Iterator[tuple[int, Cell]]:
+        """Yield runs to make, in turns, for as long as a row wants one at that moment."""
+        while wanted := list(self._wanted()):
+            for cell in wanted:
+                self._begun[cell] += 1
+                yield sum(self._begun.values()), cell
+
+    def _made(self) -> Iterator[Done]:
+        todo = self._todo()
+        pool = Pool(
+            self._sweep.name, self._sweep.provider, self._sweep.inventory.path, self._sweep.runs,
+            at_once_of(self._sweep),
+        )  # fmt: skip
+        first = [next(todo, None) for _ in range(self._sweep.at_once)]
+        some = [each for each in first if each is not None]
+        with contextlib.closing(pool.results(some, self._sweep.id)) as results:
+            for done in results:
+                yield done
+                if (following := next(todo, None)) is not None:
+                    pool.again(*following)
+
+    def _taken(self, done: Done) -> Iterator[ExitCode]:
+        """Count a run that has ended; yield its exit code if it says nothing about its claims."""
+        stored = None
+        with contextlib.suppress(LabError):  # a run that failed may be unreadable
+            stored = store.load(done.directory) if done.directory else None
+        if stored is not None and is_done(stored):
+            self._failed[done.cell] = 0
+            self._count(done.cell, stored)
+        elif done.code in (ExitCode.MISTAKE, ExitCode.INTERRUPTED, ExitCode.BUG):
+            self._failed[done.cell] += 1
+            yield done.code
+        title = next(p.row.title for p in self._rows if p.row.cell == done.cell)
+        print(f"run {done.number}: {title}: {described(done)}", flush=True)
+
+    def _count(self, cell: Cell, stored: store.StoredRun) -> None:
+        for progress in self._rows:
+            if progress.row.cell == cell:
+                progress.add(stored.verdicts or (), stored.path.name)
