@@ -22,7 +22,7 @@ _PLAIN_WORDS = (
     (
         _TOO_MUCH,
         "this is nested too deeply, or is too long",
-        "make it shorter; in an inventory, `count:` stands for many machines",
+        "write an inventory, which `count:` keeps short, or fewer rows",
     ),
     ("'\\t'", "there is a tab", "indent with spaces"),
     ("cannot start any token", "a text can't begin with this character", "put the text in quotes"),
