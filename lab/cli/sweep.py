@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.analysis.campaign import Cell, cells, csv_of, is_done, name_of, plan
 from lab.analysis.history import Run
@@ -30,6 +31,9 @@ from lab.machines.providers.registry import choose
 from lab.runs import store
 from lab.runs.store import StoredRun
 
+if TYPE_CHECKING:
+    from lab.cli.sweep_dask import DaskPool
+
 _MOST_TRIES = 3  # of a run that something disturbed
 
 
@@ -44,6 +48,7 @@ class Sweep:
     repeat: int
     at_once: int
     runs: Path
+    scheduler: str = ""
 
     @property
     def id(self) -> str:
@@ -83,7 +88,7 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
     """Make these runs, report each as it ends, and yield its exit code."""
     tries: Counter[int] = Counter()
     ended = 0
-    pool = Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, at_once_of(sweep))
+    pool = _pool(sweep)
     try:
         with contextlib.closing(pool.results(enumerate(todo), sweep.id)) as results:
             for done in results:
@@ -101,6 +106,14 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
             flush=True,
         )
         yield ExitCode.INTERRUPTED
+
+
+def _pool(sweep: Sweep) -> "Pool | DaskPool":
+    if not sweep.scheduler:
+        return Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, at_once_of(sweep))
+    from lab.cli.sweep_dask import DaskPool
+
+    return DaskPool(sweep.scheduler, sweep.name, sweep.provider, sweep.inventory, sweep.runs)
 
 
 def at_once_of(sweep: Sweep) -> int:

@@ -59,7 +59,7 @@ class Pool:
         """
         for number, cell in todo:
             self.again(number, cell)
-        workers = [_Worker(self._wanted, sweep) for _ in range(min(self._at_once, self._left))]
+        workers = [Worker(self._wanted, sweep) for _ in range(min(self._at_once, self._left))]
         stopping = threading.Event()
         threads = [
             threading.Thread(target=self._serve, args=[worker, stopping]) for worker in workers
@@ -83,14 +83,14 @@ class Pool:
         self._left += 1
         self._todo.put((number, cell))
 
-    def _serve(self, worker: "_Worker", stopping: threading.Event) -> None:
+    def _serve(self, worker: "Worker", stopping: threading.Event) -> None:
         while not stopping.is_set():
             with suppress(Empty):
                 number, cell = self._todo.get(timeout=0.1)
                 self._ended.put(worker.play(number, cell))
 
 
-class _Worker:
+class Worker:
     """One worker process, which is replaced if it dies."""
 
     def __init__(self, wanted: str, sweep: str) -> None:
@@ -101,11 +101,13 @@ class _Worker:
         self._process: subprocess.Popen[str] | None = None
         self._errors = tempfile.TemporaryFile("w+", errors="backslashreplace")  # noqa: SIM115
 
-    def play(self, number: int, cell: Cell) -> Done:
+    def play(self, number: int, cell: Cell, run: str = "") -> Done:
+        """Make a run; `run` is its id, if it has one."""
+        sweep = {"id": self._sweep, "cell": str(cell)}
         order = {
             "variant": cell.variant,
             "settings": dict(cell.settings),
-            "sweep": {"id": self._sweep, "cell": str(cell)},
+            "sweep": {**sweep, "run": run} if run else sweep,
         }
         process = self._running()
         if process is None:

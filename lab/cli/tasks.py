@@ -81,6 +81,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
+        "scheduler": "run it on the workers of this Dask scheduler: tcp://HOST:PORT",
     },
     iterable=["vary"],
 )
@@ -94,10 +95,16 @@ def sweep(
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",
+    scheduler: str = "",
 ) -> int:
     """Run every variant of an experiment several times, and print one table."""
     from lab.cli import sweep as sweeping
     from lab.cli.call import quick_call
+
+    if scheduler:
+        from lab.cli.sweep_dask import require_scheduler
+
+        require_scheduler(scheduler)
 
     call = quick_call(provider, inventory, Path(runs))
     wanted = sweeping.Sweep(
@@ -108,6 +115,7 @@ def sweep(
         repeat=sweeping.whole("--repeat", repeat, 1000),
         at_once=sweeping.whole("--at-once", at_once, 64),
         runs=Path(runs),
+        scheduler=scheduler,
     )
     return sweeping.run(wanted)
 
