@@ -26,7 +26,7 @@ from lab.analysis.line_readers import lines, printed
 from lab.core.errors import LabError
 from lab.core.faults.fault import Fault
 from lab.core.records import Event, Message, Record
-from lab.core.verdict import Outcome, Verdict
+from lab.core.verdict import Need, Outcome, Verdict
 from lab.engine.experiment import claim, experiment
 from lab.engine.observed import Observed
 from lab.engine.processes import Process, Processes
@@ -41,6 +41,7 @@ __all__ = [
     "Handshake",
     "Lab",
     "Message",
+    "Need",
     "Observed",
     "Outcome",
     "Process",

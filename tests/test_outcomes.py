@@ -3,6 +3,7 @@
 from message_mutations import done
 from story import LEAVING
 
+from lab.analysis.figures import spreads
 from lab.analysis.history import Run
 from lab.analysis.outcome_table import MessageCounts, outcome, table
 from lab.experiments.judges.line_formats import read
@@ -31,9 +32,42 @@ def test_a_line_that_is_captured_late_is_not_a_late_message() -> None:
     assert outcome(Run(stored, read), INTERVAL_S).late == 0
 
 
+def test_recovery_is_measured_from_the_repair() -> None:
+    paused = of("pause_resume")
+    assert paused.recovery_s is not None
+    assert 0 <= paused.recovery_s < 0.1  # what waited in its socket comes through at once
+    assert paused.backlog_s is not None
+    assert paused.recovery_s <= paused.backlog_s < 0.1
+    killed = load(LEAVING / "coming_back.kill")
+    restarted = outcome(Run(killed, read), INTERVAL_S)
+    assert restarted.recovery_s is not None
+    assert restarted.recovery_s > 0.1  # the program starts again, connects, and has its turn
+    assert restarted.backlog_s == 0
+
+
+def test_a_repair_after_which_nothing_came_is_no_recovery() -> None:
+    cut = of("cut_cable_maxrt")  # mended when the run was over
+    assert cut.noticed_s is not None
+    assert (cut.recovery_s, cut.backlog_s) == (None, None)
+    assert of("kill").recovery_s is None
+
+
+def test_a_figure_is_distributed_over_the_runs_that_have_it() -> None:
+    found = {one.figure.label: one for one in spreads([of("kill"), of("pause"), of("pause")])}
+    assert str(found["lost"]) == "16 (0 to 16)"
+    assert str(found["first in a row"]) == "2"
+    assert (found["noticed after"].count, found["noticed after"].runs) == (1, 3)
+    assert str(found["noticed after"]).endswith("s in 1 of 3 runs")
+    assert "recovered after" not in found
+    assert list(spreads([])) == []
+
+
 def test_the_table_has_medians_and_ranges() -> None:
     *_, pause, mixed = table(
         {"pause": [of("pause")] * 2, "mixed": [of("kill"), of("pause"), of("pause")]}
     ).splitlines()
-    assert pause == "| pause | 2 | 40 | 24 | 0 | 16 | 0 | never |"
-    assert mixed == "| mixed | 3 | 40 | 24 (24 to 40) | 0 | 16 (0 to 16) | 0 | 0.00 s (in 1 of 3) |"
+    assert pause == "| pause | 2 | 40 | 24 | 0 | 16 | 0 | never | - |"
+    assert (
+        mixed
+        == "| mixed | 3 | 40 | 24 (24 to 40) | 0 | 16 (0 to 16) | 0 | 0.00 s (in 1 of 3) | - |"
+    )

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.analysis.proportion import ERROR, Need, Proportion
+from lab.analysis.proportion import ERROR, Proportion
+from lab.core.verdict import Need
 
 CAMPAIGNS = 1_000
 

@@ -2,15 +2,19 @@
 
 import re
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import command
 import pytest
 
-from lab.analysis.proportion import Need
 from lab.analysis.tally import Tally, add
+from lab.api import claim
 from lab.core.errors import ExitCode
+from lab.core.verdict import Need, Outcome
+from lab.experiments import catalogue
+from lab.report.tallies import print_tallies
 
 MODULE = '''"""One program says hello."""
 
@@ -87,10 +91,11 @@ def test_flags_that_mean_nothing(greeting: Path, flags: tuple[str, str], said: s
     assert said in done.stderr
 
 
-def test_a_tally_counts_what_was_observed() -> None:
-    def verdict(outcome: str, expected: str = "holds") -> dict[str, str]:
-        return {"id": "a.b", "statement": "It is so.", "verdict": outcome, "expected": expected}
+def verdict(outcome: str, expected: str = "holds") -> dict[str, str]:
+    return {"id": "a.b", "statement": "It is so.", "verdict": outcome, "expected": expected}
 
+
+def test_a_tally_counts_what_was_observed() -> None:
     tallies: dict[str, Tally] = {}
     for outcome in ("holds", "refuted", "not observed", "holds"):
         add(tallies, [verdict(outcome)])
@@ -98,3 +103,37 @@ def test_a_tally_counts_what_was_observed() -> None:
     assert (tally.proportion.held, tally.proportion.runs, tally.not_observed) == (2, 3, 1)
     assert tally.need is Need.ALWAYS
     assert Tally(verdict("refuted", "refuted")).need is Need.NEVER
+    assert Tally(verdict("holds") | {"need": "in most runs"}).need is Need.MOST
+
+
+def test_a_claim_says_what_it_needs() -> None:
+    needs = {claim.id: claim.need for claim in catalogue.load("round_robin").claims}
+    assert needs["turns_are_strict"] is Need.ALWAYS
+    assert needs["first_gets_two"] is Need.MOST
+    assert needs["because_second_is_not_connected"] is Need.NEVER
+
+
+@pytest.mark.parametrize(
+    ("expected", "need"),
+    [
+        (Outcome.HOLDS, Need.NEVER),
+        (Outcome.REFUTED, Need.ALWAYS),
+        (Outcome.REFUTED, Need.MOST),
+        (Outcome.HOLDS, "sometimes"),
+    ],
+)
+def test_a_need_that_contradicts_what_is_expected(expected: Outcome, need: Any) -> None:
+    with pytest.raises(ValueError, match=r"contradicts|not a valid Need"):
+        claim("It is so.", expected=expected, need=need)
+
+
+def test_a_claim_that_was_never_observed_is_never_exercised(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tallies: dict[str, Tally] = {}
+    for _ in range(3):
+        add(tallies, [verdict("not observed")])
+    assert tallies["a.b"].never_exercised
+    assert tallies["a.b"].met(anytime=False) is None
+    print_tallies(tallies, anytime=False, file=sys.stdout)
+    assert "never exercised: not observed in any of 3 runs" in capsys.readouterr().out

@@ -12,11 +12,12 @@ import pytest
 from command import PROJECT, fab
 
 from lab.analysis.campaign import Cell
-from lab.analysis.proportion import Need, Proportion
+from lab.analysis.proportion import Proportion
 from lab.analysis.reproduction import Progress, Published, Result, Row
 from lab.cli import published_table
 from lab.cli.call import Call, quick_call
 from lab.core.errors import ExitCode, LabError
+from lab.core.verdict import Need
 from lab.machines import lab_folder
 from lab.machines.inventory import load
 from lab.runs import store

@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,8 @@ from leftovers import Family, adopt_orphans, command_of
 
 from lab.analysis.campaign import Cell, cells, is_done, plan
 from lab.cli import sweep_pool
+from lab.cli.call import quick_call
+from lab.cli.capacity import Capacity
 from lab.cli.sweep_pool import Pool
 from lab.core.errors import ExitCode, LabError
 from lab.machines import lab_folder
@@ -135,10 +138,11 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     while not any(command_of(pid).startswith("sleep") for pid in family.alive()):
         assert sweeping.poll() is None, sweeping.communicate()[0]
     (tiny / "wait").unlink()
-    (part,) = [pid for pid in family.alive() if "lab.cli.sweep_worker" in command_of(pid)]
-    os.kill(part, signal.SIGKILL)
+    # The nursery, and the worker that it forked.
+    _, worker = sorted(p for p in family.alive() if "lab.cli.sweep_nursery" in command_of(p))
+    os.kill(worker, signal.SIGKILL)
     said = sweeping.communicate()[0]
-    assert "exit code 4, its process was ended by SIGKILL" in said
+    assert "exit code 4, its process was killed" in said
     assert "2 of 2: two: as expected" in said
     assert sweeping.returncode == ExitCode.INTERRUPTED
 
@@ -152,7 +156,10 @@ def test_each_combination_has_a_row(tiny: Path, inventory: Path) -> None:
     ]
     rows = [line.split(" | ")[0].removeprefix("| ") for line in done.stdout.splitlines()]
     assert [row for row in rows if row in cells] == cells
-    (table,) = (inventory.parent / "runs").glob("sweep-*.csv")
+    claims, table = sorted((inventory.parent / "runs").glob("sweep-*.csv"))
+    judged = {row["claim"] for row in csv.DictReader(claims.open())}
+    assert judged == {"tiny:one.prints", "tiny:two.prints"}
+    assert table.with_suffix(".html").exists()
     read = list(csv.DictReader(table.open()))
     assert {(row["variant"], row["interval"], row["SNDHWM"]) for row in read} == {
         tuple(part.partition("=")[2] or part for part in cell.split()) for cell in cells
@@ -212,6 +219,27 @@ def counted(root: Path) -> list[str]:
     return cells
 
 
+def test_numbers_of_machines_vary(tiny: Path, inventory: Path) -> None:
+    module = MODULE.replace('["one", "two"]', '[""]').replace('on="pusher"', 'on="puller"')
+    (tiny / "experiment.py").write_text(module)
+    done = fab(*_flags(tiny, inventory, 1, 1), "--vary", "pullers=1,3")
+    assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
+    runs = [store.load(path) for path in sorted((inventory.parent / "runs").glob("*Z-*"))]
+    assert [list(run.description["inventory"]) for run in runs] == [
+        ["push", "pull-1"],
+        ["push", "pull-1", "pull-2", "pull-3"],
+    ]
+    assert "inventory-3-puller-" in runs[1].description["command"]  # which exists
+    assert len(list((inventory.parent / "runs").glob("inventory-*.yaml"))) == 2
+
+
+def test_numbers_of_machines_that_are_given(tiny: Path, inventory: Path) -> None:
+    flags = ("sweep", "--experiment", tiny, "--provider", "ssh", "--inventory", inventory)
+    done = fab(*flags, "--vary", "pullers=1,3", "--runs", inventory.parent / "runs")
+    assert done.returncode == ExitCode.MISTAKE
+    assert "--vary pullers needs machines that are made for each run" in done.stderr
+
+
 def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> None:
     runs = inventory.parent / "runs"
     runs.mkdir()
@@ -226,7 +254,19 @@ def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "vary", ["interval", "interval=", "interval=fast", "colour=red", "count=0", "SNDHWM=many", "=1"]
+    "vary",
+    [
+        "interval",
+        "interval=",
+        "interval=fast",
+        "colour=red",
+        "count=0",
+        "SNDHWM=many",
+        "=1",
+        "pullers=0",
+        "pullers=9999",
+        "pushers=x",
+    ],
 )
 def test_invalid_settings_to_vary(tiny: Path, inventory: Path, vary: str) -> None:
     done = fab(*_flags(tiny, inventory, 1, 1), "--vary", vary)
@@ -245,9 +285,10 @@ def test_missing_runs_are_made_in_turn() -> None:
 
 
 def test_a_failing_worker_is_not_a_success(tmp_path: Path) -> None:
-    pool = Pool("no_such", "no_such", tmp_path / "none.yaml", tmp_path, 1)
-    with contextlib.closing(pool.results([(0, Cell("one"))], "id")) as results:
+    call = replace(quick_call("namespaces", "", tmp_path), experiment="round_robin")
+    pool = Pool(replace(call, inventory="none"), Capacity.fixed(1))  # type: ignore[arg-type]
+    with contextlib.closing(pool.results([(0, Cell(""))])) as results:
         (done,) = results
-    assert done.code == ExitCode.BUG
-    assert "none.yaml" in done.said
+    assert done.answer.code == ExitCode.BUG
+    assert "AttributeError" in done.answer.said
     assert "\x1b" not in sweep_pool.last_words("Traceback\n  KeyError: \x1b[31m'x'")

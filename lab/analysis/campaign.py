@@ -7,20 +7,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.analysis import tally
 from lab.analysis.outcome_table import MessageCounts
+from lab.analysis.tally import Tally
 from lab.runs.store import StoredRun
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination of a sweep: a variant, and settings as names and values."""
+    """One combination of a sweep: a variant, and settings as names and values.
+
+    `experiment` is its name where a campaign has several.
+    """
 
     variant: str
     settings: tuple[tuple[str, str], ...] = ()
+    experiment: str = ""
 
     def __str__(self) -> str:
-        words = [self.variant, *(f"{name}={value}" for name, value in self.settings)]
-        return " ".join(filter(None, words)) or "as it is"
+        settings = [f"{name}={value}" for name, value in self.settings]
+        return " ".join(filter(None, [self.experiment, self.variant, *settings])) or "as it is"
 
 
 def cells(variants: Iterable[str], vary: Mapping[str, Sequence[str]]) -> list[Cell]:
@@ -50,9 +56,43 @@ def is_done(run: StoredRun) -> bool:
     return run.state == "finished" and not disturbance.get("disturbed", False)
 
 
-def csv_of(runs: Iterable[tuple[Cell, StoredRun, MessageCounts]]) -> str:
-    """Return a CSV table with a row for each run: its settings, figures and verdicts."""
-    rows = [_row(cell, run, outcome) for cell, run, outcome in runs]
+CampaignRun = tuple[Cell, StoredRun, MessageCounts]
+
+
+def run_rows(runs: Iterable[CampaignRun]) -> list[dict[str, Any]]:
+    """Return a row for each run: its settings, figures and verdicts."""
+    return [_row(cell, run, outcome) for cell, run, outcome in runs]
+
+
+def claim_rows(
+    tallies: Mapping[Cell, Mapping[str, Tally]], *, anytime: bool
+) -> list[dict[str, Any]]:
+    """Return a row for each claim in each combination: how often it held, and what that decides.
+
+    `anytime` says that the runs were ended by a look at them, see `Proportion`.
+    """
+    return [
+        {"experiment": cell.experiment, "variant": cell.variant, **dict(cell.settings)}
+        | {"claim": claim, "statement": tally.statement, "need": str(tally.need)}
+        | {"held": tally.proportion.held, "runs": tally.proportion.runs}
+        | {"not_observed": tally.not_observed, "never_exercised": tally.never_exercised}
+        | dict(zip(("low", "high"), tally.interval(anytime=anytime), strict=True))
+        | {"met": {True: "yes", False: "no", None: "not enough runs"}[tally.met(anytime=anytime)]}
+        for cell, claims in tallies.items()
+        for claim, tally in claims.items()
+    ]
+
+
+def tallies_of(every: Iterable[Cell], runs: Iterable[CampaignRun]) -> dict[Cell, dict[str, Tally]]:
+    """Return how often each claim held in each combination that has runs."""
+    found: dict[Cell, dict[str, Tally]] = {cell: {} for cell in every}
+    for cell, run, _ in runs:
+        tally.add(found[cell], run.verdicts or ())
+    return {cell: tallies for cell, tallies in found.items() if tallies}
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a CSV table; a row may lack what others have."""
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -65,6 +105,8 @@ def _row(cell: Cell, run: StoredRun, outcome: MessageCounts) -> dict[str, Any]:
     figures = {name: getattr(outcome, name) for name in MessageCounts.__dataclass_fields__}
     verdicts = {_claim(v["id"]): v["verdict"] for v in run.verdicts or ()}
     head = {"run": run.path.name, "variant": cell.variant, **dict(cell.settings)}
+    if cell.experiment:
+        head = {"experiment": cell.experiment, **head}
     return {**head, **figures, **verdicts}
 
 

@@ -4,27 +4,41 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.analysis.history import Run
+from lab.analysis.history import Run, first_in_a_row
+from lab.analysis.recovery import recovery
 
 _LATE_S = 0.05  # beyond an interval
+_COLUMNS = ("sent", "received", "late", "never", "twice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCounts:
-    """Numbers of messages in one run; `noticed_s` is None if the sender noticed no fault."""
+    """What became of the messages in one run, in numbers; a figure that it doesn't have is None.
+
+    Attributes:
+        sent, received, late, never, twice: numbers of messages.
+        first_row: how many from message 0 on went to the same machine.
+        noticed_s: how long after the fault the sender's library reported it.
+        recovery_s, backlog_s: when the first message was through after the repair, and when
+            nothing waited any more, see `recovery`.
+    """
 
     sent: int
     received: int
     late: int
     never: int
     twice: int
+    first_row: int | None
     noticed_s: float | None
+    recovery_s: float | None
+    backlog_s: float | None
     had_fault: bool
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
     """Count what became of a run's messages; late means later than `interval` seconds."""
     arrived = _arrived(run)
+    recovered = recovery(run, arrived)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
     return MessageCounts(
         sent=len(run.dealt),
@@ -32,21 +46,25 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         late=len(late),
         never=len(set(run.dealt) - set(arrived)),
         twice=sum(len(takers) > 1 for takers in run.takers.values()),
+        first_row=first_in_a_row(run) or None,
         noticed_s=_noticed(run),
+        recovery_s=recovered.first_s if recovered else None,
+        backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
     )
 
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", "sent", "received", "late", "never", "twice", "noticed after")
+    head = ("variant", "runs", *_COLUMNS, "noticed after", "recovered after")
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
-        counts = [
-            _range([getattr(one, column) for one in found])
-            for column in ("sent", "received", "late", "never", "twice")
-        ]
-        rows.append((name, str(len(found)), *counts, _times(found)))
+        counts = [_range([getattr(one, column) for one in found]) for column in _COLUMNS]
+        noticed = _times([one.noticed_s for one in found])
+        if noticed == "-" and any(one.had_fault for one in found):
+            noticed = "never"
+        recovered = _times([one.recovery_s for one in found])
+        rows.append((name, str(len(found)), *counts, noticed, recovered))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -56,12 +74,12 @@ def _arrived(run: Run) -> dict[int, float]:
     A busy harness may capture a line late, so the trace's time counts.
     """
     arrived: dict[int, float] = {}
-    for message in run.received:
-        arrived.setdefault(message.number, message.t)
-    for message in run.taken:
-        if message.number in arrived:
-            t = message.t - run.offsets.get(message.machine, 0.0)
-            arrived[message.number] = min(t, arrived[message.number])
+    for number, t in zip(run.received.numbers, run.received.ts, strict=True):
+        arrived.setdefault(number, t)
+    taken = run.taken
+    for number, t, machine in zip(taken.numbers, taken.ts, taken.machines(), strict=True):
+        if number in arrived:
+            arrived[number] = min(t - run.offsets.get(machine, 0.0), arrived[number])
     return arrived
 
 
@@ -78,9 +96,9 @@ def _range(numbers: Sequence[int]) -> str:
     return str(low) if low == high else f"{statistics.median_low(numbers)} ({low} to {high})"
 
 
-def _times(outcomes: Sequence[MessageCounts]) -> str:
-    known = [one.noticed_s for one in outcomes if one.noticed_s is not None]
+def _times(times: Sequence[float | None]) -> str:
+    known = [t for t in times if t is not None]
     if not known:
-        return "never" if any(one.had_fault for one in outcomes) else "-"
+        return "-"
     text = f"{statistics.median(known):.2f} s"
-    return text if len(known) == len(outcomes) else f"{text} (in {len(known)} of {len(outcomes)})"
+    return text if len(known) == len(times) else f"{text} (in {len(known)} of {len(times)})"

@@ -8,7 +8,8 @@ sequence: it holds after all numbers of runs at once.
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
+
+from lab.core.verdict import Need
 
 _Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 ERROR = 0.05  # how often a decision, or an interval, may be wrong
@@ -17,24 +18,17 @@ _A = _B = 0.5
 _STEPS = 60  # of the bisection: 2^-60 of the interval from 0 to 1
 
 
-class Need(StrEnum):
-    """In how many runs a claim must hold; `threshold` is the proportion that this is decided by."""
-
-    ALWAYS = "always"
-    MOST = "in most runs"
-    NEVER = "never"
-
-    @property
-    def threshold(self) -> float:
-        return {Need.ALWAYS: 0.95, Need.MOST: 0.5, Need.NEVER: 0.05}[self]
-
-
 @dataclass(frozen=True, slots=True)
 class Proportion:
     """In `held` of `runs` runs the claim held; runs in which it wasn't observed do not count."""
 
     held: int
     runs: int
+
+    @property
+    def share(self) -> float | None:
+        """The proportion itself; None without runs."""
+        return self.held / self.runs if self.runs else None
 
     def wilson(self) -> tuple[float, float]:
         """Return the 95 % interval for a number of runs that was fixed beforehand.

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 from lab.analysis.campaign import Cell
-from lab.analysis.proportion import Need, Proportion
-from lab.core.verdict import Outcome
+from lab.analysis.proportion import Proportion
+from lab.core.verdict import Need, Outcome
 
 
 class Result(StrEnum):

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lab.analysis.proportion import Need, Proportion
-from lab.core.verdict import Outcome
+from lab.analysis.proportion import Proportion
+from lab.core.verdict import Need, Outcome
 
 
 class Tally:
@@ -13,13 +13,13 @@ class Tally:
 
     Attributes:
         statement: the claim, in one sentence.
-        need: in how many runs it must hold: always, unless the lab expects it to be refuted.
+        need: in how many runs it must hold, as the claim says.
     """
 
     def __init__(self, verdict: Mapping[str, Any]) -> None:
         self.statement = str(verdict["statement"])
-        refuted = verdict["expected"] == Outcome.REFUTED
-        self.need = Need.NEVER if refuted else Need.ALWAYS
+        # Runs of an older lab don't say.
+        self.need = Need(verdict.get("need") or Need.usual(verdict["expected"]))
         self._counts: Counter[str] = Counter()
 
     def add(self, verdict: Mapping[str, Any]) -> None:
@@ -32,10 +32,19 @@ class Tally:
         held = self._counts[Outcome.HOLDS]
         return Proportion(held, held + self._counts[Outcome.REFUTED])
 
+    def interval(self, *, anytime: bool) -> tuple[float, float]:
+        """Return the 95 % interval; with `anytime` the one that holds at every number of runs."""
+        return self.proportion.anytime() if anytime else self.proportion.wilson()
+
     @property
     def not_observed(self) -> int:
         """In how many runs nothing could be said."""
         return self._counts[Outcome.NOT_OBSERVED]
+
+    @property
+    def never_exercised(self) -> bool:
+        """Whether its situation came up in none of the runs, so that they say nothing about it."""
+        return bool(self.not_observed) and not self.proportion.runs
 
     def met(self, *, anytime: bool) -> bool | None:
         """Return whether it holds as often as it must, see `Proportion.meets`."""

@@ -16,6 +16,7 @@ from lab.machines.inventory import Inventory
 
 _MOST_MESSAGES = 10_000_000
 _LONGEST_INTERVAL_S = 3600
+MOST_LABS = 64  # side by side
 _INVENTORY = "inventory.yaml"
 
 
@@ -81,6 +82,15 @@ def seconds(flag: str, text: str) -> float | None:
             hint=f"give seconds from 0 to {_LONGEST_INTERVAL_S}, such as 0.05",
         )
     return value
+
+
+def labs_at_once(text: str) -> int | None:
+    """Return how many labs run side by side, None for an empty text; LabError if it is invalid."""
+    if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_LABS):
+        raise LabError(
+            f"invalid --at-once '{text}'", hint=f"give a whole number from 1 to {MOST_LABS}"
+        )
+    return int(text) if text else None
 
 
 def options(flag: str, texts: Sequence[str]) -> list[str]:

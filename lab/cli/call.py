@@ -9,7 +9,7 @@ from lab.cli import arguments
 from lab.core.errors import LabError
 from lab.experiments import ROLES, catalogue, implementations
 from lab.experiments.implementations import Choice
-from lab.machines.inventory import Inventory
+from lab.machines.inventory import Inventory, resized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +63,17 @@ def roles(experiment: str) -> Sequence[str]:
     return ROLES if not experiment or experiment in catalogue.names() else ()
 
 
+def role_of(inventory: Inventory, setting: str) -> str | None:
+    """Return the role whose number of machines a setting is, such as `pullers`; None for others."""
+    role = setting.removesuffix("s")
+    return role if role != setting and inventory.with_role(role) else None
+
+
 def with_setting(call: Call, name: str, value: str) -> Call:
-    """Return a call with one setting changed: `implementation`, `count`, `interval`, or an option.
+    """Return a call with one setting changed.
+
+    It is `implementation`, `count`, `interval`, a socket option, or the number of machines with a
+    role, by its plural: `pullers`.
 
     Raises:
         LabError: the setting or its value is invalid.
@@ -78,5 +87,8 @@ def with_setting(call: Call, name: str, value: str) -> Call:
         return replace(call, count=arguments.whole_number(flag, value))
     if name == "interval":
         return replace(call, interval=arguments.seconds(flag, value))
+    if (role := role_of(call.inventory, name)) is not None:
+        number = arguments.whole_number(flag, value) or 0
+        return replace(call, inventory=resized.resized(call.inventory, role, number, call.runs))
     option = arguments.options(flag, [f"{name}={value}"])
     return replace(call, options=[*call.options, *option])

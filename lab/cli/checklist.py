@@ -123,6 +123,7 @@ def _never_run(experiment: Experiment, variant: str, claim: Claim) -> ListedClai
         statement=claim.statement,
         source=claim.source,
         expected=claim.expected.value,
+        need=claim.need.value,
         by_chance=claim.by_chance,
         rests_on=claim.rests_on,
         disputed_by=claim.disputed_by,

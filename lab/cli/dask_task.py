@@ -1,23 +1,26 @@
 """What a Dask worker does for a sweep: it makes a run on an embedded lab of its own, and packs it.
 
-A process of its own makes the runs, the same that makes them on this machine (sweep_worker). It
-stays warm between tasks. However the Dask worker ends, that process sees its pipe closed,
+A process of its own makes the runs, the same that makes them on this computer (sweep_worker). It
+stays warm between tasks. However the Dask worker ends, that process sees its connection end,
 interrupts its run and takes down its lab.
 """
 
-import json
 import shutil
 import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.analysis.campaign import Cell
+from lab.cli.call import Call
+from lab.cli.sweep_nursery import Nursery
 from lab.cli.sweep_pool import Worker
+from lab.cli.sweep_worker import Answer, Order
 from lab.core.errors import ExitCode, LabError
 from lab.experiments import catalogue, fingerprint
+from lab.machines.inventory import load
 from lab.runs import bundle
 
 _IDLE_S = 30.0  # after which a process that waits for a run is ended
@@ -25,43 +28,41 @@ _IDLE_S = 30.0  # after which a process that waits for a run is ended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A sweep, as a worker on another machine needs it.
+    """A sweep, as a worker on another computer needs it.
 
     Attributes:
         sweep: its id.
-        experiment: the name of one of the lab's own experiments; of a user's, the file's name.
+        call: what a run is, but for what its cell says; its paths are those of the other computer.
+        experiment: the experiment's name.
         files: of a user's own experiment, all of its files by their names; else empty.
         code: the fingerprint of what judges the runs.
-        provider: where machines come from.
         inventory: the text of the inventory.
     """
 
     sweep: str
+    call: Call
     experiment: str
     files: Mapping[str, bytes]
     code: Mapping[str, str]
-    provider: str
     inventory: str
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What became of a run: its exit code, its bundle (empty if there is none), its error."""
+    """What became of a run, and its bundle; that is empty if there is none."""
 
-    code: ExitCode
-    name: str
-    content: bytes
-    said: str
+    answer: Answer
+    content: bytes = b""
 
 
-def play(job: Job, cell: Cell, run: str) -> Packed:
-    """Make a run of a sweep on this machine; `run` is its id, which goes into run.json."""
+def play(job: Job, cell: Cell) -> Packed:
+    """Make a run of a sweep on this computer."""
     try:
         maker = _take(job)
     except LabError as error:
-        return Packed(ExitCode.MISTAKE, "", b"", str(error))
+        return Packed(Answer(code=ExitCode.MISTAKE, said=str(error), failed=True))
     try:
-        return maker.play(cell, run)
+        return maker.play(cell)
     finally:
         _give_back(maker)
 
@@ -84,57 +85,61 @@ class _Maker:
 
         self.sweep = job.sweep
         self.timer: threading.Timer | None = None
+        self._playing = threading.Lock()
         # Dask removes what a worker that was killed has left there.
         self._folder = Path(tempfile.mkdtemp(prefix="lab-", dir=get_worker().local_directory))
         try:
-            (self._folder / "inventory.yaml").write_text(job.inventory)
-            experiment = self._experiment(job)
-            if dict(job.code) != fingerprint.code(catalogue.load(experiment)):
-                raise LabError(
-                    "this worker's lab is another version than the one that wants the sweep",
-                    where=str(Path(__file__).parents[2]),
-                    hint="update it, and start the worker again",
-                )
+            call = self._call(job)
         except BaseException:
             shutil.rmtree(self._folder)
             raise
-        wanted = {
-            "experiment": experiment,
-            "provider": job.provider,
-            "inventory": str(self._folder / "inventory.yaml"),
-            "runs": str(self._folder / "runs"),
-        }
-        self._worker = Worker(json.dumps(wanted), job.sweep)
+        self._nursery = Nursery()
+        self._worker = Worker(self._nursery, Order(call=call, sweep=job.sweep))
 
-    def play(self, cell: Cell, run: str) -> Packed:
-        done = self._worker.play(0, cell, run)
-        if done.directory is None:
-            return Packed(done.code, "", b"", done.said)
+    def play(self, cell: Cell) -> Packed:
+        """Make a run, and pack it."""
+        with self._playing:
+            answer = self._worker.play(cell)
+        if not answer.directory:
+            return Packed(answer)
+        run = Path(answer.directory)
         try:
-            file = bundle.pack(done.directory, self._folder)
-            return Packed(done.code, file.name, file.read_bytes(), done.said)
-        except LabError as error:
-            code = done.code if done.code == ExitCode.BUG else ExitCode.MISTAKE
-            return Packed(code, "", b"", str(error))
-        finally:
-            shutil.rmtree(self._folder / "runs")
-            for left in self._folder.glob("*.run.tar.gz"):
-                left.unlink()
+            file = bundle.pack(run, self._folder)
+            content = file.read_bytes()
+            file.unlink()
+        except LabError as error:  # a spoiled run
+            code = answer.code if answer.code == ExitCode.BUG else ExitCode.MISTAKE
+            said = answer.said or str(error)
+            return Packed(replace(answer, code=code, directory="", said=said, failed=True))
+        shutil.rmtree(run)
+        return Packed(answer, content)
 
     def close(self) -> None:
-        self._worker.close()
+        """Interrupt the run in progress, if any; return when nothing is left of it."""
+        self._worker.hang_up()
+        with self._playing:
+            self._worker.join()
+        self._nursery.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _experiment(self, job: Job) -> str:
-        """Return the experiment's name, or its place here if it is a user's."""
-        if not job.files:
-            return job.experiment
-        folder = self._folder / job.experiment
+    def _call(self, job: Job) -> Call:
+        """Return the call with this computer's paths; LabError if its lab is another version."""
+        inventory = self._folder / "inventory.yaml"
+        inventory.write_text(job.inventory)
+        experiment = job.experiment
         for name, content in job.files.items():
-            file = folder / name
+            file = self._folder / job.experiment / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        return str(folder)
+            experiment = str(self._folder / job.experiment)
+        if dict(job.code) != fingerprint.code(catalogue.load(experiment)):
+            raise LabError(
+                "this worker's lab is not of the version that wants the sweep",
+                where=str(Path(__file__).parents[2]),
+                hint="update it, and start the worker again",
+            )
+        runs = self._folder / "runs"
+        return replace(job.call, experiment=experiment, inventory=load(inventory), runs=runs)
 
 
 _mutex = threading.Lock()

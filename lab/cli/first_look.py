@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 RUN = "run-experiment"
 PROVIDER = ("--provider", "-p")
+REPEATED = ("--repeat", "-t", "--until", "-u")  # such runs are made by other processes
 VALUED = (
     *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
     *("--set", "-s", "--runs", "-r", "--implementation", "-m"),
-    *("--repeat", "-t", "--until", "-u"),
+    *REPEATED,
     *PROVIDER,
 )
 SWITCHES = ("--keep", "-k", "--capture", "-a")
@@ -31,7 +32,7 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
             continue
         flag, joined, value = word.partition("=")
         given = value if joined else next(words, "-")
-        if flag not in VALUED or given.startswith("-"):
+        if flag not in VALUED or given.startswith("-") or flag in REPEATED:
             return None
         if flag in PROVIDER:
             provider = given

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.analysis.campaign import Cell
-from lab.analysis.proportion import Need
 from lab.analysis.reproduction import Published, Row
 from lab.cli import run_experiment, table_file
 from lab.cli.call import Call, with_setting
 from lab.cli.table_file import KEYS, NEEDED, WrittenRow
 from lab.core.errors import LabError
+from lab.core.verdict import Need
 from lab.engine.experiment import Experiment
 from lab.experiments import catalogue
 from lab.machines.inventory.nodes import Mistakes, shown

@@ -2,41 +2,35 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
+from lab.analysis.campaign import CampaignRun, Cell
+from lab.analysis.figures import spreads
 from lab.analysis.tally import Tally, add
-from lab.cli import run_series
+from lab.cli import campaign_files
 from lab.cli.call import Call
+from lab.cli.capacity import Capacity
 from lab.cli.run_experiment import experiments_of, say
+from lab.cli.sweep_pool import Done, Pool
 from lab.core.errors import ExitCode, LabError, worst
-from lab.core.records import Event, Record
 from lab.core.verdict import Outcome
-from lab.engine.runner import Result
+from lab.experiments import catalogue
 from lab.machines.providers.registry import choose
-from lab.report.tallies import print_tallies
+from lab.report.tallies import print_spreads, print_tallies
+from lab.runs import store
 
 # A claim that always holds is decided after 116 runs, with three exceptions after some 300.
 MOST_UNTIL_DECIDED = 500
 _MOST = 100_000
 
 
-class Silent:
-    """Shows nothing of a single run."""
-
-    def __init__(self, machines: Sequence[str]) -> None: ...
-
-    def experiment(self, name: str, summary: str, seconds: float) -> None: ...
-
-    def records(self, records: Sequence[Record]) -> None: ...
-
-    def event(self, event: Event) -> None: ...
-
-    def close(self) -> None: ...
-
-
 def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
-    """Run the experiments again and again on one lab, and say how often each claim held.
+    """Run the experiments again and again, and say how often each claim held.
+
+    Runs take place side by side, and count in the order of their beginning: otherwise, those that
+    end early would decide before those that take longer, as failures often do.
 
     Arguments:
         call: what the user asked for.
@@ -46,35 +40,83 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
+    every = _cells(call)
     tallies: dict[str, Tally] = {}
+    counted: list[CampaignRun] = []
     ended_by: list[ExitCode] = []
     try:
-        with contextlib.closing(_runs(call, most)) as runs:
-            for results in runs:
-                for result in results:
-                    add(tallies, result.verdicts)
-                ended_by = [r.code for r in results if r.error or r.code == ExitCode.INTERRUPTED]
-                if ended_by or (until_decided and _all_decided(tallies.values())):
+        with contextlib.closing(_rounds(call, every, most)) as rounds:
+            for number, made in enumerate(rounds, 1):
+                if ended_by := [done.answer.code for done in made if done.answer.failed]:
+                    break
+                runs = [_measured(done) for done in made]
+                counted += runs
+                verdicts = [verdict for _, stored, _ in runs for verdict in stored.verdicts or ()]
+                add(tallies, verdicts)
+                print(f"run {number} of {most}: {_short(verdicts)}", flush=True)
+                if until_decided and _all_decided(tallies.values()):
                     break
     except KeyboardInterrupt:
         ended_by = [ExitCode.INTERRUPTED]
     print()
     print_tallies(tallies, anytime=until_decided, file=sys.stdout)
+    for cell in every:
+        outcomes = [outcome for its, _, outcome in counted if its == cell]
+        print_spreads(str(cell) if len(every) > 1 else "", spreads(outcomes), file=sys.stdout)
+    if counted:
+        name = time.strftime("repeat-%Y%m%dT%H%M%SZ", time.gmtime())
+        words = [call.command(call.experiment), f"--repeat {most}"]
+        words += ["--until decided"] if until_decided else []
+        campaign_files.write(
+            call.runs, name, " ".join(words), every, counted, anytime=until_decided
+        )
     return worst(
         ended_by or [_code(tally.met(anytime=until_decided)) for tally in tallies.values()]
     )
 
 
-def _runs(call: Call, most: int) -> Generator[list[Result], None, None]:
-    """Run the experiments, give their results, and so on, on one lab."""
-    found = experiments_of(call)
-    with choose(call.provider, call.inventory, say).lab(keep=call.keep) as machines:  # noqa: SIM117
-        with run_series.connected_and_fit(machines) as remotes:
-            run_series.require_programs(call, found, remotes)
-            for number in range(1, most + 1):
-                results = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
-                print(f"run {number} of {most}: {_short(results)}", flush=True)
-                yield results
+def _cells(call: Call) -> list[Cell]:
+    """Return what a round consists of: each experiment in each of its variants."""
+    return [
+        Cell(variant, experiment=catalogue.split(name)[0])
+        for name, experiment in experiments_of(call).items()
+        for variant in experiment.variants
+    ]
+
+
+def _rounds(call: Call, every: Sequence[Cell], most: int) -> Generator[list[Done], None, None]:
+    """Run everything, again and again, and yield the rounds in the order of their beginning.
+
+    A round with a failed run comes at once, and is the last.
+    """
+    pool = Pool(call, _limit(call))
+    ended: dict[int, Done] = {}
+    due = 0
+    todo = enumerate(cell for _ in range(most) for cell in every)
+    with contextlib.closing(pool.results(todo)) as results:
+        for done in results:
+            if done.again:
+                say(f"{done.answer.directory}: disturbed, so it is made again")
+                continue
+            if done.answer.failed:
+                say(done.answer.said)
+                yield [done]
+                return
+            ended[done.number] = done
+            while all(due + k in ended for k in range(len(every))):
+                yield [ended.pop(due + k) for k in range(len(every))]
+                due += len(every)
+
+
+def _limit(call: Call) -> Capacity:
+    if call.keep or choose(call.provider, call.inventory, say).is_shared():
+        return Capacity.fixed(1)
+    return Capacity.measured(len(call.inventory.machines))
+
+
+def _measured(done: Done) -> CampaignRun:
+    assert done.directory is not None
+    return campaign_files.measured(done.cell, store.load(done.directory))
 
 
 def wanted(repeat: str, until: str) -> tuple[int, bool]:
@@ -91,11 +133,10 @@ def wanted(repeat: str, until: str) -> tuple[int, bool]:
     return int(repeat or MOST_UNTIL_DECIDED), until == "decided"
 
 
-def _short(results: Sequence[Result]) -> str:
+def _short(verdicts: Iterable[Mapping[str, Any]]) -> str:
     unexpected = [
         f"{verdict['id']} {verdict['verdict']}"
-        for result in results
-        for verdict in result.verdicts
+        for verdict in verdicts
         if verdict["verdict"] != verdict["expected"] and not _by_chance(verdict)
     ]
     return ", ".join(unexpected) or "as expected"

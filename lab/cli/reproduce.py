@@ -11,7 +11,7 @@ from lab.analysis.campaign import Cell, is_done, name_of
 from lab.analysis.reproduction import Progress, Result
 from lab.cli import published_table
 from lab.cli.call import Call
-from lab.cli.sweep import Sweep, alone_in, at_once_of, described, runs_of
+from lab.cli.sweep import Sweep, alone_in, described, limit_of, require_machines, runs_of
 from lab.cli.sweep_pool import Done, Pool
 from lab.core.errors import ExitCode, LabError, worst
 from lab.report.reproduction import print_table, write_json, write_junit
@@ -26,7 +26,7 @@ _MOST_FAILURES = 3  # in a row, of the runs of one row
 
 
 def run(
-    call: Call, table: Path, *, at_once: int, json: Path | None, junit: Path | None
+    call: Call, table: Path, *, at_once: int | None, json: Path | None, junit: Path | None
 ) -> ExitCode:
     """Make runs until each row of the table is decided or has had its runs, and print the result.
 
@@ -35,7 +35,7 @@ def run(
     Arguments:
         call: what runs are made with, besides what a row says.
         table: the author's file, see `published_table.read`.
-        at_once: how many labs run side by side.
+        at_once: how many labs run side by side; None for as many as this computer carries.
         json, junit: files to write the result to, in these formats.
 
     Returns EXPECTED only if every row is reproduced.
@@ -63,18 +63,14 @@ def run(
 class _Campaign:
     """The runs of one experiment for the rows that are about it."""
 
-    def __init__(self, call: Call, rows: Sequence[Progress], at_once: int) -> None:
+    def __init__(self, call: Call, rows: Sequence[Progress], at_once: int | None) -> None:
         self._rows = rows
-        self._sweep = Sweep(
-            experiment=call.experiment,
-            provider=call.provider,
-            inventory=call.inventory,
-            vary={},
-            repeat=1,
-            at_once=at_once,
-            runs=call.runs,
-        )
         self._cells = list(dict.fromkeys(progress.row.cell for progress in rows))
+        vary: dict[str, list[str]] = {}
+        for name, value in (setting for cell in self._cells for setting in cell.settings):
+            vary.setdefault(name, []).append(value)
+        self._sweep = Sweep(call=call, vary=vary, repeat=1, at_once=at_once)
+        require_machines(self._sweep)
         self._begun: Counter[Cell] = Counter()
         self._failed: Counter[Cell] = Counter()
 
@@ -112,18 +108,9 @@ class _Campaign:
                 yield sum(self._begun.values()), cell
 
     def _made(self) -> Iterator[Done]:
-        todo = self._todo()
-        pool = Pool(
-            self._sweep.name, self._sweep.provider, self._sweep.inventory.path, self._sweep.runs,
-            at_once_of(self._sweep),
-        )  # fmt: skip
-        first = [next(todo, None) for _ in range(self._sweep.at_once)]
-        some = [each for each in first if each is not None]
-        with contextlib.closing(pool.results(some, self._sweep.id)) as results:
-            for done in results:
-                yield done
-                if (following := next(todo, None)) is not None:
-                    pool.again(*following)
+        pool = Pool(self._sweep.call, limit_of(self._sweep), self._sweep.id)
+        with contextlib.closing(pool.results(self._todo())) as results:
+            yield from (done for done in results if not done.again)
 
     def _taken(self, done: Done) -> Iterator[ExitCode]:
         """Count a run that has ended; yield its exit code if it says nothing about its claims."""
@@ -133,9 +120,9 @@ class _Campaign:
         if stored is not None and is_done(stored):
             self._failed[done.cell] = 0
             self._count(done.cell, stored)
-        elif done.code in (ExitCode.MISTAKE, ExitCode.INTERRUPTED, ExitCode.BUG):
+        elif done.answer.failed:
             self._failed[done.cell] += 1
-            yield done.code
+            yield done.answer.code
         title = next(p.row.title for p in self._rows if p.row.cell == done.cell)
         print(f"run {done.number}: {title}: {described(done)}", flush=True)
 

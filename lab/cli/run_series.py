@@ -86,7 +86,10 @@ def run_connected(
             command=call.command(name),
             sweep=call.sweep,
         )
-        results.append(_run_in_view(request, machines, remotes, call.runs, view_of(list(remotes))))
+        # Many runs without a view have no page each.
+        meanwhile = _get_pages_ready if view_of is View else _do_nothing
+        view = view_of(list(remotes))
+        results.append(_run_in_view(request, machines, remotes, call.runs, view, meanwhile))
         if error := results[-1].error:
             arguments.show_error(error)
         if results[-1].code == ExitCode.INTERRUPTED:
@@ -108,11 +111,15 @@ def _run_in_view(
     remotes: dict[str, Remote],
     runs: Path,
     view: ClosableView,
+    meanwhile: Callable[[], None],
 ) -> Result:
     try:
-        return runner.run(request, machines, remotes, view, runs, meanwhile=_get_pages_ready)
+        return runner.run(request, machines, remotes, view, runs, meanwhile=meanwhile)
     finally:
         view.close()
+
+
+def _do_nothing() -> None: ...
 
 
 def _get_pages_ready() -> None:

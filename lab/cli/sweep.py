@@ -10,61 +10,83 @@ import fcntl
 import hashlib
 import json
 import os
-from collections import Counter
+import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.analysis.campaign import Cell, cells, csv_of, is_done, name_of, plan
-from lab.analysis.history import Run
-from lab.analysis.outcome_table import outcome, table
-from lab.cli import run_experiment
-from lab.cli.call import Call, with_setting
+from lab.analysis.campaign import Cell, cells, is_done, name_of, plan, tallies_of
+from lab.analysis.outcome_table import table
+from lab.cli import campaign_files, run_experiment
+from lab.cli.call import Call, role_of, with_setting
+from lab.cli.capacity import Capacity
 from lab.cli.run_experiment import say
 from lab.cli.sweep_pool import Done, Pool
 from lab.core.errors import ExitCode, LabError, worst
 from lab.core.os_errors import file_errors
 from lab.experiments import catalogue, fingerprint
-from lab.machines.inventory import Inventory
 from lab.machines.providers.registry import choose
+from lab.report.tallies import print_exceptions
 from lab.runs import store
 from lab.runs.store import StoredRun
 
 if TYPE_CHECKING:
     from lab.cli.sweep_dask import DaskPool
 
-_MOST_TRIES = 3  # of a run that something disturbed
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What to run: the settings to vary, how often to repeat each cell, how many labs at once."""
+    """What to run: the settings to vary, and how often to repeat each combination.
 
-    experiment: str
-    provider: str
-    inventory: Inventory
+    `call` is what a run is but for what varies. `at_once` is the number of labs side by side, None
+    for as many as this computer carries. `scheduler` is the address of a Dask scheduler whose
+    workers make the runs; empty for this computer.
+    """
+
+    call: Call
     vary: Mapping[str, Sequence[str]]
     repeat: int
-    at_once: int
-    runs: Path
+    at_once: int | None
     scheduler: str = ""
 
     @property
     def id(self) -> str:
         """Identifies the sweep: a hash of everything but the cell on which a result depends."""
         code = fingerprint.code(catalogue.load(self.experiment))
-        inventory = self.inventory.path.read_text()
-        whole = json.dumps([self.name, code, self.provider, inventory])
+        inventory = self.call.inventory.path.read_text()
+        whole = json.dumps([self.name, code, self.call.provider, inventory])
         return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+    @property
+    def experiment(self) -> str:
+        """The experiment as the user named it, perhaps with one of its variants."""
+        return self.call.experiment
 
     @property
     def name(self) -> str:
         return catalogue.split(self.experiment)[0]
 
+    @property
+    def resizing(self) -> list[str]:
+        """The settings that vary the number of machines."""
+        return [name for name in self.vary if role_of(self.call.inventory, name)]
+
+    @property
+    def command(self) -> str:
+        """The command line that continues the sweep, and adds runs to it."""
+        words = ["./fab", "sweep", "--experiment", self.experiment]
+        words += [
+            word for name, v in self.vary.items() for word in ("--vary", f"{name}={','.join(v)}")
+        ]
+        words += ["--repeat", str(self.repeat), "--provider", self.call.provider]
+        words += ["--inventory", str(self.call.inventory.path), "--runs", str(self.call.runs)]
+        return shlex.join(words)
+
 
 def run(sweep: Sweep) -> ExitCode:
-    """Run what is missing, print the table, and return the worst exit code of the runs made.
+    """Run what is missing, print the tables, and return the worst exit code of the runs made.
 
     A disturbed run is repeated, up to three times in all.
 
@@ -72,13 +94,14 @@ def run(sweep: Sweep) -> ExitCode:
         LabError: another sweep is at work in the folder of the runs.
     """
     every = cells(catalogue.load(sweep.experiment).variants, sweep.vary)
-    with alone_in(sweep.runs):
+    require_machines(sweep)
+    with alone_in(sweep.call.runs):
         before = runs_of(sweep)
         todo = list(plan(every, sweep.repeat, before))
         if before:
             print(f"{len(before)} runs exist already, {len(todo)} are missing", flush=True)
         codes = list(_run_all(sweep, todo))
-        _print_table(sweep, every)
+        _show(sweep, every)
         if missing := len(list(plan(every, sweep.repeat, runs_of(sweep)))):
             print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
     return worst(codes)
@@ -86,20 +109,17 @@ def run(sweep: Sweep) -> ExitCode:
 
 def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
     """Make these runs, report each as it ends, and yield its exit code."""
-    tries: Counter[int] = Counter()
     ended = 0
     pool = _pool(sweep)
     try:
-        with contextlib.closing(pool.results(enumerate(todo), sweep.id)) as results:
+        with contextlib.closing(pool.results(enumerate(todo))) as results:
             for done in results:
-                tries[done.number] += 1
-                if _was_disturbed(done) and tries[done.number] < _MOST_TRIES:
+                if done.again:
                     print(f"{done.cell}: disturbed, so it is repeated", flush=True)
-                    pool.again(done.number, done.cell)
                     continue
                 ended += 1
                 print(f"{ended} of {len(todo)}: {done.cell}: {described(done)}", flush=True)
-                yield done.code
+                yield done.answer.code
     except KeyboardInterrupt:
         print(
             f"interrupted after {ended} of {len(todo)} runs; repeat the command to continue",
@@ -110,66 +130,66 @@ def _run_all(sweep: Sweep, todo: Sequence[Cell]) -> Iterator[ExitCode]:
 
 def _pool(sweep: Sweep) -> "Pool | DaskPool":
     if not sweep.scheduler:
-        return Pool(sweep.name, sweep.provider, sweep.inventory.path, sweep.runs, at_once_of(sweep))
+        return Pool(sweep.call, limit_of(sweep), sweep.id)
     from lab.cli.sweep_dask import DaskPool
 
-    return DaskPool(sweep.scheduler, sweep.name, sweep.provider, sweep.inventory, sweep.runs)
+    return DaskPool(sweep.scheduler, sweep.call, sweep.id)
 
 
-def at_once_of(sweep: Sweep) -> int:
+def require_machines(sweep: Sweep) -> None:
+    """Raise LabError if numbers of machines vary where they are as they are."""
+    for name in sweep.resizing:
+        if not choose(sweep.call.provider, sweep.call.inventory, say).makes_machines:
+            raise LabError(
+                f"--vary {name} needs machines that are made for each run",
+                hint="use --provider namespaces",
+            )
+
+
+def limit_of(sweep: Sweep) -> Capacity:
     """Return how many labs run side by side."""
-    if sweep.at_once > 1 and choose(sweep.provider, sweep.inventory, say).is_shared():
-        say("all runs share these machines, so they take place one after another")
-        return 1
-    return sweep.at_once
+    call = sweep.call
+    if not sweep.resizing and choose(call.provider, call.inventory, say).is_shared():
+        if sweep.at_once is None or sweep.at_once > 1:
+            say("all runs share these machines, so they take place one after another")
+        return Capacity.fixed(1)
+    if sweep.at_once is not None:
+        return Capacity.fixed(sweep.at_once)
+    more = max([int(n) for name in sweep.resizing for n in sweep.vary[name]], default=0)
+    return Capacity.measured(len(call.inventory.machines) + more)
 
 
-def _print_table(sweep: Sweep, every: Sequence[Cell]) -> None:
+def _show(sweep: Sweep, every: Sequence[Cell]) -> None:
+    """Print the tables of the runs that count, and write the files beside them."""
     known = {str(cell): cell for cell in every}
-    rows = [
-        (known[name_of(stored)], stored, outcome(_run(stored), _interval(stored)))
+    runs = [
+        campaign_files.measured(known[name_of(stored)], stored)
         for stored in runs_of(sweep)
         if name_of(stored) in known
     ]
-    found = {str(cell): [one for its, _, one in rows if its == cell] for cell in every}
-    print(f"\n{table({name: outcomes for name, outcomes in found.items() if outcomes})}")
-    path = sweep.runs / f"sweep-{sweep.id}.csv"
-    with file_errors(path):
-        path.write_text(csv_of(rows), "utf-8")
-    print(f"\ntable: {path}")
-
-
-def _run(stored: StoredRun) -> Run:
-    return Run(stored, catalogue.reader(stored))
-
-
-def _interval(stored: StoredRun) -> float:
-    return float(stored.description["parameters"]["interval"])
+    found = {str(cell): [one for its, _, one in runs if its == cell] for cell in every}
+    print(f"\n{table({name: outcomes for name, outcomes in found.items() if outcomes})}\n")
+    print_exceptions(tallies_of(every, runs), file=sys.stdout)
+    campaign_files.write(sweep.call.runs, f"sweep-{sweep.id}", sweep.command, every, runs)
 
 
 def runs_of(sweep: Sweep) -> list[StoredRun]:
     """Return the runs of this sweep that count, oldest first."""
     found = []
-    for path in sorted(sweep.runs.glob("*Z-*")):
+    for path in sorted(sweep.call.runs.glob("*Z-*")):
         with contextlib.suppress(LabError):  # another run's trouble is not this sweep's
             if store.belongs_to_sweep(path, sweep.id) and is_done(stored := store.load(path)):
                 found.append(stored)
     return found
 
 
-def _was_disturbed(done: Done) -> bool:
-    if done.directory is None:
-        return False
-    description = store.load(done.directory).description
-    return bool(description.get("disturbance", {}).get("disturbed"))
-
-
 def described(done: Done) -> str:
     """Return what became of a run, in words."""
-    if done.code == ExitCode.EXPECTED:
+    answer = done.answer
+    if answer.code == ExitCode.EXPECTED:
         return "as expected"
-    about = [str(done.directory)] if done.directory else []
-    return ", ".join([f"exit code {int(done.code)}", *about, *([done.said] if done.said else [])])
+    parts = [f"exit code {int(answer.code)}", answer.directory, answer.said]
+    return ", ".join(filter(None, parts))
 
 
 @contextlib.contextmanager

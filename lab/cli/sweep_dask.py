@@ -10,22 +10,24 @@ import re
 import sys
 import tempfile
 from asyncio import CancelledError
-from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.analysis.campaign import Cell
 from lab.cli import dask_task
+from lab.cli.call import Call
 from lab.cli.dask_task import Job, Packed
 from lab.cli.run_experiment import say
-from lab.cli.sweep_pool import Done
+from lab.cli.sweep_pool import MOST_TRIES, Done
+from lab.cli.sweep_worker import Answer
 from lab.core.errors import ExitCode, LabError
 from lab.core.text import harmless
 from lab.experiments import catalogue, fingerprint
-from lab.machines.inventory import Inventory
 from lab.runs import bundle, store
-from lab.runs.directory import MODULE, adopt
+from lab.runs.directory import adopt
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -51,83 +53,77 @@ class DaskPool:
 
     Arguments:
         scheduler: its address, `tcp://HOST:PORT`.
-        experiment: the name or path of the experiment.
-        provider, inventory: where its machines come from, on every worker.
-        runs: the folder into which the runs are put.
+        call: what each run is, but for what its cell says. Runs are put into its folder.
+        sweep: the sweep's id.
     """
 
-    def __init__(
-        self, scheduler: str, experiment: str, provider: str, inventory: Inventory, runs: Path
-    ) -> None:
+    def __init__(self, scheduler: str, call: Call, sweep: str) -> None:
         self._scheduler = scheduler
-        self._experiment = catalogue.load(experiment)
-        self._provider = provider
-        self._inventory = inventory
-        self._runs = runs
-        self._client: Client
-        self._job: Job
+        self._call = call
+        self._sweep = sweep
+        self._experiment = catalogue.load(catalogue.split(call.experiment)[0])
         self._ids: dict[str, set[str]] = defaultdict(set)  # by cell: those that are taken
-        self._submit: Callable[[int, Cell], None]
+        self._remarks: set[str] = set()
 
-    def results(self, todo: Iterable[tuple[int, Cell]], sweep: str) -> Generator[Done, None, None]:
+    def results(self, todo: Iterable[tuple[int, Cell]]) -> Generator[Done, None, None]:
         """Make these runs, each given with its number, and yield them as they arrive.
 
-        Closing the generator early interrupts runs in progress.
+        A disturbed run is made again, up to three times in all. Closing the generator early
+        interrupts runs in progress.
 
         Raises:
-            LabError: no scheduler answers, or it has no workers that can make these runs.
+            LabError: no scheduler answers, or it has no workers.
         """
         from distributed import as_completed
 
-        self._job = self._job_of(sweep)
-        self._know_ids(sweep)
-        with _connected(self._scheduler) as self._client:
-            self._require_workers()
-            given: dict[Any, tuple[int, Cell, str]] = {}
-            waiting = as_completed(loop=self._client.loop)
+        job = self._job()
+        self._know_ids()
+        tries: Counter[int] = Counter()
+        given: dict[Any, tuple[int, Cell, str]] = {}
+        with _connected(self._scheduler) as client:
+            self._require_workers(client)
+            waiting = as_completed(loop=client.loop)
 
             def submit(number: int, cell: Cell) -> None:
                 run = self._new_id(cell)
-                future = self._client.submit(
-                    dask_task.play, self._job, cell, run, key=f"lab-{sweep}-{run}", pure=False
-                )
+                key = f"lab-{self._sweep}-{run}"
+                future = client.submit(dask_task.play, job, cell, key=key, pure=False)
                 given[future.key] = number, cell, run
                 waiting.add(future)
 
-            self._submit = submit
             try:
                 for number, cell in todo:
                     submit(number, cell)
                 for future in waiting:
-                    number, cell, _ = given.pop(future.key)
-                    yield self._arrived(number, cell, future)
+                    number, cell, run = given.pop(future.key)
+                    answer = self._arrived(future, cell, run)
                     future.release()
+                    tries[number] += 1
+                    again = answer.disturbed and tries[number] < MOST_TRIES
+                    if again:
+                        submit(number, cell)
+                    yield Done(number=number, cell=cell, answer=answer, again=again)
             finally:
                 with contextlib.suppress(Exception):  # the cluster may be what has ended
-                    self._client.cancel(list(given))
-                    self._client.run(dask_task.close, sweep)
+                    client.cancel(list(given))
+                    client.run(dask_task.close, self._sweep)
 
-    def again(self, number: int, cell: Cell) -> None:
-        """Add a run to the queue."""
-        self._submit(number, cell)
-
-    def _job_of(self, sweep: str) -> Job:
-        experiment = self._experiment
-        files = catalogue.own_files(experiment)
+    def _job(self) -> Job:
+        files = catalogue.own_files(self._experiment)
         return Job(
-            sweep=sweep,
-            experiment=experiment.name,
+            sweep=self._sweep,
+            call=self._call,
+            experiment=self._experiment.name,
             files={name: path.read_bytes() for name, path in files.items()},
-            code=fingerprint.code(experiment),
-            provider=self._provider,
-            inventory=self._inventory.path.read_text(),
+            code=fingerprint.code(self._experiment),
+            inventory=self._call.inventory.path.read_text(),
         )
 
-    def _know_ids(self, sweep: str) -> None:
-        for path in self._runs.glob("*Z-*"):
+    def _know_ids(self) -> None:
+        for path in self._call.runs.glob("*Z-*"):
             with contextlib.suppress(LabError):
-                about = store.load(path).description.get("sweep", {})
-                if about.get("id") == sweep and "run" in about:
+                about = store.description(path).get("sweep", {})
+                if about.get("id") == self._sweep and "run" in about:
                     self._ids[about["cell"]].add(about["run"])
 
     def _new_id(self, cell: Cell) -> str:
@@ -136,44 +132,46 @@ class DaskPool:
         taken.add(run)
         return run
 
-    def _require_workers(self) -> None:
-        """Raise LabError if there is no worker, or one lacks the lab."""
-        addresses = self._client.scheduler_info(n_workers=-1)["workers"]
-        if not addresses:
+    def _require_workers(self, client: "Client") -> None:
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
             raise LabError(
                 "this scheduler has no workers",
                 where=self._scheduler,
                 hint=f"start some, in the lab's folder:  .venv/bin/dask worker {self._scheduler}",
             )
-        say(f"{len(addresses)} workers at {self._scheduler}")
+        say(f"{len(workers)} worker{'s' * (len(workers) != 1)} at {self._scheduler}")
 
-    def _arrived(self, number: int, cell: Cell, future: "Future[Packed]") -> Done:
+    def _arrived(self, future: "Future[Packed]", cell: Cell, run: str) -> Answer:
+        """Return what became of a run, after putting it into the folder of the runs."""
         try:
             packed = future.result()
         except (Exception, CancelledError) as error:  # whatever a task or the cluster raised
             said = harmless(f"{type(error).__name__}: {error}", 500)
-            return Done(number, cell, ExitCode.INTERRUPTED, None, said)
+            return Answer(code=ExitCode.INTERRUPTED, said=said, failed=True)
+        for remark in set(packed.answer.remarks) - self._remarks:
+            self._remarks.add(remark)
+            say(harmless(remark, 500))
         if not packed.content:
-            return Done(number, cell, packed.code, None, packed.said)
-        return Done(number, cell, packed.code, self._unpacked(packed), packed.said)
+            return packed.answer
+        sweep = {"id": self._sweep, "cell": str(cell), "run": run}
+        return replace(packed.answer, directory=str(self._unpacked(packed.content, sweep)))
 
-    def _unpacked(self, packed: Packed) -> Path:
-        """Put a run into the folder of the runs, where its name may be taken."""
-        self._runs.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._runs, prefix=".arriving-") as scratch:
+    def _unpacked(self, content: bytes, sweep: dict[str, str]) -> Path:
+        runs = self._call.runs
+        with tempfile.TemporaryDirectory(dir=runs, prefix=".arriving-") as scratch:
             file = Path(scratch, "arrived.run.tar.gz")
-            file.write_bytes(packed.content)
+            file.write_bytes(content)
             run = bundle.unpack(file, Path(scratch))
-            return adopt(run, self._runs, module=self._module(run))
+            return adopt(run, runs, module=self._module(run), sweep=sweep)
 
-    def _module(self, run: Path) -> Path | None:
-        """Return the user's own experiment if the run was made with exactly that; None for others.
+    def _module(self, run: Path) -> str | None:
+        """Return the user's own experiment if the run was made with exactly that; else None.
 
         What arrives is unpacked as from a stranger, and has lost the place of its experiment.
         """
-        own = self._experiment.is_own and self._experiment.file.name == MODULE
-        code = store.load(run).description.get("code")
-        return self._experiment.file.resolve() if own and code == self._job.code else None
+        same = store.description(run).get("code") == fingerprint.code(self._experiment)
+        return str(self._experiment.file.resolve()) if self._experiment.is_own and same else None
 
 
 @contextlib.contextmanager

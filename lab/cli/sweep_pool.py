@@ -1,165 +1,205 @@
-"""The worker processes of a sweep: each runs one experiment after another on its own lab."""
+"""The worker processes of a sweep: each makes one run after another on labs of its own."""
 
-import json
-import signal
-import subprocess
-import sys
+import contextlib
+import socket
 import tempfile
 import threading
-from collections.abc import Generator, Iterable
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any
+from queue import SimpleQueue
 
 from lab.analysis.campaign import Cell
+from lab.cli.arguments import MOST_LABS
+from lab.cli.call import Call
+from lab.cli.capacity import Capacity
+from lab.cli.run_experiment import say
+from lab.cli.sweep_nursery import Nursery
+from lab.cli.sweep_worker import Answer, Order
 from lab.core.errors import ExitCode
 from lab.core.text import harmless
 
+MOST_TRIES = 3  # of a run that something disturbed
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A finished run: its number in the sweep, its directory if there is one, its error."""
+    """A run that has ended.
+
+    Attributes:
+        number: its place in the list of runs.
+        cell: its combination.
+        answer: what its worker says of it.
+        again: whether it was disturbed, and is made again.
+    """
 
     number: int
     cell: Cell
-    code: ExitCode
-    directory: Path | None
-    said: str
+    answer: Answer
+    again: bool = False
+
+    @property
+    def directory(self) -> Path | None:
+        return Path(self.answer.directory) if self.answer.directory else None
 
 
 class Pool:
     """Workers that share the runs of a sweep.
 
-    They have the read ends of pipes; only this process has the write ends. The kernel closes those
+    Each has one end of a pair of sockets; only this process has the others. The kernel closes those
     however this process ends; then each worker interrupts its run and ends.
+
+    Arguments:
+        call: what each run is, but for what its cell says.
+        limit: how many labs may run at once.
+        sweep: the sweep's id, for run.json; empty if the runs belong to none.
     """
 
-    def __init__(
-        self, experiment: str, provider: str, inventory: Path, runs: Path, at_once: int
-    ) -> None:
-        self._wanted = json.dumps(
-            {
-                "experiment": experiment,
-                "provider": provider,
-                "inventory": str(inventory),
-                "runs": str(runs),
-            }
-        )
-        self._at_once = at_once
-        self._todo: SimpleQueue[tuple[int, Cell]] = SimpleQueue()
-        self._left = 0
-        self._ended: SimpleQueue[Done] = SimpleQueue()
+    def __init__(self, call: Call, limit: Capacity, sweep: str = "") -> None:
+        self._call = call
+        self._limit = limit
+        self._sweep = sweep
+        self._workers: list[Worker] = []
+        self._remarks: set[str] = set()
+        self._nursery: Nursery | None = None
 
-    def results(self, todo: Iterable[tuple[int, Cell]], sweep: str) -> Generator[Done, None, None]:
+    def results(self, todo: Iterable[tuple[int, Cell]]) -> Generator[Done, None, None]:
         """Make these runs, each given with its number, and yield them as they end.
 
-        Closing the generator early interrupts runs in progress.
+        The next one is taken when there is room for it. A disturbed run is made again, up to three
+        times in all. Closing the generator early interrupts runs in progress.
         """
-        for number, cell in todo:
-            self.again(number, cell)
-        workers = [Worker(self._wanted, sweep) for _ in range(min(self._at_once, self._left))]
-        stopping = threading.Event()
-        threads = [
-            threading.Thread(target=self._serve, args=[worker, stopping]) for worker in workers
-        ]
-        for thread in threads:
-            thread.start()
+        new = iter(todo)
+        waiting: deque[tuple[int, Cell]] = deque()
+        tries: Counter[int] = Counter()
+        ended: SimpleQueue[Done] = SimpleQueue()
+        idle: list[Worker] = []
+        busy = 0
+
+        def play(worker: Worker, number: int, cell: Cell) -> None:
+            answer = worker.play(cell)
+            idle.append(worker)  # before `ended` hears of it, so that it is reused
+            ended.put(Done(number=number, cell=cell, answer=answer))
+
         try:
-            while self._left:
-                done = self._ended.get()
-                self._left -= 1
-                yield done
+            with ThreadPoolExecutor(MOST_LABS) as threads, self._hanging_up():
+                while True:
+                    while busy < self._limit.labs:
+                        if not waiting:
+                            waiting.extend(islice(new, 1))
+                        if not waiting:
+                            break
+                        worker = idle.pop() if idle else self._new()
+                        threads.submit(play, worker, *waiting.popleft())
+                        busy += 1
+                    if not busy:
+                        break
+                    done = ended.get()
+                    busy -= 1
+                    tries[done.number] += 1
+                    self._limit.note(done.answer.late_s)
+                    self._pass_on(done.answer.remarks)
+                    if done.answer.disturbed and tries[done.number] < MOST_TRIES:
+                        done = replace(done, again=True)
+                        waiting.appendleft((done.number, done.cell))
+                    yield done
         finally:
-            stopping.set()
-            for worker in workers:
-                worker.close()
-            for thread in threads:
-                thread.join()
+            for worker in self._workers:
+                worker.join()
+            if self._nursery is not None:
+                self._nursery.close()
 
-    def again(self, number: int, cell: Cell) -> None:
-        """Add a run to the queue."""
-        self._left += 1
-        self._todo.put((number, cell))
+    @contextlib.contextmanager
+    def _hanging_up(self) -> Iterator[None]:
+        """Let all workers end after the block, so that no thread waits for a run."""
+        try:
+            yield
+        finally:
+            for worker in self._workers:
+                worker.hang_up()
 
-    def _serve(self, worker: "Worker", stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            with suppress(Empty):
-                number, cell = self._todo.get(timeout=0.1)
-                self._ended.put(worker.play(number, cell))
+    def _new(self) -> "Worker":
+        if self._nursery is None:
+            self._nursery = Nursery()
+        worker = Worker(self._nursery, Order(call=self._call, sweep=self._sweep))
+        self._workers.append(worker)
+        return worker
+
+    def _pass_on(self, remarks: Iterable[str]) -> None:
+        for remark in remarks:
+            if remark not in self._remarks:
+                say(remark)
+            self._remarks.add(remark)
 
 
 class Worker:
     """One worker process, which is replaced if it dies."""
 
-    def __init__(self, wanted: str, sweep: str) -> None:
-        self._wanted = wanted
-        self._sweep = sweep
+    def __init__(self, nursery: Nursery, order: Order) -> None:
+        self._nursery = nursery
+        self._order = order
         self._mutex = threading.Lock()
         self._closed = False
-        self._process: subprocess.Popen[str] | None = None
+        self._connection: Connection | None = None
         self._errors = tempfile.TemporaryFile("w+", errors="backslashreplace")  # noqa: SIM115
 
-    def play(self, number: int, cell: Cell, run: str = "") -> Done:
-        """Make a run; `run` is its id, if it has one."""
-        sweep = {"id": self._sweep, "cell": str(cell)}
-        order = {
-            "variant": cell.variant,
-            "settings": dict(cell.settings),
-            "sweep": {**sweep, "run": run} if run else sweep,
-        }
-        process = self._running()
-        if process is None:
-            return Done(number, cell, ExitCode.INTERRUPTED, None, "interrupted")
-        assert process.stdin is not None
-        assert process.stdout is not None
-        with suppress(BrokenPipeError, ValueError):  # it died, or was closed meanwhile
-            process.stdin.write(json.dumps(order) + "\n")
-            process.stdin.flush()
-        if line := process.stdout.readline():
-            return _done(number, cell, json.loads(line))
-        return self._died(number, cell, process.wait())
+    def play(self, cell: Cell) -> Answer:
+        """Make a run; return what became of it."""
+        connection = self._running()
+        if connection is None:
+            return Answer(code=ExitCode.INTERRUPTED, said="interrupted", failed=True)
+        with suppress(OSError, EOFError):  # it died, or was told to end meanwhile
+            connection.send(cell)
+            answer: Answer = connection.recv()
+            return answer
+        return self._died()
 
-    def close(self) -> None:
-        """End the worker, and its current run; return once it has ended."""
+    def hang_up(self) -> None:
+        """Let the worker end, and its current run."""
         with self._mutex:
             self._closed = True
-            process = self._process
-        if process is not None:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-            process.wait()
+            if self._connection is not None:
+                with suppress(OSError), socket.socket(fileno=self._connection.fileno()) as end:
+                    try:
+                        end.shutdown(socket.SHUT_WR)
+                    finally:
+                        end.detach()
 
-    def _running(self) -> "subprocess.Popen[str] | None":
+    def join(self) -> None:
+        """Return once the worker has ended, after `hang_up` and the end of `play`."""
+        if self._connection is not None:
+            with suppress(OSError, EOFError):
+                while True:
+                    self._connection.recv()
+            self._connection.close()
+        self._errors.close()
+
+    def _running(self) -> Connection | None:
         with self._mutex:
             if self._closed:
                 return None
-            if self._process is None or self._process.poll() is not None:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "lab.cli.sweep_worker", self._wanted],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._errors,
-                    text=True,
-                    start_new_session=True,  # only this process gets Ctrl-C, and passes it on once
-                )
-            return self._process
+            if self._connection is None:
+                self._connection = self._nursery.fork(self._errors)
+                self._connection.send(self._order)
+            return self._connection
 
-    def _died(self, number: int, cell: Cell, status: int) -> Done:
-        if status < 0:
-            how = f"its process was ended by {signal.Signals(-status).name}"
-            return Done(number, cell, ExitCode.INTERRUPTED, None, how)
-        if status == 0:
-            return Done(number, cell, ExitCode.INTERRUPTED, None, "interrupted")
+    def _died(self) -> Answer:
+        with self._mutex:
+            if self._connection is not None and not self._closed:
+                self._connection.close()
+                self._connection = None
+        if self._closed:
+            return Answer(code=ExitCode.INTERRUPTED, said="interrupted", failed=True)
         self._errors.seek(0)
-        return Done(number, cell, ExitCode.BUG, None, last_words(self._errors.read()))
-
-
-def _done(number: int, cell: Cell, answer: dict[str, Any]) -> Done:
-    directory = Path(answer["directory"]) if answer["directory"] else None
-    return Done(number, cell, ExitCode(answer["code"]), directory, answer["said"])
+        if said := last_words(self._errors.read()):
+            return Answer(code=ExitCode.BUG, said=said, failed=True)
+        # A worker with a bug says so: this one was killed from outside.
+        return Answer(code=ExitCode.INTERRUPTED, said="its process was killed", failed=True)
 
 
 def last_words(errors: str) -> str:

@@ -1,113 +1,162 @@
-"""A process that makes runs of a sweep, one after another, on its own lab.
+"""A process that makes the runs of a sweep, one after another, on labs of its own.
 
-`python -m lab.cli.sweep_worker JSON`: the argument has `experiment`, `provider`, `inventory` and
-`runs`. Each line of standard input orders one run: a JSON object with `variant`, `settings` and
-`sweep`, which goes into run.json. The answer is a line on standard output: the exit `code`, the
-run's `directory` and, in `said`, the message of an error. When standard input ends, the sweep has
-ended in whatever way, and the worker interrupts its run.
+It is forked by the nursery, and keeps its labs up between runs: one for each inventory that the
+runs need. Its connection brings an `Order`, then a `Cell` at a time; it answers each `Cell` by an
+`Answer`. When the connection ends, the sweep has ended in whatever way, and the
+worker interrupts its run.
 """
 
 import contextlib
-import json
 import os
 import queue
 import signal
-import sys
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 
+from lab.analysis.campaign import Cell
 from lab.cli import run_series
 from lab.cli.call import Call, with_setting
-from lab.cli.repeat import Silent
-from lab.cli.run_experiment import say
+from lab.cli.silent_view import Silent
 from lab.core.errors import ExitCode, LabError
 from lab.engine.runner import Result
 from lab.experiments import catalogue
-from lab.experiments.implementations import Choice
-from lab.machines.inventory import load
+from lab.machines.inventory import resized
+from lab.machines.providers.base import Machines
 from lab.machines.providers.registry import choose
+from lab.machines.remote import Remote
+from lab.runs import store
 
-Order = Mapping[str, Any]
+_Lab = tuple[Machines, dict[str, Remote]]
 
 
-def main() -> None:
-    """Serve until standard input ends; an unexpected exception is a bug, and ends the process."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a run.
+
+    Attributes:
+        code: its exit code.
+        directory: where it is, empty if there is none.
+        said: the message of its error, or a note on it.
+        failed: whether it has an error, so that it says nothing about its claims.
+        late_s: how late the computer let it be, in seconds.
+        disturbed: whether that was too late.
+        remarks: what the provider said meanwhile.
+    """
+
+    code: ExitCode
+    directory: str = ""
+    said: str = ""
+    failed: bool = False
+    late_s: float = 0.0
+    disturbed: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The first message to a worker.
+
+    Attributes:
+        call: what each run is, but for what its cell says.
+        sweep: the sweep's id, for run.json; empty if the runs belong to none.
+    """
+
+    call: Call
+    sweep: str
+
+
+def main(connection: Connection) -> None:
+    """Serve until the connection ends; an unexpected exception is a bug."""
+    os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    worker = _Worker(json.loads(sys.argv[1]), sys.stdout)
-    with contextlib.suppress(KeyboardInterrupt), contextlib.redirect_stdout(sys.stderr):
-        worker.serve()
+    with contextlib.suppress(KeyboardInterrupt, EOFError):
+        _Worker(connection.recv(), connection).serve()
 
 
 class _Worker:
-    def __init__(self, wanted: Mapping[str, str], answers: TextIO) -> None:
-        self._wanted = wanted
-        self._answers = answers
-        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
-        self._call = Call(
-            experiment=wanted["experiment"],
-            implementation=Choice(),
-            provider=wanted["provider"],
-            inventory=load(Path(wanted["inventory"])),
-            count=None,
-            interval=None,
-            options=(),
-            keep=False,
-            packets=False,
-            runs=Path(wanted["runs"]),
-        )
-        threading.Thread(target=self._take_orders, daemon=True).start()
+    def __init__(self, order: Order, connection: Connection) -> None:
+        self._call = order.call
+        self._sweep = order.sweep
+        self._connection = connection
+        self._cells: queue.SimpleQueue[Cell | None] = queue.SimpleQueue()
+        self._labs: dict[str, _Lab] = {}
+        self._remarks: list[str] = []
+        threading.Thread(target=self._take_cells, daemon=True).start()
 
     def serve(self) -> None:
         """Make the ordered runs; after a run with an error, on new machines."""
-        while (order := self._orders.get()) is not None:
-            try:
-                self._play_from(order)
-            except LabError as error:  # the machines don't come up: that is this run's result
-                self._answer(ExitCode.MISTAKE, None, str(error))
+        cell = self._cells.get()
+        while cell is not None:
+            with contextlib.ExitStack() as up:
+                self._labs.clear()
+                for one in self._from(cell):
+                    answer = self._answer_to(one, up)
+                    self._send(answer)
+                    if answer.failed:
+                        break
+            cell = self._cells.get()
 
-    def _play_from(self, order: Order) -> None:
-        """Make this run and the following ones on one lab, until one has an error."""
-        provider = choose(self._call.provider, self._call.inventory, say)
-        with provider.lab(keep=False) as machines:  # noqa: SIM117
-            with run_series.connected_and_fit(machines) as remotes:
-                for each in self._from(order):
-                    call = replace(self._call, sweep=each["sweep"])
-                    for name, value in each["settings"].items():
-                        call = with_setting(call, name, value)
-                    full = ":".join(filter(None, [call.experiment, each["variant"]]))
-                    found = {full: catalogue.load(full)}
-                    run_series.require_programs(call, found, remotes)
-                    (result,) = run_series.run_connected(
-                        call, found, machines, remotes, view_of=Silent
-                    )
-                    self._answer_with(result)
-                    if result.error:
-                        return
+    def _from(self, cell: Cell) -> Iterator[Cell]:
+        yield cell
+        while (following := self._cells.get()) is not None:
+            yield following
+        self._cells.put(None)  # for `serve`
 
-    def _from(self, order: Order) -> Iterator[Order]:
-        yield order
-        while (order_or_end := self._orders.get()) is not None:
-            yield order_or_end
-        self._orders.put(None)  # for `serve`
+    def _answer_to(self, cell: Cell, up: contextlib.ExitStack) -> Answer:
+        try:
+            return self._described(self._play(cell, up))
+        except LabError as error:  # the machines don't come up: that is this run's result
+            return Answer(code=ExitCode.MISTAKE, said=str(error), failed=True)
 
-    def _answer_with(self, result: Result) -> None:
-        self._answer(result.code, str(result.path), str(result.error or result.note))
+    def _play(self, cell: Cell, up: contextlib.ExitStack) -> Result:
+        sweep = {"id": self._sweep, "cell": str(cell)} if self._sweep else None
+        call = replace(self._call, sweep=sweep)
+        for name, value in cell.settings:
+            call = with_setting(call, name, value)
+        full = ":".join(filter(None, [cell.experiment or call.experiment, cell.variant]))
+        found = {full: catalogue.load(full)}
+        machines, remotes = self._lab(call, up)
+        run_series.require_programs(call, found, remotes)
+        (result,) = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
+        return result
 
-    def _answer(self, code: ExitCode, directory: str | None, said: str) -> None:
-        answer = {"code": code, "directory": directory, "said": said}
-        with contextlib.suppress(BrokenPipeError):  # the sweep is gone, and this process ends too
-            print(json.dumps(answer), file=self._answers, flush=True)
+    def _lab(self, call: Call, up: contextlib.ExitStack) -> _Lab:
+        """Return the lab of a call's inventory; bring it up if it isn't."""
+        if call.inventory.digest not in self._labs:
+            if call.inventory is not self._call.inventory:
+                resized.write(call.inventory)
+            provider = choose(call.provider, call.inventory, self._remarks.append)
+            machines = up.enter_context(provider.lab(keep=call.keep))
+            remotes = up.enter_context(run_series.connected_and_fit(machines))
+            self._labs[call.inventory.digest] = machines, remotes
+        return self._labs[call.inventory.digest]
 
-    def _take_orders(self) -> None:
-        for line in sys.stdin:
-            self._orders.put(json.loads(line))
-        self._orders.put(None)
+    def _described(self, result: Result) -> Answer:
+        disturbance = {}
+        with contextlib.suppress(LabError):  # a spoiled run may be unreadable
+            disturbance = store.description(result.path).get("disturbance", {})
+        late = [disturbance.get(name, 0.0) for name in ("harness_late_s", "suspended_s")]
+        remarks, self._remarks[:] = tuple(self._remarks), []
+        return Answer(
+            code=result.code,
+            directory=str(result.path),
+            said=str(result.error or result.note),
+            failed=result.error is not None,
+            late_s=max(*late, *disturbance.get("machines_late_s", {}).values()),
+            disturbed=bool(disturbance.get("disturbed")),
+            remarks=remarks,
+        )
+
+    def _send(self, answer: Answer) -> None:
+        with contextlib.suppress(OSError):  # the sweep is gone, and this process ends too
+            self._connection.send(answer)
+
+    def _take_cells(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._cells.put(self._connection.recv())
+        self._cells.put(None)
         os.kill(os.getpid(), signal.SIGINT)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,6 @@
 """The tasks of `fab`: each reads its flags, calls one function of the package and prints."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fabric import task
@@ -49,7 +50,6 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     until: str = "",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
-    from lab.cli import repeat as repeating
     from lab.cli.call import Call, roles
     from lab.cli.run_experiment import run
     from lab.experiments import implementations
@@ -67,6 +67,8 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         runs=Path(runs),
     )
     if repeat or until:
+        from lab.cli import repeat as repeating
+
         most, until_decided = repeating.wanted(repeat, until)
         return repeating.run(call, most, until_decided=until_decided)
     return run(call)
@@ -75,9 +77,9 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
 @task(
     help={
         "experiment": "one experiment, by name or by your own folder",
-        "vary": "a setting and its values: interval=0.01,0.1 or SNDHWM=1,9; may be repeated",
+        "vary": "a setting and its values, as interval=0.1,1 or pullers=2,5; may be repeated",
         "repeat": "how many runs of each combination (5)",
-        "at-once": "how many labs run in parallel (3)",
+        "at-once": "how many labs run side by side (as many as this computer carries)",
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
@@ -91,7 +93,7 @@ def sweep(
     experiment: str,
     vary: list[str] | None = None,
     repeat: str = "5",
-    at_once: str = "3",
+    at_once: str = "",
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",
@@ -106,15 +108,12 @@ def sweep(
 
         require_scheduler(scheduler)
 
-    call = quick_call(provider, inventory, Path(runs))
+    call = replace(quick_call(provider, inventory, Path(runs)), experiment=experiment)
     wanted = sweeping.Sweep(
-        experiment=experiment,
-        provider=provider,
-        inventory=arguments.inventory(inventory),
+        call=call,
         vary=sweeping.varied(call, vary or []),
         repeat=sweeping.whole("--repeat", repeat, 1000),
-        at_once=sweeping.whole("--at-once", at_once, 64),
-        runs=Path(runs),
+        at_once=arguments.labs_at_once(at_once),
         scheduler=scheduler,
     )
     return sweeping.run(wanted)
@@ -123,7 +122,7 @@ def sweep(
 @task(
     help={
         "file": "the author's table, YAML or CSV, see docs/reproduce.md",
-        "at-once": "how many labs run in parallel (3)",
+        "at-once": "how many labs run side by side (as many as this computer carries)",
         "json": "a file to write the result to, as JSON",
         "junit": "a file to write the result to, as the JUnit XML that CI systems read",
         "provider": _PROVIDER,
@@ -135,7 +134,7 @@ def sweep(
 def reproduce(
     _: Context,
     file: str,
-    at_once: str = "3",
+    at_once: str = "",
     json: str = "",
     junit: str = "",
     provider: str = "auto",
@@ -144,13 +143,12 @@ def reproduce(
 ) -> int:
     """Say which rows of an author's table the runs reproduce, and make those that are missing."""
     from lab.cli import reproduce as reproducing
-    from lab.cli import sweep as sweeping
     from lab.cli.call import quick_call
 
     return reproducing.run(
         quick_call(provider, inventory, Path(runs)),
         Path(file),
-        at_once=sweeping.whole("--at-once", at_once, 64),
+        at_once=arguments.labs_at_once(at_once),
         json=arguments.file(json),
         junit=arguments.file(junit),
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.core.names import is_name
-from lab.core.verdict import Outcome
+from lab.core.verdict import Need, Outcome
 
 Check = Callable[[object, str], None]
 
@@ -220,6 +220,7 @@ _verdict = _record_of(
         "verdict": _outcome,
         "expected": _outcome,
         "because": _text,
+        "need": _that(lambda v: isinstance(v, str) and v in set(Need), " or ".join(Need)),
         "by_chance": _flag,
         "why": _text,
         "rests_on": _text,

@@ -1,4 +1,4 @@
-"""The verdict on a claim in one run: holds, refuted or not observed, with its evidence."""
+"""The verdict on a claim in one run, with its evidence; and in how many runs it must hold."""
 
 import enum
 from collections.abc import Iterable
@@ -16,6 +16,23 @@ class Outcome(enum.StrEnum):
     HOLDS = "holds"
     REFUTED = "refuted"
     NOT_OBSERVED = "not observed"
+
+
+class Need(enum.StrEnum):
+    """In how many runs a claim must hold; `threshold` is the proportion that this is decided by."""
+
+    ALWAYS = "always"
+    MOST = "in most runs"
+    NEVER = "never"
+
+    @property
+    def threshold(self) -> float:
+        return {Need.ALWAYS: 0.95, Need.MOST: 0.5, Need.NEVER: 0.05}[self]
+
+    @classmethod
+    def usual(cls, expected: str) -> "Need":
+        """Return the need of a claim that states none, by the outcome that is expected."""
+        return cls.NEVER if expected == Outcome.REFUTED else cls.ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from lab.core import faults as known_faults
 from lab.core.faults.fault import Fault
 from lab.core.records import Reader
-from lab.core.verdict import Outcome, Verdict
+from lab.core.verdict import Need, Outcome, Verdict
 
 if TYPE_CHECKING:
     from lab.analysis.history import Run
     from lab.engine.scenario import Lab
 
-__all__ = ["Claim", "Experiment", "Outcome", "Verdict", "claim", "experiment"]
+__all__ = ["Claim", "Experiment", "Need", "Outcome", "Verdict", "claim", "experiment"]
 
 Scenario = Callable[["Lab"], None]
 Judge = Callable[["Run"], Verdict]
@@ -32,6 +32,7 @@ class Claim:
     judge: Judge
     expected: Outcome
     because: str
+    need: Need
     by_chance: bool
     rests_on: str
     disputed_by: str
@@ -174,6 +175,7 @@ def claim(
     rests_on: str = "",
     disputed_by: str = "",
     timed: bool = False,
+    need: Need | None = None,
 ) -> Callable[[Judge], Judge]:
     """Mark a function of a run as the judge of a statement; the function's name is the claim's.
 
@@ -187,7 +189,14 @@ def claim(
         disputed_by: who says otherwise, and where.
         timed: whether it is about how long something took, or what happened meanwhile; then it is
             not observed in a disturbed run, see `disturbance`.
+        need: in how many of many runs it must hold (`fab run-experiment --repeat`); always, or
+            never if it is expected to be refuted. One run is judged without regard to it.
+
+    Raises ValueError if `need` contradicts `expected`.
     """
+    needed = Need.usual(expected) if need is None else Need(need)
+    if (needed is Need.NEVER) != (expected == Outcome.REFUTED):
+        raise ValueError(f"need={needed.name} contradicts expected={expected}")
 
     def mark(judge: Judge) -> Judge:
         judge.__claim__ = Claim(  # type: ignore[attr-defined]
@@ -197,6 +206,7 @@ def claim(
             judge=judge,
             expected=expected,
             because=because,
+            need=needed,
             by_chance=by_chance,
             rests_on=rests_on,
             disputed_by=disputed_by,

@@ -73,6 +73,7 @@ def _stored(claim: Claim, verdict: Verdict, title: str, experiment: Experiment) 
         "verdict": verdict.outcome.value,
         "expected": claim.expected.value,
         "because": claim.because,
+        "need": claim.need.value,
         "by_chance": claim.by_chance,
         "evidence": verdict.evidence(),
         "why": verdict.why,

@@ -9,7 +9,9 @@ from typing import Any
 
 import altair as alt
 
-_Layers = alt.LayerChart | alt.FacetChart
+from lab.report import campaign_charts
+
+_Layers = campaign_charts.Layers
 _SINCE_START = "seconds since the first program was started"
 _WINDOW = alt.selection_interval(
     name="window",
@@ -43,6 +45,8 @@ def described() -> dict[str, dict[str, Any]]:
         "latency": _latency(),
         "ways": _ways(),
         "losses": _losses(),
+        "proportions": campaign_charts.proportions(),
+        "figures": campaign_charts.figures(),
     }
     return {name: chart.to_dict(validate=False) for name, chart in charts.items()}
 

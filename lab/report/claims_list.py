@@ -35,6 +35,7 @@ class ListedClaim:
     statement: str
     source: str
     expected: str
+    need: str
     by_chance: bool
     rests_on: str
     disputed_by: str
@@ -133,6 +134,7 @@ def _object(item: ListedClaim) -> dict[str, Any]:
         "experiment": item.experiment,
         "minutes": round(item.planned_s / 60, 2),
         "expected": item.expected,
+        "need": item.need,
         "by_chance": item.by_chance,
         "verdict": item.outcome,
         "why": item.verdict["why"] if item.verdict else "",

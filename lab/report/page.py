@@ -14,7 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.analysis import cut
+from lab.analysis.figures import Spread, spreads
 from lab.analysis.history import Run
+from lab.analysis.outcome_table import outcome
 from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import FATES, Timeline, timeline
 from lab.core.records import Reader
@@ -92,6 +94,7 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         "implementation": plain(implementation(stored)),
         "counted": _counted(stored),
         "clocks": _clocks(stored),
+        "figures": [(one.figure.label, str(one)) for one in _figures(stored, run)],
         "machines": found.machines,
         "bounded": f"{page_logs.EACH_END:,}" if data["rows"]["bounded"] else "",
         "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
@@ -214,6 +217,12 @@ def _counted(stored: StoredRun) -> list[tuple[str, str]]:
         (kind.replace(" ", "-"), f"{kinds.count(kind)} {KINDS[kind][0]}")
         for kind in _ORDER if kind in kinds
     ]  # fmt: skip
+
+
+def _figures(stored: StoredRun, run: Run) -> Sequence[Spread]:
+    """Return the figures of a run in which messages were sent."""
+    interval = float(stored.description["parameters"]["interval"])
+    return spreads([outcome(run, interval)]) if run.dealt else []
 
 
 def _clocks(stored: StoredRun) -> str:

@@ -1,12 +1,15 @@
 """How often each claim held in many runs, on a screen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich.text import Text
 
+from lab.analysis.campaign import Cell
+from lab.analysis.figures import Spread
 from lab.analysis.tally import Tally
 from lab.core.text import harmless
+from lab.core.verdict import Need
 from lab.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2000  # characters
@@ -33,9 +36,36 @@ def print_tallies(tallies: Mapping[str, Tally], *, anytime: bool, file: TextIO) 
     console.print(f"\n95 % intervals, valid {kind}; docs/repeats.md explains both")
 
 
+def print_spreads(title: str, found: Sequence[Spread], *, file: TextIO) -> None:
+    """Print how each figure is distributed over the runs."""
+    console = console_on(file)
+    if not found:
+        return
+    console.print(Text(f"\n{harmless(title, _LONGEST)}" if title else "", "bold"))
+    width = max(len(spread.figure.label) for spread in found)
+    for spread in found:
+        console.print(Text(f"  {spread.figure.label:<{width}}  {spread}"), soft_wrap=True)
+    console.print()
+
+
+def print_exceptions(tallies: Mapping[Cell, Mapping[str, Tally]], *, file: TextIO) -> None:
+    """Print what was exceptional in a sweep: claims that were refuted, or never exercised."""
+    console = console_on(file)
+    for cell, claims in tallies.items():
+        for name, tally in claims.items():
+            unexpected = tally.proportion.held
+            if tally.need is not Need.NEVER:
+                unexpected = tally.proportion.runs - tally.proportion.held
+            if unexpected or tally.never_exercised:
+                text = f"{cell}: {name} {_held(tally, anytime=False)}"
+                print_hanging(console, Text(), Text(harmless(text, _LONGEST)))
+
+
 def _held(tally: Tally, *, anytime: bool) -> str:
     found = tally.proportion
-    low, high = found.anytime() if anytime else found.wilson()
+    low, high = tally.interval(anytime=anytime)
+    if tally.never_exercised:
+        return f"never exercised: not observed in any of {tally.not_observed} runs"
     met = tally.met(anytime=anytime)
     text = f"held in {found.held} of {found.runs} runs ({low:.1%} to {high:.1%})"
     if tally.not_observed:

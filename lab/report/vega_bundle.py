@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 _MADE_OF = [
-    Path(__file__).with_name(name) for name in ("vega_bundle.py", "charts.py", "chart_theme.py")
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("vega_bundle", "charts", "campaign_charts", "chart_theme")
 ]
 _LIBRARIES = ("altair", "vl-convert-python")
 

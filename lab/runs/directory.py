@@ -24,7 +24,7 @@ from lab.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # a copy of the user's own experiment; not a valid machine name
-NUMBER = re.compile(r"-[0-9]{1,4}$")  # of a run whose name was taken
+_NUMBER = re.compile(r"-[0-9]{1,4}$")  # of a run whose name was taken
 _RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
 FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
@@ -209,20 +209,19 @@ def describe(path: Path, description: Mapping[str, Any]) -> None:
     _replace(path / "run.json", _pretty(description).encode("utf-8", "backslashreplace"))
 
 
-def adopt(run: Path, root: Path, module: Path | None) -> Path:
+def adopt(run: Path, root: Path, **fields: Any) -> Path:
     """Move a run that has ended into the folder of all runs; return its new place.
 
     Arguments:
         run: its folder, on the same disk. It gets a number if a run with its name is there.
         root: the folder of all runs.
-        module: the user's own experiment with which it was made, for run.json.
+        fields: new values for its run.json.
 
     Raises:
         LabError: it can't be moved.
     """
-    content = json.loads((run / "run.json").read_bytes())
-    describe(run, content | {"module": None if module is None else str(module)})
-    target = _free_folder(root, NUMBER.sub("", run.name))
+    describe(run, json.loads((run / "run.json").read_bytes()) | fields)
+    target = _free_folder(root, _NUMBER.sub("", run.name))
     with file_errors(target):
         run.replace(target)  # onto an empty folder
     return target

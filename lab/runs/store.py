@@ -207,6 +207,11 @@ def last_verdicts(
     return found
 
 
+def description(path: Path) -> dict[str, Any]:
+    """Return the content of a run's run.json alone; LabError where it can't be read."""
+    return _read_description(path)
+
+
 def belongs_to_sweep(path: Path, sweep: str) -> bool:
     """Tell whether a run was made by the sweep of this id; LabError where the run can't be read."""
     return bool(_read_description(path).get("sweep", {}).get("id") == sweep)

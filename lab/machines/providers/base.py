@@ -98,7 +98,8 @@ class Provider(abc.ABC):
     what it needs. `settings` and `machine_settings` are JSON Schemas (see `inventory.settings`) for
     the inventory's `providers: NAME:`, and for `NAME:` of one machine. `faults` are the possible
     faults of machines and networks, and their repairs. `knows_names` promises that machines resolve
-    each other's names. `auto` is None for a provider that must be named.
+    each other's names. `auto` is None for a provider that must be named. A provider that
+    `makes_machines` has as many as an inventory names, at once.
     """
 
     name: ClassVar[str]
@@ -108,6 +109,7 @@ class Provider(abc.ABC):
     faults: ClassVar[frozenset[Fault]] = NETWORK
     knows_names: ClassVar[bool] = False
     auto: ClassVar[Auto | None] = None
+    makes_machines: ClassVar[bool] = False
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory

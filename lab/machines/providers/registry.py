@@ -71,6 +71,7 @@ class _FirstThatCan(Provider):
 
     name = "auto"
     summary = "the first of several that this computer supports"
+    makes_machines = True  # as `auto` offers no others, unless they are up
 
     def __init__(self, offered: Sequence[Provider], say: Callable[[str], None]) -> None:
         super().__init__(offered[0].inventory)

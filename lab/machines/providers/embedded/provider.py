@@ -55,6 +55,7 @@ class Embedded(Provider):
     provider has room for.
     """
 
+    makes_machines = True
     isolated: ClassVar[bool]
     widest: ClassVar[int] = 0
 

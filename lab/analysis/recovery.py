@@ -1,0 +1,65 @@
+"""How long a run took to recover from its fault: a pure function of the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.analysis.history import Run
+from lab.core.records import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What happened after the repair, in seconds since it.
+
+    Attributes:
+        first_s: when the first message was through.
+        backlog_s: when the last of those that had waited for the repair arrived: they were sent
+            before it and received after it. 0 if none had waited.
+    """
+
+    first_s: float
+    backlog_s: float
+
+
+def recovery(run: Run, arrived: Mapping[int, float]) -> Recovery | None:
+    """Return how a run recovered, or None if nothing came through after a repair.
+
+    The repair is the first one of the machine that had the fault or, if its program was killed, the
+    program's next start. A message is through when that machine receives it or, if it is a sender,
+    any machine.
+
+    Arguments:
+        run: any run.
+        arrived: when each message was received.
+    """
+    back = _repair(run)
+    if back is None or run.fault is None:
+        return None
+    affected = {run.fault.machine, *map(str, run.fault.details.get("from", ()))}
+    # What came while the repair took effect came through it.
+    since = back.t - float(back.details.get("took_s", 0.0))
+    there = set(run.receivers) if affected & run.senders else affected
+    through = [
+        arrived[number]
+        for number, machines in run.takers.items()
+        if there & set(machines) and arrived[number] >= since
+    ]
+    waited = [t for number, t in arrived.items() if run.dealt.get(number, t) < since <= t]
+    if not through:
+        return None
+    return Recovery(
+        first_s=max(0.0, min(through) - back.t),
+        backlog_s=max(0.0, max(waited) - back.t) if waited else 0.0,
+    )
+
+
+def _repair(run: Run) -> Event | None:
+    """Return the event that ended the fault."""
+    fault = run.fault
+    if fault is None:
+        return None
+    for name in ("repair", "start"):
+        after = [event for event in run.events(name, by=[fault.machine]) if event.t > fault.t]
+        if after:
+            return after[0]
+    return None

@@ -1,0 +1,76 @@
+"""How many labs run side by side: as many as this computer carries, found by measuring.
+
+Each run measures how late the computer let it be (see lab/engine/disturbance.py). While runs are
+hardly late, there is room for more labs; long before they are so late that they are disturbed,
+there are too many. The number grows and shrinks as a TCP sender's window does: it doubles in each
+round until the first sign of trouble; then one lab more after each round without trouble, and half
+as many after trouble. Sources: Jacobson, "Congestion avoidance and control", SIGCOMM 1988, and
+RFC 5681 for the start; Chiu and Jain, "Analysis of the increase and decrease algorithms for
+congestion avoidance in computer networks", Computer Networks and ISDN Systems 17 (1989), for why to
+add when it goes up and to halve when it goes down.
+"""
+
+import os
+from pathlib import Path
+
+from lab.cli.arguments import MOST_LABS
+from lab.engine.disturbance import TOO_LATE_S
+
+_HARDLY_LATE_S = TOO_LATE_S / 5
+_LATE_S = TOO_LATE_S / 2
+# Memory in kB: of a lab's processes, and of each machine with its programs.
+_LAB_KB, _MACHINE_KB = 80_000, 30_000
+
+
+class Capacity:
+    """The number of labs that may run at once, which follows from how late runs are.
+
+    Attributes:
+        labs: the number right now.
+    """
+
+    def __init__(self, labs: int, most: int) -> None:
+        self.labs = min(labs, most)
+        self._most = most
+        self._starting = True
+        self._calm = 0  # runs in a row that were hardly late
+        self._before = 0  # runs still to end that began when there were more labs
+
+    @classmethod
+    def fixed(cls, labs: int) -> "Capacity":
+        """Return a number that never changes."""
+        fixed = cls(labs, labs)
+        fixed._is_fixed = True
+        return fixed
+
+    @classmethod
+    def measured(cls, machines: int) -> "Capacity":
+        """Return a number that begins with the processors, for labs of so many machines."""
+        fits = _free_kb() // (_LAB_KB + _MACHINE_KB * machines)
+        return cls(len(os.sched_getaffinity(0)), max(1, min(MOST_LABS, fits)))
+
+    _is_fixed = False
+
+    def note(self, late_s: float) -> None:
+        """Take into account how late a run was that just ended, in seconds."""
+        if self._is_fixed:
+            return
+        if self._before:
+            self._before -= 1
+        elif late_s > _LATE_S:
+            self._before = self.labs - 1
+            self.labs = max(1, self.labs // 2)
+            self._starting, self._calm = False, 0
+        elif late_s > _HARDLY_LATE_S:
+            self._starting, self._calm = False, 0
+        else:
+            self._calm += 1
+            if self._calm >= (1 if self._starting else self.labs):
+                self.labs, self._calm = min(self.labs + 1, self._most), 0
+
+
+def _free_kb() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1])
+    return _LAB_KB * MOST_LABS
