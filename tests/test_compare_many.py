@@ -165,6 +165,20 @@ def test_what_is_no_run_is_left_out(
     assert not list(folder.rglob("*Z-*.html"))
 
 
+def test_a_run_that_no_judge_expects_stops_nothing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def disturbed_oddly(copy: Path) -> None:
+        rewrite(copy / "run.json", lambda about: about.update(disturbance={"disturbed": True}))
+
+    hand_in(run, tmp_path / "handed-in", "good")
+    hand_in(run, tmp_path / "handed-in", "odd", disturbed_oddly)
+    assert compare_many.compare(tmp_path / "handed-in") == ExitCode.MISTAKE
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"1 run left out: odd/\S+: judging it fails: KeyError", said)
+    assert "kill_worker: 1 run" in said
+
+
 def test_an_own_experiment_is_not_executed(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,8 @@ def compare(folder: Path) -> ExitCode:
             entries.append(_entry(source))
         except LabError as error:
             refused.append((source.name, _reason(error, source)))
+        except Exception as error:  # one odd run must not cost the others their comparison
+            refused.append((source.name, f"judging it fails: {type(error).__name__}: {error}"))
     found = tables(entries)
     print_tables(found, refused, file=sys.stdout)
     print(f"\npage:  {many_runs_page.make(folder, found, refused)}")
