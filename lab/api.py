@@ -68,7 +68,7 @@ __all__ = [
 def load(*runs: str | os.PathLike[str]) -> "Frames":
     """Return runs as four Polars data frames: `runs`, `claims`, `events` and `messages`.
 
-    docs/data-frames.md explains their columns. This executes no code of a run from elsewhere.
+    docs/data-frames.md explains their columns. This executes nothing of a bundle.
 
     Arguments:
         runs: run directories, bundles, and folders of such, a sweep's for example. A run in a
