@@ -125,7 +125,8 @@ def test_the_page_shows_what_was_counted(
     assert "interval=&lt;b&gt;" in page
     assert "<b>" not in page.partition("<main")[2].partition("</style>")[2]
     assert "16 (0 to 16)" in page or "8 (0 to 16)" in page
-    assert (tmp_path / "sweep-1.svg").read_text().startswith("<svg")
+    assert (tmp_path / "sweep-1.claims.svg").read_text().startswith("<svg")
+    assert (tmp_path / "sweep-1.figures.svg").read_text().startswith("<svg")
     said = capsys.readouterr().out
     assert f"page:    {tmp_path}/sweep-1.html" in said
     if importlib.util.find_spec("polars") is None:
@@ -146,4 +147,4 @@ def test_a_claim_that_never_came_up_is_said_to_be_so() -> None:
     )
     assert {row["never_exercised"] for row in claims} == {True}
     assert campaign_page.page(campaign).count(">never exercised<") == len(claims)
-    assert "never exercised" in campaign_page.plot(campaign)
+    assert "never exercised" in campaign_page.plots(campaign)["claims"]

@@ -3,14 +3,20 @@
 import re
 import signal
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import command
 import pytest
 
+from lab.analysis.campaign import Cell
 from lab.analysis.tally import Tally, add
 from lab.api import claim
+from lab.cli import repeat
+from lab.cli.call import quick_call
+from lab.cli.sweep_pool import Done
+from lab.cli.sweep_worker import Answer
 from lab.core.errors import ExitCode
 from lab.core.verdict import Need, Outcome
 from lab.experiments import catalogue
@@ -75,6 +81,30 @@ def test_ctrl_c_shows_what_was_counted_so_far(greeting: Path) -> None:
         said += fab.communicate()[0]
     assert fab.returncode == ExitCode.INTERRUPTED, said
     assert re.search(r"held in \d+ of \d+ runs", said)
+
+
+def test_runs_count_in_the_order_of_their_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures often take longer: those that end first must not decide by themselves."""
+    ends = [3, 0, 1, 2, 5, 4]
+
+    class Pool:
+        def __init__(self, *_: object) -> None: ...
+
+        def results(self, todo: Iterable[tuple[int, Cell]]) -> Iterator[Done]:
+            cells = dict(todo)
+            assert len(cells) == len(ends)
+            for number in ends:
+                yield Done(number=number, cell=cells[number], answer=Answer(code=ExitCode.EXPECTED))
+
+    monkeypatch.setattr(repeat, "Pool", Pool)
+    call = quick_call("namespaces", "", Path("runs"))
+    every = [Cell("one"), Cell("two")]
+    rounds = [[(d.number, d.cell.variant) for d in made] for made in repeat._rounds(call, every, 3)]
+    assert rounds == [
+        [(0, "one"), (1, "two")],
+        [(2, "one"), (3, "two")],
+        [(4, "one"), (5, "two")],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,6 @@ def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> No
         "SNDHWM=many",
         "=1",
         "pullers=0",
-        "pullers=9999",
         "pushers=x",
     ],
 )

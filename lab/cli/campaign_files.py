@@ -46,7 +46,8 @@ def write(
         name=name, command=command, runs=runs, tallies=tallies, claims=claims, anytime=anytime
     )
     if runs:
-        _write(root / f"{name}.svg", campaign_page.plot(campaign), "plot")
+        for what, svg in campaign_page.plots(campaign).items():
+            _write(root / f"{name}.{what}.svg", svg, "plot")
         _write(root / f"{name}.html", campaign_page.page(campaign), "page")
 
 

@@ -101,8 +101,9 @@ def run(sweep: Sweep) -> ExitCode:
         if before:
             print(f"{len(before)} runs exist already, {len(todo)} are missing", flush=True)
         codes = list(_run_all(sweep, todo))
-        _show(sweep, every)
-        if missing := len(list(plan(every, sweep.repeat, runs_of(sweep)))):
+        done = runs_of(sweep) if todo else before
+        _show(sweep, every, done)
+        if missing := len(list(plan(every, sweep.repeat, done))):
             print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
     return worst(codes)
 
@@ -159,12 +160,12 @@ def limit_of(sweep: Sweep) -> Capacity:
     return Capacity.measured(len(call.inventory.machines) + more)
 
 
-def _show(sweep: Sweep, every: Sequence[Cell]) -> None:
+def _show(sweep: Sweep, every: Sequence[Cell], done: Sequence[StoredRun]) -> None:
     """Print the tables of the runs that count, and write the files beside them."""
     known = {str(cell): cell for cell in every}
     runs = [
         campaign_files.measured(known[name_of(stored)], stored)
-        for stored in runs_of(sweep)
+        for stored in done
         if name_of(stored) in known
     ]
     found = {str(cell): [one for its, _, one in runs if its == cell] for cell in every}

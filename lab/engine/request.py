@@ -1,5 +1,6 @@
 """What the user wants of a run, and how run.json describes it."""
 
+import functools
 import platform
 import shutil
 import subprocess
@@ -97,6 +98,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
     }
 
 
+@functools.cache  # a sweep asks for each of its runs
 def _git_revision() -> str | None:
     git = shutil.which("git")
     if git is None or not (PROJECT / ".git").exists():

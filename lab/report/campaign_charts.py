@@ -20,17 +20,18 @@ def proportions() -> Layers:
         alt.Chart().mark_rule(style="threshold").encode(x=share("need")),
         base.mark_rule(style="interval").encode(x=share("low"), x2="high:Q"),
         base.mark_point(style="share-point").encode(x=share("share")),
-        base.mark_text(style="held").encode(x=alt.value(alt.ExprRef("width")), text="label:N"),
+        base.mark_text(style="held").encode(x=alt.value("width"), text="label:N"),
     )
     return _faceted(layers, "claim", "claims")
 
 
 def figures() -> Layers:
-    """The figures of runs: a tick for each run, a diamond at the median."""
+    """The figures of runs: a circle whose area is the number of runs, a diamond at the median."""
     base = alt.Chart().encode(y=_cell())
     value = alt.X("value:Q", title=None, scale=alt.Scale(zero=True))
+    size = alt.Size("count():Q", legend=None, scale=alt.Scale(rangeMin=12, rangeMax=320))
     layers = (
-        base.mark_tick(style="run-tick").encode(x=value),
+        base.mark_point(style="runs").encode(x=value, size=size),
         base.mark_point(style="run-median").encode(x=alt.X("median(value):Q")),
     )
     chart: Layers = _faceted(layers, "figure", "figures").resolve_scale(x="independent")

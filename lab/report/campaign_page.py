@@ -15,6 +15,10 @@ from lab.report.vega_bundle import filled, kit
 
 _WIDTH = 520  # pixels
 _LONGEST_NAME = 60  # characters of a claim in the plot
+_TITLES = {
+    "claims": "How often each claim held, with 95 % intervals",
+    "figures": "The figures that differ: a circle for runs alike, a diamond at the median",
+}
 _MOST_NAMED = 5  # runs that refute a claim
 
 
@@ -49,47 +53,45 @@ def page(campaign: Campaign) -> str:
         "runs": len(campaign.runs),
         "combinations": len(campaign.tallies),
         "interval": "at any number of runs" if campaign.anytime else "for this number of runs",
-        "claims": [
-            _claim(cell, name, tally, campaign)
-            for name in _names(campaign)
-            for cell, claims in campaign.tallies.items()
-            if (tally := claims.get(name)) is not None
-        ],
+        "claims": [_claim(name, campaign) for name in _names(campaign)],
+        "labels": [figure.label for figure in FIGURES],
         "figures": [
-            (str(cell), [(spread.figure.label, str(spread)) for spread in found])
+            (str(cell), {spread.figure.label: str(spread) for spread in found})
             for cell in campaign.tallies
             if (found := spreads(outcome for its, _, outcome in campaign.runs if its == cell))
         ],
         "pictures": [
-            (title, base64.b64encode(_drawn(chart).encode()).decode())
-            for title, chart in (
-                ("How often each claim held, with 95 % intervals", _proportions(campaign)),
-                ("The figures of each run, and their medians", _figures(campaign)),
-            )
-            if chart is not None
+            (_TITLES[name], base64.b64encode(svg.encode()).decode())
+            for name, svg in plots(campaign).items()
         ],
     }
     return rendered("campaign.html", context)
 
 
-def plot(campaign: Campaign) -> str:
-    """Return the proportions with their intervals as SVG, for papers and slides."""
-    chart = _proportions(campaign)
-    return _drawn(chart) if chart is not None else ""
-
-
-def _drawn(chart: Mapping[str, Any]) -> str:
-    svg = picture(chart, "svg")
-    assert isinstance(svg, str)
-    return svg
+def plots(campaign: Campaign) -> dict[str, str]:
+    """Return the plots of `claims` and `figures` as SVG; one without data is left out."""
+    charts = {"claims": _proportions(campaign), "figures": _figures(campaign)}
+    return {name: str(picture(chart, "svg")) for name, chart in charts.items() if chart}
 
 
 def _names(campaign: Campaign) -> list[str]:
     return list(dict.fromkeys(name for claims in campaign.tallies.values() for name in claims))
 
 
-def _claim(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str, Any]:
-    """Return a claim in a combination as the template shows it."""
+def _claim(name: str, campaign: Campaign) -> dict[str, Any]:
+    """Return a claim as the template shows it, with a row for each combination."""
+    found = {cell: claims[name] for cell, claims in campaign.tallies.items() if name in claims}
+    first = next(iter(found.values()))
+    return {
+        "id": plain(name),
+        "statement": plain(first.statement),
+        "need": str(first.need),
+        "rows": [_row(cell, name, tally, campaign) for cell, tally in found.items()],
+    }
+
+
+def _row(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str, Any]:
+    """Return how often a claim held in a combination."""
     low, high = tally.interval(anytime=campaign.anytime)
     met = tally.met(anytime=campaign.anytime)
     kind = {True: "as-expected", False: "failed", None: "not-observed"}[met]
@@ -103,13 +105,10 @@ def _claim(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str,
         if verdict["id"] == name and verdict["verdict"] == unusual
     ]
     return {
-        "claim": plain(name),
-        "statement": plain(tally.statement),
         "cell": str(cell),
         "held": f"{tally.proportion.held} of {tally.proportion.runs}",
         "interval": f"{low:.1%} to {high:.1%}" if tally.proportion.runs else "-",
         "not_observed": tally.not_observed,
-        "need": str(tally.need),
         "kind": kind,
         "said": "never exercised" if tally.never_exercised else said,
         "against": [plain(run) for run in against[:_MOST_NAMED]],
@@ -125,8 +124,8 @@ def _proportions(campaign: Campaign) -> dict[str, Any] | None:
             "claim": _short(name, tally),
             "cell": str(cell),
             "share": tally.proportion.share,
-            "low": tally.interval(anytime=campaign.anytime)[0],
-            "high": tally.interval(anytime=campaign.anytime)[1],
+            "low": None if tally.never_exercised else tally.interval(anytime=campaign.anytime)[0],
+            "high": None if tally.never_exercised else tally.interval(anytime=campaign.anytime)[1],
             "need": tally.need.threshold,
             "label": "never exercised" if tally.never_exercised else _counted(tally),
         }

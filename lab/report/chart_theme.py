@@ -94,6 +94,6 @@ def _counts(ground: str) -> dict[str, dict[str, Any]]:
         "share-point": {"color": _CATEGORY[ground][0], "filled": True, "size": 60, "opacity": 1},
         "threshold": {"color": _SOFT[ground], "strokeWidth": 1, "strokeDash": [3, 3]},
         "held": {"color": _SOFT[ground], "align": "left", "dx": 8, "fontSize": 11},
-        "run-tick": {"color": _CATEGORY[ground][0], "thickness": 1.5, "opacity": 0.5},
-        "run-median": {"color": ink, "filled": True, "shape": "diamond", "size": 50, "opacity": 1},
+        "runs": {"color": _CATEGORY[ground][0], "filled": True, "opacity": 0.5},
+        "run-median": {"color": ink, "filled": True, "shape": "diamond", "size": 40, "opacity": 1},
     }
