@@ -1,5 +1,6 @@
 """`fab reproduce`: which rows of an author's table the runs reproduce."""
 
+import itertools
 import json
 import re
 import shutil
@@ -8,14 +9,17 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import made_runs
 import pytest
 from command import PROJECT, fab
 
 from lab.analysis.campaign import Cell
 from lab.analysis.proportion import Proportion
 from lab.analysis.reproduction import Progress, Published, Result, Row
-from lab.cli import published_table
+from lab.cli import published_table, reproduce
 from lab.cli.call import Call, quick_call
+from lab.cli.sweep_pool import Done, Pool
+from lab.cli.sweep_worker import Answer
 from lab.core.errors import ExitCode, LabError
 from lab.core.verdict import Need
 from lab.machines import lab_folder
@@ -51,7 +55,7 @@ source: a test
 rows:
   - {experiment: tiny, claim: prints, published: most}
   - {experiment: tiny, claim: prints_none, published: most, runs: 20}
-  - {experiment: tiny, claim: prints_none, published: 0/100, within: 0.4, parameters: {count: 3}}
+  - {experiment: tiny, claim: prints_none, published: 0/100, within: 0.5, parameters: {count: 3}}
   - {experiment: tiny, claim: never_comes_up, published: always, runs: 2}
 """
 
@@ -113,6 +117,35 @@ def test_a_run_that_fails_ends_its_row(table: Path, inventory: Path) -> None:
     assert done.returncode == ExitCode.MISTAKE, done.stdout + done.stderr
     assert done.stdout.count("its first line names no interpreter") == 3
     assert "1 can't tell" in done.stdout
+
+
+def test_a_failure_that_was_made_up_for_does_not_count(
+    table: Path, call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker process that was killed is no result, and ends nothing."""
+    table.write_text("rows:\n  - {experiment: tiny, claim: prints, published: most}\n")
+    died = Answer(code=ExitCode.INTERRUPTED, said="its process was killed", failed=True)
+    answers = (made_answer(table.parent, k) for k in itertools.count())
+    made = itertools.chain([died], itertools.islice(answers, 6), [died], answers)
+
+    def results(self: object, todo: Iterator[tuple[int, Cell]]) -> Iterator[Done]:
+        for number, cell in todo:
+            yield Done(number=number, cell=cell, answer=next(made))
+
+    monkeypatch.setattr(Pool, "results", results)
+    code = reproduce.run(call, table, at_once=1, json=None, junit=None)
+    said = capsys.readouterr().out
+    assert code == ExitCode.EXPECTED, said
+    assert said.count("its process was killed") == 2
+    assert "held in 7 of 7 runs" in said
+
+
+def made_answer(folder: Path, number: int) -> Answer:
+    """Return the answer of a worker that made a run in which all claims hold."""
+    run = made_runs.with_a_loss(folder / f"made-{number}")
+    verdicts = json.loads((run / "verdicts.json").read_text())
+    (run / "verdicts.json").write_text(json.dumps([verdicts[0] | {"id": "tiny.prints"}]))
+    return Answer(code=ExitCode.EXPECTED, directory=str(run))
 
 
 def test_the_table_of_the_article_is_valid(call: Call) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,11 +46,13 @@ def run(
     rows = [Progress(row) for row in published_table.read(table, call)]
     codes: list[ExitCode] = []
     with alone_in(call.runs):
-        for experiment in dict.fromkeys(progress.row.experiment for progress in rows):
-            its = [progress for progress in rows if progress.row.experiment == experiment]
-            codes += _Campaign(replace(call, experiment=experiment), its, at_once).codes()
-            if ExitCode.INTERRUPTED in codes:
-                break
+        try:
+            for experiment in dict.fromkeys(progress.row.experiment for progress in rows):
+                its = [progress for progress in rows if progress.row.experiment == experiment]
+                codes += _Campaign(replace(call, experiment=experiment), its, at_once).run()
+        except KeyboardInterrupt:
+            print("interrupted; repeat the command to continue", flush=True)
+            codes.append(ExitCode.INTERRUPTED)
     print()
     print_table(rows, file=sys.stdout)
     if json:
@@ -72,10 +74,10 @@ class _Campaign:
         self._sweep = Sweep(call=call, vary=vary, repeat=1, at_once=at_once)
         require_machines(self._sweep)
         self._begun: Counter[Cell] = Counter()
-        self._failed: Counter[Cell] = Counter()
+        self._failures: defaultdict[Cell, list[ExitCode]] = defaultdict(list)
 
-    def codes(self) -> Iterator[ExitCode]:
-        """Make the runs that are missing; yield the exit codes of those that have an error."""
+    def run(self) -> list[ExitCode]:
+        """Make the runs that are missing; return the codes of failures that left a row open."""
         named = {str(cell): cell for cell in self._cells}
         for stored in runs_of(self._sweep):
             if (cell := named.get(name_of(stored))) is not None:
@@ -83,20 +85,18 @@ class _Campaign:
                 self._count(cell, stored)
         if sum(self._begun.values()):
             print(f"{self._sweep.experiment}: {sum(self._begun.values())} runs exist already")
-        try:
-            while any(True for _ in self._wanted()):
-                for done in self._made():
-                    yield from self._taken(done)
-        except KeyboardInterrupt:
-            print("interrupted; repeat the command to continue", flush=True)
-            yield ExitCode.INTERRUPTED
+        while any(True for _ in self._wanted()):
+            for done in self._made():
+                self._take(done)
+        open_ = {p.row.cell for p in self._rows if p.result is Result.UNDECIDED}
+        return [code for cell in open_ for code in self._failures[cell]]
 
     def _wanted(self) -> Iterator[Cell]:
         """Yield the cells that need another run."""
         for cell in self._cells:
             rows = [progress for progress in self._rows if progress.row.cell == cell]
             most = max(progress.row.runs for progress in rows)
-            open_ = self._begun[cell] < most and self._failed[cell] < _MOST_FAILURES
+            open_ = self._begun[cell] < most and len(self._failures[cell]) < _MOST_FAILURES
             if open_ and any(progress.wants_more for progress in rows):
                 yield cell
 
@@ -112,17 +112,16 @@ class _Campaign:
         with contextlib.closing(pool.results(self._todo())) as results:
             yield from (done for done in results if not done.again)
 
-    def _taken(self, done: Done) -> Iterator[ExitCode]:
-        """Count a run that has ended; yield its exit code if it says nothing about its claims."""
+    def _take(self, done: Done) -> None:
+        """Count a run that has ended, unless it failed and says nothing about its claims."""
         stored = None
         with contextlib.suppress(LabError):  # a run that failed may be unreadable
             stored = store.load(done.directory) if done.directory else None
         if stored is not None and is_done(stored):
-            self._failed[done.cell] = 0
+            self._failures.pop(done.cell, None)
             self._count(done.cell, stored)
         elif done.answer.failed:
-            self._failed[done.cell] += 1
-            yield done.answer.code
+            self._failures[done.cell].append(done.answer.code)
         title = next(p.row.title for p in self._rows if p.row.cell == done.cell)
         print(f"run {done.number}: {title}: {described(done)}", flush=True)
 
