@@ -3,6 +3,13 @@
 Everything here keeps its name and meaning; every other module may change.
 """
 
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from lab.analysis.history import (
     Handshake,
     Run,
@@ -16,6 +23,7 @@ from lab.analysis.history import (
     strict_turns,
 )
 from lab.analysis.line_readers import lines, printed
+from lab.core.errors import LabError
 from lab.core.faults.fault import Fault
 from lab.core.records import Event, Message, Record
 from lab.core.verdict import Need, Outcome, Verdict
@@ -23,6 +31,9 @@ from lab.engine.experiment import claim, experiment
 from lab.engine.observed import Observed
 from lab.engine.processes import Process, Processes
 from lab.engine.scenario import Lab
+
+if TYPE_CHECKING:
+    from lab.analysis.frames import Frames
 
 __all__ = [
     "Event",
@@ -46,8 +57,34 @@ __all__ = [
     "joined",
     "lines",
     "listed",
+    "load",
     "never_twice",
     "printed",
     "shares",
     "strict_turns",
 ]
+
+
+def load(*runs: str | os.PathLike[str]) -> "Frames":
+    """Return runs as four Polars data frames: `runs`, `claims`, `events` and `messages`.
+
+    docs/data-frames.md explains their columns. This executes nothing of a bundle.
+
+    Arguments:
+        runs: run directories, bundles, and folders of such, a sweep's for example. A run in a
+            folder that can't be read is a row of `runs` whose state is `unreadable`.
+
+    Raises:
+        LabError: Polars isn't installed, or there is no run at one of these places.
+    """
+    if importlib.util.find_spec("polars") is None:
+        raise LabError(
+            "data frames need Polars, which isn't installed in this environment",
+            hint=f"install it: {sys.executable} -m pip install polars",
+        )
+    from lab.analysis import frames
+    from lab.runs import collection
+
+    # It imports experiments, which import this module: so not before somebody calls this.
+    catalogue = importlib.import_module("lab.experiments.catalogue")
+    return frames.frames(collection.sources(map(Path, runs)), catalogue.reader)

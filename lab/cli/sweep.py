@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.analysis.campaign import Cell, cells, is_done, name_of, plan, tallies_of
 from lab.analysis.outcome_table import table
@@ -32,18 +33,23 @@ from lab.report.tallies import print_exceptions
 from lab.runs import store
 from lab.runs.store import StoredRun
 
+if TYPE_CHECKING:
+    from lab.cli.sweep_dask import DaskPool
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign(ABC):
     """Runs of many cells, and how often each is repeated.
 
     `call` is what a run is but for what varies. `at_once` is the number of labs side by side, None
-    for as many as this computer carries.
+    for as many as this computer carries. `scheduler` is the address of a Dask scheduler whose
+    workers make the runs; empty for this computer.
     """
 
     call: Call
     repeat: int
     at_once: int | None
+    scheduler: str = ""
 
     @property
     @abstractmethod
@@ -108,7 +114,7 @@ def run(sweep: Sweep) -> ExitCode:
         LabError: another sweep is at work in the folder of the runs.
     """
     every = cells(catalogue.load(sweep.experiment).variants, sweep.vary)
-    _require_machines(sweep)
+    require_machines(sweep)
     with completing(sweep, every) as (codes, done):
         _show(sweep, every, done)
     return worst(codes)
@@ -125,13 +131,13 @@ def completing(
     Raises:
         LabError: another campaign is at work in the folder of the runs.
     """
-    with _alone_in(campaign.call.runs):
-        before = _done(campaign)
+    with alone_in(campaign.call.runs):
+        before = runs_of(campaign)
         todo = list(plan(every, campaign.repeat, before))
         if there := campaign.repeat * len(every) - len(todo):
             print(f"{there} runs exist already, {len(todo)} are missing", flush=True)
         codes = list(_run_all(campaign, todo))
-        done = _done(campaign) if todo else before
+        done = runs_of(campaign) if todo else before
         yield codes, done
         if missing := len(list(plan(every, campaign.repeat, done))):
             print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
@@ -140,7 +146,7 @@ def completing(
 def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
     """Make these runs, report each as it ends, and yield its exit code."""
     ended = 0
-    pool = Pool(sweep.call, _limit(sweep), sweep.id)
+    pool = _pool(sweep)
     try:
         with contextlib.closing(pool.results(enumerate(todo))) as results:
             for done in results:
@@ -148,7 +154,7 @@ def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
                     print(f"{done.cell}: disturbed, so it is repeated", flush=True)
                     continue
                 ended += 1
-                print(f"{ended} of {len(todo)}: {done.cell}: {_described(done)}", flush=True)
+                print(f"{ended} of {len(todo)}: {done.cell}: {described(done)}", flush=True)
                 yield done.answer.code
     except KeyboardInterrupt:
         print(
@@ -158,7 +164,15 @@ def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
         yield ExitCode.INTERRUPTED
 
 
-def _require_machines(sweep: Sweep) -> None:
+def _pool(sweep: Sweep) -> "Pool | DaskPool":
+    if not sweep.scheduler:
+        return Pool(sweep.call, limit_of(sweep), sweep.id)
+    from lab.cli.sweep_dask import DaskPool
+
+    return DaskPool(sweep.scheduler, sweep.call, sweep.id)
+
+
+def require_machines(sweep: Sweep) -> None:
     """Raise LabError if numbers of machines vary where they are as they are."""
     for name in sweep.resizing:
         if not choose(sweep.call.provider, sweep.call.inventory, say).makes_machines:
@@ -168,7 +182,8 @@ def _require_machines(sweep: Sweep) -> None:
             )
 
 
-def _limit(sweep: Campaign) -> Capacity:
+def limit_of(sweep: Campaign) -> Capacity:
+    """Return how many labs run side by side."""
     call = sweep.call
     if not sweep.most_added and choose(call.provider, call.inventory, say).is_shared():
         if sweep.at_once is None or sweep.at_once > 1:
@@ -193,7 +208,7 @@ def _show(sweep: Sweep, every: Sequence[Cell], done: Sequence[StoredRun]) -> Non
     campaign_files.write(sweep.call.runs, f"sweep-{sweep.id}", sweep.command, every, runs)
 
 
-def _done(sweep: Campaign) -> list[StoredRun]:
+def runs_of(sweep: Campaign) -> list[StoredRun]:
     """Return the runs of this campaign that count, oldest first."""
     found = []
     for path in sorted(sweep.call.runs.glob("*Z-*")):
@@ -203,7 +218,8 @@ def _done(sweep: Campaign) -> list[StoredRun]:
     return found
 
 
-def _described(done: Done) -> str:
+def described(done: Done) -> str:
+    """Return what became of a run, in words."""
     answer = done.answer
     if answer.code == ExitCode.EXPECTED:
         return "as expected"
@@ -212,7 +228,7 @@ def _described(done: Done) -> str:
 
 
 @contextlib.contextmanager
-def _alone_in(runs: Path) -> Iterator[None]:
+def alone_in(runs: Path) -> Iterator[None]:
     """Lock a folder against other sweeps, which would make the same runs."""
     with file_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)

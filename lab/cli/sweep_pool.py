@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +24,7 @@ from lab.cli.sweep_worker import Answer, Order
 from lab.core.errors import ExitCode
 from lab.core.text import harmless
 
-_MOST_TRIES = 3  # of a run that something disturbed
+MOST_TRIES = 3  # of a run that something disturbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,40 +64,47 @@ class Pool:
         self._call = call
         self._limit = limit
         self._sweep = sweep
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._remarks: set[str] = set()
         self._nursery: Nursery | None = None
 
     def results(self, todo: Iterable[tuple[int, Cell]]) -> Generator[Done, None, None]:
         """Make these runs, each given with its number, and yield them as they end.
 
-        A disturbed run is made again, up to three times in all. Closing the generator early
-        interrupts runs in progress.
+        The next one is taken when there is room for it. A disturbed run is made again, up to three
+        times in all. Closing the generator early interrupts runs in progress.
         """
-        waiting = deque(todo)
+        new = iter(todo)
+        waiting: deque[tuple[int, Cell]] = deque()
         tries: Counter[int] = Counter()
         ended: SimpleQueue[Done] = SimpleQueue()
-        idle: list[_Worker] = []
+        idle: list[Worker] = []
         busy = 0
 
-        def play(worker: _Worker, number: int, cell: Cell) -> None:
+        def play(worker: Worker, number: int, cell: Cell) -> None:
             answer = worker.play(cell)
             idle.append(worker)  # before `ended` hears of it, so that it is reused
             ended.put(Done(number=number, cell=cell, answer=answer))
 
         try:
             with ThreadPoolExecutor(MOST_LABS) as threads, self._hanging_up():
-                while waiting or busy:
-                    while waiting and busy < self._limit.labs:
+                while True:
+                    while busy < self._limit.labs:
+                        if not waiting:
+                            waiting.extend(islice(new, 1))
+                        if not waiting:
+                            break
                         worker = idle.pop() if idle else self._new()
                         threads.submit(play, worker, *waiting.popleft())
                         busy += 1
+                    if not busy:
+                        break
                     done = ended.get()
                     busy -= 1
                     tries[done.number] += 1
                     self._limit.note(done.answer.late_s)
                     self._pass_on(done.answer.remarks)
-                    if done.answer.disturbed and tries[done.number] < _MOST_TRIES:
+                    if done.answer.disturbed and tries[done.number] < MOST_TRIES:
                         done = replace(done, again=True)
                         waiting.appendleft((done.number, done.cell))
                     yield done
@@ -115,10 +123,10 @@ class Pool:
             for worker in self._workers:
                 worker.hang_up()
 
-    def _new(self) -> "_Worker":
+    def _new(self) -> "Worker":
         if self._nursery is None:
             self._nursery = Nursery()
-        worker = _Worker(self._nursery, Order(call=self._call, sweep=self._sweep))
+        worker = Worker(self._nursery, Order(call=self._call, sweep=self._sweep))
         self._workers.append(worker)
         return worker
 
@@ -129,7 +137,7 @@ class Pool:
             self._remarks.add(remark)
 
 
-class _Worker:
+class Worker:
     """One worker process, which is replaced if it dies."""
 
     def __init__(self, nursery: Nursery, order: Order) -> None:

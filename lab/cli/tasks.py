@@ -84,6 +84,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         "provider": _PROVIDER,
         "inventory": _INVENTORY,
         "runs": _RUNS,
+        "scheduler": "run it on the workers of this Dask scheduler: tcp://HOST:PORT",
     },
     iterable=["vary"],
 )
@@ -97,10 +98,16 @@ def sweep(
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",
+    scheduler: str = "",
 ) -> int:
     """Run every variant of an experiment several times, and print one table."""
     from lab.cli import sweep as sweeping
     from lab.cli.call import quick_call
+
+    if scheduler:
+        from lab.cli.sweep_dask import require_scheduler
+
+        require_scheduler(scheduler)
 
     call = replace(quick_call(provider, inventory, Path(runs)), experiment=experiment)
     wanted = sweeping.Sweep(
@@ -108,6 +115,7 @@ def sweep(
         vary=sweeping.varied(call, vary or []),
         repeat=sweeping.whole("--repeat", repeat, 1000),
         at_once=arguments.labs_at_once(at_once),
+        scheduler=scheduler,
     )
     return sweeping.run(wanted)
 
@@ -153,18 +161,58 @@ def matrix(
 
 @task(
     help={
-        "run": "a run, by name or path; default: all runs of the last call",
-        "against": "another run to compare it with",
+        "file": "the author's table, YAML or CSV, see docs/reproduce.md",
+        "at-once": "how many labs run side by side (as many as this computer carries)",
+        "json": "a file to write the result to, as JSON",
+        "junit": "a file to write the result to, as the JUnit XML that CI systems read",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
         "runs": _RUNS,
     }
 )
 @arguments.exits
+def reproduce(
+    _: Context,
+    file: str,
+    at_once: str = "",
+    json: str = "",
+    junit: str = "",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Say which rows of an author's table the runs reproduce, and make those that are missing."""
+    from lab.cli import reproduce as reproducing
+    from lab.cli.call import quick_call
+
+    return reproducing.run(
+        quick_call(provider, inventory, Path(runs)),
+        Path(file),
+        at_once=arguments.labs_at_once(at_once),
+        json=arguments.file(json),
+        junit=arguments.file(junit),
+    )
+
+
+@task(
+    help={
+        "run": "a run, by name or path; default: all runs of the last call",
+        "against": "another run to compare it with",
+        "runs": f"{_RUNS}; if it has bundles, all of them are compared",
+    }
+)
+@arguments.exits
 def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
-    """Show a run's machines side by side, or compare two runs (--against)."""
+    """Show a run's machines side by side, compare two runs (--against), or many (--runs)."""
     from lab.cli import lab_by_hand
+    from lab.runs import collection
 
     if against:
         return lab_by_hand.compare_runs(Path(runs), run or None, against)
+    if not run and collection.is_collection(Path(runs)):
+        from lab.cli import compare_many
+
+        return compare_many.compare(Path(runs))
     return lab_by_hand.compare_machines(Path(runs), run or None)
 
 

@@ -144,7 +144,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "call": _word,
     "command": _text,
     "implementation": _implementation,
-    "sweep": _record_of({"id": _word, "cell": _text}, needed=("id", "cell")),
+    "sweep": _record_of({"id": _word, "cell": _text, "run": _text}, needed=("id", "cell")),
     "module": _or_null(_text),
     "summary": _text,
     "source": _text,

@@ -15,7 +15,7 @@ from lab.runs import archive, store
 from lab.runs.archive import NotPacked
 from lab.runs.directory import describe
 
-_ENDING = ".run.tar.gz"
+ENDING = ".run.tar.gz"
 # zlib's fastest level compresses by 229 at most, even nothing but zeros; the others by up to 1,030,
 # which unpacking takes for a bomb.
 _COMPRESSION = 1
@@ -27,7 +27,7 @@ _HOME = re.compile(r"(?:/home|/Users|/var/home|/data/home)/[^/\s'\"]+|/root(?=/)
 
 def is_bundle(name: str) -> bool:
     """Return whether a name is that of a packed run."""
-    return name.endswith(_ENDING)
+    return name.endswith(ENDING)
 
 
 def pack(path: Path, into: Path) -> Path:
@@ -45,7 +45,7 @@ def pack(path: Path, into: Path) -> Path:
             "this run is still going on", where=str(path), hint="pack it when it has ended"
         )
     folder = path.resolve()  # for `latest`, its target
-    file = into / f"{folder.name}{_ENDING}"
+    file = into / f"{folder.name}{ENDING}"
     part = file.with_name(f".{file.name}")
     try:
         sources = list(_packed(folder))

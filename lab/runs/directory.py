@@ -24,6 +24,7 @@ from lab.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # a copy of the user's own experiment; not a valid machine name
+_NUMBER = re.compile(r"-[0-9]{1,4}$")  # of a run whose name was taken
 _RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
 FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
@@ -208,6 +209,24 @@ def describe(path: Path, description: Mapping[str, Any]) -> None:
     _replace(path / "run.json", _pretty(description).encode("utf-8", "backslashreplace"))
 
 
+def adopt(run: Path, root: Path, **fields: Any) -> Path:
+    """Move a run that has ended into the folder of all runs; return its new place.
+
+    Arguments:
+        run: its folder, on the same disk. It gets a number if a run with its name is there.
+        root: the folder of all runs.
+        fields: new values for its run.json.
+
+    Raises:
+        LabError: it can't be moved.
+    """
+    describe(run, json.loads((run / "run.json").read_bytes()) | fields)
+    target = _free_folder(root, _NUMBER.sub("", run.name))
+    with file_errors(target):
+        run.replace(target)  # onto an empty folder
+    return target
+
+
 def log_of(run: Path, machine: str, process: str, stream: str) -> Path:
     """Return the path of one stream's log in a run."""
     return run / machine / f"{process}.{_SUFFIX[stream]}"
@@ -235,7 +254,11 @@ def _pretty(value: object) -> str:
 
 def _make_folder(root: Path, experiment: str) -> Path:
     """Create a unique folder, as two runs may start in the same second."""
-    stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{experiment}"
+    return _free_folder(root, f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{experiment}")
+
+
+def _free_folder(root: Path, stem: str) -> Path:
+    """Create a folder that has this name, or one with a number if it is taken."""
     path, k = root / stem, 1
     with file_errors(root):
         root.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ _PLAIN_WORDS = (
     (
         _TOO_MUCH,
         "this is nested too deeply, or is too long",
-        "write an inventory; `count:` keeps it short",
+        "write an inventory, which `count:` keeps short, or fewer rows",
     ),
     ("'\\t'", "there is a tab", "indent with spaces"),
     ("cannot start any token", "a text can't begin with this character", "put the text in quotes"),
@@ -59,8 +59,8 @@ class Mistakes:
         self._file = file
         self._found: list[tuple[int, str]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, line: int, what: str, hint: str) -> None:
         """Note one mistake; `what` and `hint` become one sentence."""
@@ -85,8 +85,13 @@ def line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def compose(text: str, mistakes: Mistakes) -> yaml.MappingNode | None:
-    """Return the file's outermost mapping, or None if there is none: then there are mistakes."""
+def compose(
+    text: str, mistakes: Mistakes, *, keys: str = "`network:` and `machines:`"
+) -> yaml.MappingNode | None:
+    """Return the file's outermost mapping, or None if there is none: then there are mistakes.
+
+    `keys` are those that it should have, for the messages.
+    """
     composer = None
     try:
         composer = _Composer(text, mistakes)
@@ -105,9 +110,9 @@ def compose(text: str, mistakes: Mistakes) -> yaml.MappingNode | None:
         if isinstance(root, yaml.MappingNode):
             return root
         if root is None:
-            mistakes.add(1, "the file is empty", "give it `network:` and `machines:`")
+            mistakes.add(1, "the file is empty", f"give it {keys}")
         elif root.tag != REFUSED:
-            mistakes.add(line_of(root), "these are not keys", "write `network:` and `machines:`")
+            mistakes.add(line_of(root), "these are not keys", f"write {keys}")
     return None
 
 

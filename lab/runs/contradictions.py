@@ -1,0 +1,72 @@
+"""Whether the files of a stored run contradict each other: then somebody changed it by hand.
+
+This finds carelessness and simple forgery. Whoever makes all files anew to match isn't found out:
+a run is not signed.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from lab.core.records import Record
+from lab.runs.directory import log_of
+from lab.runs.jsonl import to_record
+from lab.runs.lines import LONGEST_TEXT, text_of
+from lab.runs.records_file import NAME
+from lab.runs.regular_files import whole_lines
+from lab.runs.store import StoredRun
+from lab.runs.stored_records import Log, StoredRecords
+
+_LARGEST = 4 * 1024**3
+_LONGEST_LINE = 1024**2
+
+
+def contradiction(stored: StoredRun) -> str:
+    """Return where a run's records and logs contradict each other; empty if they don't.
+
+    Raises:
+        LabError: a file can't be read.
+    """
+    if isinstance(stored.records, StoredRecords):
+        return _in_listed(stored)
+    return _in_logs(stored)
+
+
+def _in_listed(stored: StoredRun) -> str:
+    """Compare records.jsonl, which the lab writes from the logs and never reads, with the logs."""
+    file = stored.path / NAME
+    if not file.exists():
+        return ""
+    for number, (line, record) in enumerate(zip_longest(_lines(stored), stored.records), 1):
+        if line is None or record is None:
+            return f"{NAME} has {'fewer' if line is None else 'more'} lines than the logs"
+        if _record(line) != record:
+            return f"line {number} of {NAME} is not what the logs have"
+    return ""
+
+
+def _lines(stored: StoredRun) -> Iterator[bytes]:
+    return whole_lines(stored.path / NAME, largest=_LARGEST, longest=_LONGEST_LINE)
+
+
+def _record(line: bytes) -> Record | None:
+    try:
+        return to_record(json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _in_logs(stored: StoredRun) -> str:
+    """Compare the records of a run of format 1 with those of its logs that are there."""
+    logs: dict[tuple[str, str, str], Log | None] = {}
+    for number, record in enumerate(stored.records, 1):
+        source = (record.machine, record.process, record.stream)
+        if source not in logs:
+            path = log_of(stored.path, *source)
+            logs[source] = Log(path) if path.exists() else None
+        log = logs[source]
+        if log is None or record.text is None or record.length > LONGEST_TEXT:
+            continue
+        if text_of(log.read(record.offset, record.length)) != record.text:
+            return f"line {number} of {NAME} is not what the log has"
+    return ""

@@ -1,0 +1,239 @@
+"""`fab compare --runs FOLDER`: the runs of many beside each other; what is bad stops nothing."""
+
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import made_runs
+import pytest
+from command import fab
+
+from lab.analysis.many_runs import Entry, tables
+from lab.cli import compare_many
+from lab.core.errors import ExitCode
+from lab.engine import judge
+from lab.experiments import catalogue, fingerprint
+from lab.report.many_runs_text import letter, print_tables
+from lab.runs import bundle, records_file, store
+
+Change = Callable[[Path], None]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with all that a real one has: records.jsonl, and the hashes of what judged it."""
+    path = made_runs.with_a_loss(tmp_path_factory.mktemp("made") / "runs")
+    records_file.write(store.load(path))
+    code = fingerprint.code(catalogue.load("kill_worker"))
+    rewrite(path / "run.json", lambda about: about.update(code=code, call="0123"))
+    return path
+
+
+def rewrite(file: Path, change: Callable[[Any], None]) -> None:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def hand_in(run: Path, folder: Path, name: str, *changes: Change) -> Path:
+    """Put a bundle of a changed copy of a run into a folder of its owner's."""
+    copy = Path(shutil.copytree(run, folder.parent / "copies" / name / run.name))
+    rewrite(copy / "run.json", lambda about: about.update(call=name))
+    for change in changes:
+        change(copy)
+    (folder / name).mkdir(parents=True)
+    return bundle.pack(copy, folder / name)
+
+
+def other_kernel(copy: Path) -> None:
+    rewrite(copy / "run.json", lambda about: about["environment"].update(kernel="5.10"))
+
+
+def lost_later(copy: Path) -> None:
+    """A run in which a message that was sent after the kill arrived nowhere."""
+    for log in copy.glob("pull-2/pull.log"):
+        content = log.read_bytes()
+        line = re.search(rb"^9 , [0-9.]+\n", content, re.MULTILINE)
+        assert line is not None
+        log.write_bytes(content.replace(line[0], b"x" * (len(line[0]) - 1) + b"\n"))
+    stored = store.load(copy)
+    records_file.write(stored)
+    verdicts = judge.judge(stored, catalogue.load("kill_worker"), partial=False)
+    (copy / "verdicts.json").write_text(json.dumps(verdicts))
+
+
+def forged_verdict(copy: Path) -> None:
+    rewrite(copy / "verdicts.json", lambda found: found[0].update(verdict="refuted"))
+
+
+def forged_records(copy: Path) -> None:
+    file = copy / "records.jsonl"
+    file.write_text(file.read_text().replace('"text": "7"', '"text": "70"'))
+
+
+def forged_log(copy: Path) -> None:
+    log = copy / "push" / "push.log"
+    log.write_bytes(log.read_bytes().replace(b"7\n", b"6\n"))
+
+
+def cut_log(copy: Path) -> None:
+    log = copy / "push" / "push.log"
+    log.write_bytes(log.read_bytes()[:-2])
+
+
+def by_older_code(copy: Path) -> None:
+    rewrite(copy / "run.json", lambda about: about["code"].update(lab="older"))
+    forged_verdict(copy)
+
+
+def test_a_class_of_many(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "handed-in"
+    for number in range(8):
+        hand_in(run, folder, f"student-{number}")
+    hand_in(run, folder, "kernel", other_kernel)
+    hand_in(run, folder, "loss", lost_later)
+    hand_in(run, folder, "older", by_older_code)
+    (folder / "again").mkdir()
+    shutil.copy(next((folder / "loss").iterdir()), folder / "again")
+    done = fab("compare", "--runs", folder)
+    assert done.returncode == ExitCode.UNEXPECTED, done.stdout + done.stderr
+    assert "kill_worker: 12 runs" in done.stdout
+    lines = done.stdout.splitlines()
+    rows = {line.split()[-1].partition("/")[0]: k for k, line in enumerate(lines) if "/2" in line}
+    assert lines[rows["student-3"]].split()[:3] == ["✓", "✓", "✓"]
+    assert lines[rows["loss"]].split()[:3] == ["✗", "✗", "✓"]
+    assert "differs: a refuted, b refuted" in lines[rows["loss"] + 1]
+    assert "kernel 5.10" in lines[rows["kernel"] + 1]
+    assert "another version of the lab" in lines[rows["older"] + 1]
+    assert "the same run as again/" in done.stdout
+    assert "12 runs: 4 verdicts differ from those of most" in done.stdout
+    page = (folder / "compared.html").read_text()
+    assert page.count('<th scope="row">') == 12
+    assert page.count("<b>differs</b>") == 4
+    assert "kernel 5.10" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (forged_verdict, "its verdict on kill_worker.survivor_gets_the_rest is not what"),
+        (forged_records, "line .* of records.jsonl is not what the logs have"),
+        (forged_log, "line .* of records.jsonl is not what the logs have"),
+    ],
+)
+def test_a_changed_run_is_left_out(
+    run: Path, tmp_path: Path, change: Change, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "handed-in"
+    for name in ("a", "b"):
+        hand_in(run, folder, name)
+    hand_in(run, folder, "forger", change)
+    assert compare_many.compare(folder) == ExitCode.MISTAKE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "kill_worker: 2 runs" in said
+    assert re.search(rf"1 run left out: forger/\S+: it was changed after the run: {reason}", said)
+    assert "changed after the run" in (folder / "compared.html").read_text()
+
+
+def test_what_is_no_run_is_left_out(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "handed-in"
+    good = hand_in(run, folder, "good")
+    (folder / "note.txt").write_text("of no interest")
+    (folder / "photo.zip").write_bytes(b"PK\x03\x04 and so on")
+    (folder / "torn.run.tar.gz").write_bytes(good.read_bytes()[:200])
+    (folder / "renamed.tar.gz").write_bytes(good.read_bytes())
+    os.mkfifo(folder / "pipe.run.tar.gz")
+    cut = Path(shutil.copytree(run, folder / "cut" / run.name))
+    cut_log(cut)
+    rewrite(cut / "run.json", lambda about: about.update(format=2))
+    assert compare_many.compare(folder) == ExitCode.MISTAKE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "4 runs left out" in said
+    assert "photo.zip: this is not a packed run: its compression is damaged" in said
+    assert "torn: this is not a packed run" in said
+    assert "pipe: This is not a plain file" in said
+    assert re.search(r"cut/\S+: push/push.log: This log has", said)
+    assert "kill_worker: 2 runs" in said
+    assert "the same run as good/" in said
+    assert not list(folder.rglob("*Z-*.html"))
+
+
+def test_a_run_that_no_judge_expects_stops_nothing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def disturbed_oddly(copy: Path) -> None:
+        rewrite(copy / "run.json", lambda about: about.update(disturbance={"disturbed": True}))
+
+    hand_in(run, tmp_path / "handed-in", "good")
+    hand_in(run, tmp_path / "handed-in", "odd", disturbed_oddly)
+    assert compare_many.compare(tmp_path / "handed-in") == ExitCode.MISTAKE
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"1 run left out: odd/\S+: judging it fails: KeyError", said)
+    assert "kill_worker: 1 run" in said
+
+
+def test_an_own_experiment_is_not_executed(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def carries_code(copy: Path) -> None:
+        (copy / "_experiment").mkdir()
+        (copy / "_experiment" / "experiment.py").write_text(
+            f"from pathlib import Path\nPath({str(tmp_path / 'executed')!r}).touch()\n"
+        )
+
+    hand_in(run, tmp_path / "handed-in", "own", carries_code)
+    assert compare_many.compare(tmp_path / "handed-in") == ExitCode.EXPECTED
+    assert "the verdicts are as handed in" in " ".join(capsys.readouterr().out.split())
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_folder_of_own_runs_is_shown_as_before(run: Path) -> None:
+    done = fab("compare", "--runs", run.parent)
+    assert done.returncode == ExitCode.EXPECTED
+    assert "push" in done.stdout
+    assert not (run.parent / "compared.html").exists()
+
+
+def entry(name: str, *outcomes: str, by_chance: bool = False, **facts: str) -> Entry:
+    verdicts = [
+        {"id": f"x.{k}", "statement": f"{k}", "verdict": outcome, "expected": "holds",
+         "by_chance": by_chance}
+        for k, outcome in enumerate(outcomes)
+    ]  # fmt: skip
+    return Entry(name=name, title="x", facts=facts, verdicts=verdicts, notes=(), identity=(name,))
+
+
+def test_the_verdict_of_most_is_usual_and_of_as_many_the_expected_one() -> None:
+    (table,) = tables([entry("a", "refuted", "holds"), entry("b", "holds", "holds"), entry("c")])
+    assert [claim.usual for claim in table.claims] == ["holds", "holds"]
+    marked = [[cell.differs for cell in row.cells] for row in table.rows]
+    assert marked == [[True, False], [False, False], [True, True]]
+    assert table.differing == 3
+
+
+def test_chance_is_no_difference_that_counts() -> None:
+    (table,) = tables(
+        [entry("a", "holds"), entry("b", "holds"), entry("c", "not observed", by_chance=True)]
+    )
+    assert table.differing == 0
+    assert table.rows[2].cells[0].differs
+
+
+def test_hostile_names_are_harmless_on_the_screen() -> None:
+    file = io.StringIO()
+    print_tables(tables([entry("\x1b[31m", "holds", kernel="\x1b]0;x\x07")]), [("\x1b", "\x1b")],
+                 file=file)  # fmt: skip
+    assert "\x1b" not in file.getvalue()
+
+
+def test_letters_of_columns() -> None:
+    assert [letter(k) for k in (0, 25, 26, 27, 51, 52, 701, 702)] == [
+        "a", "z", "aa", "ab", "az", "ba", "zz", "aaa",
+    ]  # fmt: skip
