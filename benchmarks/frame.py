@@ -29,7 +29,6 @@ class Figure:
     name: str
     text: str = "{:.2f} s"
     brief: bool = False
-    more_is_better: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

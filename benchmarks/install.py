@@ -131,7 +131,9 @@ def _run(*command: str | Path) -> None:
         raise ContenderError(f"not installed after {_INSTALL_S} s") from error
     if done.returncode:
         last = (done.stdout.strip().splitlines() or ["no message"])[-1]
-        raise ContenderError(f"{Path(command[0]).name} failed, perhaps for want of a network: {last}")
+        raise ContenderError(
+            f"{Path(command[0]).name} failed, perhaps for want of a network: {last}"
+        )
 
 
 def _cache() -> Path:

@@ -1,11 +1,14 @@
 """Labs of any size: their inventory files, and labs that are up for some time."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import commands
+from lab.machines import lab_folder
+from lab.machines.inventory import load
 
 _UP_S = 300
 
@@ -34,3 +37,4 @@ def up(file: Path) -> Iterator[commands.Done]:
         yield commands.run(["./fab", "up", *flags], limit_s=_UP_S)
     finally:
         commands.run(["./fab", "down", *flags], limit_s=_UP_S)
+        shutil.rmtree(lab_folder.folder("namespaces", load(file)), ignore_errors=True)

@@ -1,58 +1,67 @@
 """The page of a run of very many messages: how long it takes to make, and to use in a browser."""
 
+import contextlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 from playwright.sync_api import Page
 
+from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures, timed
+from lab.experiments import catalogue
 from lab.report import page as pages
-from lab.runs import store
-from tests import browser, debian
+from tests import browser, debian, made_runs
 
-MESSAGES = 100_000
-_INTERVAL = "0.0001"  # seconds; a sleep takes longer
-_REPEATED = 5
-
-
-def run(root: Path) -> Path:
-    """Run it for real; return its directory."""
-    command = [sys.executable, "-m", "lab", "run-experiment", "--experiment", "round_robin"]
-    command += ["--count", str(MESSAGES), "--interval", _INTERVAL, "--runs", str(root)]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    return store.find(root, None)
+_MESSAGES = 100_000
+_USED = 5  # times in a turn
+_MAKE, _SIZE, _OPEN = "make it", "its size", "open it, until all is drawn"
 
 
-def made(run: Path) -> tuple[float, float]:
-    """Make its page, with the plotting library cached; return the seconds and the megabytes."""
+def benchmarks() -> Iterator[Benchmark]:
+    """Give the benchmarks of this part."""
+    yield Benchmark(
+        name="page",
+        title=f"The page of {_MESSAGES:,} messages, in Chromium",
+        figures=[
+            Figure(name=_MAKE, brief=True),
+            Figure(name=_SIZE, text="{:.1f} MB"),
+            Figure(name=_OPEN, brief=True),
+            *(Figure(name=act) for act in _ACTS),
+        ],
+        contenders=_contenders,
+    )
+
+
+@contextlib.contextmanager
+def _contenders() -> Iterator[Sequence[Contender]]:
+    with tempfile.TemporaryDirectory() as folder:
+        run = made_runs.of_many(Path(folder), _MESSAGES)
+        pages.make(run, catalogue.reader)  # so that the plotting library is cached
+        yield [Contender(name="the lab", turn=lambda: _made(run) | _used(run))]
+
+
+def _made(run: Path) -> dict[str, float]:
     start = time.perf_counter()
-    file = pages.make(run)
-    return time.perf_counter() - start, file.stat().st_size / 1e6
+    file = pages.make(run, catalogue.reader)
+    return {_MAKE: time.perf_counter() - start, _SIZE: file.stat().st_size / 1e6}
 
 
-def used(run: Path) -> Mapping[str, float]:
-    """Use its page in Chromium, in a window of 1280 x 900; return the seconds of each act."""
-    binary = Path(shutil.which("chromium") or debian.unpacked() / "bin/chromium")
+def _used(run: Path) -> dict[str, float]:
+    """Use its page, in a window of 1280 x 900; return the seconds of each act."""
+    try:
+        binary = Path(shutil.which("chromium") or debian.unpacked() / "bin/chromium")
+    except debian.UnavailableError as error:
+        raise ContenderError(f"there is no Chromium: {error}") from error
     with tempfile.TemporaryDirectory() as folder, browser.chromium(binary, Path(folder)) as context:
         page = context.new_page()
         page.set_viewport_size({"width": 1280, "height": 900})
-        acts: dict[str, Callable[[], None]] = {
-            "zoom in, to the picture": lambda: _press(page, "Zoom in"),
-            "zoom out again": lambda: _press(page, "Zoom out"),
-            "ask for a message, and for another": lambda: _ask(page, MESSAGES // 2),
-            "hover over a message, to its words": lambda: _hover(page),
-            "search the logs, and show all again": lambda: _search(page, str(MESSAGES // 3)),
-        }
-        opened = _timed(lambda: _open(page, run / "report.html"))
-        times = [{name: _timed(act) for name, act in acts.items()} for _ in range(_REPEATED)]
-        return {"open it, until all is drawn": opened} | {
-            name: median(found[name] for found in times) for name in acts
-        }
+        opened = timed(lambda: _open(page, run / "report.html"))
+        times = [{name: timed(lambda act=act: act(page)) for name, act in _ACTS.items()}
+                 for _ in range(_USED)]  # fmt: skip
+        return {_OPEN: opened} | {name: median(turn[name] for turn in times) for name in _ACTS}
 
 
 def _open(page: Page, file: Path) -> None:
@@ -96,7 +105,10 @@ def _changed(page: Page, place: str, before: str) -> None:
     page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
-def _timed(do: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    do()
-    return time.perf_counter() - start
+_ACTS: Mapping[str, Callable[[Page], None]] = {
+    "zoom in, to the picture": lambda page: _press(page, "Zoom in"),
+    "zoom out again": lambda page: _press(page, "Zoom out"),
+    "ask for a message, and for another": lambda page: _ask(page, _MESSAGES // 2),
+    "hover over a message, to its words": _hover,
+    "search the logs, and show all again": lambda page: _search(page, str(_MESSAGES // 3)),
+}

@@ -35,7 +35,9 @@ def _contenders() -> Iterator[Sequence[Contender]]:
     with inventories.inventory(pullers=0) as file:
         yield [
             Contender(name="the lab", turn=lambda: _by_lab(file)),
-            Contender(name="by hand", turn=_by_hand, differs="`program > log`: no verdict, no page"),
+            Contender(
+                name="by hand", turn=_by_hand, differs="`program > log`: no verdict, no page"
+            ),
         ]
 
 

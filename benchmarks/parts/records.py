@@ -20,7 +20,7 @@ _EXPERIMENT = "round_robin"
 _CHUNK = 5000  # lines that are captured at once
 _START = 1_795_508_000.0  # UNIX seconds
 _GAP = 0.00005
-_LIMIT_S = 120
+_LIMIT_S = 240
 
 _TOOK, _PEAK = "verdicts", "largest process"
 

@@ -17,7 +17,7 @@ from lab.machines.providers.registry import choose
 
 _COUNT, _INTERVAL = 20, 0.05
 _OWN = _COUNT * _INTERVAL
-_LIMIT_S = 60
+_LIMIT_S = 120
 
 _BEYOND = "beyond its messages"
 

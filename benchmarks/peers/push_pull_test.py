@@ -2,6 +2,7 @@
 
 import os
 
+import paramiko
 from ducktape.mark.resource import cluster
 from ducktape.services.service import Service
 from ducktape.tests.test import Test
@@ -12,19 +13,34 @@ PYTHON, INTERVAL = os.environ["LAB_PYTHON"], os.environ["LAB_INTERVAL"]
 PORT = 1234
 
 
+def send_ignore(transport, byte_count=None):
+    """Send a message to be ignored, in the form of RFC 4253, 11.2.
+
+    ducktape sends one before each command. Paramiko's own has no length, whereupon AsyncSSH, the
+    server of the lab's machines, ends the connection; OpenSSH lets it pass.
+    """
+    message = paramiko.Message()
+    message.add_byte(paramiko.common.cMSG_IGNORE)
+    message.add_string(os.urandom(byte_count or 10))
+    transport._send_user_message(message)
+
+
+paramiko.Transport.send_ignore = send_ignore
+
+
 class Pullers(Service):
     """Programs that run until they are stopped, each logging on its node."""
 
     def __init__(self, context, count, pusher):
         super().__init__(context, count)
         self.to = f"tcp://{pusher}:{PORT}"
+        self.pids = {}
 
     def start_node(self, node):
         node.account.mkdirs("/tmp/pull")
         node.account.copy_to(f"{PROGRAMS}/pull.py", "/tmp/pull/pull.py")
         command = f"{PYTHON} /tmp/pull/pull.py --address {self.to} --trace"
         started = f"nohup {command} >/tmp/pull/log 2>/tmp/pull/errors </dev/null & echo $!"
-        self.pids = getattr(self, "pids", {})
         self.pids[node] = int(node.account.ssh_output(started))
 
     def is_ready(self, node):
@@ -35,7 +51,8 @@ class Pullers(Service):
         return [int(line.split(" , ")[0]) for line in log.splitlines()]
 
     def stop_node(self, node):
-        node.account.signal(self.pids[node], 9, allow_fail=True)
+        if node in self.pids:  # ducktape also calls this before it starts one
+            node.account.signal(self.pids.pop(node), 9, allow_fail=True)
 
     def clean_node(self, node):
         node.account.remove("/tmp/pull", allow_fail=True)
