@@ -19,17 +19,15 @@ from benchmarks.parts import kill, labs, messages, page, printing, records, run,
 RECORDED = Path(__file__).with_name("recorded.json")
 README = Path(__file__).parents[1] / "README.md"
 DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
-_PARTS = (printing, records, messages, labs, run, kill, ssh, view, page)
+PARTS = (printing, records, messages, labs, run, kill, ssh, view, page)
 _ROUNDS = 5
 
 
 def main() -> None:
-    known = {one.name: one for part in _PARTS for one in part.benchmarks()}
+    known = {one.name: one for part in PARTS for one in part.benchmarks()}
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; or all")
-    parser.add_argument(
-        "--rounds", type=_rounds, default=_ROUNDS, help="turns of each (%(default)s)"
-    )
+    parser.add_argument("--rounds", type=_rounds, default=_ROUNDS, help="turns each (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
     parser.add_argument("--record", action="store_true", help="put it into README.md and the docs")
     options = parser.parse_args()
@@ -44,7 +42,9 @@ def main() -> None:
             if options.json:
                 options.json.write_text(_written(result))
     except KeyboardInterrupt:
-        frame.say("interrupted; what was measured:")
+        frame.say("interrupted; what was measured until then:")
+        print(render.full(result))
+        sys.exit(130)
     print(render.full(result))
     if options.record:
         record(merged(json.loads(RECORDED.read_text()) if RECORDED.exists() else {}, result, known))

@@ -1,7 +1,7 @@
-"""The alternatives that the lab is measured beside, each installed into a cache by its own client.
+"""The alternatives to the lab, each installed into a cache by its own client.
 
-`.venv/bin/python -m benchmarks.install` installs what is missing; a benchmark does so by itself. The
-product's environment gets none of it.
+`.venv/bin/python -m benchmarks.install` installs what is missing; a benchmark does so by itself.
+The product's environment gets none of it.
 """
 
 import functools

@@ -59,8 +59,8 @@ def _table(benchmark: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rounds = max(len(one["rounds"]) for one in contenders)
     yield (
-        f"Medians of {rounds} rounds, the lowest and highest values in brackets, and how many times "
-        f"that the lab's is. {benchmark['taken']}, lab {benchmark['revision']}, load "
+        f"Medians of {rounds} rounds, the lowest and highest values in brackets, and how many "
+        f"times that the lab's is. {benchmark['taken']}, lab {benchmark['revision']}, load "
         f"{benchmark['load']}."
     )
     for one in contenders:

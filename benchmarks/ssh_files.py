@@ -21,7 +21,7 @@ class SSHFiles:
 
 @contextlib.contextmanager
 def written(machines: Mapping[str, Access]) -> Iterator[SSHFiles]:
-    """Write the files for these machines, which share one client key, and remove them at the end."""
+    """Write the files for machines that share one client key; remove them at the end."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)  # only its owner can read it
         files = SSHFiles(folder / "key", folder / "config", folder / "cluster.json")

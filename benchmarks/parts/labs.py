@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import commands, inventories, install
+from benchmarks import commands, install, inventories
 from benchmarks.commands import OWN_NAMESPACES
 from benchmarks.frame import Benchmark, Contender, Figure, Figures, only
 from lab.machines.inventory import load

@@ -10,7 +10,7 @@ from statistics import median
 
 from playwright.sync_api import Page
 
-from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures, timed
+from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, timed
 from lab.experiments import catalogue
 from lab.report import page as pages
 from tests import browser, debian, made_runs

@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from benchmarks import commands, inventories, install, ssh_files
+from benchmarks import commands, install, inventories, ssh_files
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures
 from benchmarks.ssh_files import SSHFiles
 from lab.machines.inventory import load
