@@ -25,7 +25,7 @@ _ROUNDS = 5
 
 def main() -> None:
     known = {one.name: one for part in PARTS for one in part.benchmarks()}
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; or all")
     parser.add_argument("--rounds", type=_rounds, default=_ROUNDS, help="turns each (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
@@ -35,10 +35,12 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [known[name] for name in dict.fromkeys(options.names or known)]
-    result = {"machine": machine.described(), "versions": install.versions(), "benchmarks": []}
+    results: list[dict[str, Any]] = []
+    about = {"machine": machine.described(), "versions": install.versions()}
+    result: dict[str, Any] = about | {"benchmarks": results}
     try:
         for done in _measured(chosen, options.rounds):
-            result["benchmarks"].append(done)
+            results.append(done)
             if options.json:
                 options.json.write_text(_written(result))
     except KeyboardInterrupt:

@@ -39,7 +39,7 @@ class Done:
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     *,
     limit_s: float,
     allowed: Sequence[int] = (0,),
@@ -100,7 +100,7 @@ def ending(*processes: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def started(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     stdout: Path,
     stderr: Path,
     environment: Mapping[str, str] | None = None,
@@ -118,6 +118,6 @@ def started(
         )
 
 
-def run_experiment(runs: Path, *flags: str | Path) -> list[str | Path]:
+def run_experiment(runs: Path, *flags: object) -> list[object]:
     """Return the command of one run by the lab, with a folder for it."""
     return ["./fab", "run-experiment", "--provider", "namespaces", "--runs", runs, *flags]

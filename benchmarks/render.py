@@ -7,6 +7,8 @@ from typing import Any
 BEGIN = "<!-- speeds: made by `python -m benchmarks --record`; do not edit -->"
 END = "<!-- /speeds -->"
 
+_LONGEST = 200
+
 
 def full(result: Mapping[str, Any]) -> str:
     """Return all figures of all contenders: medians, the lowest and highest values, ratios."""
@@ -108,7 +110,10 @@ def _values(one: Mapping[str, Any], figure: Mapping[str, Any]) -> Sequence[float
 
 
 def _out(one: Mapping[str, Any]) -> str:
-    return f"could not do it: {one['failed']}" if one["failed"] else "-"
+    if not one["failed"]:
+        return "-"
+    reason = one["failed"][:_LONGEST].replace("|", r"\|")  # what a command printed
+    return f"could not do it: {reason}"
 
 
 def _conditions(result: Mapping[str, Any]) -> str:
