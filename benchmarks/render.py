@@ -8,6 +8,7 @@ BEGIN = "<!-- speeds: made by `python -m benchmarks --record`; do not edit -->"
 END = "<!-- /speeds -->"
 
 _LONGEST = 200
+_LEGEND = "`lab: 0.50 x` means that the lab's value is half of this one."
 
 
 def full(result: Mapping[str, Any]) -> str:
@@ -48,6 +49,7 @@ def _machine(result: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- {name}: {value}" for name, value in result["machine"].items())
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
     yield f"- contenders: {versions}"
+    yield f"\nMedians; in brackets the lowest and the highest value. {_LEGEND}"
 
 
 def _table(benchmark: Mapping[str, Any]) -> Iterator[str]:
@@ -61,8 +63,7 @@ def _table(benchmark: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rounds = max(len(one["rounds"]) for one in contenders)
     yield (
-        f"Medians of {rounds} rounds, the lowest and highest values in brackets, and how many "
-        f"times that the lab's is. {benchmark['taken']}, lab {benchmark['revision']}, load "
+        f"Rounds: {rounds}; {benchmark['taken']}, lab {benchmark['revision']}, load "
         f"{benchmark['load']}."
     )
     for one in contenders:
@@ -124,6 +125,7 @@ def _conditions(result: Mapping[str, Any]) -> str:
     named = ", ".join(f"{name} {versions[name]}" for name in versions)
     span = f"{min(rounds)} to {max(rounds)}" if min(rounds) < max(rounds) else f"{max(rounds)}"
     return (
-        f"Medians of {span} rounds in turn, on {machine['processors']}, {machine['kernel']}, "
-        f"Python {machine['Python']}, under a load of {min(loads)} to {max(loads)}; {named}."
+        f"Medians. {_LEGEND} Rounds: {span}, in turn, on {machine['processors']}, "
+        f"{machine['kernel']}, Python {machine['Python']}, under a load of {min(loads)} to "
+        f"{max(loads)}; {named}."
     )

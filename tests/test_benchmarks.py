@@ -119,7 +119,7 @@ def test_tables_have_medians_ranges_and_how_many_times_the_other_the_lab_is() ->
     assert "| peer | 4.00 s, lab: 0.50 x | - |" in full
     assert "- *peer*: older" in full
     assert "peer 1.2" in full
-    assert "Medians of 3 rounds" in full
+    assert "Rounds: 3;" in full
 
 
 def test_a_block_is_replaced_and_nothing_else() -> None:
