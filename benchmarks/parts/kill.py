@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from fabric import Connection
 
 from benchmarks import inventories
-from benchmarks.frame import Benchmark, Contender, Figure, Figures
+from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures
 from lab.core import clock
 from lab.machines.connection import connect
 from lab.machines.inventory import load
@@ -21,6 +21,7 @@ from lab.machines.remote import Remote
 _FOLDER = "benchmark"
 _PROGRAM = "import os, sys, time; os.write(1, b'7 %d\\n' % os.getpid()); time.sleep(60)"
 _POLL_S = 0.1
+_LIMIT_S = 60
 _KILLS = 40  # in a turn
 _MEDIAN, _LATE = "median", "99 %"
 
@@ -95,7 +96,7 @@ class _Victim:
             stderr=lambda _: None,
             ended=self._end,
         )
-        self._printed.wait()
+        _require(self._printed, "did not start")
 
     def _take(self, data: bytes) -> None:
         if data:
@@ -109,8 +110,13 @@ class _Victim:
 
     def time_to_end(self) -> float:
         """Wait for the proof of its end; return the seconds since its line was captured."""
-        self._gone.wait()
+        _require(self._gone, "did not end")
         return self._ended - self._captured
+
+
+def _require(event: threading.Event, otherwise: str) -> None:
+    if not event.wait(_LIMIT_S):
+        raise ContenderError(f"a process {otherwise} within {_LIMIT_S} s")
 
 
 def _by_lab(machine: _Machine) -> float:
