@@ -1,135 +1,91 @@
 """Measures what the lab costs, beside the alternatives: `.venv/bin/python -m benchmarks`.
 
-Two tables, each the median of some runs made in turn, so that a busy moment hits all alike:
-a whole `./fab run-experiment` beside the experiment's own time; and a kill, from the capture of the
-line that triggers it to the proof that the process is gone, beside a kill by Fabric's `run` and one
-by polling a log, as test harnesses do. Then what very many lines cost: a flood of them on a
-terminal, and the page of 100,000 messages. One of them alone: `-m benchmarks flood`.
+Each part can be measured alone: `-m benchmarks labs ssh`. The alternatives are installed on first
+use (see install.py). The result is printed as Markdown; what goes on meanwhile, on stderr.
 """
 
-import os
-import platform
-import subprocess
+import argparse
+import json
+import signal
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import median, quantiles
+from typing import Any
 
-from benchmarks import pages, views
-from benchmarks.kills import Machine, by_fabric, by_lab, by_polling, one_machine
+from benchmarks import frame, install, machine, render
+from benchmarks.frame import Benchmark
+from benchmarks.parts import kill, labs, messages, page, printing, records, run, ssh, view
 
-_PROJECT = Path(__file__).parents[1]
-_COUNT, _INTERVAL = 20, 0.05
-_RUNS = 11
-_KILLS = 200
+RECORDED = Path(__file__).with_name("recorded.json")
+README = Path(__file__).parents[1] / "README.md"
+DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
+PARTS = (printing, records, messages, labs, run, kill, ssh, view, page)
+_ROUNDS = 5
 
 
 def main() -> None:
-    parts = {
-        "run": cost_of_a_run,
-        "kill": cost_of_a_kill,
-        "flood": cost_of_a_flood,
-        "page": cost_of_a_page,
-    }
-    print(f"on {_machine()}\n")
-    for name in sys.argv[1:] or parts:
-        parts[name]()
-        print()
-
-
-def cost_of_a_run() -> None:
-    """Print how much longer a run takes than its messages."""
-    own = _COUNT * _INTERVAL
-    with tempfile.TemporaryDirectory() as folder:
-        ways: dict[str, Callable[[], None]] = {
-            "./fab run-experiment": lambda: _run(folder),
-            "the three programs by hand, no machines": _by_hand,
-        }
-        times: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(_RUNS):
-            for name, way in ways.items():
-                times[name].append(_timed(way))
-    print(f"{_COUNT} messages, {_INTERVAL} s apart: {own:.2f} s of their own; {_RUNS} runs each")
-    least = min(median(found) for found in times.values())
-    for name, found in times.items():
-        middle = median(found)
-        print(f"  {name:42} {middle:6.2f} s {middle - own:+6.2f} s {middle / least:5.1f} x")
-
-
-def cost_of_a_kill() -> None:
-    """Print the time from a captured line to the proven end of the process that printed it."""
-    ways: dict[str, Callable[[Machine], float]] = {
-        "the lab": by_lab,
-        "Fabric's run('kill -9 …')": by_fabric,
-        "grep of a log, every 0.1 s": by_polling,
-    }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    with one_machine() as machine:
-        for _ in range(_KILLS):
-            for name, way in ways.items():
-                times[name].append(way(machine) * 1000)
-    least = median(times["the lab"])
-    print(f"line captured to process gone, {_KILLS} kills each        median    99 %")
-    for name, found in times.items():
-        middle, late = median(found), quantiles(found, n=100)[98]
-        print(f"  {name:42} {middle:9.2f} ms {late:7.2f} ms  {middle / least:5.1f} x")
-
-
-def cost_of_a_flood() -> None:
-    """Print how the live view keeps up with thousands of lines a second."""
-    shown = views.flood()
-    print(f"{shown.lines_per_s:,.0f} lines a second on three machines, on a terminal of 120 x 40")
-    print(f"  {'recorded byte for byte':42} {'yes' if shown.exact else 'NO'}")
-    print(f"  {'age of the newest line at the foot, median':42} {median(shown.lags):6.3f} s")
-    print(f"  {'  at most':42} {max(shown.lags):6.3f} s")
-    print(f"  {'processors busy, with the programs':42} {shown.cpu:6.2f}")
-
-
-def cost_of_a_page() -> None:
-    """Print what the page of a run with very many messages costs."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = pages.run(Path(folder))
-        seconds, megabytes = pages.made(run)
-        acts = pages.used(run)
-    print(f"the page of {pages.MESSAGES:,} messages, {megabytes:.1f} MB; and in Chromium")
-    for name, took in {"make it": seconds, **acts}.items():
-        print(f"  {name:42} {took:6.2f} s")
-
-
-def _run(folder: str) -> None:
-    command = ["./fab", "run-experiment", "--experiment", "round_robin", "--runs", folder]
-    command += ["--count", str(_COUNT), "--interval", str(_INTERVAL)]
-    subprocess.run(command, cwd=_PROJECT, stdout=subprocess.DEVNULL, check=True)
-
-
-def _by_hand() -> None:
-    programs = _PROJECT / "lab" / "experiments" / "programs" / "pyzmq"
-    address = "tcp://127.0.0.1:51234"
-    pull = [sys.executable, str(programs / "pull.py"), "--address", address]
-    push = [sys.executable, str(programs / "push.py"), "--address", address]
-    push += ["--count", str(_COUNT), "--interval", str(_INTERVAL)]
-    pullers = [subprocess.Popen(pull, stdout=subprocess.DEVNULL) for _ in range(2)]
+    known = {one.name: one for part in PARTS for one in part.benchmarks()}
+    parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; or all")
+    parser.add_argument("--rounds", type=_rounds, default=_ROUNDS, help="turns each (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    parser.add_argument("--record", action="store_true", help="put it into README.md and the docs")
+    options = parser.parse_args()
+    if unknown := set(options.names) - known.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = [known[name] for name in dict.fromkeys(options.names or known)]
+    results: list[dict[str, Any]] = []
+    about = {"machine": machine.described(), "versions": install.versions()}
+    result: dict[str, Any] = about | {"benchmarks": results}
     try:
-        subprocess.run(push, stdout=subprocess.DEVNULL, check=True)
-    finally:
-        for puller in pullers:
-            puller.kill()
-            puller.wait()
+        for done in _measured(chosen, options.rounds):
+            results.append(done)
+            if options.json:
+                options.json.write_text(_written(result))
+    except KeyboardInterrupt:
+        frame.say("interrupted; what was measured until then:")
+        print(render.full(result))
+        sys.exit(130)
+    print(render.full(result))
+    if options.record:
+        record(merged(json.loads(RECORDED.read_text()) if RECORDED.exists() else {}, result, known))
 
 
-def _timed(do: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    do()
-    return time.perf_counter() - start
+def merged(
+    before: Mapping[str, Any], result: dict[str, Any], order: Mapping[str, Benchmark]
+) -> dict[str, Any]:
+    """Return a result with those benchmarks of an earlier one that it lacks.
+
+    Only if that is of the same computer and contenders: figures of two computers don't compare.
+    """
+    same = all(before.get(part) == result[part] for part in ("machine", "versions"))
+    found = {one["name"]: one for one in (before["benchmarks"] if same else [])}
+    found |= {one["name"]: one for one in result["benchmarks"]}
+    return result | {"benchmarks": [found[name] for name in order if name in found]}
 
 
-def _machine() -> str:
-    return (
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()},"
-        f" load {os.getloadavg()[0]:.1f}"
-    )
+def record(result: Mapping[str, Any]) -> None:
+    """Keep a result, and write the tables that are made of it."""
+    RECORDED.write_text(_written(result))
+    README.write_text(render.replaced(README.read_text(), render.brief(result)))
+    DOCS.write_text(render.replaced(DOCS.read_text(), render.full(result)))
+
+
+def _measured(chosen: list[Benchmark], rounds: int) -> Iterator[dict[str, Any]]:
+    for benchmark in chosen:
+        about = {"revision": machine.revision(), "load": machine.load()}
+        yield about | frame.measure(benchmark, rounds)
+
+
+def _rounds(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError("give a whole number from 1 to 1000")
+    return int(text)
+
+
+def _written(result: Mapping[str, Any]) -> str:
+    return json.dumps(result, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

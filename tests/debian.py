@@ -22,8 +22,8 @@ class UnavailableError(Exception):
     """The packages can't be had on this computer; says why."""
 
 
-def unpacked() -> Path:
-    """Return the folder with the unpacked packages, made at the first call for this list.
+def unpacked(packages: Path = LIST) -> Path:
+    """Return the folder with the unpacked packages of a list, made at the first call for it.
 
     Raises:
         UnavailableError: this is no Debian, or its package servers are out of reach.
@@ -32,11 +32,11 @@ def unpacked() -> Path:
         raise UnavailableError("no apt-get on this system")
     with _locked_cache() as cache:
         # Libraries unpacked for one release of the system don't fit the next.
-        parts = (LIST, Path(__file__), Path("/etc/os-release"))
+        parts = (packages, Path(__file__), Path("/etc/os-release"))
         key = hashlib.sha256(b"".join(part.read_bytes() for part in parts))
         folder = cache / f"debian-{key.hexdigest()[:16]}"
         if not folder.exists():
-            _make(folder)
+            _make(folder, packages)
     return folder
 
 
@@ -63,8 +63,8 @@ def _cache() -> Path:
     raise UnavailableError(f"can't write to a cache in {home}")
 
 
-def _make(folder: Path) -> None:
-    names = [line.split("#")[0].strip() for line in LIST.read_text().splitlines()]
+def _make(folder: Path, packages: Path) -> None:
+    names = [line.split("#")[0].strip() for line in packages.read_text().splitlines()]
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as scratch:
         root = Path(scratch, "root")
         for package in _download([name for name in names if name], Path(scratch)):

@@ -6,36 +6,42 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
+from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures, only
 from lab.runs import store
 from lab.runs.store import StoredRun
 from tests import screen
 
-_FLOOD = Path(__file__).with_name("flood")
+_FLOOD = Path(__file__).parents[1] / "flood"
 _COUNTED = re.compile(rb"push \(([\d,]+) lines?\)")  # at the foot of the view
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A flood, and how it was shown.
-
-    Attributes:
-        lines_per_s: how many a second were captured.
-        exact: whether each machine's log is, byte for byte, what was printed.
-        lags: how many seconds old the newest counted line was, each time that the foot changed.
-        cpu: how many processors were busy, with the machines, the programs and the harness.
-    """
-
-    lines_per_s: float
-    exact: bool
-    lags: list[float]
-    cpu: float
+_RATE, _AGE, _OLDEST, _CPU = (
+    "lines a second",
+    "age of the newest line shown, median",
+    "at most",
+    "processors busy",
+)
 
 
-def flood() -> Shown:
-    """Let three machines print on a terminal of 120 x 40."""
+def benchmarks() -> Iterator[Benchmark]:
+    """Give the benchmarks of this part."""
+    yield Benchmark(
+        name="view",
+        title="The live view, 120 x 40, of three machines that print without end",
+        figures=[
+            Figure(name=_RATE, text="{:,.0f}"),
+            Figure(name=_AGE, text="{:.3f} s"),
+            Figure(name=_OLDEST, text="{:.3f} s"),
+            Figure(name=_CPU, text="{:.2f}"),
+        ],
+        contenders=lambda: only(Contender(name="the lab", turn=_shown)),
+    )
+
+
+def _shown() -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "lab", "run-experiment", "--experiment", str(_FLOOD)]
         before = _cpu()
@@ -43,12 +49,14 @@ def flood() -> Shown:
         seen = [(time.time(), chunk) for chunk in printed]
         cpu = _cpu() - before
         stored = store.load(store.find(Path(folder), None))
+        if not _is_exact(stored):
+            raise ContenderError("the logs aren't what was printed")
         times = [record.t for record in stored.records if record.stream == "stdout"]
         took = max(times) - min(times)
         lags = list(_lags(stored, seen))
-        return Shown(
-            lines_per_s=len(times) / took, exact=_is_exact(stored), lags=lags, cpu=cpu / took
-        )
+        return {
+            _RATE: len(times) / took, _AGE: median(lags), _OLDEST: max(lags), _CPU: cpu / took
+        }  # fmt: skip
 
 
 def _lags(stored: StoredRun, seen: list[tuple[float, bytes]]) -> Iterator[float]:
