@@ -2,7 +2,8 @@
 
 import os
 import re
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 from pathlib import Path
@@ -60,6 +61,68 @@ class _Chunk(NamedTuple):
     lines: int
 
 
+class Stream:
+    """One stream of a run.
+
+    Attributes:
+        source: its machine, process and name.
+        firsts, times, ranks: of each of its chunks: the number of its first line, its UNIX time in
+            seconds, and its place among the chunks of all streams.
+    """
+
+    def __init__(self, source: Source, log: Log) -> None:
+        self.source = source
+        self.firsts = array("q")
+        self.times = array("d")
+        self.ranks = array("q")
+        self._log = log
+        self._chunks: list[_Chunk] = []
+
+    def add(self, chunk: _Chunk, rank: int) -> None:
+        self.firsts.append(chunk.n)
+        self.times.append(chunk.t)
+        self.ranks.append(rank)
+        self._chunks.append(chunk)
+
+    @property
+    def count(self) -> int:
+        """How many lines it has."""
+        return self._chunks[-1].n + self._chunks[-1].lines if self._chunks else 0
+
+    def blocks(self) -> Iterator[Lines]:
+        """Give its lines, many chunks at once: their time is that of the first."""
+        block: _Chunk | None = None
+        for chunk in self._chunks:
+            if block is not None and _are_one_block(block, chunk):
+                size, lines = block.size + chunk.size, block.lines + chunk.lines
+                block = block._replace(size=size, lines=lines)
+                continue
+            if block is not None:
+                yield _lines(self.source, self._log, block)
+            block = chunk
+        if block is not None:
+            yield _lines(self.source, self._log, block)
+
+    def lines_at(self, ns: Sequence[int]) -> Iterator[Record]:
+        """Give the lines that have these numbers, which rise."""
+        start = 0
+        for chunk in self._chunks:
+            end = bisect_left(ns, chunk.n + chunk.lines, start)
+            if start < end:
+                yield from _lines(self.source, self._log, chunk).at(ns[start:end])
+            start = end
+
+
+def _are_one_block(block: _Chunk, chunk: _Chunk) -> bool:
+    """Return whether a chunk continues a block that isn't full."""
+    return (
+        block.size >= 0
+        and chunk.size >= 0
+        and chunk.offset == block.offset + block.size
+        and block.size + chunk.size <= _BLOCK
+    )
+
+
 class StoredRecords(Sequence[Record]):
     """All lines of a run, in the order of time; of one time, in the order of the streams' names.
 
@@ -75,6 +138,13 @@ class StoredRecords(Sequence[Record]):
     def batches(self) -> Iterator[Lines]:
         """Give the lines as they were captured, chunk by chunk."""
         return map(self._lines, self._chunks)
+
+    def streams(self) -> Sequence[Stream]:
+        """Return the streams, in the order of their names."""
+        found = [Stream(source, log) for source, log in zip(self._sources, self._logs, strict=True)]
+        for rank, chunk in enumerate(self._chunks):
+            found[chunk.stream].add(chunk, rank)
+        return found
 
     def times(self) -> Iterator[float]:
         """Give the times at which lines were captured."""
@@ -119,13 +189,16 @@ class StoredRecords(Sequence[Record]):
     __hash__ = None  # type: ignore[assignment]  # as a list's
 
     def _lines(self, chunk: _Chunk) -> Lines:
-        log = self._logs[chunk.stream]
-        if chunk.size < 0:
-            piece = _long_line(log, chunk.offset, -chunk.size)
-        else:
-            data = log.read(chunk.offset, chunk.size)
-            piece = Piece(chunk.offset, chunk.size, chunk.lines, data)
-        return Lines(self._sources[chunk.stream], chunk.n, chunk.t, piece)
+        return _lines(self._sources[chunk.stream], self._logs[chunk.stream], chunk)
+
+
+def _lines(source: Source, log: Log, chunk: _Chunk) -> Lines:
+    if chunk.size < 0:
+        piece = _long_line(log, chunk.offset, -chunk.size)
+    else:
+        data = log.read(chunk.offset, chunk.size)
+        piece = Piece(chunk.offset, chunk.size, chunk.lines, data)
+    return Lines(source, chunk.n, chunk.t, piece)
 
 
 def _long_line(log: Log, offset: int, length: int) -> Piece:
