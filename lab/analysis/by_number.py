@@ -1,4 +1,4 @@
-"""What a run says of each message, by its number: mappings that make no object until one is read."""
+"""What a run says of each message, by its number; no object is made until one is asked for."""
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import TypeVar
@@ -93,10 +93,9 @@ class Takers(_ByNumber[list[str]]):
 
     def taken_by(self, numbers: Sequence[int], machines: Sequence[str]) -> Flags:
         """Return whether one of `machines` printed each number."""
-        by = vectors.column(numbers) != vectors.column(numbers)
-        for machine in machines:
-            by |= vectors.is_in(vectors.column(numbers), self.came_to(machine))
-        return by
+        wanted = vectors.column(numbers)
+        came = [vectors.is_in(wanted, self.came_to(machine)) for machine in machines]
+        return vectors.any_of(came, len(wanted))
 
     def _at(self, place: int) -> list[str]:
         return [self.machines[k] for k in self._machine_of[self.index.rows(place)]]

@@ -79,6 +79,10 @@ class Run:
         """All captured lines, including those that are not about a message."""
         return self._stored.records
 
+    def messages(self) -> Iterable[Messages]:
+        """Return the messages of each kind."""
+        return self._messages.kinds()
+
     @property
     def sent(self) -> Messages:
         """The messages that senders printed, in the order of their output."""

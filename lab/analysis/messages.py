@@ -74,6 +74,12 @@ class Messages(Sequence[Message]):
         stream = "stdout" if self.kind in ("sent", "received") else "stderr"
         return [(*life, stream) for life in self.named], self.places, self.ns
 
+    def line_machines(self) -> set[str]:
+        """Return the machines that have lines of them on stdout."""
+        sources, places, _ = self.lines()
+        used = {sources[place] for place in set(places)}
+        return {machine for machine, _, stream in used if stream == "stdout"}
+
     def add(self, found: Found, place: int) -> None:
         """Add what was found in lines; times that it doesn't give are to be added afterwards."""
         count = len(found.numbers)
@@ -95,7 +101,7 @@ class Messages(Sequence[Message]):
         self._line_places.append(self._line_sources.index(source))
         self._line_ns = _joined(self._line_ns, (record.n,))
 
-    def sort(self, order: Sequence[int]) -> None:
+    def sort(self, order: Any) -> None:
         """Put the messages into an order: the first is the one that is now at `order[0]`."""
         self.numbers, self.ns = _sorted(self.numbers, order), _sorted(self.ns, order)
         self.ts, self.places = _sorted(self.ts, order), _sorted(self.places, order)
@@ -178,7 +184,7 @@ class Columns:
         scan: Callable[[Lines], Sequence[Found] | None],
         reads: Reader,
     ) -> None:
-        """Read stream by stream, in blocks of many chunks; then bring all into the order of time."""
+        """Read stream by stream, in blocks of many chunks; then sort by time."""
         from lab.analysis import vectors
 
         chunks: defaultdict[str, list[Any]] = defaultdict(list)  # in which one each message is
@@ -237,7 +243,7 @@ def _column(numbers: Sequence[int]) -> Sequence[int]:
     return numbers
 
 
-def _sorted(column: Any, order: Sequence[int]) -> Any:
+def _sorted(column: Any, order: Any) -> Any:
     from lab.analysis import vectors
 
     return array(column.typecode, vectors.column(column)[order].tobytes())

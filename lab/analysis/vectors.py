@@ -57,7 +57,9 @@ class Index:
     """
 
     def __init__(self, numbers: Ints) -> None:
-        self._order: Ints | None = None if is_rising(numbers) else np.argsort(numbers, kind="stable")
+        self._order: Ints | None = (
+            None if is_rising(numbers) else np.argsort(numbers, kind="stable")
+        )
         in_order = numbers if self._order is None else numbers[self._order]
         self._starts: Ints | None = None
         self.unique = in_order
@@ -194,6 +196,14 @@ def where(flags: Flags, values: Ints, otherwise: int) -> Ints:
 def is_in(numbers: Ints, rising: Ints) -> Flags:
     """Return whether each number is among others, which rise."""
     return Index(rising).has(numbers)
+
+
+def any_of(flags: Iterable[Flags], size: int) -> Flags:
+    """Return where at least one of several columns has a flag."""
+    found = np.zeros(size, np.bool_)
+    for one in flags:
+        found |= one
+    return found
 
 
 def any_of_each(flags: Flags, index: Index) -> Flags:

@@ -33,9 +33,7 @@ class Verdict:
         cls, why: str, *, messages: Iterable[int] = (), events: Iterable[Event] = ()
     ) -> "Verdict":
         """The run shows what the claim says."""
-        return cls(
-            outcome=Outcome.HOLDS, why=why, messages=_kept(messages), events=tuple(events)
-        )
+        return cls(outcome=Outcome.HOLDS, why=why, messages=_kept(messages), events=tuple(events))
 
     @classmethod
     def refuted(

@@ -5,7 +5,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -103,6 +103,10 @@ class Stream:
         if block is not None:
             yield _lines(self.source, self._log, block)
 
+    def batches(self) -> Iterator[Lines]:
+        """Give its lines as they were captured, chunk by chunk."""
+        return (_lines(self.source, self._log, chunk) for chunk in self._chunks)
+
     def lines_at(self, ns: Sequence[int]) -> Iterator[Record]:
         """Give the lines that have these numbers, which rise."""
         start = 0
@@ -149,6 +153,10 @@ class StoredRecords(Sequence[Record]):
     def times(self) -> Iterator[float]:
         """Give the times at which lines were captured."""
         return (chunk.t for chunk in self._chunks)
+
+    def sources(self) -> set[Source]:
+        """Return the streams that have lines."""
+        return {self._sources[k] for k in {chunk.stream for chunk in self._chunks}}
 
     def count_in(self, stream: str) -> int:
         """Return how many lines of `stdout` or `stderr` there are."""
@@ -213,6 +221,30 @@ def times_of(records: Sequence[Record]) -> Iterator[float]:
     if isinstance(records, StoredRecords):
         return records.times()
     return (record.t for record in records)
+
+
+def sources_of(records: Sequence[Record]) -> set[Source]:
+    """Return the streams that have lines: machine, process and name."""
+    if isinstance(records, StoredRecords):
+        return records.sources()
+    return {(record.machine, record.process, record.stream) for record in records}
+
+
+def lines_at(records: Sequence[Record], source: Source, ns: Sequence[int]) -> Iterator[Record]:
+    """Give the lines of a stream that have these numbers, which rise; one may be there twice."""
+    once = list(dict.fromkeys(ns))
+    if isinstance(records, StoredRecords):
+        of_stream = (s.lines_at(once) for s in records.streams() if s.source == source)
+        lines: Iterator[Record] = chain.from_iterable(of_stream)
+    else:
+        wanted = set(once)
+        ours = (r for r in records if (r.machine, r.process, r.stream) == source)
+        lines = filter(lambda record: record.n in wanted, ours)
+    line: Record | None = None
+    for n in ns:
+        if line is None or line.n != n:
+            line = next(lines)
+        yield line
 
 
 def count_of(records: Sequence[Record], stream: str) -> int:
