@@ -12,8 +12,7 @@ import numpy as np
 from lab.analysis import vectors
 from lab.analysis.history import Run
 from lab.analysis.messages import Messages
-from lab.analysis.vectors import Flags, Floats, Ints
-from lab.runs.lines import Source
+from lab.analysis.vectors import Flags, Floats, Ints, places_of
 
 LATE_S = 0.1  # a message that takes longer was held up somewhere
 
@@ -66,7 +65,6 @@ class Deliveries(Sequence[Delivery]):
         sent, got: seconds, NaN for never.
         fates: places in FATES.
         sends, receipts: rows of `Run.sent` and `Run.received`, -1 for none.
-        lines_t: the UNIX time at which the first line of each was captured.
     """
 
     machines: tuple[str, ...]
@@ -78,7 +76,6 @@ class Deliveries(Sequence[Delivery]):
     fates: Ints
     sends: Ints
     receipts: Ints
-    lines_t: Floats
 
     def of_fate(self, fate: str) -> int:
         """Return how many messages have a fate."""
@@ -125,7 +122,6 @@ class Deliveries(Sequence[Delivery]):
             fates=self.fates[places],
             sends=self.sends[places],
             receipts=self.receipts[places],
-            lines_t=self.lines_t[places],
         )
 
     def __len__(self) -> int:
@@ -160,42 +156,49 @@ class Deliveries(Sequence[Delivery]):
 def deliveries_of(run: Run, machines: tuple[str, ...], origin: float) -> Deliveries:
     """Return how the messages went whose lines are on stdout; `origin` is second 0."""
     sent, received = _Printed(run.sent, machines), _Printed(run.received, machines)
-    pairs = vectors.paired(sent.numbers, received.numbers)
-    departed, arrived = pairs.sends >= 0, pairs.receipts >= 0
-    sent_t = np.where(departed, sent.get(sent.ts, pairs.sends), np.nan)
-    got_t = np.where(arrived, received.get(received.ts, pairs.receipts), np.nan)
-    lines_t = np.fmin(sent_t, got_t)
-    order = np.argsort(lines_t, kind="stable")
-    departed, arrived = departed[order], arrived[order]
-    sends, receipts = pairs.sends[order], pairs.receipts[order]
+    sends, receipts, repeated = _in_order_of_lines(sent, received)
+    departed, arrived = sends >= 0, receipts >= 0
     numbers = np.where(
         departed, sent.get(sent.numbers, sends), received.get(received.numbers, receipts)
     )
-    to = np.where(arrived, received.get(received.machines, receipts), NOBODY)
-    sent_t, got_t = sent_t[order], got_t[order]
+    by = np.where(departed, sent.get(sent.machines, sends), np.int16(NOBODY))
+    to = np.where(arrived, received.get(received.machines, receipts), np.int16(NOBODY))
+    sent_t, got_t = sent.get(sent.ts, sends), received.get(received.ts, receipts)
     stuck = departed & _put_sends(run, sent, numbers, sent_t)
     _put_receipts(run, machines, numbers, to, got_t)
     sent_t[~departed] = got_t[~arrived] = np.nan
-    fates = np.full(len(order), _CODE["arrived"], np.uint8)
+    sent_t -= origin
+    got_t -= origin
+    fates = np.full(len(numbers), _CODE["arrived"], np.uint8)
     if run.sent:  # if no program reports what it sent, a receipt without a send is nothing odd
         fates[got_t - sent_t >= LATE_S] = _CODE["late"]
-        fates[~departed] = np.where(pairs.repeated[order], _CODE["again"], _CODE["unsent"])[
-            ~departed
-        ]
-        lost = np.where(numbers <= run.last_known, _CODE["lost"], _CODE["unknown"])
-        fates[~arrived] = np.where(stuck, _CODE["stuck"], lost)[~arrived]
+        fates[~departed] = _CODE["unsent"]
+        fates[~departed & repeated] = _CODE["again"]
+        fates[~arrived] = _CODE["lost"]
+        fates[~arrived & (numbers > run.last_known)] = _CODE["unknown"]
+        fates[~arrived & stuck] = _CODE["stuck"]
     return Deliveries(
         machines=machines,
         numbers=numbers,
-        by=np.where(departed, sent.get(sent.machines, sends), NOBODY).astype(np.int16),
-        to=to.astype(np.int16),
-        sent=sent_t - origin,
-        got=got_t - origin,
+        by=by,
+        to=to,
+        sent=sent_t,
+        got=got_t,
         fates=fates,
-        sends=np.where(departed, sent.get(sent.rows, sends), -1).astype(np.int32),
-        receipts=np.where(arrived, received.get(received.rows, receipts), -1).astype(np.int32),
-        lines_t=lines_t[order],
+        sends=np.where(departed, sent.get(sent.rows, sends), -1),
+        receipts=np.where(arrived, received.get(received.rows, receipts), -1),
     )
+
+
+def _in_order_of_lines(sent: "_Printed", received: "_Printed") -> vectors.Pairs:
+    """Return the pairs of sends and receipts, in the order of their first lines."""
+    pairs = vectors.paired(sent.numbers, received.numbers)
+    first = sent.get(sent.ts, pairs.sends)
+    first[pairs.sends < 0] = np.nan
+    second = received.get(received.ts, pairs.receipts)
+    second[pairs.receipts < 0] = np.nan
+    order = vectors.order_of(np.fmin(first, second, out=first))
+    return vectors.Pairs(*(column[order] for column in pairs))
 
 
 class _Printed:
@@ -204,24 +207,19 @@ class _Printed:
     def __init__(self, messages: Messages, machines: Sequence[str]) -> None:
         sources, places, _ = messages.lines()
         of = vectors.column(places)
-        self.rows = np.flatnonzero(_flags(sources)[of]) if len(of) else np.arange(0)
+        printed = np.array([stream == "stdout" for *_, stream in sources], np.bool_)
+        names = [machine for machine, *_ in sources]
+        there = [machines.index(name) if name in machines else NOBODY for name in names]
+        self.rows = places_of(printed[of]) if len(of) else vectors.upto(0)
         every = len(self.rows) == len(messages)
         rows = slice(None) if every else self.rows
         self.numbers = vectors.column(messages.numbers)[rows]
         self.ts = vectors.floats(messages.ts)[rows]
-        there = [
-            machines.index(machine) if machine in machines else NOBODY for machine, *_ in sources
-        ]
-        self.machines = vectors.column(there)[of[rows]] if len(of) else of
+        self.machines = np.array(there, np.int16)[of[rows]] if len(of) else np.empty(0, np.int16)
 
     def get(self, column: Ints, rows: Ints) -> Ints:
         """Return a column at some rows; where a row is -1, anything."""
-        nothing = np.nan if column.dtype == np.float64 else -1
-        return column[rows] if len(column) else np.full(len(rows), nothing)
-
-
-def _flags(sources: Sequence[Source]) -> Flags:
-    return np.array([stream == "stdout" for *_, stream in sources], np.bool_)
+        return column[rows] if len(column) else np.zeros(len(rows), column.dtype)
 
 
 def _put_sends(run: Run, sent: _Printed, numbers: Ints, times: Floats) -> Flags:
@@ -245,17 +243,11 @@ def _put_receipts(
     taken = run.taken
     if not taken:
         return
-    where = vectors.column(
-        [machines.index(machine) if machine in machines else NOBODY for machine, _ in taken.named]
-    )
-    several = np.int64(len(machines))  # so that the products have 64 bits
-    traces = vectors.Index(
-        vectors.column(taken.numbers) * several + where[vectors.column(taken.places)]
-    )
-    rows = np.flatnonzero(to != NOBODY)
-    receipts = vectors.Index(numbers[rows] * several + to[rows])
-    place, nth = receipts.nth_rows()
-    there, at = traces.find(receipts.unique)
-    traced = there[place] & (nth < traces.counts[at[place]])
-    trace_rows = traces.row_of_nth(at[place[traced]], nth[traced])
-    times[rows[traced]] = run.our_times(taken)[trace_rows]
+    names = [machine for machine, _ in taken.named]
+    traced_by, traced_t = vectors.column(taken.places), run.our_times(taken)
+    for k, name in enumerate(machines):
+        of = np.array([other == name for other in names], np.bool_)[traced_by]
+        traces, receipts = places_of(of), places_of(to == k)
+        pairs = vectors.paired(numbers[receipts], vectors.column(taken.numbers)[traces])
+        there = (pairs.sends >= 0) & (pairs.receipts >= 0)
+        times[receipts[pairs.sends[there]]] = traced_t[traces[pairs.receipts[there]]]

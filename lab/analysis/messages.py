@@ -4,6 +4,7 @@ The columns are arrays of the standard library, of which vectors.py makes NumPy'
 """
 
 import contextlib
+import functools
 import math
 from array import array
 from collections import defaultdict
@@ -46,9 +47,12 @@ class Messages(Sequence[Message]):
         places: which machine and process said so, as a number; `named` has the names.
     """
 
-    def __init__(self, kind: str, named: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, kind: str, named: list[tuple[str, str]], clock_of: ClockOf = lambda _: None
+    ) -> None:
         self.kind = kind
         self.named = named
+        self._clock_of = functools.cache(clock_of)
         self.numbers: MutableSequence[int] = array("i")
         self.ns: MutableSequence[int] = array("i")
         self.ts = array("d")
@@ -83,6 +87,11 @@ class Messages(Sequence[Message]):
     def add(self, found: Found, place: int) -> None:
         """Add what was found in lines; times that it doesn't give are to be added afterwards."""
         count = len(found.numbers)
+        ours = self._clock_of(self.named[place][0])
+        if found.ts and found.ms and ours is not None:
+            # The time of a clock that was never set, in the place of the trace's.
+            ts = [t if m != m else ours(m) for t, m in zip(found.ts, found.ms, strict=True)]
+            found = found._replace(ts=ts, ms=())
         self.numbers = _joined(self.numbers, found.numbers)
         self.ns = _joined(self.ns, found.ns)
         self.ts.extend(found.ts or ())
@@ -106,19 +115,6 @@ class Messages(Sequence[Message]):
         self.numbers, self.ns = _sorted(self.numbers, order), _sorted(self.ns, order)
         self.ts, self.places = _sorted(self.ts, order), _sorted(self.places, order)
         self.ms = _sorted(self.ms, order) if self.ms else self.ms
-
-    def correct(self, time_of: ClockOf) -> None:
-        """Put the time of a clock that was never set in the place of a trace's.
-
-        `time_of` returns for a machine how its CLOCK_MONOTONIC becomes a time of the run.
-        """
-        times = [time_of(machine) for machine, _ in self.named]
-        if not self.ms or not any(times):
-            return
-        for k, (m, place) in enumerate(zip(self.ms, self.places, strict=True)):
-            if (time := times[place]) is not None and m == m:  # not NaN
-                self.ts[k] = time(m)
-        self.ms = array("d")
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -157,7 +153,11 @@ class Messages(Sequence[Message]):
 class Columns:
     """The messages of a run by their kinds."""
 
-    def __init__(self, records: Sequence[Record], reads: Reader) -> None:
+    def __init__(
+        self, records: Sequence[Record], reads: Reader, clock_of: ClockOf = lambda _: None
+    ) -> None:
+        """Read the lines of a run; `clock_of` corrects the times of traces."""
+        self._clock_of = clock_of
         self._named: list[tuple[str, str]] = []
         self._places: dict[tuple[str, str], int] = {}
         self._of_kind: dict[str, Messages] = {}
@@ -172,7 +172,9 @@ class Columns:
 
     def of(self, kind: str) -> Messages:
         """Return those of a kind."""
-        return self._of_kind.setdefault(kind, Messages(kind, self._named))
+        if kind not in self._of_kind:
+            self._of_kind[kind] = Messages(kind, self._named, self._clock_of)
+        return self._of_kind[kind]
 
     def kinds(self) -> Iterable[Messages]:
         """Return all that there are."""
@@ -205,7 +207,7 @@ class Columns:
                     del ns  # or the column could not grow
         for kind, found_in in chunks.items():
             if len(found_in) > 1:  # of one stream they are in order
-                self._of_kind[kind].sort(vectors.sorted_order(found_in))
+                self._of_kind[kind].sort(vectors.joined_order(found_in))
 
     def _place(self, machine: str, process: str) -> int:
         key = machine, process

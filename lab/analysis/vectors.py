@@ -6,12 +6,20 @@ times as long and six times the memory; Polars, DuckDB and pyarrow are as fast a
 times its size.
 """
 
+import contextlib
+import ctypes
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+# What is freed goes back to the system: else glibc keeps columns of up to 32 MB each.
+with contextlib.suppress(OSError, AttributeError):  # not every system has glibc
+    ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD
+
+_PLACE = np.int32  # a place in a column: two thousand million messages have none in memory
 
 Ints = npt.NDArray[Any]  # whole numbers: of 64 bits or fewer, or objects if some are larger
 Floats = npt.NDArray[np.float64]
@@ -43,6 +51,21 @@ def reals(values: Sequence[float]) -> Floats:
     return np.array(values, np.float64)
 
 
+def upto(size: int) -> Ints:
+    """Return the places 0, 1, 2 ..."""
+    return np.arange(size, dtype=_PLACE)
+
+
+def places_of(flags: Flags) -> Ints:
+    """Return the places at which a flag is set."""
+    return np.flatnonzero(flags).astype(_PLACE)
+
+
+def order_of(values: Ints) -> Ints:
+    """Return the order that sorts values; those that are equal stay in theirs."""
+    return np.argsort(values, kind="stable").astype(_PLACE)
+
+
 def is_rising(numbers: Ints) -> bool:
     """Return whether each number is larger than the one before it."""
     return bool(np.all(numbers[1:] > numbers[:-1]))
@@ -57,9 +80,7 @@ class Index:
     """
 
     def __init__(self, numbers: Ints) -> None:
-        self._order: Ints | None = (
-            None if is_rising(numbers) else np.argsort(numbers, kind="stable")
-        )
+        self._order: Ints | None = None if is_rising(numbers) else order_of(numbers)
         in_order = numbers if self._order is None else numbers[self._order]
         self._starts: Ints | None = None
         self.unique = in_order
@@ -68,7 +89,7 @@ class Index:
             new = np.ones(len(in_order), np.bool_)
             new[1:] = in_order[1:] != in_order[:-1]
             if not new.all():
-                self._starts = np.flatnonzero(new)
+                self._starts = places_of(new)
                 self.unique = in_order[self._starts]
                 self.counts = np.diff(self._starts, append=len(in_order))
 
@@ -127,13 +148,13 @@ class Index:
     def nth_rows(self) -> tuple[Ints, Ints]:
         """Return for each row its number's place in `unique`, and how many it has before it."""
         size = int(self.counts.sum())
-        places, nth = np.empty(size, np.int64), np.zeros(size, np.int64)
+        places, nth = np.empty(size, _PLACE), np.zeros(size, _PLACE)
         order = slice(None) if self._order is None else self._order
         if self._starts is None:
-            places[order] = np.arange(size)
+            places[order] = upto(size)
         else:
-            places[order] = np.repeat(np.arange(len(self.unique)), self.counts)
-            nth[order] = np.arange(size) - np.repeat(self._starts, self.counts)
+            places[order] = np.repeat(upto(len(self.unique)), self.counts)
+            nth[order] = upto(size) - np.repeat(self._starts, self.counts)
         return places, nth
 
     def row_of_nth(self, places: Ints, nth: Ints) -> Ints:
@@ -166,12 +187,12 @@ def paired(sent: Ints, received: Ints) -> Pairs:
     there, at = sends.find(receipts.unique)
     copies = np.where(there, sends.counts[at], 0) if len(sends) else np.zeros(len(receipts), int)
     matched = nth < copies[places]
-    got = np.full(len(sent), -1)
-    got[sends.row_of_nth(at[places[matched]], nth[matched])] = np.flatnonzero(matched)
-    extra = np.flatnonzero(~matched)
+    got = np.full(len(sent), -1, _PLACE)
+    got[sends.row_of_nth(at[places[matched]], nth[matched])] = places_of(matched)
+    extra = places_of(~matched)
     again = there[places[extra]] | (nth[extra] > 0)
     return Pairs(
-        sends=np.concatenate((np.arange(len(sent)), np.full(len(extra), -1))),
+        sends=np.concatenate((upto(len(sent)), np.full(len(extra), -1, _PLACE))),
         receipts=np.concatenate((got, extra)),
         repeated=np.concatenate((np.zeros(len(sent), np.bool_), again)),
     )
@@ -242,12 +263,12 @@ def earliest(
 
 def chunks_of_lines(ns: Ints, firsts: "array[int]") -> Ints:
     """Return in which chunk of a stream each line is; chunk k begins with line `firsts[k]`."""
-    return np.searchsorted(column(firsts), ns, "right") - 1
+    return (np.searchsorted(column(firsts), ns, "right") - 1).astype(_PLACE)
 
 
-def sorted_order(parts: Sequence[Ints]) -> Ints:
+def joined_order(parts: Sequence[Ints]) -> Ints:
     """Return the order that sorts what several columns have one after another."""
-    return np.argsort(np.concatenate(parts), kind="stable")
+    return order_of(np.concatenate(parts))
 
 
 def not_in_turn(order: Ints, size: int) -> list[int]:

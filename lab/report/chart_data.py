@@ -129,7 +129,8 @@ def moments(found: Timeline) -> Rows:
 
 def cells(found: Timeline) -> Rows:
     """Return which machine got which message: one by one, or as shares if there are too many."""
-    sent = _by_number(found.deliveries.at(found.deliveries.departed))
+    deliveries = found.deliveries
+    sent = _by_number(deliveries, deliveries.departed)
     one_by_one = len(sent) <= _MOST_CELLS
     names = [*found.machines, ""]
     rows: Rows = []
@@ -175,7 +176,8 @@ def received(found: Timeline) -> dict[str, int]:
 
 def latencies(found: Timeline) -> Rows:
     """Return latencies in ms: one by one, or as ranges if there are too many."""
-    timed = _by_number(found.deliveries.at(found.deliveries.departed & found.deliveries.arrived))
+    deliveries = found.deliveries
+    timed = _by_number(deliveries, deliveries.departed & deliveries.arrived)
     all_ms = 1000 * (timed.got - timed.sent)
     if len(timed) <= _MOST_CELLS:
         return [
@@ -227,10 +229,13 @@ def in_words(p: Delivery) -> str:
     return f"{head}: {p.by} sent it at {p.sent:.3f} s, {p.to} received it {after}"
 
 
-def _by_number(deliveries: Deliveries) -> Deliveries:
-    if vectors.is_rising(deliveries.numbers):
-        return deliveries
-    return deliveries.at(np.argsort(deliveries.numbers, kind="stable"))
+def _by_number(deliveries: Deliveries, flags: Flags) -> Deliveries:
+    """Return those with a flag, in the order of their numbers."""
+    places = vectors.places_of(flags)
+    numbers = deliveries.numbers[places]
+    if not vectors.is_rising(numbers):
+        places = places[vectors.order_of(numbers)]
+    return deliveries.at(places)
 
 
 def _parts(count: int, size: int) -> Iterator[tuple[int, int]]:

@@ -100,7 +100,7 @@ def pieces(stored: StoredRun, reader: Reader, ready: Kit) -> Iterator[str]:
         "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
     }
-    columns = {name: Markup(data["columns"][name].pop("bytes")) for name in data["columns"]}
+    columns = {name: Markup(column.pop("bytes")) for name, column in data["columns"].items()}
     data |= {"charts": {name: ready.charts[name] for name in CHARTS}, "themes": ready.themes}
     script = (_TEMPLATES / "page.js").read_text("utf-8")
     yield from _rendered("report.html", context, (ready.script, script), data, columns)

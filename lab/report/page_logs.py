@@ -119,7 +119,8 @@ def _message_columns(
         "text2": [text if two else None for text, two in zip(received.texts, both, strict=True)],
     }
     alone = np.where(departed, 0, first_place), np.where(departed, 0, received.ns)
-    return filled, [kept.lines_t, np.where(departed, _SENT, _PRINTED), *alone]
+    first_t = np.fmin(sent.ts, received.ts)
+    return filled, [first_t, np.where(departed, _SENT, _PRINTED), *alone]
 
 
 class _Side:

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 from lab.core.errors import RunStoreError
 from lab.core.os_errors import file_errors
@@ -61,6 +61,40 @@ class _Chunk(NamedTuple):
     lines: int
 
 
+class _Chunks(Sequence[_Chunk]):
+    """Chunks as columns, as a slow program makes one for each of its lines."""
+
+    def __init__(self) -> None:
+        self._columns: list[array[Any]] = [array(kind) for kind in "dHqqqq"]
+
+    def append(self, chunk: _Chunk) -> None:
+        for column, value in zip(self._columns, chunk, strict=True):
+            column.append(value)
+
+    def in_order(self) -> "_Chunks":
+        """Return them in order of time, and of one time in that of their streams and lines."""
+        t, stream, n, *_ = self._columns
+        order = sorted(range(len(t)), key=lambda k: (t[k], stream[k], n[k]))
+        made = _Chunks()
+        made._columns = [array(c.typecode, map(c.__getitem__, order)) for c in self._columns]
+        return made
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[_Chunk]:
+        return map(_Chunk, *self._columns)
+
+    @overload
+    def __getitem__(self, at: int) -> _Chunk: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[_Chunk]: ...
+    def __getitem__(self, at: int | slice) -> _Chunk | list[_Chunk]:
+        if isinstance(at, slice):
+            return [self[k] for k in range(len(self))[at]]
+        return _Chunk(*(column[at] for column in self._columns))
+
+
 class Stream:
     """One stream of a run.
 
@@ -74,9 +108,9 @@ class Stream:
         self.source = source
         self.firsts = array("q")
         self.times = array("d")
-        self.ranks = array("q")
+        self.ranks = array("i")
         self._log = log
-        self._chunks: list[_Chunk] = []
+        self._chunks = _Chunks()
 
     def add(self, chunk: _Chunk, rank: int) -> None:
         self.firsts.append(chunk.n)
@@ -133,11 +167,11 @@ class StoredRecords(Sequence[Record]):
     Each look at a line makes a new Record of it.
     """
 
-    def __init__(self, sources: Sequence[Source], logs: Sequence[Log], chunks: list[_Chunk]):
+    def __init__(self, sources: Sequence[Source], logs: Sequence[Log], chunks: _Chunks):
         self._sources = sources
         self._logs = logs
-        self._chunks = sorted(chunks)
-        self._ends = list(accumulate(chunk.lines for chunk in self._chunks))
+        self._chunks = chunks.in_order()
+        self._ends = array("q", accumulate(chunk.lines for chunk in self._chunks))
 
     def batches(self) -> Iterator[Lines]:
         """Give the lines as they were captured, chunk by chunk."""
@@ -274,7 +308,7 @@ def derive(run: Path, machines: set[str] | None, *, closed: bool) -> StoredRecor
     """
     sources = sorted(_sources(run))
     logs: list[Log] = []
-    chunks: list[_Chunk] = []
+    chunks = _Chunks()
     for k, source in enumerate(sources):
         log = log_of(run, *source)
         if machines is not None and source[0] not in machines:
@@ -288,7 +322,8 @@ def derive(run: Path, machines: set[str] | None, *, closed: bool) -> StoredRecor
             raise _malformed(index_of(log), str(error)) from error
         if closed and ends and ends[-1] > logs[-1].size:
             raise _cut(log, logs[-1].size, ends[-1])
-        chunks += _chunks(k, logs[-1], ends, times, ended=ended)
+        for chunk in _chunks(k, logs[-1], ends, times, ended=ended):
+            chunks.append(chunk)
     return StoredRecords(sources, logs, chunks)
 
 
