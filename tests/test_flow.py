@@ -6,7 +6,6 @@ from made_runs import MadeRun, with_a_loss
 from story import LEAVING
 
 from lab.analysis.history import Run
-from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import Timeline, timeline
 from lab.experiments import catalogue
 from lab.report import chart_data
@@ -17,7 +16,7 @@ from lab.runs.directory import describe
 def _flow(path: Path) -> Timeline:
     stored = store.load(path)
     reader = catalogue.reader(stored)
-    return timeline(stored, Run(stored, reader), side_by_side(stored, reader))
+    return timeline(stored, Run(stored, reader))
 
 
 def test_each_message_has_its_fate(tmp_path: Path) -> None:

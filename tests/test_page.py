@@ -13,11 +13,12 @@ from lab.analysis.line_readers import lines, nothing
 from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import timeline
 from lab.cli import show
-from lab.core.records import Reader
+from lab.core.records import Reader, Record
 from lab.experiments import catalogue
 from lab.report import docs_charts, page, page_logs
 from lab.report.setup import setup
 from lab.report.vega_bundle import kit
+from lab.runs import lines as lines_module
 from lab.runs import store
 from lab.runs.directory import describe
 from lab.runs.store import StoredRun
@@ -86,10 +87,9 @@ def test_other_programs(spoken: Any, reads: Any, said: str, tmp_path: Path) -> N
 def test_if_nothing_was_sent_there_are_no_charts_and_no_alarms(tmp_path: Path) -> None:
     stored = store.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
     reader = lines(received={"pull": r"(\d+)"})
-    found, compared = docs_charts.timeline_of(stored, reader), side_by_side(stored, reader)
-    assert not compared.sends
-    shown = page_logs.LinesToShow(printed=stored.records, said=(), left_out={})
-    assert set(page_logs.columns(compared.rows, shown, found)["note"]) == {""}
+    found = docs_charts.timeline_of(stored, reader)
+    assert not side_by_side(stored, reader).sends
+    assert set(columns_of(stored, reader)["note"]) == {""}
     assert {p.fate for p in found.deliveries} == {"arrived"}
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):
@@ -156,7 +156,7 @@ def test_the_page_shows_what_a_claim_rests_on_and_what_disputes_it(tmp_path: Pat
 
 
 def test_the_middle_of_a_long_log_without_messages_is_never_made_into_objects(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its first and last lines are shown, and how many lie between, as where all are rows."""
     run = MadeRun(tmp_path)
@@ -168,9 +168,12 @@ def test_the_middle_of_a_long_log_without_messages_is_never_made_into_objects(
     path = run.end(60)
     stored = store.load(path)
     reader = lines(received={"count": r"(\d+)"})
-    found = page_logs.lines_to_show(stored.records, Run(stored, reader), reader)
-    assert len(found.printed) == len(found.said) == 2 * page_logs.EACH_END + 1
+    made = []
+    monkeypatch.setattr(
+        lines_module, "Record", lambda **given: made.append(given) or Record(**given)
+    )
     shown = columns_of(stored, reader)
+    assert len(made) < 5000
     whole = columns_of(replace(stored, records=tuple(stored.records)), reader)
     assert shown == whole
     gap = 5000 - 2 * page_logs.EACH_END
@@ -180,6 +183,4 @@ def test_the_middle_of_a_long_log_without_messages_is_never_made_into_objects(
 
 def columns_of(stored: StoredRun, reader: Reader) -> dict[str, Any]:
     run = Run(stored, reader)
-    found = page_logs.lines_to_show(stored.records, run, reader)
-    compared = side_by_side(replace(stored, records=(*found.printed, *found.said)), reader)
-    return page_logs.columns(compared.rows, found, timeline(stored, run, compared))
+    return page_logs.columns(stored, run, timeline(stored, run))

@@ -4,10 +4,9 @@ Everything here is a pure function of a run directory's content.
 """
 
 import functools
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.analysis import cut
 from lab.analysis.messages import Columns, Messages
@@ -16,6 +15,10 @@ from lab.core.verdict import Verdict
 from lab.runs import pcap
 from lab.runs.directory import packets_of
 from lab.runs.store import StoredRun
+
+if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wait
+    from lab.analysis.by_number import Takers, Times
+    from lab.analysis.vectors import Floats
 
 # Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
@@ -51,24 +54,26 @@ class Run:
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
-        self._messages = Columns(stored.records, reads)
-        for messages in self._messages.kinds():
-            messages.correct(self._steady)
+        self._messages = Columns(stored.records, reads, functools.partial(_steady, self._clocks))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
-        if not self.cut and sorted(self.sent.numbers) != sorted(self.received.numbers):
+        if not self.cut and not self._all_came_as_sent():
             self.cut = cut.unreadable_reason(stored.records)
 
-    def _steady(self, machine: str) -> Callable[[float], float] | None:
-        """Return the time of a trace by a clock of its machine that was never set, if there is."""
-        clock = self._clocks.get(machine, {})
-        ahead, offset = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
-        return None if ahead is None else lambda m: m - ahead + offset
+    def _all_came_as_sent(self) -> bool:
+        from lab.analysis import vectors
+
+        sent, received = map(vectors.column, (self.sent.numbers, self.received.numbers))
+        return vectors.same_numbers(sent, received)
 
     @property
     def records(self) -> Sequence[Record]:
         """All captured lines, including those that are not about a message."""
         return self._stored.records
+
+    def messages(self) -> Iterable[Messages]:
+        """Return the messages of each kind."""
+        return self._messages.kinds()
 
     @property
     def sent(self) -> Messages:
@@ -108,37 +113,47 @@ class Run:
         return [message for message in self.received if message.machine == machine]
 
     @functools.cached_property
-    def takers(self) -> Mapping[int, list[str]]:
-        """The machines that printed each message, one for each time; not to be changed."""
-        takers: dict[int, list[str]] = {}
-        alone: dict[str, list[str]] = {}  # most messages come once: they share a list
-        for number, machine in zip(self.received.numbers, self.received.machines(), strict=True):
-            others = takers.get(number)
-            one = alone.setdefault(machine, [machine])
-            takers[number] = one if others is None else [*others, machine]
-        return takers
+    def takers(self) -> "Takers":
+        """The machines that printed each message, one for each time."""
+        from lab.analysis import vectors
+        from lab.analysis.by_number import Takers
+
+        received = self.received
+        machines = list(dict.fromkeys(machine for machine, _ in received.named))
+        machine_of = vectors.column([machines.index(machine) for machine, _ in received.named])
+        index = vectors.Index(vectors.column(received.numbers))
+        places = vectors.column(received.places)
+        return Takers(index, machine_of[places] if len(places) else places, machines)
 
     @functools.cached_property
-    def dealt(self) -> Mapping[int, float]:
+    def dealt(self) -> "Times":
         """When each message was dealt: when its send returned, or was printed if nothing tells.
 
         A busy machine may tell late, so at the latest when it was received.
         """
+        from lab.analysis import vectors
+        from lab.analysis.by_number import Times
+
         told = self._messages.of("dealt")
         if not told:
-            return dict(zip(self.sent.numbers, self.sent.ts, strict=True))
-        times: dict[int, float] = {}
-        for number, t in zip(told.numbers, self._our_times(told), strict=True):
-            times[number] = min(t, times.get(number, t))
-        for number, t in zip(self.taken.numbers, self._our_times(self.taken), strict=True):
-            if number in times and t < times[number]:
-                times[number] = t
-        return times
+            numbers, times = vectors.column(self.sent.numbers), vectors.floats(self.sent.ts)
+            return Times(*vectors.last_by_number(numbers, times))
+        return Times(
+            *vectors.earliest(
+                vectors.column(told.numbers),
+                self.our_times(told),
+                vectors.column(self.taken.numbers),
+                self.our_times(self.taken),
+            )
+        )
 
-    def _our_times(self, traced: Messages) -> Iterator[float]:
-        """Give the times of traces on the harness's clock."""
-        ahead = [self.offsets.get(machine, 0.0) for machine, _ in traced.named]
-        return (t - ahead[place] for t, place in zip(traced.ts, traced.places, strict=True))
+    def our_times(self, messages: Messages) -> "Floats":
+        """Return the times of traces on the harness's clock."""
+        from lab.analysis import vectors
+
+        times = vectors.floats(messages.ts)
+        ahead = vectors.reals([self.offsets.get(name, 0.0) for name, _ in messages.named])
+        return times - ahead[vectors.column(messages.places)] if ahead.any() else times
 
     @property
     def taken(self) -> Messages:
@@ -232,31 +247,46 @@ class Run:
             return -1
         return float("inf") if self.sent_all else max(self.takers, default=-1)
 
-    def dealt_between(self, start: float, end: float = float("inf")) -> list[int]:
+    def dealt_between(self, start: float, end: float = float("inf")) -> Sequence[int]:
         """Return the planned numbers that were sent after `start` and before `end`.
 
         Messages too close to either are left out. A number that the sender skipped counts as
         between its neighbours.
         """
         if not self.dealt:
-            return []
-        by_start = [n for n, t in self.dealt.items() if t <= start + self.no_order_s]
-        by_end = [n for n, t in self.dealt.items() if t >= end - self.no_order_s]
-        first = max(by_start, default=-1) + 1
-        last = min(min(by_end, default=len(self.planned)) - 1, self.last_known)
-        return [n for n in self.planned if first <= n <= last]
+            return range(0)
+        numbers, times = self.dealt.index.unique, self.dealt.times
+        by_start = numbers[times <= start + self.no_order_s]
+        by_end = numbers[times >= end - self.no_order_s]
+        first = max(0, int(by_start.max(initial=-1)) + 1)
+        last = min(int(by_end.min(initial=len(self.planned))) - 1, self.last_known)
+        return range(first, int(min(last, len(self.planned) - 1)) + 1)
+
+
+def _steady(
+    clocks: Mapping[str, Mapping[str, Any]], machine: str
+) -> Callable[[float], float] | None:
+    """Return the time of a trace by a clock of its machine that was never set, if there is."""
+    clock = clocks.get(machine, {})
+    ahead, offset = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
+    return None if ahead is None else lambda m: m - ahead + offset
 
 
 def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
-    sent = Counter(run.sent.numbers)
-    unsent = [n for n in numbers if n not in sent]
+    from lab.analysis import vectors
+
+    sent, takers = vectors.Index(vectors.column(run.sent.numbers)), run.takers
+    wanted, received = vectors.column(numbers), takers.index
+    unsent = vectors.plain(wanted[~sent.has(wanted)])
+    known = sent.unique[sent.unique <= run.last_known]
+    strange = [] if run.cut else vectors.plain(received.unique[~sent.has(received.unique)])
     problems = {
         "never sent": unsent if run.sent_all else [],
-        "sent twice": [n for n in sent if sent[n] > 1],
-        "received by nobody": [n for n in sent if n <= run.last_known and not run.takers.get(n)],
-        "received twice": [n for n, takers in run.takers.items() if len(takers) > 1],
-        "received but never sent": set() if run.cut else run.takers.keys() - sent.keys(),
+        "sent twice": vectors.plain(sent.unique[sent.counts > 1]),
+        "received by nobody": vectors.plain(known[~received.has(known)]),
+        "received twice": takers.twice,
+        "received but never sent": strange,
     }
     found = {name: sorted(wrong) for name, wrong in problems.items() if wrong}
     if found:
@@ -276,7 +306,7 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
 
 def never_twice(run: Run) -> Verdict:
     """No receiver printed a message a second time."""
-    twice = sorted(n for n, takers in run.takers.items() if len(takers) > 1)
+    twice = run.takers.twice
     if twice:
         return Verdict.refuted(
             _sentence(f"{listed(twice)} {_was(twice)} received more than once"),
@@ -290,7 +320,8 @@ def never_twice(run: Run) -> Verdict:
 
 def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict:
     """Each of `numbers` was printed by one of the machines `by`."""
-    missed = [n for n in numbers if not set(run.takers.get(n, [])) & set(by)]
+    taken = run.takers.taken_by(numbers, by)
+    missed = [n for n, is_taken in zip(numbers, taken, strict=True) if not is_taken]
     if missed:
         elsewhere = {machine for n in missed for machine in run.takers.get(n, [])}
         where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "never arrived"
@@ -307,8 +338,11 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
         return Verdict.not_observed(
             f"{_count(len(numbers))} arrived after all {size} were connected: too few to decide."
         )
-    order = [(run.takers.get(n) or ["nobody"])[0] for n in numbers]
-    turn = order[:size]
+    from lab.analysis import vectors
+
+    names = [*run.takers.machines, "nobody"]
+    order = run.takers.first_of(numbers)
+    turn = [names[k] for k in order[:size]]
     if set(turn) != set(machines):
         return Verdict.refuted(
             _sentence(
@@ -316,11 +350,12 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
             ),
             messages=numbers[:size],
         )
-    wrong = [i for i, machine in enumerate(order) if machine != turn[i % size]]
+    wrong = vectors.not_in_turn(order, size)
     if wrong:
         i = wrong[0]
         return Verdict.refuted(
-            f"Message {numbers[i]} went to {order[i]}, though it was {turn[i % size]}'s turn.",
+            f"Message {numbers[i]} went to {names[order[i]]}, though it was {turn[i % size]}'s"
+            " turn.",
             messages=[numbers[i] for i in wrong],
         )
     return Verdict.holds(
@@ -330,17 +365,16 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
 
 def first_in_a_row(run: Run) -> int:
     """Return how many messages from 0 on went to the machine that got message 0."""
-    first = (run.takers.get(0) or [""])[0]
-    row = 0
-    while first and first in run.takers.get(row, []):
-        row += 1
-    return row
+    from lab.analysis import vectors
+
+    first = run.takers.get(0)
+    return vectors.rising_from_zero(run.takers.came_to(first[0])) if first else 0
 
 
 def shares(run: Run, numbers: Iterable[int]) -> str:
     """Return each receiver's number of messages, as `host-1 10, host-2 10`."""
-    count = Counter(machine for n in numbers for machine in run.takers.get(n, []))
-    return ", ".join(f"{machine} {count[machine]}" for machine in run.receivers)
+    count = run.takers.count_by_machine(numbers)
+    return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in run.receivers)
 
 
 def listed(numbers: Sequence[int]) -> str:

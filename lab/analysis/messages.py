@@ -1,23 +1,23 @@
 """The messages of a run as columns: what its lines and traces say, without an object for each.
 
-The columns are arrays of the standard library, 34 bytes a message. Other libraries were measured
-with 1,000,000 messages: columns filled from the lines, then the numbers that occur twice, are
-missing, or were never sent, in CPU seconds with the import. Arrays, dict and Counter take 1.3 s,
-Polars 1.0, DuckDB 0.8, NumPy 3 (`unique`). But every run would pay for the import, even one of 20
-messages: 0.1 s and 16 to 39 MB, a tenth of its whole time.
+The columns are arrays of the standard library, of which vectors.py makes NumPy's without a copy.
 """
 
+import contextlib
+import functools
 import math
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
-from operator import itemgetter
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 from lab.core.records import Message, Reader, Record
-from lab.runs.lines import Lines
+from lab.runs.lines import Lines, Source
 from lab.runs.stored_records import StoredRecords
 
 _NOT_TRACED = math.nan
+# Returns for a machine how its CLOCK_MONOTONIC becomes a time of the run, if it does.
+ClockOf = Callable[[str], Callable[[float], float] | None]
 
 
 class Found(NamedTuple):
@@ -41,63 +41,80 @@ class Messages(Sequence[Message]):
     """Messages of one kind, in the order of their lines; a look at one makes an object of it.
 
     Attributes:
-        numbers, ns, ts, ms: columns, see `Found`.
+        numbers, ns: columns, see `Found`; of 4 bytes each where that is enough.
+        ts: UNIX times in seconds.
+        ms: as in `Found`; empty if no line gives it, or when `ts` was corrected by it.
         places: which machine and process said so, as a number; `named` has the names.
     """
 
-    def __init__(self, kind: str, named: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, kind: str, named: list[tuple[str, str]], clock_of: ClockOf = lambda _: None
+    ) -> None:
         self.kind = kind
         self.named = named
-        self.numbers: MutableSequence[int] = array("q")
-        self.ns = array("q")
+        self._clock_of = functools.cache(clock_of)
+        self.numbers: MutableSequence[int] = array("i")
+        self.ns: MutableSequence[int] = array("i")
         self.ts = array("d")
         self.ms = array("d")
-        self.places = array("L")
-        self._traced = False
+        self.places = array("H")
+        self._line_sources: list[Source] = []  # if a reader of the user's own said otherwise
+        self._line_places = array("H")
+        self._line_ns: MutableSequence[int] = array("i")
 
     def machines(self) -> Iterator[str]:
         """Give the machine of each."""
         names = [machine for machine, _ in self.named]
         return map(names.__getitem__, self.places)
 
-    def by_life(self) -> dict[tuple[str, str], list[tuple[int, int]]]:
-        """Return what each machine's process said, in the order of its output: line and message."""
-        found: list[list[tuple[int, int]]] = [[] for _ in self.named]
-        for place, n, number in zip(self.places, self.ns, self.numbers, strict=True):
-            found[place].append((n, number))
-        return {
-            life: sorted(said, key=itemgetter(0))
-            for life, said in zip(self.named, found, strict=True)
-            if said
-        }
-
     def speakers(self) -> set[tuple[str, str]]:
         """Return the machines and processes that said so."""
         return {self.named[place] for place in set(self.places)}
 
-    def add(self, found: Found, place: int, t: float) -> None:
-        """Add what was found in lines that were captured at one time, in UNIX seconds."""
+    def lines(self) -> tuple[Sequence[Source], Sequence[int], Sequence[int]]:
+        """Return where the lines are: streams, which one it is for each, and the line's number."""
+        if self._line_sources:
+            return self._line_sources, self._line_places, self._line_ns
+        stream = "stdout" if self.kind in ("sent", "received") else "stderr"
+        return [(*life, stream) for life in self.named], self.places, self.ns
+
+    def line_machines(self) -> set[str]:
+        """Return the machines that have lines of them on stdout."""
+        sources, places, _ = self.lines()
+        used = {sources[place] for place in set(places)}
+        return {machine for machine, _, stream in used if stream == "stdout"}
+
+    def add(self, found: Found, place: int) -> None:
+        """Add what was found in lines; times that it doesn't give are to be added afterwards."""
         count = len(found.numbers)
-        self._traced = self._traced or bool(found.ms)
-        try:
-            self.numbers.extend(found.numbers)
-        except OverflowError:  # a user's own reader may count to anything
-            self.numbers = [*self.numbers, *found.numbers]
-        self.ns.extend(found.ns)
-        self.ts.extend(found.ts if found.ts is not None else array("d", [t]) * count)
-        self.ms.extend(found.ms or array("d", [_NOT_TRACED]) * count)
-        self.places.extend(array("L", [place]) * count)
+        ours = self._clock_of(self.named[place][0])
+        if found.ts and found.ms and ours is not None:
+            # The time of a clock that was never set, in the place of the trace's.
+            ts = [t if m != m else ours(m) for t, m in zip(found.ts, found.ms, strict=True)]
+            found = found._replace(ts=ts, ms=())
+        self.numbers = _joined(self.numbers, found.numbers)
+        self.ns = _joined(self.ns, found.ns)
+        self.ts.extend(found.ts or ())
+        if found.ms or self.ms:
+            self.ms.extend(array("d", [_NOT_TRACED]) * (len(self.places) - len(self.ms)))
+            self.ms.extend(found.ms or array("d", [_NOT_TRACED]) * count)
+        self.places.extend(array("H", [place]) * count)
 
-    def correct(self, time_of: Callable[[str], Callable[[float], float] | None]) -> None:
-        """Put the time of a clock that was never set in the place of a trace's.
+    def add_one(self, message: Message, place: int, record: Record) -> None:
+        """Add what a reader of the user's own says of a line."""
+        m = _NOT_TRACED if message.m is None else message.m
+        self.add(Found(message.kind, (message.number,), (message.n,), (message.t,), (m,)), place)
+        source = record.machine, record.process, record.stream
+        if source not in self._line_sources:
+            self._line_sources.append(source)
+        self._line_places.append(self._line_sources.index(source))
+        self._line_ns = _joined(self._line_ns, (record.n,))
 
-        `time_of` returns for a machine how its CLOCK_MONOTONIC becomes a time of the run.
-        """
-        times = [time_of(machine) for machine, _ in self.named]
-        if self._traced and any(times):
-            for k, (m, place) in enumerate(zip(self.ms, self.places, strict=True)):
-                if (time := times[place]) is not None and m == m:  # not NaN
-                    self.ts[k] = time(m)
+    def sort(self, order: Any) -> None:
+        """Put the messages into an order: the first is the one that is now at `order[0]`."""
+        self.numbers, self.ns = _sorted(self.numbers, order), _sorted(self.ns, order)
+        self.ts, self.places = _sorted(self.ts, order), _sorted(self.places, order)
+        self.ms = _sorted(self.ms, order) if self.ms else self.ms
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -121,7 +138,7 @@ class Messages(Sequence[Message]):
 
     def _message(self, k: int) -> Message:
         machine, process = self.named[self.places[k]]
-        m = self.ms[k]
+        m = self.ms[k] if self.ms else _NOT_TRACED
         return Message(
             kind=self.kind,
             number=self.numbers[k],
@@ -136,41 +153,61 @@ class Messages(Sequence[Message]):
 class Columns:
     """The messages of a run by their kinds."""
 
-    def __init__(self, records: Sequence[Record], reads: Reader) -> None:
+    def __init__(
+        self, records: Sequence[Record], reads: Reader, clock_of: ClockOf = lambda _: None
+    ) -> None:
+        """Read the lines of a run; `clock_of` corrects the times of traces."""
+        self._clock_of = clock_of
         self._named: list[tuple[str, str]] = []
         self._places: dict[tuple[str, str], int] = {}
         self._of_kind: dict[str, Messages] = {}
         scan = getattr(reads, "scan", None)
         if scan is None or not isinstance(records, StoredRecords):
-            self._read(records, reads)
-            return
-        for lines in records.batches():
-            found = scan(lines)
-            if found is None:
-                self._read(lines, reads)
-            else:
-                self._add(lines, found)
+            for record in records:
+                if (message := reads(record)) is not None:
+                    place = self._place(message.machine, message.process)
+                    self.of(message.kind).add_one(message, place, record)
+        else:
+            self._scan(records, scan, reads)
 
     def of(self, kind: str) -> Messages:
         """Return those of a kind."""
-        return self._of_kind.setdefault(kind, Messages(kind, self._named))
+        if kind not in self._of_kind:
+            self._of_kind[kind] = Messages(kind, self._named, self._clock_of)
+        return self._of_kind[kind]
 
     def kinds(self) -> Iterable[Messages]:
         """Return all that there are."""
         return self._of_kind.values()
 
-    def _add(self, lines: Lines, found: Iterable[Found]) -> None:
-        for one in found:
-            if one.numbers:
-                place = self._place(lines.machine, lines.process)
-                self.of(one.kind).add(one, place, lines.t)
+    def _scan(
+        self,
+        records: StoredRecords,
+        scan: Callable[[Lines], Sequence[Found] | None],
+        reads: Reader,
+    ) -> None:
+        """Read stream by stream, in blocks of many chunks; then sort by time."""
+        from lab.analysis import vectors
 
-    def _read(self, records: Iterable[Record], reads: Reader) -> None:
-        for record in records:
-            if (message := reads(record)) is not None:
-                m = _NOT_TRACED if message.m is None else message.m
-                found = Found(message.kind, (message.number,), (message.n,), (message.t,), (m,))
-                self.of(message.kind).add(found, self._place(message.machine, message.process), 0.0)
+        chunks: defaultdict[str, list[Any]] = defaultdict(list)  # in which one each message is
+        for stream in records.streams():
+            before = {kind: len(messages) for kind, messages in self._of_kind.items()}
+            for lines in stream.blocks():
+                found = scan(lines)
+                for one in _one_by_one(lines, reads) if found is None else found:
+                    if len(one.numbers):
+                        self.of(one.kind).add(one, self._place(lines.machine, lines.process))
+            for kind, messages in self._of_kind.items():
+                if len(messages) > (start := before.get(kind, 0)):
+                    ns = vectors.column(messages.ns)[start:]
+                    of_stream = vectors.chunks_of_lines(ns, stream.firsts)
+                    chunks[kind].append(vectors.column(stream.ranks)[of_stream])
+                    if len(messages.ts) < len(messages):
+                        messages.ts.frombytes(vectors.floats(stream.times)[of_stream].tobytes())
+                    del ns  # or the column could not grow
+        for kind, found_in in chunks.items():
+            if len(found_in) > 1:  # of one stream they are in order
+                self._of_kind[kind].sort(vectors.joined_order(found_in))
 
     def _place(self, machine: str, process: str) -> int:
         key = machine, process
@@ -178,3 +215,37 @@ class Columns:
             self._places[key] = len(self._named)
             self._named.append(key)
         return self._places[key]
+
+
+def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:
+    for record in lines:
+        if (message := reads(record)) is not None:
+            m = _NOT_TRACED if message.m is None else message.m
+            t = None if record.stream == "stdout" else (message.t,)
+            yield Found(message.kind, (message.number,), (message.n,), t, (m,) if t else ())
+
+
+def _joined(column: MutableSequence[int], more: Sequence[int]) -> MutableSequence[int]:
+    """Return a column with more numbers: the same one, or a wider one if they need that."""
+    added = _column(more)
+    if not (isinstance(column, array) and isinstance(added, array)):
+        return [*column, *added]  # a user's own reader may count to anything
+    if added.typecode != column.typecode:
+        column, added = array("q", column), array("q", added)
+    column.extend(added)
+    return column
+
+
+def _column(numbers: Sequence[int]) -> Sequence[int]:
+    if isinstance(numbers, array):
+        return numbers
+    for size in "iq":
+        with contextlib.suppress(OverflowError):
+            return array(size, numbers)
+    return numbers
+
+
+def _sorted(column: Any, order: Any) -> Any:
+    from lab.analysis import vectors
+
+    return array(column.typecode, vectors.column(column)[order].tobytes())

@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.core.records import Event, Message, Reader, Record
 from lab.runs.store import StoredRun
-from lab.runs.stored_records import times_of
+from lab.runs.stored_records import sources_of, times_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +56,13 @@ def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
     rows += [Row(t=event.t - start, event=event) for event in run.events]
     rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
     senders = {message.machine for message in messages if message and message.kind == "sent"}
-    machines = sorted(_machines(run), key=lambda name: (name not in senders, _natural(name)))
-    return SideBySide(machines=tuple(machines), rows=tuple(rows), sends=bool(senders))
+    machines = ordered_machines(run, senders)
+    return SideBySide(machines=machines, rows=tuple(rows), sends=bool(senders))
+
+
+def ordered_machines(run: StoredRun, senders: Container[str]) -> tuple[str, ...]:
+    """Return the machines of a run, senders first, and host-2 before host-10."""
+    return tuple(sorted(_machines(run), key=lambda name: (name not in senders, _natural(name))))
 
 
 @dataclass(slots=True)
@@ -270,7 +275,7 @@ def _verdict_differences(one: StoredRun, other: StoredRun) -> Iterable[tuple[str
 
 
 def _machines(run: StoredRun) -> set[str]:
-    names = {record.machine for record in run.records}
+    names = {machine for machine, _, _ in sources_of(run.records)}
     return names | {event.machine for event in run.events if event.machine}
 
 

@@ -4,56 +4,18 @@ Pure functions of a run directory's content. All times are seconds since the run
 the harness's clock.
 """
 
-from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from lab.analysis.deliveries import Deliveries, deliveries_of
 from lab.analysis.event_text import EventDescriber, state
 from lab.analysis.history import Run, joined
-from lab.analysis.side_by_side import Row, SideBySide
+from lab.analysis.side_by_side import ordered_machines
 from lab.core.records import Event
 from lab.core.text import harmless
 from lab.runs.store import StoredRun
 from lab.runs.stored_records import times_of
-
-LATE_S = 0.1  # a message that takes longer was held up somewhere
-
-# What became of a message, with the words for the reader.
-FATES = {
-    "arrived": "arrived",
-    "late": "arrived late",
-    "lost": "lost: no machine printed it",
-    "unknown": "unknown: the run ended first",
-    "stuck": "printed, but its send never returned",
-    "again": "arrived again",
-    "unsent": "arrived, though no program printed that it was sent",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One message, from its sender to its receiver.
-
-    Attributes:
-        number: the message's number.
-        by, to: the machines that sent and received it; "" for none.
-        sent: when its send returned, else when its number was captured; None if never sent.
-        got: when it was received, else when its line was captured; None if never received.
-        fate: a key of FATES.
-    """
-
-    number: int
-    by: str
-    to: str
-    sent: float | None
-    got: float | None
-    fate: str
-
-    @property
-    def latency_s(self) -> float | None:
-        """Seconds from the send's return to the receipt, if both are known."""
-        return None if self.sent is None or self.got is None else self.got - self.sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,73 +59,41 @@ class Timeline:
     origin: float
     end: float
     machines: tuple[str, ...]
-    deliveries: tuple[Delivery, ...]
+    deliveries: Deliveries
     spans: tuple[Span, ...]
     moments: tuple[Moment, ...]
     periods: tuple[ConnectionPeriod, ...]
 
 
-def timeline(stored: StoredRun, run: Run, compared: SideBySide) -> Timeline:
+def timeline(stored: StoredRun, run: Run) -> Timeline:
     """Return the timeline of a run.
 
     Arguments:
         stored: any run, even one that was interrupted or printed nothing.
         run: the same run as judges see it.
-        compared: its logs side by side, which match each receipt to its send.
     """
-    times = [*times_of(stored.records), *(e.t for e in stored.events)]
-    origin = min(times, default=stored.description["started"])
-    end = max(times, default=origin) - origin
+    origin, last = _extent(stored)
+    end = last - origin
+    machines = ordered_machines(stored, run.sent.line_machines())
     events = sorted(stored.events, key=lambda event: event.t)
     moments = tuple(_moments(events, origin))
     spans = tuple(_spans(events, moments, run, end))
     return Timeline(
         origin=origin,
         end=end,
-        machines=compared.machines,
-        deliveries=tuple(_deliveries(run, compared.rows, origin)),
+        machines=machines,
+        deliveries=deliveries_of(run, machines, origin),
         spans=spans,
         moments=moments,
         periods=tuple(_connection_periods(spans, end)),
     )
 
 
-def _deliveries(run: Run, rows: Sequence[Row], origin: float) -> Iterator[Delivery]:
-    receipts: defaultdict[tuple[int, str], deque[float]] = defaultdict(deque)
-    for message in run.taken:
-        t = message.t - run.offsets.get(message.machine, 0.0)
-        receipts[message.number, message.machine].append(t)
-    traced = bool(run.dealt) and any(m.t != run.dealt.get(m.number) for m in run.sent)
-    last_known = run.last_known
-    sends = bool(run.sent)
-    for row in rows:
-        if row.number is None:
-            continue
-        first, last = row.records[0], row.records[-1]
-        arrived = row.note != "nobody"
-        departed = row.note not in ("again", "never sent")
-        sent = run.dealt.get(row.number, first.t) - origin if departed else None
-        traces = receipts[row.number, last.machine] if arrived else None
-        got = (traces.popleft() if traces else last.t) - origin if arrived else None
-        stuck = traced and row.number not in run.dealt
-        known = row.number <= last_known
-        yield Delivery(
-            number=row.number,
-            by=first.machine if departed else "",
-            to=last.machine if arrived else "",
-            sent=sent,
-            got=got,
-            # If no program reports what it sent, a receipt without a send is nothing odd.
-            fate=_fate(row, sent, got, stuck=stuck, known=known) if sends else "arrived",
-        )
-
-
-def _fate(row: Row, sent: float | None, got: float | None, *, stuck: bool, known: bool) -> str:
-    if sent is None:
-        return "again" if row.note == "again" else "unsent"
-    if got is None:
-        return "stuck" if stuck else "lost" if known else "unknown"
-    return "late" if got - sent >= LATE_S else "arrived"
+def _extent(stored: StoredRun) -> tuple[float, float]:
+    """Return the first and the last UNIX time of a run."""
+    times = [*times_of(stored.records), *(e.t for e in stored.events)]
+    origin = min(times, default=stored.description["started"])
+    return origin, max(times, default=origin)
 
 
 def _spans(

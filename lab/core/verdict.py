@@ -1,7 +1,7 @@
 """The verdict on a claim in one run, with its evidence; and in how many runs it must hold."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ class Verdict:
 
     outcome: Outcome
     why: str
-    messages: tuple[int, ...] = ()
+    messages: Sequence[int] = ()
     events: tuple[Event, ...] = ()
     final: bool = False
 
@@ -56,7 +56,7 @@ class Verdict:
         cls, why: str, *, messages: Iterable[int] = (), events: Iterable[Event] = ()
     ) -> "Verdict":
         """The run shows what the claim says."""
-        return cls(outcome=Outcome.HOLDS, why=why, messages=tuple(messages), events=tuple(events))
+        return cls(outcome=Outcome.HOLDS, why=why, messages=_kept(messages), events=tuple(events))
 
     @classmethod
     def refuted(
@@ -75,7 +75,7 @@ class Verdict:
         return cls(
             outcome=Outcome.REFUTED,
             why=why,
-            messages=tuple(messages),
+            messages=_kept(messages),
             events=tuple(events),
             final=final,
         )
@@ -110,11 +110,19 @@ class Verdict:
         return evidence
 
 
+def _kept(messages: Iterable[int]) -> Sequence[int]:
+    """Return messages that nobody can change: a million in a row as a range."""
+    return messages if isinstance(messages, range) else tuple(messages)
+
+
 def is_sound(verdict: Verdict) -> bool:
     """Return whether a verdict has valid content: a user's claim may have put anything into it."""
     return (
         isinstance(verdict.outcome, Outcome)
         and isinstance(verdict.why, str)
-        and all(type(number) is int for number in verdict.messages)
+        and (
+            isinstance(verdict.messages, range)
+            or all(type(number) is int for number in verdict.messages)
+        )
         and all(isinstance(event, Event) for event in verdict.events)
     )

@@ -4,63 +4,87 @@ Every message is counted. If there are too many to draw, lost, late and duplicat
 first, and of the others one in 2, 4, 8 ...
 """
 
-from collections import Counter
+import base64
 from collections.abc import Iterator, Sequence
-from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
-from lab.analysis.timeline import FATES, Delivery, Timeline
+import numpy as np
+
+from lab.analysis import vectors
+from lab.analysis.deliveries import FATES, NOBODY, Deliveries, Delivery
+from lab.analysis.timeline import Timeline
+from lab.analysis.vectors import Flags, Floats, Ints
 from lab.core.text import duration
 
-MOST_KEPT = 100_000  # messages that a page holds one by one
+MOST_KEPT = 2_000_000  # messages that a page holds one by one, 15 bytes each
 _MOST_CELLS = 2_000  # messages that the strip and the latencies show one by one
 _BINS = 400
 _NOBODY = "nobody"
+_NEVER = -(2**31)
 
 Rows = list[dict[str, Any]]
-_T = TypeVar("_T")
 
 
-def kept(deliveries: Sequence[Delivery], most: int) -> tuple[list[int], int]:
-    """Return the indices of the messages to draw, and the stride: one in so many is drawn."""
+def kept(odd: Flags, most: int) -> tuple[Ints, int]:
+    """Return the places of the messages to draw, and the stride: one in so many is drawn.
+
+    Of messages that are `odd` a quarter of the `most` is drawn at any rate.
+    """
     stride = 1
-    while len(deliveries) // stride > most:
+    while len(odd) // stride > most:
         stride *= 2
-    odd = [i for i, p in enumerate(deliveries) if p.fate != "arrived"][: most // 4]
     if stride == 1:
-        return list(range(len(deliveries))), 1
-    return sorted({i for i in range(len(deliveries)) if _spread(i) < 1 / stride} | {*odd}), stride
+        return np.arange(len(odd)), 1
+    drawn = _spread(np.arange(len(odd))) < 1 / stride
+    drawn[np.flatnonzero(odd)[: most // 4]] = True
+    return np.flatnonzero(drawn), stride
 
 
-def _spread(i: int) -> float:
-    """Return a number in [0, 1), evenly spread and independent of the machines' turns.
+def _spread(places: Ints) -> Floats:
+    """Return numbers in [0, 1), evenly spread and independent of the machines' turns.
 
     A plain "every 8th message" could always pick the same machine. This is Knuth's multiplicative
     hashing.
     """
-    return i * 2654435761 % 2**32 / 2**32
+    return (places.astype(np.uint64) * 2654435761 % 2**32) / 2**32
 
 
 def receivers(found: Timeline) -> list[str]:
     """Return the machines that got messages or were connected, in the order of their colours."""
-    got = {p.to for p in found.deliveries}
+    deliveries = found.deliveries
+    got, sent = ({found.machines[k] for k in np.unique(ids) if k >= 0}
+                 for ids in (deliveries.to, deliveries.by))  # fmt: skip
     connected = {s.machine for s in found.spans if s.kind != "life"}
-    there = got | (connected - {p.by for p in found.deliveries})
+    there = got | (connected - sent)
     return [name for name in found.machines if name in there]
 
 
-def columns(deliveries: Sequence[Delivery], machines: Sequence[str]) -> dict[str, list[Any]]:
-    """Return messages as columns: an eighth of the size of one object for each message."""
-    lane = {name: k for k, name in enumerate(machines)}
-    fates = {name: k for k, name in enumerate(FATES)}
-    return {
-        "number": [p.number for p in deliveries],
-        "sent": [_rounded(p.sent) for p in deliveries],
-        "got": [_rounded(p.got) for p in deliveries],
-        "by": [lane.get(p.by) for p in deliveries],
-        "to": [lane.get(p.to) for p in deliveries],
-        "fate": [fates[p.fate] for p in deliveries],
+def columns(deliveries: Deliveries) -> dict[str, Any]:
+    """Return messages as columns of whole numbers: each one's type, and its bytes as base64.
+
+    Times are in units of `unit` seconds, `never` for none; so is a machine that isn't there -1.
+    """
+    longest = max((float(np.nanmax(np.abs(times))) for times in (deliveries.sent, deliveries.got)
+                   if not np.isnan(times).all()), default=0.0)  # fmt: skip
+    unit = 1e-6
+    while longest / unit >= 2**31 - 1:
+        unit *= 10
+    times = {"sent": deliveries.sent, "got": deliveries.got}
+    units = {name: np.where(np.isnan(t), _NEVER, np.rint(t / unit)) for name, t in times.items()}
+    filled = {
+        "number": _encoded(deliveries.numbers, "<f8"),  # JavaScript's own numbers
+        **{name: _encoded(t, "<i4") for name, t in units.items()},
+        "by": _encoded(deliveries.by, "<i2"),
+        "to": _encoded(deliveries.to, "<i2"),
+        "fate": _encoded(deliveries.fates, "|u1"),
     }
+    return {"columns": filled, "unit": unit, "never": _NEVER}
+
+
+def _encoded(values: Ints, kind: str) -> dict[str, str]:
+    if kind == "<f8" and values.dtype != object and np.all(np.abs(values) < 2**31):
+        kind = "<i4"
+    return {"type": kind[1:], "bytes": base64.b64encode(values.astype(kind).tobytes()).decode()}
 
 
 def messages(deliveries: Sequence[Delivery], machines: Sequence[str], *, labels: bool) -> Rows:
@@ -105,16 +129,19 @@ def moments(found: Timeline) -> Rows:
 
 def cells(found: Timeline) -> Rows:
     """Return which machine got which message: one by one, or as shares if there are too many."""
-    deliveries = sorted((p for p in found.deliveries if p.sent is not None), key=lambda p: p.number)
-    one_by_one = len(deliveries) <= _MOST_CELLS
+    deliveries = found.deliveries
+    sent = _by_number(deliveries, deliveries.departed)
+    one_by_one = len(sent) <= _MOST_CELLS
+    names = [*found.machines, ""]
     rows: Rows = []
-    for part in ([p] for p in deliveries) if one_by_one else _parts(deliveries):
-        first, last = part[0].number, part[-1].number
-        for name, n in Counter(p.to for p in part).items():
-            words = f"messages {first:,} to {last:,}: {n:,} of {len(part):,} to {name or _NOBODY}"
+    for start, end in _parts(len(sent), 1 if one_by_one else -(-len(sent) // _BINS)):
+        first, last = int(sent.numbers[start]), int(sent.numbers[end - 1])
+        machines, counts = np.unique(sent.to[start:end], return_counts=True)
+        for name, n in zip([names[k] for k in machines], counts.tolist(), strict=True):
+            words = f"messages {first:,} to {last:,}: {n:,} of {end - start:,} to {name or _NOBODY}"
             cell = {"number": first - 0.5, "until": last + 0.5, "machine": name or _NOBODY}
-            cell |= {"share": n / len(part), "lost": not name}
-            rows.append(cell | {"tooltip": in_words(part[0]) if one_by_one else words})
+            cell |= {"share": n / (end - start), "lost": not name}
+            rows.append(cell | {"tooltip": in_words(sent[start]) if one_by_one else words})
     return rows
 
 
@@ -125,13 +152,13 @@ def edge(found: Timeline) -> int:
 
 def rows_of_strip(found: Timeline) -> list[str]:
     """Return the strip's rows: the receivers, and `nobody` if a message arrived nowhere."""
-    lost = any(p.sent is not None and not p.to for p in found.deliveries)
+    lost = (found.deliveries.departed & (found.deliveries.to == NOBODY)).any()
     return receivers(found) + ([_NOBODY] if lost else [])
 
 
 def shares(found: Timeline) -> Rows:
     """Return how many messages each receiver got, duplicates included."""
-    got = Counter(p.to for p in found.deliveries if p.to)
+    got = received(found)
     total = max(1, sum(got.values()))
     return [
         {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
@@ -140,22 +167,31 @@ def shares(found: Timeline) -> Rows:
     ]  # fmt: skip
 
 
+def received(found: Timeline) -> dict[str, int]:
+    """Return how many messages each machine got, duplicates included."""
+    to = found.deliveries.to
+    counted = np.bincount(to[to != NOBODY], minlength=len(found.machines))
+    return dict(zip(found.machines, counted.tolist(), strict=True))
+
+
 def latencies(found: Timeline) -> Rows:
     """Return latencies in ms: one by one, or as ranges if there are too many."""
-    timed = [(p, 1000 * p.latency_s) for p in found.deliveries if p.latency_s is not None]
-    timed.sort(key=lambda pair: pair[0].number)
+    deliveries = found.deliveries
+    timed = _by_number(deliveries, deliveries.departed & deliveries.arrived)
+    all_ms = 1000 * (timed.got - timed.sent)
     if len(timed) <= _MOST_CELLS:
         return [
             {"number": p.number, "ms": ms, "machine": p.to, "tooltip": in_words(p)}
-            for p, ms in timed
+            for p, ms in zip(timed, all_ms.tolist(), strict=True)
         ]
     rows: Rows = []
-    for part in _parts(timed):
-        first = part[0][0].number
-        for name in sorted({p.to for p, _ in part}):
-            ms = sorted(ms for p, ms in part if p.to == name)
-            words = f"{ms[0]:.3g} to {ms[-1]:.3g} ms, median {median(ms):.3g} ms"
-            row = {"number": first, "ms": ms[0], "most": ms[-1], "machine": name}
+    for start, end in _parts(len(timed), -(-len(timed) // _BINS)):
+        first = int(timed.numbers[start])
+        for name, k in sorted((found.machines[k], k) for k in np.unique(timed.to[start:end])):
+            ms = all_ms[start:end][timed.to[start:end] == k]
+            low, high = float(ms.min()), float(ms.max())
+            words = f"{low:.3g} to {high:.3g} ms, median {float(np.median(ms)):.3g} ms"
+            row = {"number": first, "ms": low, "most": high, "machine": name}
             rows.append(row | {"tooltip": f"messages from {first:,} on, {name}: {words}"})
     return rows
 
@@ -173,11 +209,12 @@ def heights(found: Timeline) -> dict[str, int]:
 
 def window(found: Timeline) -> tuple[float, float]:
     """Return the seconds in which there were messages, with a margin; if none, the whole run."""
-    times = [t for p in found.deliveries for t in (p.sent, p.got) if t is not None]
-    if not times:
+    sent, got = found.deliveries.sent, found.deliveries.got
+    if not len(sent):
         return 0.0, found.end
-    margin = max(0.03 * (max(times) - min(times)), 1e-4)
-    return min(times) - margin, max(times) + margin
+    start, end = float(np.fmin(sent, got).min()), float(np.fmax(sent, got).max())
+    margin = max(0.03 * (end - start), 1e-4)
+    return start - margin, end + margin
 
 
 def in_words(p: Delivery) -> str:
@@ -192,14 +229,18 @@ def in_words(p: Delivery) -> str:
     return f"{head}: {p.by} sent it at {p.sent:.3f} s, {p.to} received it {after}"
 
 
-def _parts(things: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    size = -(-len(things) // _BINS)
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
+def _by_number(deliveries: Deliveries, flags: Flags) -> Deliveries:
+    """Return those with a flag, in the order of their numbers."""
+    places = vectors.places_of(flags)
+    numbers = deliveries.numbers[places]
+    if not vectors.is_rising(numbers):
+        places = places[vectors.order_of(numbers)]
+    return deliveries.at(places)
 
 
-def _rounded(t: float | None) -> float | None:
-    return None if t is None else round(t, 5)
+def _parts(count: int, size: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
 
 
 def _period(start: float, end: float) -> str:

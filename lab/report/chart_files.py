@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from lab.analysis.history import Run
-from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import Timeline, timeline
 from lab.core.records import Reader
 from lab.report import chart_data
@@ -32,7 +31,7 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
     Raises:
         LabError: a file can't be written.
     """
-    found = timeline(stored, Run(stored, reader), side_by_side(stored, reader))
+    found = timeline(stored, Run(stored, reader))
     return [
         attach(stored.path, f"{name}.{form}", picture(spec, form))
         for name, spec in specs(found, chart_data.window(found)).items()
@@ -65,23 +64,22 @@ def values(found: Timeline, window: tuple[float, float]) -> dict[str, Any]:
 def datasets(found: Timeline, window: tuple[float, float]) -> dict[str, chart_data.Rows]:
     """Return the charts' data by name; the timeline's is what lies inside `window`."""
     low, high = window
-    inside = [
-        p
-        for p in found.deliveries
-        if (p.sent is None or p.sent <= high) and (p.got is None or p.got >= low)
-    ]
-    places, _ = chart_data.kept(inside, _MOST_DRAWN)
-    deliveries = [inside[i] for i in places]
-    times = [p.sent for p in deliveries if p.sent is not None]
+    deliveries = found.deliveries
+    # NaN, of what was never sent or never came, is on no side of anything.
+    inside = deliveries.at(~(deliveries.sent > high) & ~(deliveries.got < low))
+    places, _ = chart_data.kept(inside.odd, _MOST_DRAWN)
+    drawn = list(inside.at(places))
+    times = [p.sent for p in drawn if p.sent is not None]
     used = _WIDTH * (max(times) - min(times)) / (high - low) if times else 0
-    labels = len(deliveries) == 1 or len(deliveries) * _LABEL <= used
+    labels = len(drawn) == 1 or len(drawn) * _LABEL <= used
     return {
-        "messages": chart_data.messages(deliveries, found.machines, labels=labels),
+        "messages": chart_data.messages(drawn, found.machines, labels=labels),
         "lives": chart_data.spans(found, "life"),
         "connections": chart_data.spans(found, "connection"),
         "faults": chart_data.spans(found, "fault"),
         "moments": chart_data.moments(found),
         "notes": [],
+        "bars": [],
         "cells": chart_data.cells(found),
         "shares": chart_data.shares(found),
         "latencies": chart_data.latencies(found),

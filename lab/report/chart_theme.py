@@ -66,6 +66,8 @@ def _messages(ground: str) -> dict[str, dict[str, Any]]:
         "sent": {"color": ink, "size": 30, "filled": False, "opacity": 1},
         "received": {"shape": "triangle-down", "size": 60, **solid},
         "received-late": {"shape": "diamond", "size": 150, **solid},
+        "sends": {"color": ink, "opacity": 0.6},
+        "receipts": {"opacity": 0.9},
         "number": {"color": ink, "dy": -13, "fontSize": 12},
         "note": {"color": ink, "align": "left", "dx": 6, "dy": 20, "fontSize": 13},
         "touch": {"color": ink, "strokeWidth": 12, "strokeOpacity": 0, "cursor": "pointer"},

@@ -101,6 +101,16 @@ def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
     lane, to_lane = _lane("lane"), _lane("to_lane")
     lost, late = alt.datum.fate == "lost", alt.datum.fate == "late"
     lives, links, faults, notes = map(of, ("lives", "connections", "faults", "notes"))
+    bars = of("bars").encode(
+        x=seconds("start"),
+        x2="end:Q",
+        y=lane,
+        y2="top:Q",
+        tooltip=_TOOLTIP,
+        description="tooltip:N",
+    )
+    sends = bars.mark_rect(style="sends").transform_filter(alt.datum.verb == "sent")
+    receipts = bars.mark_rect(style="receipts").transform_filter(alt.datum.verb == "received")
     span = {"x": seconds("start"), "x2": "end:Q", "y": lane, "tooltip": _TOOLTIP}
     flying = of("messages").encode(x=seconds("sent"), x2="got:Q", y=lane, y2="to_lane:Q")
     sent = of("messages").encode(x=seconds("sent"), y=lane)
@@ -128,6 +138,8 @@ def _lanes(of: Callable[[str], alt.Chart], axis: str) -> list[alt.Chart]:
         got.mark_point(style="received").transform_filter(~late),
         got.mark_point(style="received-late").transform_filter(late),
         nowhere.mark_point(style="lost-end"),
+        sends,
+        receipts.encode(color=_machine()),
         noted.mark_text(style="note").encode(text="label:N"),
         flying.mark_rule(style="touch").encode(tooltip=_TOOLTIP, description="tooltip:N"),
     ]

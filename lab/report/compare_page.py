@@ -1,7 +1,6 @@
 """The page that shows two runs side by side and marks the differences."""
 
 import base64
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,11 +80,10 @@ def _picture(found: Timeline, longest: float) -> str:
 
 
 def _shares(found: Timeline) -> dict[str, str]:
-    got = Counter(p.to for p in found.deliveries if p.to)
-    lost = sum(p.fate == "lost" for p in found.deliveries)
-    late = sum(p.fate == "late" for p in found.deliveries)
     if not found.deliveries:
         return {}
+    got = chart_data.received(found)
+    lost, late = (found.deliveries.of_fate(fate) for fate in ("lost", "late"))
     counted = {name: f"{got[name]:,}" for name in chart_data.receivers(found)}
     return counted | {"lost": f"{lost:,}", "late": f"{late:,}"}
 

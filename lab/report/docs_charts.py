@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.analysis.history import NO_ORDER_S, Run
-from lab.analysis.side_by_side import side_by_side
 from lab.analysis.timeline import Timeline, timeline
 from lab.core.records import Reader
 from lab.report import chart_data, chart_files
@@ -19,7 +18,7 @@ _TIMES = {"start", "end", "sent", "got", "arrived", "t"}
 
 def timeline_of(stored: StoredRun, reader: Reader) -> Timeline:
     """Return the timeline of a stored run, whose lines `reader` reads as messages."""
-    return timeline(stored, Run(stored, reader), side_by_side(stored, reader))
+    return timeline(stored, Run(stored, reader))
 
 
 def finding(found: Timeline) -> dict[str, Any] | None:

@@ -5,8 +5,7 @@ import functools
 import gc
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.analysis import cut
+from lab.analysis.deliveries import FATES
 from lab.analysis.figures import Spread, spreads
 from lab.analysis.history import Run
 from lab.analysis.outcome_table import outcome
-from lab.analysis.side_by_side import side_by_side
-from lab.analysis.timeline import FATES, Timeline, timeline
+from lab.analysis.timeline import Timeline, timeline
 from lab.core.records import Reader
 from lab.core.text import duration, harmless
 from lab.report import chart_data, page_logs
@@ -52,10 +51,9 @@ def make(path: Path, reader_of: Callable[[StoredRun], Reader]) -> Path:
     gc.disable()
     try:
         stored = store.load(path)
-        html = page(stored, reader_of(stored), kit())
+        return attach(path, "report.html", pieces(stored, reader_of(stored), kit()))
     finally:
         gc.enable()
-    return attach(path, "report.html", html)
 
 
 def get_ready() -> None:
@@ -66,7 +64,12 @@ def get_ready() -> None:
 
 
 def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
-    """Return the page of a run, whatever its machines printed.
+    """Return the page of a run as one text, see `pieces`."""
+    return "".join(pieces(stored, reader, ready))
+
+
+def pieces(stored: StoredRun, reader: Reader, ready: Kit) -> Iterator[str]:
+    """Give the page of a run, whatever its machines printed, piece by piece.
 
     Arguments:
         stored: any run, even an interrupted one.
@@ -74,11 +77,12 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         ready: the plotting library and the charts.
     """
     run = Run(stored, reader)
-    lines = page_logs.lines_to_show(stored.records, run, reader)
-    compared = side_by_side(replace(stored, records=(*lines.printed, *lines.said)), reader)
-    found = timeline(stored, run, compared)
+    found = timeline(stored, run)
+    rows = page_logs.columns(stored, run, found)
+    figures = [(one.figure.label, str(one)) for one in _figures(stored, run)]
+    del run  # its columns are as large as all that follows
     data = picture_data(found) | {
-        "rows": page_logs.columns(compared.rows, lines, found),
+        "rows": rows,
         "claims": [
             {"statement": plain(v["statement"]), "label": KINDS[kind_of(v)][0],
              "verdict": v["verdict"], "messages": v["evidence"].get("messages", [])}
@@ -97,15 +101,16 @@ def page(stored: StoredRun, reader: Reader, ready: Kit) -> str:
         "implementation": plain(implementation(stored)),
         "counted": _counted(stored),
         "clocks": _clocks(stored),
-        "figures": [(one.figure.label, str(one)) for one in _figures(stored, run)],
+        "figures": figures,
         "machines": found.machines,
         "bounded": f"{page_logs.EACH_END:,}" if data["rows"]["bounded"] else "",
         "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
     }
+    columns = {name: Markup(column.pop("bytes")) for name, column in data["columns"].items()}
     data |= {"charts": {name: ready.charts[name] for name in CHARTS}, "themes": ready.themes}
     script = (_TEMPLATES / "page.js").read_text("utf-8")
-    return rendered("report.html", context, (ready.script, script), data)
+    yield from _rendered("report.html", context, (ready.script, script), data, columns)
 
 
 def rendered(
@@ -119,13 +124,25 @@ def rendered(
         scripts: the page's scripts.
         data: what the scripts draw, as JSON values.
     """
+    return "".join(_rendered(template, context, scripts, data))
+
+
+def _rendered(
+    template: str,
+    context: Mapping[str, Any],
+    scripts: Sequence[str] = (),
+    data: object = None,
+    columns: Mapping[str, Markup] | None = None,
+) -> Iterator[str]:
+    """Give a rendered template piece by piece; `columns` are more data, as base64."""
     scripts = [script.replace("</script", "<\\/script") for script in scripts]
     return (
         _environment()
         .get_template(template)
-        .render(
+        .generate(
             context,
             data=data,
+            columns=columns or {},
             scripts=[Markup(script) for script in scripts],
             policy=" ".join(f"'sha256-{_hash(script)}'" for script in scripts) or "'none'",
             style=Markup((_TEMPLATES / "page.css").read_text("utf-8")),
@@ -149,7 +166,8 @@ def _environment() -> Environment:
 
 def picture_data(found: Timeline) -> dict[str, Any]:
     """Return what the page's script draws, as JSON values."""
-    places, stride = chart_data.kept(found.deliveries, chart_data.MOST_KEPT)
+    places, stride = chart_data.kept(found.deliveries.odd, chart_data.MOST_KEPT)
+    kept = found.deliveries if stride == 1 else found.deliveries.at(places)
     return {
         "end": found.end,
         "heights": chart_data.heights(found),
@@ -157,7 +175,7 @@ def picture_data(found: Timeline) -> dict[str, Any]:
         "receivers": chart_data.receivers(found) or found.machines,  # a legend needs one
         "edge": chart_data.edge(found),
         "stripRows": chart_data.rows_of_strip(found),
-        "deliveries": chart_data.columns([found.deliveries[i] for i in places], found.machines),
+        **chart_data.columns(kept),
         "total": len(found.deliveries),
         "stride": stride,
         "fates": list(FATES.values()),
@@ -244,13 +262,18 @@ def _first_shown(found: Timeline, verdicts: Sequence[Mapping[str, Any]]) -> int 
 
     That is one that went wrong, or else the first after a fault, or one that decides a claim.
     """
-    odd = [p.number for p in found.deliveries if p.fate not in ("arrived", "unknown")]
+    deliveries = found.deliveries
     faults = [s.start for s in found.spans if s.kind == "fault"]
-    after = [p.number for p in found.deliveries if faults and (p.sent or 0) > faults[0]]
+    odd = ~deliveries.fate_is("arrived", "unknown")
+    after = deliveries.sent > faults[0] if faults else odd
+    for wanted in (odd, after):
+        if wanted.any():
+            return int(deliveries.numbers[wanted.argmax()])
     # A few messages explain more than many, and those that refute a claim more than others.
     decisive = sorted(verdicts, key=lambda v: (v["verdict"] != "refuted", _extent(v)))
     others = [n for v in decisive for n in v["evidence"].get("messages", [])[-1:]]
-    return next(iter((*odd, *after, *others, *(p.number for p in found.deliveries))), None)
+    others += [int(number) for number in deliveries.numbers[:1]]
+    return others[0] if others else None
 
 
 def _extent(verdict: Mapping[str, Any]) -> int:

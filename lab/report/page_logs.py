@@ -2,96 +2,187 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from lab.analysis import vectors
+from lab.analysis.deliveries import LATE_S, Deliveries
 from lab.analysis.event_text import EventDescriber
 from lab.analysis.history import Run
-from lab.analysis.side_by_side import Row
-from lab.analysis.timeline import LATE_S, Timeline
-from lab.core.records import Reader, Record
+from lab.analysis.messages import Messages
+from lab.analysis.timeline import Timeline
+from lab.analysis.vectors import Flags, Ints
+from lab.core.records import Record
 from lab.core.text import duration, harmless, line_of
 from lab.core.trace import trace_of
 from lab.report import chart_data
 from lab.runs.chunk_traces import traces_and_said
-from lab.runs.lines import LastLines, Source
-from lab.runs.stored_records import StoredRecords
+from lab.runs.lines import LastLines, Lines, Source
+from lab.runs.store import StoredRun
+from lab.runs.stored_records import StoredRecords, lines_at, sources_of
 
 _LONGEST_LINE = 2_000  # characters, if there are few lines
 _SHORTEST = 40
 _ROOM = 5_000_000  # characters of all lines together
 EACH_END = 1_000  # of each log, the page shows this many first and last lines without a message
+MOST_MESSAGES = (
+    100_000  # of more, it shows the lines of one in 2, 4, 8 ..., and all that went wrong
+)
 
-# A row has its second, the number of the message that it is about (if any), a note, an event (then
-# it has no line), and one or two lines, each with the lane of its machine.
-_COLUMNS = ("t", "number", "note", "event", "lane", "text", "lane2", "text2")
 
+class _Row(NamedTuple):
+    """What the page shows in a row.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinesToShow:
-    """The lines of a run, without the middles of long logs that are not about messages.
-
-    `printed` is from stdout, `said` from stderr, except for traces; `left_out` is the number of
-    lines that each stream lacks.
+    A row has its second, the number of the message that it is about (if any), a note, an event
+    (then it has no line), and one or two lines, each with the lane of its machine.
     """
 
-    printed: Sequence[Record]
-    said: Sequence[Record]
-    left_out: Mapping[Source, int]
+    t: float
+    number: int | None = None
+    note: str = ""
+    event: str = ""
+    lane: int | None = None
+    text: str | None = None
+    lane2: int | None = None
+    text2: str | None = None
 
 
-def lines_to_show(records: Sequence[Record], run: Run, reader: Reader) -> LinesToShow:
-    """Return the lines of a run that its page can show."""
-    if not isinstance(records, StoredRecords):
-        printed = [record for record in records if record.stream == "stdout"]
-        said = [
-            record
-            for record in records
-            if record.stream == "stderr" and trace_of(record) is None and reader(record) is None
-        ]
-        return LinesToShow(printed=printed, said=said, left_out={})
-    return _lines_of_chunks(records, run, reader)
+_SENT, _PRINTED, _EVENT, _SAID, _GAP = range(5)  # the order of rows of one time
+_Key = tuple[float, int, int, int]  # t, one of these, the place of the stream, the line's number
 
 
-def _lines_of_chunks(records: StoredRecords, run: Run, reader: Reader) -> LinesToShow:
-    speaking = {*run.sent.speakers(), *run.received.speakers()}
-    printed: list[Record] = []
-    ends: defaultdict[Source, _Ends] = defaultdict(_Ends)
-    for lines in records.batches():
-        if lines.stream == "stdout" and (lines.machine, lines.process) in speaking:
-            printed += lines
-            continue
-        shown: Sequence[Record] = lines
-        if lines.stream == "stderr":
-            _, shown = traces_and_said(lines)
-            if not hasattr(reader, "scan"):  # a user's reader may find messages in any line
-                shown = [record for record in shown if reader(record) is None]
-        ends[lines.machine, lines.process, lines.stream].add(shown)
-    said: list[Record] = []
-    for (_, _, stream), found in ends.items():
-        kept = printed if stream == "stdout" else said
-        kept += found.all()
-    for kept in (printed, said):
-        kept.sort(key=lambda record: record.t)
-    left_out = {source: n for source, found in ends.items() if (n := found.left_out)}
-    return LinesToShow(printed=printed, said=said, left_out=left_out)
+def columns(stored: StoredRun, run: Run, found: Timeline) -> dict[str, Any]:
+    """Return the rows of the logs as columns, ordered by time, and whether lines are left out.
+
+    Arguments:
+        stored: the run.
+        run: the same run as judges see it.
+        found: its timeline; of very many messages, only a part is shown.
+    """
+    sources = sorted(sources_of(stored.records))
+    logs = {source: _Ends() for source in sources}
+    _add_others(stored.records, run, logs)
+    shown, _ = chart_data.kept(found.deliveries.odd, MOST_MESSAGES)
+    kept = found.deliveries.at(shown)
+    lines = sum(len(log) for log in logs.values()) + len(kept) + len(stored.events)
+    longest = min(_LONGEST_LINE, max(_SHORTEST, _ROOM // (lines + 1)))
+    others = [*_event_rows(stored)]
+    for k, (source, log) in enumerate(logs.items()):
+        others += _other_rows(source, k, log, found, longest)
+    messages, keys = _message_columns(stored.records, run, kept, sources, longest)
+    keys = list(map(np.append, keys, _transposed(others)))
+    order = vectors.plain(np.lexsort(keys[::-1]))
+    filled: dict[str, Any] = {"t": np.round(keys[0][order] - found.origin, 4).tolist()}
+    for k, name in enumerate(_Row._fields[1:], 1):
+        values = [*messages.pop(name), *(row[k] for _, row in others)]
+        filled[name] = [values[place] for place in order]
+    return filled | {"bounded": any(log.left_out for log in logs.values())}
+
+
+def _transposed(rows: Sequence[tuple[_Key, _Row]]) -> Sequence[Ints]:
+    return [np.array([key[k] for key, _ in rows]) for k in range(4)]
+
+
+# --- Lines about messages. ------------------------------------------------------------------------
+
+
+def _message_columns(
+    records: Sequence[Record], run: Run, kept: Deliveries, sources: Sequence[Source], longest: int
+) -> tuple[dict[str, list[Any]], list[Ints]]:
+    """Return a row for each message, as columns, and its key: the sender's line comes first."""
+    sent = _Side(records, run.sent, kept.sends, sources, longest)
+    received = _Side(records, run.received, kept.receipts, sources, longest)
+    lane_of = np.array([kept.machines.index(machine) for machine, *_ in sources] or [0])
+    departed, both = sent.there, sent.there & received.there
+    notes = [""] * len(kept)
+    if run.sent:
+        late = both & (received.ts - sent.ts >= LATE_S)
+        for k in vectors.plain(np.flatnonzero(late)):
+            notes[k] = f"{duration(received.ts[k] - sent.ts[k])} later"
+        for note, flags in (
+            ("nobody", departed & ~received.there),
+            ("again", ~departed & kept.fate_is("again")),
+            ("never sent", ~departed & ~kept.fate_is("again")),
+        ):
+            for k in vectors.plain(np.flatnonzero(flags)):
+                notes[k] = note
+    first_place = np.where(departed, sent.places, received.places)
+    lanes2 = vectors.plain(lane_of[received.places])
+    filled: dict[str, list[Any]] = {
+        "number": vectors.plain(kept.numbers),
+        "note": notes,
+        "event": [""] * len(kept),
+        "lane": vectors.plain(lane_of[first_place]),
+        "text": [one or other for one, other in zip(sent.texts, received.texts, strict=True)],
+        "lane2": [lane if two else None for lane, two in zip(lanes2, both, strict=True)],
+        "text2": [text if two else None for text, two in zip(received.texts, both, strict=True)],
+    }
+    alone = np.where(departed, 0, first_place), np.where(departed, 0, received.ns)
+    first_t = np.fmin(sent.ts, received.ts)
+    return filled, [first_t, np.where(departed, _SENT, _PRINTED), *alone]
+
+
+class _Side:
+    """The lines of some messages where they were sent, or where they were received.
+
+    Attributes:
+        there: whether a message has such a line; if not, the others mean nothing.
+        places, ns: the line's stream, as a place in all of them, and its number there.
+        ts, texts: its time and what is shown of it.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        messages: Messages,
+        rows: Ints,
+        sources: Sequence[Source],
+        longest: int,
+    ) -> None:
+        named, of, ns = messages.lines()
+        self.there = np.asarray(rows >= 0, np.bool_)
+        self.places, self.ns = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        self.ts = np.full(len(rows), np.nan)
+        self.texts: list[str] = [""] * len(rows)
+        if not self.there.any():
+            return
+        known = [sources.index(source) if source in sources else 0 for source in named]
+        at = rows[self.there]
+        self.places[self.there] = vectors.column(known)[vectors.column(of)[at]]
+        self.ns[self.there] = vectors.column(ns)[at]
+        for place, source in enumerate(sources):
+            mine = np.flatnonzero(self.there & (self.places == place))
+            mine = mine[np.argsort(self.ns[mine], kind="stable")]
+            lines = lines_at(records, source, vectors.plain(self.ns[mine]))
+            for k, record in zip(vectors.plain(mine), lines, strict=True):
+                self.ts[k], self.texts[k] = record.t, _line(record, longest)
+
+
+# --- Other lines. ---------------------------------------------------------------------------------
 
 
 class _Ends:
-    """The first and last lines of a log: one more of the first ones than the page shows."""
+    """The first and last lines of a log that are not about messages, and what is left out."""
 
     def __init__(self) -> None:
-        self._first: list[Record] = []
+        self.first: list[Record] = []
+        self.gap_t = 0.0
         self._last = LastLines(EACH_END)
 
     def add(self, lines: Sequence[Record]) -> None:
-        first = lines[: EACH_END + 1 - len(self._first)]
-        self._first += first
-        if rest := lines[len(first) :] if first else lines:
-            self._last.add(rest)
+        if (room := EACH_END - len(self.first)) > 0:
+            self.first += lines[:room]
+            rest: Sequence[Record] = lines[room:] if len(lines) > room else ()
+        else:
+            rest = lines
+        if not rest:
+            return
+        if not self._last.count:
+            self.gap_t = rest[0].t
+        self._last.add(rest)
 
-    def all(self) -> Iterator[Record]:
-        yield from self._first
+    def last(self) -> Iterator[Record]:
         for lines in self._last.last():
             yield from lines
 
@@ -99,90 +190,70 @@ class _Ends:
     def left_out(self) -> int:
         return max(0, self._last.count - EACH_END)
 
-
-def columns(rows: Sequence[Row], lines: LinesToShow, found: Timeline) -> dict[str, Any]:
-    """Return the rows of the logs as columns, ordered by time, and whether lines are left out.
-
-    Arguments:
-        rows: the lines on stdout side by side, and the events.
-        lines: the lines that the rows are made of, and the lines on stderr, except for traces.
-        found: the run's timeline; of very many messages, only those that the page draws are kept.
-    """
-    start = _start(rows, found)
-    shown = [*_kept(rows, found), *(Row(t=r.t - start, records=(r,)) for r in lines.said)]
-    shown, left_out = _ends(shown, lines.left_out)
-    shown.sort(key=lambda row: row.t)
-    longest = min(_LONGEST_LINE, max(_SHORTEST, _ROOM // (len(shown) + 1)))
-    lane = {name: k for k, name in enumerate(found.machines)}
-    describer = EventDescriber()
-    sends = any(p.sent is not None for p in found.deliveries)
-    filled: dict[str, Any] = {name: [] for name in _COLUMNS} | {"bounded": bool(left_out)}
-    for row in shown:
-        event = describer.describe(row.event) if row.event else left_out.get(id(row), "")
-        if row.event and not event:
-            continue
-        t = round(row.t + start - found.origin, 4)
-        cells = [x for r in row.records for x in (lane[r.machine], _line(r, longest))]
-        note = _note(row) if sends else ""
-        values = (t, row.number, note, event, *cells, *[None] * (4 - len(cells)))
-        for name, value in zip(_COLUMNS, values, strict=True):
-            filled[name].append(value)
-    return filled
+    def __len__(self) -> int:
+        return len(self.first) + min(EACH_END, self._last.count)
 
 
-def _start(rows: Sequence[Row], found: Timeline) -> float:
-    """Return the UNIX time from which the rows count their seconds."""
-    for row in rows:
-        if row.records:
-            return min(record.t for record in row.records) - row.t
-    return found.origin
+def _add_others(records: Sequence[Record], run: Run, logs: Mapping[Source, _Ends]) -> None:
+    """Add the lines on stdout that are about no message, and on stderr those that trace nothing."""
+    spoken = _spoken(run)
+    if not isinstance(records, StoredRecords):
+        of_messages = {source: set(vectors.plain(ns)) for source, ns in spoken.items()}
+        for record in records:
+            source = record.machine, record.process, record.stream
+            if record.n not in of_messages.get(source, ()) and trace_of(record) is None:
+                logs[source].add((record,))
+        return
+    for stream in records.streams():
+        is_spoken = np.zeros(stream.count, np.bool_)
+        is_spoken[spoken.get(stream.source, [])] = True
+        for lines in stream.batches():
+            logs[stream.source].add(_others(lines, is_spoken[lines.n : lines.n + len(lines)]))
 
 
-def _kept(rows: Sequence[Row], found: Timeline) -> Sequence[Row]:
-    places, stride = chart_data.kept(found.deliveries, chart_data.MOST_KEPT)
-    if stride == 1:
-        return rows
-    numbers = {found.deliveries[i].number for i in places}
-    return [row for row in rows if row.number is None or row.number in numbers]
+def _others(lines: Lines, is_spoken: Flags) -> Sequence[Record]:
+    count = int(is_spoken.sum())
+    if count == len(lines):
+        return ()
+    if lines.stream == "stderr":
+        _, said = traces_and_said(lines)
+        return [r for r in said if not is_spoken[r.n - lines.n]] if count else said
+    return list(lines.at(vectors.plain(np.flatnonzero(~is_spoken) + lines.n))) if count else lines
 
 
-def _ends(rows: Sequence[Row], before: Mapping[Source, int]) -> tuple[list[Row], dict[int, str]]:
-    """Return the rows without the middle of very long logs, and a text for each gap.
+def _spoken(run: Run) -> dict[Source, Ints]:
+    """Return for each stream the numbers of its lines that are about messages."""
+    found: defaultdict[Source, list[Ints]] = defaultdict(list)
+    for messages in run.messages():
+        sources, places, ns = messages.lines()
+        for place, source in enumerate(sources):
+            found[source].append(vectors.column(ns)[vectors.column(places) == place])
+    return {source: np.concatenate(parts) for source, parts in found.items()}
 
-    A row without records marks a gap; the texts are keyed by the `id` of that row. `before` is how
-    many lines of each log have no rows in the first place.
-    """
-    logs: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for k, row in enumerate(rows):
-        if row.number is None and row.records:
-            record = row.records[0]
-            logs[record.machine, record.process, record.stream].append(k)
-    shown: list[Row | None] = list(rows)
-    marks: list[Row] = []
-    texts: dict[int, str] = {}
-    for (machine, process, stream), places in logs.items():
-        middle = places[EACH_END:-EACH_END]
-        if not middle:
-            continue
-        marks.append(Row(t=rows[middle[0]].t))
+
+def _other_rows(
+    source: Source, place: int, log: _Ends, found: Timeline, longest: int
+) -> Iterator[tuple[_Key, _Row]]:
+    machine, process, stream = source
+    lane = found.machines.index(machine)
+    kind = _SAID if stream == "stderr" else _PRINTED
+    for record in (*log.first, *log.last()):
+        row = _Row(t=record.t, lane=lane, text=_line(record, longest))
+        yield (record.t, kind, place, record.n), row
+    if log.left_out:
         suffix = "err" if stream == "stderr" else "log"
-        count = len(middle) + before.get((machine, process, stream), 0)
-        lines = "1 line" if count == 1 else f"{count:,} lines"
-        texts[id(marks[-1])] = (
-            f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
-        )
-        for k in middle:
-            shown[k] = None
-    return [row for row in shown if row is not None] + marks, texts
+        lines = "1 line" if log.left_out == 1 else f"{log.left_out:,} lines"
+        text = f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
+        yield (log.gap_t, _GAP, place, 0), _Row(t=log.gap_t, event=text)
+
+
+def _event_rows(stored: StoredRun) -> Iterator[tuple[_Key, _Row]]:
+    describer = EventDescriber()
+    for k, event in enumerate(sorted(stored.events, key=lambda event: event.t)):
+        if text := describer.describe(event):
+            yield (event.t, _EVENT, 0, k), _Row(t=event.t, event=text)
 
 
 def _line(record: Record, longest: int) -> str:
     mark = "stderr: " if record.stream == "stderr" else ""
     return mark + line_of(record, longest)
-
-
-def _note(row: Row) -> str:
-    if row.note or not row.records:
-        return row.note
-    delay = row.records[-1].t - row.records[0].t
-    return f"{duration(delay)} later" if delay >= LATE_S else ""

@@ -1,8 +1,6 @@
 """One sentence about a run: who sent how many messages to whom, as observed."""
 
-from collections import defaultdict
-from itertools import pairwise
-from statistics import median
+import numpy as np
 
 from lab.analysis.history import joined
 from lab.analysis.timeline import Timeline
@@ -23,11 +21,12 @@ def setup(stored: StoredRun, found: Timeline) -> str:
         lines = "1 line" if printed == 1 else f"{printed:,} lines"
         return f"{joined(found.machines)} printed {lines}, none of them about a message."
     to = joined(chart_data.receivers(found))
-    arrived = sum(p.got is not None for p in found.deliveries)
-    senders = list(dict.fromkeys(p.by for p in found.deliveries if p.by))
+    deliveries = found.deliveries
+    arrived = int(deliveries.arrived.sum())
+    senders = deliveries.senders()
     if not senders:
-        printers = {p.to for p in found.deliveries}
-        to = joined([name for name in found.machines if name in printers])
+        got = chart_data.received(found)
+        to = joined([name for name in found.machines if got[name]])
         return f"{to} printed {_messages(arrived)}; no program reported sending them."
     target = f" to {to}" if to and not _is_round_trip(found) else ""
     sent = f"{joined(senders)} sent {_what(stored, found)}{target}{_pace(found)}."
@@ -47,7 +46,7 @@ def implementation(stored: StoredRun) -> str:
 
 
 def _what(stored: StoredRun, found: Timeline) -> str:
-    sent = sum(p.sent is not None for p in found.deliveries)
+    sent = int(found.deliveries.departed.sum())
     planned = stored.description.get("parameters", {}).get("count")
     if isinstance(planned, int) and sent < planned:
         return f"{sent:,} of the {_messages(planned)} planned"
@@ -56,27 +55,23 @@ def _what(stored: StoredRun, found: Timeline) -> str:
 
 def _pace(found: Timeline) -> str:
     """Return the observed sending rate: a program may ignore the requested one."""
-    times: defaultdict[str, list[float]] = defaultdict(list)
-    for p in found.deliveries:
-        if p.sent is not None:
-            times[p.by].append(p.sent)
-    gaps = [b - a for sent in times.values() for a, b in pairwise(sorted(sent))]
-    if not gaps:
+    gaps = found.deliveries.gaps()
+    if not len(gaps):
         return ""
-    gap = median(gaps)
+    gap = float(np.median(gaps))
     return f", about one every {duration(gap)}" if gap >= _NO_PAUSE_S else " without a pause"
 
 
 def _is_round_trip(found: Timeline) -> bool:
     """Return whether every message was printed where it had been sent, as replies are."""
-    ways = {(p.by, p.to) for p in found.deliveries if p.to}
-    return bool(ways) and all(by == to for by, to in ways)
+    deliveries = found.deliveries
+    by, to = (column[deliveries.arrived] for column in (deliveries.by, deliveries.to))
+    return len(to) > 0 and bool(np.all(by == to))
 
 
 def _arrived(found: Timeline) -> str:
-    arrived = len({p.number for p in found.deliveries if p.got is not None})
-    lost = sum(p.fate == "lost" for p in found.deliveries)
-    late = sum(p.fate == "late" for p in found.deliveries)
+    arrived = len(np.unique(found.deliveries.numbers[found.deliveries.arrived]))
+    lost, late = found.deliveries.of_fate("lost"), found.deliveries.of_fate("late")
     verb = "came back" if _is_round_trip(found) else "arrived"
     words = f"{arrived:,} {verb}" if arrived else f"None {verb}"
     words += f", {f'{lost:,}' if lost else 'none'} {'were' if lost > 1 else 'was'} lost"

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,27 +177,31 @@ class RunDirectory:
     def _replace(self, name: str, text: str) -> None:
         """Rename a complete new file into place: a reader sees either the old or the new one."""
         with self._mutex:
-            _replace(self.path / name, text.encode("utf-8", "backslashreplace"))
+            _replace(self.path / name, [text.encode("utf-8", "backslashreplace")])
 
 
-def attach(path: Path, name: str, content: str | bytes) -> Path:
+def attach(path: Path, name: str, content: str | bytes | Iterable[str]) -> Path:
     """Add a file to a run, or replace it: `report.html`, `timeline.svg`; return its path.
+
+    A text may come piece by piece.
 
     Raises:
         LabError: it can't be written.
     """
     _check_name("an attached file", name, r"[a-z][a-z0-9_-]{0,60}\.(txt|html|svg|png)")
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    return _replace(path / name, data)
+    if isinstance(content, bytes):
+        return _replace(path / name, [content])
+    texts = [content] if isinstance(content, str) else content
+    return _replace(path / name, (text.encode("utf-8", "backslashreplace") for text in texts))
 
 
-def _replace(file: Path, data: bytes) -> Path:
+def _replace(file: Path, data: Iterable[bytes]) -> Path:
     new = file.with_name(f".{file.name}")
     with file_errors(file):
         new.unlink(missing_ok=True)  # never write through what is there, such as a link
         try:
             with new.open("xb") as made:
-                made.write(data)
+                made.writelines(data)
             new.replace(file)
         finally:
             new.unlink(missing_ok=True)  # a half of it, on a disk that was full
@@ -206,7 +210,7 @@ def _replace(file: Path, data: bytes) -> Path:
 
 def describe(path: Path, description: Mapping[str, Any]) -> None:
     """Rewrite the run.json of a run that has ended; LabError if that fails."""
-    _replace(path / "run.json", _pretty(description).encode("utf-8", "backslashreplace"))
+    _replace(path / "run.json", [_pretty(description).encode("utf-8", "backslashreplace")])
 
 
 def adopt(run: Path, root: Path, **fields: Any) -> Path:

@@ -182,16 +182,33 @@ class Lines(Sequence[Record]):
 
     def __iter__(self) -> Iterator[Record]:
         for n, line in enumerate(self.piece.lines(), self.n):
-            yield Record(
-                machine=self.machine,
-                process=self.process,
-                stream=self.stream,
-                n=n,
-                t=self.t,
-                text=line.text,
-                offset=line.offset,
-                length=line.length,
-            )
+            yield self._record(n, line)
+
+    def at(self, ns: Sequence[int]) -> Iterator[Record]:
+        """Give the lines that have these numbers in their stream, which rise."""
+        data = self.piece.data
+        if data is None or len(ns) == len(self):
+            yield from self
+            return
+        lines = data.removesuffix(b"\n").split(b"\n")
+        offset, before = self.piece.offset, 0
+        for n in ns:
+            k = n - self.n
+            offset += sum(map(len, lines[before:k])) + k - before
+            before = k
+            yield self._record(n, Line(offset, len(lines[k]), text_of(lines[k])))
+
+    def _record(self, n: int, line: Line) -> Record:
+        return Record(
+            machine=self.machine,
+            process=self.process,
+            stream=self.stream,
+            n=n,
+            t=self.t,
+            text=line.text,
+            offset=line.offset,
+            length=line.length,
+        )
 
     @overload
     def __getitem__(self, at: int) -> Record: ...

@@ -2,11 +2,12 @@
 
 import os
 import re
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 from lab.core.errors import RunStoreError
 from lab.core.os_errors import file_errors
@@ -60,25 +61,136 @@ class _Chunk(NamedTuple):
     lines: int
 
 
+class _Chunks(Sequence[_Chunk]):
+    """Chunks as columns, as a slow program makes one for each of its lines."""
+
+    def __init__(self) -> None:
+        self._columns: list[array[Any]] = [array(kind) for kind in "dHqqqq"]
+
+    def append(self, chunk: _Chunk) -> None:
+        for column, value in zip(self._columns, chunk, strict=True):
+            column.append(value)
+
+    def in_order(self) -> "_Chunks":
+        """Return them in order of time, and of one time in that of their streams and lines."""
+        t, stream, n, *_ = self._columns
+        order = sorted(range(len(t)), key=lambda k: (t[k], stream[k], n[k]))
+        made = _Chunks()
+        made._columns = [array(c.typecode, map(c.__getitem__, order)) for c in self._columns]
+        return made
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __iter__(self) -> Iterator[_Chunk]:
+        return map(_Chunk, *self._columns)
+
+    @overload
+    def __getitem__(self, at: int) -> _Chunk: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[_Chunk]: ...
+    def __getitem__(self, at: int | slice) -> _Chunk | list[_Chunk]:
+        if isinstance(at, slice):
+            return [self[k] for k in range(len(self))[at]]
+        return _Chunk(*(column[at] for column in self._columns))
+
+
+class Stream:
+    """One stream of a run.
+
+    Attributes:
+        source: its machine, process and name.
+        firsts, times, ranks: of each of its chunks: the number of its first line, its UNIX time in
+            seconds, and its place among the chunks of all streams.
+    """
+
+    def __init__(self, source: Source, log: Log) -> None:
+        self.source = source
+        self.firsts = array("q")
+        self.times = array("d")
+        self.ranks = array("i")
+        self._log = log
+        self._chunks = _Chunks()
+
+    def add(self, chunk: _Chunk, rank: int) -> None:
+        self.firsts.append(chunk.n)
+        self.times.append(chunk.t)
+        self.ranks.append(rank)
+        self._chunks.append(chunk)
+
+    @property
+    def count(self) -> int:
+        """How many lines it has."""
+        return self._chunks[-1].n + self._chunks[-1].lines if self._chunks else 0
+
+    def blocks(self) -> Iterator[Lines]:
+        """Give its lines, many chunks at once: their time is that of the first."""
+        block: _Chunk | None = None
+        for chunk in self._chunks:
+            if block is not None and _are_one_block(block, chunk):
+                size, lines = block.size + chunk.size, block.lines + chunk.lines
+                block = block._replace(size=size, lines=lines)
+                continue
+            if block is not None:
+                yield _lines(self.source, self._log, block)
+            block = chunk
+        if block is not None:
+            yield _lines(self.source, self._log, block)
+
+    def batches(self) -> Iterator[Lines]:
+        """Give its lines as they were captured, chunk by chunk."""
+        return (_lines(self.source, self._log, chunk) for chunk in self._chunks)
+
+    def lines_at(self, ns: Sequence[int]) -> Iterator[Record]:
+        """Give the lines that have these numbers, which rise."""
+        start = 0
+        for chunk in self._chunks:
+            end = bisect_left(ns, chunk.n + chunk.lines, start)
+            if start < end:
+                yield from _lines(self.source, self._log, chunk).at(ns[start:end])
+            start = end
+
+
+def _are_one_block(block: _Chunk, chunk: _Chunk) -> bool:
+    """Return whether a chunk continues a block that isn't full."""
+    return (
+        block.size >= 0
+        and chunk.size >= 0
+        and chunk.offset == block.offset + block.size
+        and block.size + chunk.size <= _BLOCK
+    )
+
+
 class StoredRecords(Sequence[Record]):
     """All lines of a run, in the order of time; of one time, in the order of the streams' names.
 
     Each look at a line makes a new Record of it.
     """
 
-    def __init__(self, sources: Sequence[Source], logs: Sequence[Log], chunks: list[_Chunk]):
+    def __init__(self, sources: Sequence[Source], logs: Sequence[Log], chunks: _Chunks):
         self._sources = sources
         self._logs = logs
-        self._chunks = sorted(chunks)
-        self._ends = list(accumulate(chunk.lines for chunk in self._chunks))
+        self._chunks = chunks.in_order()
+        self._ends = array("q", accumulate(chunk.lines for chunk in self._chunks))
 
     def batches(self) -> Iterator[Lines]:
         """Give the lines as they were captured, chunk by chunk."""
         return map(self._lines, self._chunks)
 
+    def streams(self) -> Sequence[Stream]:
+        """Return the streams, in the order of their names."""
+        found = [Stream(source, log) for source, log in zip(self._sources, self._logs, strict=True)]
+        for rank, chunk in enumerate(self._chunks):
+            found[chunk.stream].add(chunk, rank)
+        return found
+
     def times(self) -> Iterator[float]:
         """Give the times at which lines were captured."""
         return (chunk.t for chunk in self._chunks)
+
+    def sources(self) -> set[Source]:
+        """Return the streams that have lines."""
+        return {self._sources[k] for k in {chunk.stream for chunk in self._chunks}}
 
     def count_in(self, stream: str) -> int:
         """Return how many lines of `stdout` or `stderr` there are."""
@@ -119,13 +231,16 @@ class StoredRecords(Sequence[Record]):
     __hash__ = None  # type: ignore[assignment]  # as a list's
 
     def _lines(self, chunk: _Chunk) -> Lines:
-        log = self._logs[chunk.stream]
-        if chunk.size < 0:
-            piece = _long_line(log, chunk.offset, -chunk.size)
-        else:
-            data = log.read(chunk.offset, chunk.size)
-            piece = Piece(chunk.offset, chunk.size, chunk.lines, data)
-        return Lines(self._sources[chunk.stream], chunk.n, chunk.t, piece)
+        return _lines(self._sources[chunk.stream], self._logs[chunk.stream], chunk)
+
+
+def _lines(source: Source, log: Log, chunk: _Chunk) -> Lines:
+    if chunk.size < 0:
+        piece = _long_line(log, chunk.offset, -chunk.size)
+    else:
+        data = log.read(chunk.offset, chunk.size)
+        piece = Piece(chunk.offset, chunk.size, chunk.lines, data)
+    return Lines(source, chunk.n, chunk.t, piece)
 
 
 def _long_line(log: Log, offset: int, length: int) -> Piece:
@@ -140,6 +255,30 @@ def times_of(records: Sequence[Record]) -> Iterator[float]:
     if isinstance(records, StoredRecords):
         return records.times()
     return (record.t for record in records)
+
+
+def sources_of(records: Sequence[Record]) -> set[Source]:
+    """Return the streams that have lines: machine, process and name."""
+    if isinstance(records, StoredRecords):
+        return records.sources()
+    return {(record.machine, record.process, record.stream) for record in records}
+
+
+def lines_at(records: Sequence[Record], source: Source, ns: Sequence[int]) -> Iterator[Record]:
+    """Give the lines of a stream that have these numbers, which rise; one may be there twice."""
+    once = list(dict.fromkeys(ns))
+    if isinstance(records, StoredRecords):
+        of_stream = (s.lines_at(once) for s in records.streams() if s.source == source)
+        lines: Iterator[Record] = chain.from_iterable(of_stream)
+    else:
+        wanted = set(once)
+        ours = (r for r in records if (r.machine, r.process, r.stream) == source)
+        lines = filter(lambda record: record.n in wanted, ours)
+    line: Record | None = None
+    for n in ns:
+        if line is None or line.n != n:
+            line = next(lines)
+        yield line
 
 
 def count_of(records: Sequence[Record], stream: str) -> int:
@@ -169,7 +308,7 @@ def derive(run: Path, machines: set[str] | None, *, closed: bool) -> StoredRecor
     """
     sources = sorted(_sources(run))
     logs: list[Log] = []
-    chunks: list[_Chunk] = []
+    chunks = _Chunks()
     for k, source in enumerate(sources):
         log = log_of(run, *source)
         if machines is not None and source[0] not in machines:
@@ -183,7 +322,8 @@ def derive(run: Path, machines: set[str] | None, *, closed: bool) -> StoredRecor
             raise _malformed(index_of(log), str(error)) from error
         if closed and ends and ends[-1] > logs[-1].size:
             raise _cut(log, logs[-1].size, ends[-1])
-        chunks += _chunks(k, logs[-1], ends, times, ended=ended)
+        for chunk in _chunks(k, logs[-1], ends, times, ended=ended):
+            chunks.append(chunk)
     return StoredRecords(sources, logs, chunks)
 
 

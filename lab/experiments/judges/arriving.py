@@ -1,20 +1,22 @@
 """Judges of how messages arrive: in which order, and whether unchanged."""
 
 import re
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from operator import lt
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from lab.analysis import history
 from lab.analysis.history import Run
+from lab.analysis.messages import Messages
 from lab.core.verdict import Verdict
 from lab.runs.chunk_traces import shown_texts, traced_texts
 
+if TYPE_CHECKING:
+    from lab.analysis.vectors import Ints
+
 # A receiver's line begins with the message's number, even if the rest has changed.
 _OF_A_MESSAGE = re.compile(r"\d{1,18}(?![^\s,])")
-
-Life = tuple[str, str]  # machine and process
 
 
 def in_order(run: Run) -> Verdict:
@@ -22,17 +24,18 @@ def in_order(run: Run) -> Verdict:
 
     Duplicates don't count here.
     """
+    from lab.analysis import vectors
+
     wrong: list[int] = []
     pairs = 0
-    printed = [[number for _, number in lines] for lines in run.received.by_life().values()]
-    for sent in run.sent.by_life().values():
-        known = {number for _, number in sent}
-        in_order = _is_rising([number for _, number in sent])
+    printed = [vectors.first_ones(numbers) for numbers in _by_life(run.received)]
+    for sent in _by_life(run.sent):
+        index = vectors.Index(sent)
         for numbers in printed:
-            arrived = [number for number in dict.fromkeys(numbers) if number in known]
+            arrived = numbers[index.has(numbers)]
             pairs += max(0, len(arrived) - 1)
-            if not (in_order and _is_rising(arrived)):
-                wrong += _late(arrived, _places(sent))
+            if not (vectors.is_rising(sent) and vectors.is_rising(arrived)):
+                wrong += _late(vectors.plain(arrived), _places(vectors.plain(sent)))
     if wrong:
         late = history.listed(sorted(wrong)).capitalize()
         why = f"{late} arrived after a later message, on the same machine."
@@ -42,14 +45,22 @@ def in_order(run: Run) -> Verdict:
     return Verdict.holds(f"{len(run.takers)} messages arrived, none after a later one.")
 
 
-def _is_rising(numbers: Sequence[int]) -> bool:
-    return all(map(lt, numbers, islice(numbers, 1, None)))
+def _by_life(messages: Messages) -> "list[Ints]":
+    """Return what each life of a program said of messages, in the order of its output."""
+    from lab.analysis import vectors
+
+    places, ns, numbers = map(vectors.column, (messages.places, messages.ns, messages.numbers))
+    return [
+        vectors.sorted_by(numbers[of], ns[of])
+        for of in (places == place for place in range(len(messages.named)))
+        if of.any()
+    ]
 
 
-def _places(sent: Iterable[tuple[int, int]]) -> Mapping[int, list[int]]:
+def _places(sent: Iterable[int]) -> Mapping[int, list[int]]:
     """Return the positions of each number in a sender's output."""
     places: defaultdict[int, list[int]] = defaultdict(list)
-    for n, number in sent:
+    for n, number in enumerate(sent):
         places[number].append(n)
     return places
 
@@ -68,34 +79,40 @@ def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
 def as_sent(run: Run) -> Verdict:
     """Receivers printed exactly the texts that the senders traced.
 
-    A message whose sender doesn't trace its text is left out, as its text is unknown.
+    A message whose sender doesn't trace its text is left out, as its text is unknown. Of a text a
+    hash of 64 bits with a key of this process stands for it, as there may be a million.
     """
-    traced, known = set(), set()
+    from lab.analysis import vectors
+
+    traced, texts = array("q"), array("q")
     for number, text in traced_texts(run.records):
-        traced.add(number)
-        known.add(text)
-    untraced = {number for number in run.sent.numbers if number not in traced}
-    compared, wrong = 0, []
-    for text, found in _lines_of_messages(run):
-        if text in known:
-            compared += 1
-        elif (number := int(found)) not in untraced:
-            compared += 1
-            wrong.append(number)
-    if not traced or not compared:
+        traced.append(number)
+        texts.append(hash(text))
+    if not traced:
+        return Verdict.not_observed("No sender traced the text of what it sent.")
+    known, numbers_traced = (vectors.Index(vectors.column(one)) for one in (texts, traced))
+    sent = vectors.column(run.sent.numbers)
+    untraced = set(vectors.plain(sent[~numbers_traced.has(sent)]))
+    compared = 0
+    wrong: set[int] = set()
+    for lines in _lines_of_messages(run):
+        is_known = known.has(vectors.column([hash(text) for text, _ in lines]))
+        odd = [number for (_, number), sure in zip(lines, is_known, strict=True) if not sure]
+        wrong |= (found := {int(number) for number in odd} - untraced)
+        compared += len(lines) - sum(int(number) not in found for number in odd)
+    if not compared:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     if wrong:
-        numbers = sorted(set(wrong))
+        numbers = sorted(wrong)
         why = f"The text printed for {history.listed(numbers)} was never sent."
         return Verdict.refuted(why, messages=numbers)
     return Verdict.holds(f"{compared} lines were printed, each the text of a message as sent.")
 
 
-def _lines_of_messages(run: Run) -> Iterator[tuple[str, str]]:
+def _lines_of_messages(run: Run) -> Iterator[list[tuple[str, str]]]:
     """Yield the lines about messages that receivers printed, in any form, and their numbers."""
     lives = run.received.speakers()
     for machine, process, texts in shown_texts(run.records):
         if (machine, process) in lives:
-            for text in texts:
-                if found := _OF_A_MESSAGE.match(text):
-                    yield text, found[0]
+            found = ((text, _OF_A_MESSAGE.match(text)) for text in texts)
+            yield [(text, match[0]) for text, match in found if match]

@@ -6,7 +6,9 @@ the end (lb_t::activated). With a single connection, the turn wraps back to it a
 so when a second one joins, the first is served once more before the turn reaches the second.
 """
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.analysis import history
@@ -44,18 +46,18 @@ def alone(run: Run) -> Alone | None:
         return None
     second = run.handshakes[1]
     return Alone(
-        certain=sum(t <= second.first.t - run.report_late_s for t in run.dealt.values()),
-        fewest=sum(t <= second.first.t - run.no_order_s for t in run.dealt.values()),
-        most=sum(t < second.last.t + run.no_order_s for t in run.dealt.values()),
+        certain=run.dealt.until(second.first.t - run.report_late_s),
+        fewest=run.dealt.until(second.first.t - run.no_order_s),
+        most=run.dealt.until(math.nextafter(second.last.t + run.no_order_s, 0.0)),
         until=second,
     )
 
 
-def once_all_are_connected(run: Run) -> list[int]:
+def once_all_are_connected(run: Run) -> Sequence[int]:
     """Return the messages that were sent after the last receiver had connected."""
     machines = len(run.receivers)
     if len(run.handshakes) < machines or machines < 2:
-        return []
+        return range(0)
     return run.dealt_between(run.handshakes[machines - 1].last.t)
 
 

@@ -56,13 +56,13 @@ def late_one(run: Run) -> Handshake | None:
     return next((h for h in run.handshakes if h.own.machine == starts[-1].machine), None)
 
 
-def after_the_fault(run: Run) -> list[int]:
+def after_the_fault(run: Run) -> Sequence[int]:
     """What was sent after the sender knew of the fault; earlier messages count as in flight."""
     end = noticed(run)
     return [] if end is None else run.dealt_between(end.t)
 
 
-def while_it_is_gone(run: Run) -> list[int]:
+def while_it_is_gone(run: Run) -> Sequence[int]:
     """What was sent after the sender knew that it was gone, until it came back (if it did)."""
     end, back = noticed(run), returned(run)
     if end is None or run.fault is None:

@@ -36,7 +36,7 @@ _GRACE_S = 0.5  # for a busy pusher's timers
 _LONG_S = 2.0
 
 
-def sent_unnoticed(run: Run) -> list[int]:
+def sent_unnoticed(run: Run) -> Sequence[int]:
     """What was sent between the fault and its notice (or the end)."""
     if run.fault is None:
         return []

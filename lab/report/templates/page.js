@@ -2,8 +2,26 @@
 // Everything that machines printed is inserted as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
-const P = data.deliveries;
+// The messages are columns of numbers: each one's bytes, as base64, have an element of their own.
+const TYPES = { i4: Int32Array, i2: Int16Array, u1: Uint8Array, f8: Float64Array };
+function column(name) {
+  const element = byId(`column-${name}`);
+  const text = atob(element.textContent);
+  element.remove();
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return new TYPES[data.columns[name].type](bytes.buffer);
+}
+const P = Object.fromEntries(Object.keys(data.columns).map((name) => [name, column(name)]));
+const inSeconds = (t) => (t === data.never ? null : t * data.unit);
+const sentAt = (i) => inSeconds(P.sent[i]);
+const gotAt = (i) => inSeconds(P.got[i]);
+const begins = (i) => (P.sent[i] === data.never ? P.got[i] : P.sent[i]) * data.unit;
+const ends = (i) => (P.got[i] === data.never ? P.sent[i] : P.got[i]) * data.unit;
+const laneOf = (i) => (P.by[i] < 0 ? P.to[i] : P.by[i]);
+
 const AT_ONCE = 600; // messages of a fate that the timeline draws one by one
+const BARS = 200; // that count messages in a lane, if not all of them are drawn
 const LABEL = 20; // pixels that a message's number needs beside it
 const PAGE = 1000; // rows of the log
 const FATE = ["arrived", "late", "lost", "unknown", "stuck", "again", "unsent"];
@@ -16,12 +34,14 @@ let chosen = null; // a place in P
 // A number may occur more than once: returns which occurrence each is, from 1, in log order.
 function times(numbers) {
   const seen = new Map();
-  return numbers.map((number) => seen.set(number, (seen.get(number) ?? 0) + 1).get(number));
+  return Array.from(numbers, (number) => seen.set(number, (seen.get(number) ?? 0) + 1).get(number));
 }
-const timeInP = times(P.number);
+const inOrder = P.number.slice().sort();
+const timeInP = inOrder.some((number, i) => number === inOrder[i + 1]) ? times(P.number) : null;
+const timeOf = (i) => timeInP?.[i] ?? 1;
 const timeInR = times(data.rows.number);
 const anchor = (number, time) => `#message-${number}${time > 1 ? `-${time}` : ""}`;
-const placeOf = (number, time) => P.number.findIndex((n, i) => n === number && timeInP[i] === time);
+const placeOf = (number, time) => P.number.findIndex((n, i) => n === number && timeOf(i) === time);
 
 // ---- the charts
 
@@ -30,7 +50,7 @@ const period = (s) => (s >= 1 ? `${s.toPrecision(3)} s` : `${Number((s * 1000).t
 
 function inWords(i) {
   const [by, to] = [data.lanes[P.by[i]], data.lanes[P.to[i]]];
-  const [sent, got, fate] = [P.sent[i], P.got[i], data.fates[P.fate[i]]];
+  const [sent, got, fate] = [sentAt(i), gotAt(i), data.fates[P.fate[i]]];
   if (got === null) return `message ${P.number[i]}, sent by ${by} at ${seconds(sent)}: ${fate}`;
   if (sent === null) return `message ${P.number[i]}, received by ${to} at ${seconds(got)}: ${fate}`;
   const [took, only] = [got - sent, FATE[P.fate[i]] === "late" ? "only " : ""];
@@ -38,10 +58,10 @@ function inWords(i) {
 }
 
 function row(i, labels) {
-  const lane = P.by[i] ?? P.to[i];
+  const lane = laneOf(i);
   return {
-    place: i, number: P.number[i], sent: P.sent[i] ?? P.got[i], got: P.got[i] ?? P.sent[i], arrived: P.got[i],
-    lane, to_lane: P.to[i] ?? lane + 0.45, machine: data.lanes[P.to[i]] ?? "", fate: FATE[P.fate[i]],
+    place: i, number: P.number[i], sent: begins(i), got: ends(i), arrived: gotAt(i),
+    lane, to_lane: P.to[i] < 0 ? lane + 0.45 : P.to[i], machine: data.lanes[P.to[i]] ?? "", fate: FATE[P.fate[i]],
     label: labels ? String(P.number[i]) : "", tooltip: inWords(i),
   };
 }
@@ -51,31 +71,58 @@ function row(i, labels) {
 const spread = (i) => (Math.imul(i, 2654435761) >>> 0) / 2 ** 32;
 
 // The messages to draw in a window: of each fate as many as the eye can separate, always the same
-// ones at one zoom level. So a few lost messages stay visible among many that arrived.
+// ones at one zoom level. So a few lost messages stay visible among many that arrived. If some are
+// left out, bars on the lanes show how many there are in all.
 function pick([from, to]) {
-  const inside = data.fates.map(() => []);
-  for (let i = 0; i < P.number.length; i++) {
-    const [sent, got] = [P.sent[i] ?? P.got[i], P.got[i] ?? P.sent[i]];
-    if (got >= from && sent <= to) inside[P.fate[i]].push(i);
-  }
+  const counts = data.fates.map(() => 0);
+  const inside = (i) => ends(i) >= from && begins(i) <= to;
+  for (let i = 0; i < P.number.length; i++) if (inside(i)) counts[P.fate[i]]++;
+  const strides = counts.map((n) => 2 ** Math.max(0, Math.ceil(Math.log2(n / AT_ONCE))));
   const drawn = [];
-  const left = [];
-  inside.forEach((places, fate) => {
-    let stride = 1;
-    while (places.length / stride > AT_ONCE) stride *= 2;
-    if (stride > 1) left.push(`one in ${stride} that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`);
-    drawn.push(...places.filter((i) => spread(i) < 1 / stride || i === chosen));
-  });
-  const count = inside.reduce((sum, places) => sum + places.length, 0).toLocaleString("en");
+  for (let i = 0; i < P.number.length; i++) {
+    if (inside(i) && (i === chosen || spread(i) < 1 / strides[P.fate[i]])) drawn.push(i);
+  }
+  const left = strides.flatMap((stride, fate) =>
+    stride > 1 ? [`one in ${stride.toLocaleString("en")} that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`] : []);
+  const count = counts.reduce((sum, n) => sum + n, 0).toLocaleString("en");
   byId("drawn").textContent =
     (left.length
-      ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. Zoom in to see each.`
+      ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. The bars count all of them. Zoom in to see each.`
       : `${count} messages in this window, each of them drawn.`) +
     (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and every message that did not simply arrive; counts include all messages.)` : "");
-  const times = drawn.map((i) => P.sent[i] ?? P.got[i]);
+  const times = drawn.map(begins);
   const used = (Math.max(...times) - Math.min(...times)) / (to - from);
   const room = Math.max(1, (byId("timeline").clientWidth * used) / LABEL);
-  return drawn.map((i) => row(i, drawn.length <= room));
+  return {
+    messages: drawn.map((i) => row(i, drawn.length <= room)),
+    bars: left.length ? bars([from, to]) : [],
+  };
+}
+
+// How many messages each machine sent and got in each part of a window.
+function bars([from, to]) {
+  const width = (to - from) / BARS;
+  const counts = { sent: {}, received: {} };
+  const count = (lanes, lane, t) => {
+    if (lane < 0 || t < from || t >= to) return;
+    lanes[lane] ??= new Uint32Array(BARS);
+    lanes[lane][Math.min(BARS - 1, Math.floor((t - from) / width))]++;
+  };
+  for (let i = 0; i < P.number.length; i++) {
+    if (P.sent[i] !== data.never) count(counts.sent, P.by[i], P.sent[i] * data.unit);
+    if (P.got[i] !== data.never) count(counts.received, P.to[i], P.got[i] * data.unit);
+  }
+  const all = Object.entries(counts).flatMap(([verb, lanes]) =>
+    Object.entries(lanes).map(([lane, numbers]) => [verb, Number(lane), numbers]));
+  const most = all.reduce((top, [, , numbers]) => numbers.reduce((a, b) => Math.max(a, b), top), 1);
+  return all.flatMap(([verb, lane, numbers]) => Array.from(numbers, (n, k) => {
+    const [start, end] = [from + k * width, from + (k + 1) * width];
+    const side = verb === "sent" ? -1 : 1; // of the lane, so that nothing hides them
+    return {
+      start, end, lane: lane + side * 0.13, top: lane + side * (0.13 + 0.32 * (n / most)), machine: verb === "sent" ? "" : data.lanes[lane],
+      number: n, verb, tooltip: `${data.lanes[lane]} ${verb} ${n.toLocaleString("en")} messages from ${seconds(start)} to ${seconds(end)}`,
+    };
+  }).filter((bar) => bar.number));
 }
 
 function spec(name) {
@@ -89,7 +136,7 @@ function spec(name) {
   chart.datasets = { cells: data.cells, shares: data.shares, latencies: data.latencies };
   if (name === "timeline") {
     const { lives, connections, faults, moments } = data;
-    chart.datasets = { lives, connections, faults, moments, messages: pick(shown), notes: [] };
+    chart.datasets = { lives, connections, faults, moments, ...pick(shown), notes: [] };
   }
   return chart;
 }
@@ -114,7 +161,8 @@ let planned = 0;
 function redraw() {
   planned ||= requestAnimationFrame(() => {
     planned = 0;
-    views.timeline.data("messages", pick(shown)).runAsync();
+    const { messages, bars } = pick(shown);
+    views.timeline.data("messages", messages).data("bars", bars).runAsync();
   });
 }
 
@@ -135,8 +183,8 @@ const zoomTo = ([from, to]) => views.timeline.signal("window_start", [from, to])
 function messagesWindow() {
   let [from, to] = [Infinity, -Infinity];
   for (let i = 0; i < P.number.length; i++) {
-    from = Math.min(from, P.sent[i] ?? P.got[i]);
-    to = Math.max(to, P.got[i] ?? P.sent[i]);
+    from = Math.min(from, begins(i));
+    to = Math.max(to, ends(i));
   }
   const margin = Math.max(0.03 * (to - from), 1e-4);
   return from <= to ? [from - margin, to + margin] : [0, data.end];
@@ -159,14 +207,14 @@ for (const button of document.querySelectorAll("[data-zoom]")) {
 const words = (moment) => moment.tooltip.replace(/^[\d.]+ s: /, "");
 
 function story(i) {
-  const sent = P.sent[i] ?? P.got[i];
+  const sent = begins(i);
   const sentences = [`${inWords(i)}.`];
   const connected = data.periods.find((e) => sent >= e.start && sent < e.end);
   if (connected) sentences.push(`When it was sent, ${connected.text}.`);
   const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));
   const before = done.filter((m) => m.t <= sent).at(-1);
   if (before) sentences.push(`${period(sent - before.t)} before, ${words(before)}.`);
-  const [got, late] = [P.got[i], FATE[P.fate[i]] === "late"];
+  const [got, late] = [gotAt(i), FATE[P.fate[i]] === "late"];
   const next = done.find((m) => m.t > sent && (got === null ? m.kind === "fault" : late && m.t < got));
   if (next) sentences.push(`${period(next.t - sent)} after, ${words(next)}.`);
   const text = sentences.map((s) => s[0].toUpperCase() + s.slice(1)).join(" ");
@@ -181,7 +229,7 @@ function choose(i) {
   byId("previous").disabled = i === 0;
   byId("next").disabled = i === P.number.length - 1;
   if (views.timeline) {
-    const sent = P.sent[i] ?? P.got[i];
+    const sent = begins(i);
     if (sent < shown[0] || sent > shown[1]) {
       const half = (shown[1] - shown[0]) / 2;
       zoomTo([sent - half, sent + half]);
@@ -193,7 +241,7 @@ function choose(i) {
 }
 
 function goTo(i) {
-  const wanted = anchor(P.number[i], timeInP[i]);
+  const wanted = anchor(P.number[i], timeOf(i));
   if (location.hash === wanted) choose(i);
   else location.hash = wanted;
 }
@@ -232,7 +280,7 @@ function cell(line, text, note) {
 }
 
 const isChosen = (k) =>
-  chosen !== null && R.number[k] === P.number[chosen] && timeInR[k] === timeInP[chosen];
+  chosen !== null && R.number[k] === P.number[chosen] && timeInR[k] === timeOf(chosen);
 
 function logRow(k) {
   const line = document.createElement("tr");

@@ -21,7 +21,9 @@ _LIKE_A_LINE = 1024  # so many bytes count like a line
 # line may be late by that much; by more only in a flood that goes on.
 _PAUSE_S = 0.004
 _GOES_ON = 128  # reads with a pause before each: half a second
-_LONGEST_PAUSE_S = 0.02
+_LONG_PAUSE_S = 0.02
+_LASTS = 256  # three seconds: most of what a flood costs is by the read, not by the line
+_LONGEST_PAUSE_S = 0.05
 _PIPE = 1 << 16
 _LARGEST_PIPE = 1 << 20  # bytes; what any user may set
 
@@ -81,7 +83,7 @@ class _Pace:
         lines = max(1, data.count(b"\n"), len(data) // _LIKE_A_LINE)
         fast = now - self._last < _A_LINE_S * lines
         if fast:
-            self._in_a_row = min(self._in_a_row + 1, 2 * _GOES_ON)
+            self._in_a_row = min(self._in_a_row + 1, _LASTS)
         elif self.pause_s:  # a flooding program may be held up: a few such reads end the flood
             self._in_a_row //= 2
         else:
@@ -92,8 +94,7 @@ class _Pace:
         if self._in_a_row < _FLOOD:
             self.pause_s, self._longest_s = 0.0, _LONGEST_PAUSE_S
         else:
-            wanted = _PAUSE_S if self._in_a_row < _GOES_ON else _LONGEST_PAUSE_S
-            self.pause_s = min(wanted, self._longest_s)
+            self.pause_s = min(_wanted_s(self._in_a_row), self._longest_s)
 
     def _widen(self) -> bool:
         """Enlarge the pipe; return False if the system refuses that."""
@@ -104,3 +105,10 @@ class _Pace:
         except OSError:
             return False
         return True
+
+
+def _wanted_s(fast_reads: int) -> float:
+    """Return the pause after so many reads in a row that were fast, in seconds."""
+    if fast_reads < _GOES_ON:
+        return _PAUSE_S
+    return _LONG_PAUSE_S if fast_reads < _LASTS else _LONGEST_PAUSE_S
