@@ -30,7 +30,15 @@ from lab.machines import tool_errors
 from lab.machines.agent import launcher, packet_capture, rule_keeper
 from lab.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
 from lab.machines.providers.base import Access
-from lab.machines.remote_process import CHUNK, LOST, ChangeLease, Output, RemoteProcess, send
+from lab.machines.remote_process import (
+    CHUNK,
+    LOST,
+    ChangeLease,
+    Output,
+    RemoteProcess,
+    StampedEvent,
+    send,
+)
 
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 
@@ -290,6 +298,7 @@ class Remote:
     def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport
         channel = transport.open_session(timeout=ANSWER_TIMEOUT_S)
+        channel.status_event = StampedEvent()
         channel.exec_command("exec " + shlex.join(argv))
         return channel
 

@@ -17,6 +17,16 @@ LOST = (OSError, EOFError, paramiko.SSHException)
 Output = Callable[[bytes], None]
 
 
+class StampedEvent(threading.Event):
+    """An event that notes the UNIX time when it was set, however late a waiting thread wakes up."""
+
+    at = 0.0
+
+    def set(self) -> None:
+        self.at = self.at or clock.now()
+        super().set()
+
+
 class ChangeLease:
     """A change of a machine's network that lasts until it is released, or until the lab is gone.
 
@@ -84,8 +94,9 @@ class RemoteProcess:
         output(b"")
 
     def _wait(self) -> None:
-        self._channel.status_event.wait()  # also set when the connection is lost
-        gone = clock.now()
+        ended = self._channel.status_event
+        ended.wait()  # also set when the connection is lost
+        gone = ended.at if isinstance(ended, StampedEvent) else clock.now()
         for thread in self._threads:
             thread.join()
         status = self._channel.exit_status

@@ -1,17 +1,17 @@
 """All guests of an embedded lab, as its init process starts, watches and breaks them."""
 
 import contextlib
+import gc
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute, NetlinkError
-
 from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from lab.machines.providers.embedded import etc, guest
+from lab.machines.providers.embedded import guest, machine_root
+from lab.machines.providers.embedded.netlink import Netlink
 
 _BRIDGE = "lab"
 _OFF = 0  # the pid of a guest that is off
@@ -42,13 +42,13 @@ class IsolatedGuests:
     def __init__(self, guest_specs: list[guest.GuestSpec], visible: list[str]) -> None:
         self._guest_specs = {guest_spec.name: guest_spec for guest_spec in guest_specs}
         self._numbers = {guest_spec.name: number for number, guest_spec in enumerate(guest_specs)}
-        self._visible = visible
-        etc.replace(_hosts_file(guest_specs))
+        machine_root.enter_shared(visible, _hosts_file(guest_specs))
         self._pids: dict[str, int] = {}
-        self._netlink = IPRoute()
-        self._netlink.link("add", ifname=_BRIDGE, kind="bridge")
+        self._netlink = Netlink()
+        self._netlink.add_bridge(_BRIDGE)
         self._bridge = socket.if_nametoindex(_BRIDGE)
-        self._netlink.link("set", index=self._bridge, state="up")
+        self._turn = os.memfd_create("turn")
+        gc.freeze()  # a collection in a guest would write to, and so copy, all of our memory
         self._start(list(guest_specs))
 
     def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,19 +57,18 @@ class IsolatedGuests:
             CUT_POWER.name: self._cut_power,
             SHUT_DOWN.name: self._shut_down,
             POWER_ON.name: self._power_on,
-            CUT_CABLE.name: lambda name: self._set_link(name, "down"),
-            MEND_CABLE.name: lambda name: self._set_link(name, "up"),
+            CUT_CABLE.name: lambda name: self._set_link(name, up=False),
+            MEND_CABLE.name: lambda name: self._set_link(name, up=True),
             "repair": lambda _: self._repair(),
         }
         if request["do"] == "status":
             return {"machines": _states(self._pids)}
-        with _as_os_errors():
-            actions[request["do"]](request["machine"])
+        actions[request["do"]](request["machine"])
         return {}
 
     def _cut_power(self, name: str) -> None:
         # The link first: a killed process would still close its connections with a FIN.
-        self._set_link(name, "down")
+        self._set_link(name, up=False)
         self._end(name)
 
     def _shut_down(self, name: str) -> None:
@@ -84,27 +83,18 @@ class IsolatedGuests:
         """Undo every active fault."""
         for name in self._guest_specs:
             self._power_on(name)
-            self._set_link(name, "up")
+            self._set_link(name, up=True)
 
     def _start(self, guest_specs: list[guest.GuestSpec]) -> None:
         """Fork all guests at once, because each takes a while; return when all are ready."""
-        with contextlib.ExitStack() as stack:
-            lines = {
-                guest_spec.name: stack.enter_context(guest.fork_isolated(guest_spec, self._visible))
-                for guest_spec in guest_specs
-            }
-            for name, line in lines.items():
-                self._pids[name] = guest.pid_of(line)
-                self._plug_in(name)
-                line.sendall(b"!")
-            for line in lines.values():
-                guest.receive(line)
-
-    def _plug_in(self, name: str) -> None:
-        peer = {"ifname": guest.LINK, "net_ns_pid": self._pids[name]}
-        self._netlink.link(
-            "add", ifname=self._link(name), kind="veth", master=self._bridge, state="up", peer=peer
-        )
+        answers, their_end = socket.socketpair()
+        with answers:
+            with their_end:
+                for guest_spec in guest_specs:
+                    name = guest_spec.name
+                    plug = guest.Plug(self._bridge, self._link(name), self._turn)
+                    self._pids[name] = guest.fork_isolated(guest_spec, plug, their_end)
+            guest.wait_ready(len(guest_specs), answers)
 
     def _end(self, name: str) -> None:
         if (pid := self._pids[name]) == _OFF:
@@ -114,27 +104,14 @@ class IsolatedGuests:
         self._pids[name] = _OFF
         # The kernel removes its network later, but a returning guest needs the link's name now.
         with contextlib.suppress(OSError):
-            self._set_link_gone(name)
+            self._netlink.delete_link(self._link(name))
 
-    def _set_link_gone(self, name: str) -> None:
-        with _as_os_errors():
-            self._netlink.link("del", index=socket.if_nametoindex(self._link(name)))
-
-    def _set_link(self, name: str, state: str) -> None:
+    def _set_link(self, name: str, *, up: bool) -> None:
         if self._pids[name] != _OFF:
-            self._netlink.link("set", index=socket.if_nametoindex(self._link(name)), state=state)
+            self._netlink.set_link(self._link(name), up=up)
 
     def _link(self, name: str) -> str:
         return f"m{self._numbers[name]}"
-
-
-@contextlib.contextmanager
-def _as_os_errors() -> Iterator[None]:
-    """Turn the kernel's refusal into an OSError: the peer gets it, and the lab goes on."""
-    try:
-        yield
-    except NetlinkError as error:
-        raise OSError(error.code, str(error)) from error
 
 
 def _hosts_file(guest_specs: list[guest.GuestSpec]) -> str:

@@ -7,12 +7,10 @@ of a socket pair instead.
 """
 
 import asyncio
-import contextlib
 import errno
 import socket
 from collections.abc import Mapping
 
-_CHUNK = 1 << 18
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_S = 0.1
 
@@ -47,7 +45,6 @@ async def _accept(listener: socket.socket, line: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     listener.setblocking(False)
     line.setblocking(False)
-    connections = set()
     while True:
         try:
             client, _ = await loop.sock_accept(listener)
@@ -55,31 +52,68 @@ async def _accept(listener: socket.socket, line: socket.socket) -> None:
             if error.errno in _FULL:  # wait until another connection ends
                 await asyncio.sleep(_PAUSE_S)
             continue
-        connection = asyncio.create_task(_connect(client, line))
-        connections.add(connection)
-        connection.add_done_callback(connections.discard)
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            near = _handed_over(line)
+        except OSError:
+            client.close()
+        else:
+            await _join(client, near)
 
 
-async def _connect(client: socket.socket, line: socket.socket) -> None:
-    with client, contextlib.suppress(OSError):
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        near, far = socket.socketpair()
-        with near:
-            with far:
-                # A machine that is off accepts nothing: connections beyond its queue are refused.
-                socket.send_fds(line, [b"!"], [far.fileno()])
-            near.setblocking(False)
-            await asyncio.gather(_forward(client, near), _forward(near, client))
+def _handed_over(line: socket.socket) -> socket.socket:
+    """Send one end of a new pair over a socket, and return the other."""
+    near, far = socket.socketpair()
+    with far:
+        try:
+            # A machine that is off accepts nothing: connections beyond its queue are refused.
+            socket.send_fds(line, [b"!"], [far.fileno()])
+        except OSError:
+            near.close()
+            raise
+    return near
 
 
-async def _forward(source: socket.socket, sink: socket.socket) -> None:
+async def _join(client: socket.socket, near: socket.socket) -> None:
+    """Forward bytes between two sockets until both have ended, or one has broken."""
+    one, other = _End(), _End()
+    one.other, other.other = other, one
     loop = asyncio.get_running_loop()
-    try:
-        while data := await loop.sock_recv(source, _CHUNK):
-            await loop.sock_sendall(sink, data)
-    except OSError:
-        # The connection broke, so the other direction must not wait either.
-        with contextlib.suppress(OSError):
-            source.shutdown(socket.SHUT_RDWR)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    await loop.connect_accepted_socket(lambda: one, client)
+    await loop.connect_accepted_socket(lambda: other, near)
+    one.transport.resume_reading()
+    other.transport.resume_reading()
+
+
+class _End(asyncio.Protocol):
+    """One of two sockets that are joined. What it receives goes out at the `other`."""
+
+    other: "_End"
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.pause_reading()  # until the other one is there
+
+    def data_received(self, data: bytes) -> None:
+        self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        self.other.transport.write_eof()
+        if self.other.ended:
+            self.transport.close()
+        return True  # the other direction goes on
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.other.transport.close()  # after what is left to send
+
+    def pause_writing(self) -> None:
+        self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.other.transport.resume_reading()

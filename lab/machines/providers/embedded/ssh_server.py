@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import struct
@@ -41,6 +42,9 @@ class Server:
     def serve_forever(self) -> None:
         """Answer until the process is killed, which is how a machine ends."""
         asyncssh.set_log_level("CRITICAL")
+        first = select.poll()  # most of a server's memory is for its connections: none, no memory
+        first.register(self.line, select.POLLIN)
+        first.poll()
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:

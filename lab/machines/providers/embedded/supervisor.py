@@ -36,7 +36,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import asyncssh
-from pyroute2 import NetlinkError
 
 from lab.core import limits
 from lab.machines.agent import launcher
@@ -102,18 +101,20 @@ class Lab:
     def own(self, control: Control) -> NoReturn:
         """Be the init process: start the guests, answer control connections, end everything."""
         status = 1
+        description = self._description()
+        for guest_spec in self.guest_specs:  # neither init nor a guest needs the supervisor's ends
+            guest_spec.listener.close()
+            guest_spec.line.close()
         try:
             guests = self._start_guests()
         except OSError as error:
             control.refuse(error)
-        except NetlinkError as error:
-            control.refuse(OSError(error.code, f"make the lab's links: {error}"))
         except Exception:  # print it now: `finally` exits at once
             traceback.print_exc()
         else:
             key = self.guest_specs[0].client_key.export_private_key("openssh").decode()
             ends = self.owner_ends if self.scratch else None
-            control.serve(self._description(), key, guests.obey, ends)
+            control.serve(description, key, guests.obey, ends)
             status = 0
         finally:
             self.clean_up()
