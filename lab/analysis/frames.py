@@ -13,9 +13,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from lab.analysis import cut
+from lab.analysis.deliveries import FATES
 from lab.analysis.history import Run
-from lab.analysis.side_by_side import side_by_side
-from lab.analysis.timeline import FATES, timeline
+from lab.analysis.timeline import timeline
 from lab.core.errors import LabError
 from lab.core.records import Event, Reader
 from lab.core.verdict import Outcome
@@ -244,7 +244,7 @@ def _lazily(sources: Sequence[Source], reader_of: Callable[[StoredRun], Reader])
 
 
 def _messages(name: str, stored: StoredRun, reader: Reader) -> Iterable[_Row]:
-    found = timeline(stored, Run(stored, reader), side_by_side(stored, reader))
+    found = timeline(stored, Run(stored, reader))
     for one in found.deliveries:
         yield (
             _text(name),

@@ -164,7 +164,7 @@ def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
         yield ExitCode.INTERRUPTED
 
 
-def _pool(sweep: Sweep) -> "Pool | DaskPool":
+def _pool(sweep: Campaign) -> "Pool | DaskPool":
     if not sweep.scheduler:
         return Pool(sweep.call, limit_of(sweep), sweep.id)
     from lab.cli.sweep_dask import DaskPool
