@@ -77,7 +77,7 @@ def claim_rows(
         | {"held": tally.proportion.held, "runs": tally.proportion.runs}
         | {"not_observed": tally.not_observed, "never_exercised": tally.never_exercised}
         | dict(zip(("low", "high"), tally.interval(anytime=anytime), strict=True))
-        | {"met": {True: "yes", False: "no", None: "not enough runs"}[tally.met(anytime=anytime)]}
+        | {"decided": tally.decided(anytime=anytime)}
         for cell, claims in tallies.items()
         for claim, tally in claims.items()
     ]

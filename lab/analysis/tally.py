@@ -50,6 +50,13 @@ class Tally:
         """Return whether it holds as often as it must, see `Proportion.meets`."""
         return self.proportion.meets(self.need, anytime=anytime)
 
+    def decided(self, *, anytime: bool) -> str:
+        """Return in words what the runs decide."""
+        if self.never_exercised:
+            return "never exercised"
+        met = self.met(anytime=anytime)
+        return {True: "yes", False: "no", None: "not enough runs to tell"}[met]
+
 
 def add(tallies: dict[str, Tally], verdicts: Iterable[Mapping[str, Any]]) -> None:
     """Count the verdicts of one run, as verdicts.json has them, each under its claim's id."""

@@ -95,7 +95,6 @@ def _row(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str, A
     low, high = tally.interval(anytime=campaign.anytime)
     met = tally.met(anytime=campaign.anytime)
     kind = {True: "as-expected", False: "failed", None: "not-observed"}[met]
-    said = {True: "yes", False: "no", None: "not enough runs to tell"}[met]
     unusual = Outcome.HOLDS if tally.need == "never" else Outcome.REFUTED
     against = [
         run.path.resolve().name
@@ -110,7 +109,7 @@ def _row(cell: Cell, name: str, tally: Tally, campaign: Campaign) -> dict[str, A
         "interval": f"{low:.1%} to {high:.1%}" if tally.proportion.runs else "-",
         "not_observed": tally.not_observed,
         "kind": kind,
-        "said": "never exercised" if tally.never_exercised else said,
+        "said": tally.decided(anytime=campaign.anytime),
         "against": [plain(run) for run in against[:_MOST_NAMED]],
         "more": len(against) - _MOST_NAMED,
     }

@@ -66,9 +66,7 @@ def _held(tally: Tally, *, anytime: bool) -> str:
     low, high = tally.interval(anytime=anytime)
     if tally.never_exercised:
         return f"never exercised: not observed in any of {tally.not_observed} runs"
-    met = tally.met(anytime=anytime)
     text = f"held in {found.held} of {found.runs} runs ({low:.1%} to {high:.1%})"
     if tally.not_observed:
         text += f", not observed in {tally.not_observed}"
-    decided = {True: "yes", False: "no", None: "not enough runs to tell"}[met]
-    return f"{text}; {tally.need}: {decided}"
+    return f"{text}; {tally.need}: {tally.decided(anytime=anytime)}"
