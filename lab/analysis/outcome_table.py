@@ -56,15 +56,17 @@ def outcome(run: Run, interval: float) -> MessageCounts:
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", *_COLUMNS, "noticed after", "recovered after")
+    head = ("variant", "runs", *_COLUMNS, "first in a row", "noticed after", "recovered after")
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
         counts = [_range([getattr(one, column) for one in found]) for column in _COLUMNS]
+        rows_at_start = [one.first_row for one in found if one.first_row is not None]
+        first = _range(rows_at_start) if rows_at_start else "-"
         noticed = _times([one.noticed_s for one in found])
         if noticed == "-" and any(one.had_fault for one in found):
             noticed = "never"
         recovered = _times([one.recovery_s for one in found])
-        rows.append((name, str(len(found)), *counts, noticed, recovered))
+        rows.append((name, str(len(found)), *counts, first, noticed, recovered))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
