@@ -1,4 +1,4 @@
-"""What an experiment is written with: the one door to the lab for code outside of it.
+"""What experiments are written with, and runs analysed with: the one door to the lab from outside.
 
 Everything here keeps its name and meaning; every other module may change.
 """

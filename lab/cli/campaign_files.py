@@ -46,9 +46,10 @@ def write(
         name=name, command=command, runs=runs, tallies=tallies, claims=claims, anytime=anytime
     )
     if runs:
-        for what, svg in campaign_page.plots(campaign).items():
+        drawn = campaign_page.plots(campaign)
+        for what, svg in drawn.items():
             _write(root / f"{name}.{what}.svg", svg, "plot")
-        _write(root / f"{name}.html", campaign_page.page(campaign), "page")
+        _write(root / f"{name}.html", campaign_page.page(campaign, drawn), "page")
 
 
 def _write(path: Path, text: str, what: str) -> None:

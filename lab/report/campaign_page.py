@@ -43,8 +43,8 @@ class Campaign:
     anytime: bool
 
 
-def page(campaign: Campaign) -> str:
-    """Return the page of a campaign."""
+def page(campaign: Campaign, drawn: Mapping[str, str]) -> str:
+    """Return the page of a campaign; `drawn` are its plots."""
     _, first, _ = campaign.runs[0]
     context = {
         "name": plain(campaign.name),
@@ -61,8 +61,7 @@ def page(campaign: Campaign) -> str:
             if (found := spreads(outcome for its, _, outcome in campaign.runs if its == cell))
         ],
         "pictures": [
-            (_TITLES[name], base64.b64encode(svg.encode()).decode())
-            for name, svg in plots(campaign).items()
+            (_TITLES[name], base64.b64encode(svg.encode()).decode()) for name, svg in drawn.items()
         ],
     }
     return rendered("campaign.html", context)
