@@ -14,7 +14,7 @@ from story import LEAVING
 
 from lab.analysis.campaign import CampaignRun, Cell, claim_rows, csv_of, run_rows, tallies_of
 from lab.cli import campaign_files
-from lab.cli.capacity import Capacity
+from lab.cli.capacity import Capacity, Waiting
 from lab.core.errors import LabError
 from lab.engine.judge import judge
 from lab.experiments import catalogue
@@ -23,45 +23,58 @@ from lab.report import campaign_page
 from lab.runs.store import StoredRun
 from lab.runs.store import load as load_run
 
-CALM, HURRIED, LATE = 0.01, 0.2, 0.3
+# How long runs waited for a processor, in seconds for each second of work.
+CALM, HURRIED, TOO_MUCH = 0.2, 1.5, 3.0
 
 
-def after(capacity: Capacity, lateness: Sequence[float]) -> list[int]:
+def after(capacity: Capacity, waits: Sequence[float], late_s: float = 0.0) -> list[int]:
     """Return the numbers of labs after each of these runs."""
     numbers = []
-    for late_s in lateness:
-        capacity.note(late_s)
+    for waited in waits:
+        capacity.note(waited, late_s)
         numbers.append(capacity.labs)
     return numbers
 
 
-def test_more_labs_while_runs_are_in_time() -> None:
+def test_more_labs_while_runs_hardly_wait() -> None:
     assert after(Capacity(2, 64), [CALM] * 4) == [3, 4, 5, 6]  # each run adds one: it doubles
     assert after(Capacity(2, 3), [CALM] * 3) == [3, 3, 3]  # memory for three
 
 
-def test_half_as_many_labs_when_one_is_late() -> None:
+def test_half_as_many_labs_when_one_waits_too_long() -> None:
     capacity = Capacity(8, 64)
-    assert after(capacity, [LATE]) == [4]
-    assert after(capacity, [LATE] * 7) == [4] * 7  # they began when there were eight
+    assert after(capacity, [TOO_MUCH]) == [4]
+    assert after(capacity, [TOO_MUCH] * 7) == [4] * 7  # they began when there were eight
     assert after(capacity, [CALM] * 4) == [4, 4, 4, 5]  # from now on one more a round
     assert after(capacity, [CALM, CALM, HURRIED, *[CALM] * 5]) == [5] * 7 + [6]
-    assert after(Capacity(1, 64), [LATE, LATE]) == [1, 1]
+    assert after(capacity, [CALM], late_s=0.3) == [3]
+    assert after(Capacity(1, 64), [TOO_MUCH, TOO_MUCH]) == [1, 1]
 
 
 def test_a_number_that_the_user_gave_stays() -> None:
-    assert after(Capacity.fixed(3), [CALM, LATE, CALM]) == [3, 3, 3]
+    assert after(Capacity.fixed(3), [CALM, TOO_MUCH, CALM]) == [3, 3, 3]
 
 
 def test_the_number_settles_where_the_computer_is_full() -> None:
-    """A computer that is late with more than 12 labs: most runs take place in 6 to 13."""
-    chance = random.Random(3)
+    """On two processors, each lab works half of the time; so four labs keep them busy."""
     capacity, seen = Capacity(2, 64), []
+    chance = random.Random(3)
     for _ in range(400):
-        capacity.note(LATE if capacity.labs > 12 else chance.uniform(0, 0.09))
+        capacity.note(max(0.0, capacity.labs / 4 - 1 + chance.uniform(0, 0.5)), 0.0)
         seen.append(capacity.labs)
-    assert sum(6 <= labs <= 13 for labs in seen[40:]) > 300
-    assert max(seen) == 13
+    assert all(4 <= labs <= 12 for labs in seen[20:])
+    assert max(seen) < 64
+
+
+def test_waiting_for_a_processor_is_what_the_kernel_counts(tmp_path: Path) -> None:
+    counted = tmp_path / "schedstat"
+    counted.write_text("1000000 500000 7\n")
+    waiting = Waiting(counted)
+    counted.write_text("3000000 6500000 9\n")
+    assert waiting.for_each_second() == 3.0
+    counted.unlink()
+    assert waiting.for_each_second() == 0
+    assert Waiting().for_each_second() >= 0  # of this kernel
 
 
 def test_a_resized_inventory_is_a_file_like_any_other(tmp_path: Path) -> None:

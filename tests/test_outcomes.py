@@ -66,8 +66,8 @@ def test_the_table_has_medians_and_ranges() -> None:
     *_, pause, mixed = table(
         {"pause": [of("pause")] * 2, "mixed": [of("kill"), of("pause"), of("pause")]}
     ).splitlines()
-    assert pause == "| pause | 2 | 40 | 24 | 0 | 16 | 0 | never | - |"
+    assert pause == "| pause | 2 | 40 | 24 | 0 | 16 | 0 | 2 | never | - |"
     assert (
         mixed
-        == "| mixed | 3 | 40 | 24 (24 to 40) | 0 | 16 (0 to 16) | 0 | 0.00 s (in 1 of 3) | - |"
+        == "| mixed | 3 | 40 | 24 (24 to 40) | 0 | 16 (0 to 16) | 0 | 2 | 0.00 s (in 1 of 3) | - |"
     )

@@ -59,11 +59,13 @@ def outcome(run: Run, interval: float) -> MessageCounts:
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", *_COLUMNS, "noticed after", "recovered after")
+    head = ("variant", "runs", *_COLUMNS, "first in a row", "noticed after", "recovered after")
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
         counts = [counted(found, column) for column in _COLUMNS]
-        rows.append((name, str(len(found)), *counts, noticed(found), recovered(found)))
+        rows_at_start = [one.first_row for one in found if one.first_row is not None]
+        first = _range(rows_at_start) if rows_at_start else "-"
+        rows.append((name, str(len(found)), *counts, first, noticed(found), recovered(found)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -92,7 +94,10 @@ def _noticed(run: Run) -> float | None:
 
 def counted(outcomes: Sequence[MessageCounts], column: str) -> str:
     """Return the median of a count, and its range if there is one: `2 (0 to 9)`."""
-    numbers = [getattr(one, column) for one in outcomes]
+    return _range([getattr(one, column) for one in outcomes])
+
+
+def _range(numbers: Sequence[int]) -> str:
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{statistics.median_low(numbers)} ({low} to {high})"
 

@@ -49,11 +49,12 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
             for number, made in enumerate(rounds, 1):
                 if ended_by := [done.answer.code for done in made if done.answer.failed]:
                     break
-                runs = [_measured(done) for done in made]
+                runs = [_measured(done) for done in made if not done.answer.disturbed]
                 counted += runs
                 verdicts = [verdict for _, stored, _ in runs for verdict in stored.verdicts or ()]
                 add(tallies, verdicts)
-                print(f"run {number} of {most}: {_short(verdicts)}", flush=True)
+                said = _short(verdicts) if runs else "disturbed, so it does not count"
+                print(f"run {number} of {most}: {said}", flush=True)
                 if until_decided and _all_decided(tallies.values()):
                     break
     except KeyboardInterrupt:

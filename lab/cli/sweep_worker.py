@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from lab.analysis.campaign import Cell
 from lab.cli import run_series
 from lab.cli.call import Call, with_setting
+from lab.cli.capacity import Waiting
 from lab.cli.silent_view import Silent
 from lab.core.errors import ExitCode, LabError
 from lab.engine.runner import Result
@@ -40,6 +41,7 @@ class Answer:
         directory: where it is, empty if there is none.
         said: the message of its error, or a note on it.
         failed: whether it has an error, so that it says nothing about its claims.
+        waited: how long it waited for a processor, in seconds for each second of work.
         late_s: how late the computer let it be, in seconds.
         disturbed: whether that was too late.
         remarks: what the provider said meanwhile.
@@ -49,6 +51,7 @@ class Answer:
     directory: str = ""
     said: str = ""
     failed: bool = False
+    waited: float = 0.0
     late_s: float = 0.0
     disturbed: bool = False
     remarks: tuple[str, ...] = ()
@@ -106,8 +109,9 @@ class _Worker:
         self._cells.put(None)  # for `serve`
 
     def _answer_to(self, cell: Cell, up: contextlib.ExitStack) -> Answer:
+        waiting = Waiting()
         try:
-            return self._described(self._play(cell, up))
+            return self._described(self._play(cell, up), waiting)
         except LabError as error:  # the machines don't come up: that is this run's result
             return Answer(code=ExitCode.MISTAKE, said=str(error), failed=True)
 
@@ -134,7 +138,7 @@ class _Worker:
             self._labs[call.inventory.digest] = machines, remotes
         return self._labs[call.inventory.digest]
 
-    def _described(self, result: Result) -> Answer:
+    def _described(self, result: Result, waiting: Waiting) -> Answer:
         disturbance = {}
         with contextlib.suppress(LabError):  # a spoiled run may be unreadable
             disturbance = store.description(result.path).get("disturbance", {})
@@ -145,6 +149,7 @@ class _Worker:
             directory=str(result.path),
             said=str(result.error or result.note),
             failed=result.error is not None,
+            waited=waiting.for_each_second(),
             late_s=max(*late, *disturbance.get("machines_late_s", {}).values()),
             disturbed=bool(disturbance.get("disturbed")),
             remarks=remarks,
