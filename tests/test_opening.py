@@ -54,12 +54,13 @@ def test_the_live_view(opening: Opening, pictures: Path) -> None:
     (pictures / "live.svg").write_text(svg)
 
 
+@pytest.mark.timeout(600)
 def test_the_matrix(chromium: BrowserContext, pictures: Path, tmp_path: Path) -> None:
-    """What is installed here plays, and old receivers with a new sender."""
-    titles = [t for t in implementations.titles() if _is_installed(t)]
-    titles += [f"{implementations.DEFAULT}+{t}" for t in titles if t.startswith("pyzmq@16")]
+    """Some of those that are installed here, and old receivers with a new sender."""
+    titles = [t for t in ("pyzmq", "perl", "pynng", "jeromq", "zeromq_js") if _is_installed(t)]
+    titles += [f"pyzmq+{old}" for old in ("pyzmq@16.0.4",) if _is_installed(old)]
     command = [sys.executable, "-m", "lab", "matrix", "--implementations", ",".join(titles)]
-    command += ["--experiments", COMPARED, "--repeat", "2", "--runs", str(tmp_path)]
+    command += ["--experiments", COMPARED, "--repeat", "1", "--runs", str(tmp_path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert "  perl: holds" in done.stdout, done.stdout + done.stderr
     page = chromium.new_page()

@@ -94,7 +94,8 @@ def _process(kind: str, machine: str, **of: Any) -> Any:
     ("monitor", "sender", "is_hopeless"),
     [
         ({}, {}, True),
-        ({"connected": 1}, {}, False),
+        ({"understood": 1}, {}, False),
+        ({"connected": 1}, {}, True),  # by the kernel alone
         ({"received": 1}, {}, False),
         ({"faults": 1}, {}, False),
         ({"ready": {("b", "p"): 0.0}}, {}, False),
@@ -107,7 +108,7 @@ def test_when_it_is_hopeless(
     monitor: dict[str, Any], sender: dict[str, Any], is_hopeless: bool
 ) -> None:
     seen: Any = SimpleNamespace(
-        **{"connected": 0, "received": 0, "faults": 0, "accepted": 0,
+        **{"understood": 0, "connected": 0, "received": 0, "faults": 0, "accepted": 0,
            "ready": {("a", "p"): 0.0, ("b", "p"): 0.0}, **monitor}
     )  # fmt: skip
     processes = [_process("sender", "a", **sender), _process("receiver", "b")]
@@ -116,7 +117,9 @@ def test_when_it_is_hopeless(
 
 def test_what_may_wait_for_another_program_is_left_alone() -> None:
     ready = {(machine, "p"): 0.0 for machine in "abc"}
-    seen: Any = SimpleNamespace(connected=0, received=0, faults=0, accepted=0, ready=ready)
+    seen: Any = SimpleNamespace(
+        understood=0, connected=0, received=0, faults=0, accepted=0, ready=ready
+    )
     both = [_process("sender", "a"), _process("receiver", "b")]
     assert unconnected.reason(both, seen)
     assert not unconnected.reason([*both, _process("stage", "c")], seen)
@@ -125,7 +128,12 @@ def test_what_may_wait_for_another_program_is_left_alone() -> None:
 
 def test_programs_that_report_no_connection_are_left_alone() -> None:
     seen: Any = SimpleNamespace(
-        connected=0, received=0, faults=0, accepted=0, ready={("a", "p"): 0.0, ("b", "p"): 0.0}
+        understood=0,
+        connected=0,
+        received=0,
+        faults=0,
+        accepted=0,
+        ready={("a", "p"): 0.0, ("b", "p"): 0.0},
     )
     processes = [_process(kind, m, offers=[]) for kind, m in (("sender", "a"), ("receiver", "b"))]
     assert not unconnected.reason(processes, seen)

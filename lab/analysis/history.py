@@ -176,9 +176,11 @@ class Run:
         """What is reported less than this after something else may have come before it.
 
         Reports are never early. So a connection certainly did not exist only this long before its
-        report.
+        report. Reports of what was looked for now and then say themselves how late they may be.
         """
-        return max(REPORT_LATE_S, self.no_order_s)
+        looked = (e.details.get("late_s") for e in self.events("connected"))
+        late = max((s for s in looked if isinstance(s, int | float)), default=0.0)
+        return max(REPORT_LATE_S, self.no_order_s + late)
 
     @functools.cached_property
     def senders(self) -> frozenset[str]:

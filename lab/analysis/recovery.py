@@ -25,8 +25,8 @@ def recovery(run: Run, arrived: Mapping[int, float]) -> Recovery | None:
     """Return how a run recovered, or None if nothing came through after a repair.
 
     The repair is the first one of the machine that had the fault or, if its program was killed, the
-    program's next start. A message is through when that machine receives it or, if it is a sender,
-    any machine.
+    program's next start. A message is through when that machine receives it or, if only a sender
+    had the fault, any machine.
 
     Arguments:
         run: any run.
@@ -38,7 +38,7 @@ def recovery(run: Run, arrived: Mapping[int, float]) -> Recovery | None:
     affected = {run.fault.machine, *map(str, run.fault.details.get("from", ()))}
     # What came while the repair took effect came through it.
     since = back.t - float(back.details.get("took_s", 0.0))
-    there = set(run.receivers) if affected & run.senders else affected
+    there = affected - run.senders or set(run.receivers)
     through = [
         arrived[number]
         for number, machines in run.takers.items()

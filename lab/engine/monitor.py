@@ -51,6 +51,7 @@ class RunMonitor:
         ledger: the lines and messages that came so far; read it under `news`.
         plan: how long the run is to take.
         accepted, connected, faults: how many of these events there were.
+        understood: how many connections a library reported, and not just the kernel.
         ready: which processes are ready, since when on the monotonic clock.
         hopeless: returns in a sentence why the programs will never talk to each other, else "".
     """
@@ -68,7 +69,7 @@ class RunMonitor:
         self.news = threading.Condition()
         self.ledger = Ledger()
         self.trouble: BaseException | None = None
-        self.accepted = self.connected = self.faults = 0
+        self.accepted = self.connected = self.understood = self.faults = 0
         self.ready: dict[Place, float] = {}
         self.hopeless: Callable[[], str] = lambda: ""
         self.dying: dict[tuple[str, str], float] = {}
@@ -141,6 +142,7 @@ class RunMonitor:
                 self.dying[event.machine, event.process] = event.t
             self.accepted += event.event == "accepted"
             self.connected += event.event == "connected"
+            self.understood += event.event == "connected" and "late_s" not in event.details
             self.faults += event.event == "fault"
             self.news.notify_all()
 

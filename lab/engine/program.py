@@ -10,9 +10,13 @@ from typing import Any
 
 from lab.core.errors import LabError
 from lab.core.vocabulary import AGENT, FILES
+from lab.machines.agent import connections
 from lab.machines.installer import ENTER
 from lab.machines.remote import Remote
 
+# Reports a program's connections, see `ProtocolProgram.watched`.
+_CONNECTIONS = Path(str(connections.__file__))
+_WATCHER = "connections.py"
 _ELF = b"\x7fELF"
 
 # What the argv of a manifest has for the Python that runs it, for the folder of its files on the
@@ -141,6 +145,8 @@ class ProtocolProgram(Program):
         kind: what it is, such as `sender`.
         call: its argv as in the manifest, with PYTHON, HERE and PREFIX.
         files: what is deployed with it, by their names there.
+        watched: the events of its connections that it doesn't report itself, so that the lab
+            asks the kernel for them.
         offers: the flags, socket options and events that it has, as `--delay`, `SNDHWM`, `ready`.
         python: the Python that runs it, as installed; empty for the machine's lab Python.
         installed: the name of the folder in which its packages are installed; empty without any.
@@ -153,6 +159,7 @@ class ProtocolProgram(Program):
     call: tuple[str, ...]
     files: Mapping[str, Path]
     offers: frozenset[str]
+    watched: frozenset[str] = frozenset()
     python: str = ""
     installed: str = ""
     declared: frozenset[str] | None = None
@@ -179,11 +186,16 @@ class ProtocolProgram(Program):
             HERE: posixpath.join("..", self.folder),
             PREFIX: posixpath.join(implementations, self.installed),
         }
-        enter = [posixpath.join(values[PREFIX], ENTER)] if self.installed else []
-        return [*enter, *(_filled(word, values) for word in self.call), *flags]
+        before = []
+        if self.watched and "--trace" in flags:
+            script = posixpath.join("..", self.folder, _WATCHER)
+            before += [python, "-IS", script, ",".join(sorted(self.watched))]
+        if self.installed:
+            before.append(posixpath.join(values[PREFIX], ENTER))
+        return [*before, *(_filled(word, values) for word in self.call), *flags]
 
     def deploy(self, remote: Remote, folder: str) -> None:
-        remote.put(posixpath.join(folder, self.folder), self.files)
+        remote.put(posixpath.join(folder, self.folder), self.deployed)
 
     def require_callable(self, flags: Mapping[str, Any]) -> None:
         """Raise LabError for a flag or socket option that it lacks, or that isn't declared."""
@@ -202,6 +214,11 @@ class ProtocolProgram(Program):
                 hint="name it in @experiment(uses=...), so that an implementation that lacks it is"
                 " refused before the run",
             )
+
+    @property
+    def deployed(self) -> Mapping[str, Path]:
+        """Return all that is deployed with it, by their names there."""
+        return {**self.files, _WATCHER: _CONNECTIONS} if self.watched else self.files
 
     @property
     def folder(self) -> str:

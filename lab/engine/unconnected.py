@@ -24,7 +24,7 @@ def reason(processes: Sequence[Process], monitor: RunMonitor) -> str:
     them report connections, none has been reported, nothing has arrived, and the lab itself has
     broken nothing. Where anything else runs, a broker perhaps, they may be waiting for that.
     """
-    if monitor.connected or monitor.received or monitor.faults:
+    if monitor.understood or monitor.received or monitor.faults:
         return ""
     since = time.monotonic() - CONNECT_S
     alive = [p for p in processes if not p.ended and not p.paused]
@@ -38,7 +38,7 @@ def reason(processes: Sequence[Process], monitor: RunMonitor) -> str:
     names = [joined(_names(ends[kind])) for kind in _ENDS]
     return f"{names[0]} and {names[1]} ran for {CONNECT_S:.0f} s without a connection: " + (
         "the network connects them, but they don't understand each other."
-        if monitor.accepted
+        if monitor.accepted or monitor.connected
         else "either they speak different protocols, or they don't reach each other."
     )
 
@@ -49,7 +49,7 @@ def _kind(process: Process) -> str:
 
 def _reports_connections(process: Process) -> bool:
     program = process.program
-    return isinstance(program, ProtocolProgram) and "connected" in program.offers
+    return isinstance(program, ProtocolProgram) and "connected" in program.offers - program.watched
 
 
 def _names(processes: Sequence[Process]) -> list[str]:

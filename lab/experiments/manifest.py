@@ -198,7 +198,8 @@ def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Ma
             name: replace(
                 program,
                 owner=one.title,
-                offers=program.offers - lacks,
+                offers=(program.offers - lacks) | _watched(program, lacks),
+                watched=_watched(program, lacks),
                 python=packages.python,
                 installed=one.installation.folder if packages else "",
             )
@@ -206,6 +207,16 @@ def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Ma
             if name not in lacks
         },
     )
+
+
+def _watched(program: ProtocolProgram, lacks: frozenset[str]) -> frozenset[str]:
+    """Return the events of connections that the lab must ask the kernel for.
+
+    Of senders and receivers alone: claims want to know when these were connected.
+    """
+    if program.name not in ("push", "pull"):
+        return frozenset()
+    return frozenset({"connected", "disconnected"}) - (program.offers - lacks)
 
 
 def _program(folder: Path, name: str, table: Table, options: Sequence[str]) -> ProtocolProgram:

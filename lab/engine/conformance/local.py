@@ -154,7 +154,7 @@ class Local:
 
 
 def _placed(program: ProtocolProgram, folder: Path) -> Iterator[tuple[Path, Path]]:
-    for name, path in program.files.items():
+    for name, path in program.deployed.items():
         yield folder / program.folder / name, path
 
 

@@ -49,7 +49,8 @@ def is_not_noticed(run: Run) -> Verdict:
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     end = leaving.noticed(run)
-    if end is not None:
+    # After its last message it is the sender that leaves, and ends its connections.
+    if end is not None and end.t <= max(run.dealt.values(), default=end.t):
         after_s = max(0.0, end.t - run.fault.t)
         return Verdict.refuted(f"It noticed after {after_s:.1f} s.", events=[run.fault, end])
     numbers = sent_unnoticed(run)

@@ -174,5 +174,6 @@ write_enter
 [ -z "$npm" ] || command=install_npm words "$npm"
 write_files "$scratch"
 build "$scratch" "$tree"
+write_enter # once more: what was built is found too
 mv -T "$tree" "$prefix" 2>/dev/null || [ -x "$prefix/enter" ] ||
     give_up "can't write to $root." 'Run it as a user who may.'
