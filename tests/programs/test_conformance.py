@@ -24,7 +24,7 @@ from lab.machines import installer, requirements
 SCHEMA = json.loads(Path(trace_module.__file__).with_suffix(".schema.json").read_text())
 
 
-def _missing(name: str) -> str:
+def missing(name: str) -> str:
     """Return what this computer lacks for an implementation, as the lab says it of a machine."""
     manifest = implementations.get(name)
     access = SimpleNamespace(
@@ -44,7 +44,7 @@ def _missing(name: str) -> str:
     return ""
 
 
-def _every() -> list[str]:
+def every() -> list[str]:
     names = implementations.names()
     return [
         title
@@ -58,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "name" not in metafunc.fixturenames:
         return
     wanted = metafunc.config.getoption("--implementation")
-    tried = [wanted] if wanted else [title for title in _every() if not _missing(title)]
+    tried = [wanted] if wanted else [title for title in every() if not missing(title)]
     slow = [title for title in tried if implementations.get(title).installation.packages]
     metafunc.parametrize(
         "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in slow)) for n in tried]
@@ -66,11 +66,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_those_that_need_nothing_unusual_are_tried() -> None:
-    assert {n for n in implementations.names() if not _missing(n)} >= {"pyzmq", "plain_python"}
+    assert {n for n in implementations.names() if not missing(n)} >= {"pyzmq", "plain_python"}
 
 
 def test_it_conforms(name: str) -> None:
-    if lacking := _missing(name):
+    if lacking := missing(name):
         pytest.fail(lacking)
     failed = [r.mismatch for r in conformance.run(implementations.get(name).programs) if r.mismatch]
     assert not failed, [(str(mismatch), mismatch.output) for mismatch in failed]

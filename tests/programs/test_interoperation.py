@@ -1,0 +1,61 @@
+"""Each implementation talks to each that shares its wire, both ways; others are refused at once."""
+
+import itertools
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from test_conformance import every, missing
+
+from lab.core.errors import LabError
+from lab.engine.conformance.checks import numbers
+from lab.engine.conformance.local import Local, Mismatch
+from lab.experiments import catalogue, implementations
+
+
+def _trouble(sender: str, receiver: str) -> str:
+    """Let one send to the other; return what is wrong, if anything."""
+    push = implementations.get(sender).programs["push"]
+    pull = implementations.get(receiver).programs["pull"]
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Local({"push": push, "pull": pull}, Path(scratch)) as local,
+    ):
+        try:
+            receiving = local.start("pull")
+            receiving.wait_ready()
+            sending = local.start("push", "--count", 10, "--interval", 0.05)
+            receiving.wait_for(lambda p: numbers(p) == [*range(10)], "it prints 0 to 9")
+            status = sending.end()
+        except Mismatch as mismatch:
+            return f"{mismatch}\n{mismatch.output}"
+    return f"it ends with {status}" if status else ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_each_with_each_that_shares_its_wire() -> None:
+    here = [title for title in every() if not missing(title)]
+    wires = {title: {*implementations.get(title).wire} for title in here}
+    pairs = [pair for pair in itertools.product(here, repeat=2) if wires[pair[0]] & wires[pair[1]]]
+    with ThreadPoolExecutor(4) as pool:
+        found = dict(zip(pairs, pool.map(lambda pair: _trouble(*pair), pairs), strict=True))
+    assert not {pair: trouble for pair, trouble in found.items() if trouble}
+
+
+@pytest.mark.parametrize(
+    ("sender", "receiver", "why"),
+    [
+        ("zmq_rs", "article_2012", "'zmq_rs' speaks zmtp/3 on the wire, 'article_2012' zmtp/1"),
+        ("nanomsg", "pyzmq@16.0.4", "'nanomsg' speaks sp/1 on the wire, 'pyzmq@16.0.4' zmtp/1"),
+        ("jeromq", "zmq_rs", "'jeromq' speaks zmtp/1 and zmtp/2 on the wire, 'zmq_rs' zmtp/3"),
+    ],
+)
+def test_two_that_cannot_talk_are_refused_with_the_cause(
+    sender: str, receiver: str, why: str
+) -> None:
+    choice = implementations.chosen(f"sender={sender},receiver={receiver}")
+    with pytest.raises(LabError) as caught:
+        implementations.require_playable(catalogue.load("round_robin"), choice, [])
+    assert why in str(caught.value)
