@@ -61,9 +61,8 @@ def _table(benchmark: Mapping[str, Any]) -> Iterator[str]:
         cells = [_cell(one, contenders[0], figure) for figure in figures]
         yield f"| {one['name']} | {' | '.join(cells)} |"
     yield ""
-    rounds = max(len(one["rounds"]) for one in contenders)
     yield (
-        f"Rounds: {rounds}; {benchmark['taken']}, lab {benchmark['revision']}, load "
+        f"Rounds: {_rounds(benchmark)}; {benchmark['taken']}, lab {benchmark['revision']}, load "
         f"{benchmark['load']}."
     )
     for one in contenders:
@@ -71,6 +70,10 @@ def _table(benchmark: Mapping[str, Any]) -> Iterator[str]:
             yield f"- *{one['name']}*: {one['differs']}"
         if one["failed"]:
             yield f"- *{one['name']}* {_out(one)}"
+
+
+def _rounds(benchmark: Mapping[str, Any]) -> int:
+    return max(len(one["rounds"]) for one in benchmark["contenders"])
 
 
 def _cell(one: Mapping[str, Any], first: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
@@ -119,13 +122,17 @@ def _out(one: Mapping[str, Any]) -> str:
 
 def _conditions(result: Mapping[str, Any]) -> str:
     """Return a sentence on where, how often and beside what the figures were measured."""
-    rounds = [len(one["rounds"]) for b in result["benchmarks"] for one in b["contenders"][:1]]
+    rounds = [_rounds(benchmark) for benchmark in result["benchmarks"]]
     loads = [benchmark["load"] for benchmark in result["benchmarks"]]
     machine, versions = result["machine"], result["versions"]
     named = ", ".join(f"{name} {versions[name]}" for name in versions)
     span = f"{min(rounds)} to {max(rounds)}" if min(rounds) < max(rounds) else f"{max(rounds)}"
+    busy = max(loads) > 2 * int(machine["processors"].split()[0])
+    warning = (
+        " The computer was busy with other work: take the figures for rough ones." if busy else ""
+    )
     return (
         f"Medians. {_LEGEND} Rounds: {span}, in turn, on {machine['processors']}, "
         f"{machine['kernel']}, Python {machine['Python']}, under a load of {min(loads)} to "
-        f"{max(loads)}; {named}."
+        f"{max(loads)}; {named}.{warning}"
     )

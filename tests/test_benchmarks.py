@@ -122,6 +122,13 @@ def test_tables_have_medians_ranges_and_how_many_times_the_other_the_lab_is() ->
     assert "Rounds: 3;" in full
 
 
+def test_a_table_that_was_measured_on_a_busy_computer_says_so() -> None:
+    found = result(benchmark(always("the lab", 1, 3, 2)))
+    assert "busy" not in render.brief(found)
+    found["benchmarks"][0]["load"] = 4.1  # on two processors
+    assert "was busy with other work" in render.brief(found)
+
+
 def test_a_block_is_replaced_and_nothing_else() -> None:
     page = f"before\n{render.BEGIN}\nold\n{render.END}\nafter\n"
     assert render.replaced(page, "new") == f"before\n{render.BEGIN}\nnew\n{render.END}\nafter\n"
