@@ -15,6 +15,7 @@ from made_runs import LEAST
 from story import EXPERIMENTS, RECORDED
 from test_trace import HOSTILE, SOUND, fuzzed
 
+from lab.analysis import digit_lines, line_readers
 from lab.analysis.chunk_patterns import pattern_of_lines
 from lab.analysis.line_readers import LineReader, lines, nothing
 from lab.analysis.messages import Columns
@@ -92,6 +93,32 @@ def test_lines_of_stdout(said: list[str], sent: str, received: str | None, ended
     data = "\n".join(said).encode() + b"\n" * ended
     found = captured(data or b"\n", n=5, t=2.5)
     assert by_scan(found, reads) == by_calls(found, reads)
+
+
+SIMPLE = [
+    r"(\d+)",
+    r"(\d{1,18})",
+    r"(\d{1,3}) , \d+(?:\.\d+)?",
+    r"got (\d+)",
+    r"\d+ a(\d+)",
+    r"\[#\](\d+)",
+    r"(?:\.\d+)?,(\d+)",
+]
+
+
+@pytest.mark.parametrize("pattern", SIMPLE)
+def test_patterns_that_need_no_regular_expression(pattern: str) -> None:
+    assert digit_lines.shapes(pattern)
+
+
+@given(OUTPUT, st.sampled_from([*SIMPLE, *PATTERNS]), st.booleans())
+def test_very_many_lines(said: list[str], pattern: str, ended: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_readers, "_MUCH", 0)
+        reads = lines(sent={"pull": pattern})
+        data = "\n".join(said).encode() + b"\n" * ended
+        found = captured(data or b"\n", n=5, t=2.5)
+        assert by_scan(found, reads) == by_calls(found, reads)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

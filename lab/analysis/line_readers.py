@@ -19,9 +19,11 @@ from lab.core.trace import PLAIN, parse_line, trace_of
 from lab.runs.lines import Lines
 
 if TYPE_CHECKING:
+    from lab.analysis.digit_lines import Shape
     from lab.analysis.history import Run
 
 _MOST_DIGITS = 18  # of a message's number
+_MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
 _TRACES = {"sent": "dealt", "received": "taken"}
 
 
@@ -51,6 +53,7 @@ class LineReader:
         self._patterns = patterns
         self._of = functools.cache(self._patterns_of)
         self._scanner_of = functools.cache(self._make_scanner)
+        self._shapes_of = functools.cache(self._make_shapes)
 
     def __call__(self, record: Record) -> Message | None:
         """Return the message that a line speaks of, if any."""
@@ -79,6 +82,8 @@ class LineReader:
             return []
         if scanner is None or not data.isascii() or b"\r" in data:
             return None
+        if len(data) >= _MUCH and (shape := self._shapes_of(lines.process)):
+            return _scan_much(data, lines.n, *shape)
         return scanner.scan(data, lines.n)
 
     def _patterns_of(self, process: str) -> list[tuple[str, re.Pattern[str]]]:
@@ -89,6 +94,17 @@ class LineReader:
             for one in self._patterns[program]
         ]
 
+    def _make_shapes(self, process: str) -> "tuple[str, Sequence[Shape]] | None":
+        """Return the kind and the shapes of a process's lines, if they can be found by these."""
+        from lab.analysis import digit_lines
+
+        patterns = self._of(process)
+        if len(patterns) != 1:
+            return None
+        kind, pattern = patterns[0]
+        found = digit_lines.shapes(pattern.pattern)
+        return (kind, found) if found else None
+
     def _make_scanner(self, process: str) -> "_Scanner | None":
         patterns = self._of(process)
         pattern = pattern_of_lines([pattern for _, pattern in patterns])
@@ -97,6 +113,17 @@ class LineReader:
         before = accumulate((one.groups for _, one in patterns), initial=0)
         kinds = [kind for kind, _ in patterns]
         return _Scanner(pattern, tuple(zip(before, kinds, strict=False)))
+
+
+def _scan_much(data: bytes, n: int, kind: str, shapes: "Sequence[Shape]") -> Sequence[Found] | None:
+    """Return what very many lines say of messages, the first line being number `n`."""
+    from lab.analysis import digit_lines, vectors
+
+    found = digit_lines.numbers(data if data.endswith(b"\n") else data + b"\n", shapes)
+    if found is None:
+        return None
+    numbers, lines = found
+    return [Found(kind, numbers, vectors.as_array(vectors.places_of(lines) + n))]
 
 
 class _Scanner(NamedTuple):
@@ -125,7 +152,7 @@ class _Scanner(NamedTuple):
 
 def _numbers_of_lines(pattern: re.Pattern[bytes], data: bytes, n: int, found: int) -> Sequence[int]:
     """Return the numbers of the lines that a pattern finds, the first line's being `n`."""
-    if found == data.count(b"\n"):
+    if found == _count(data):
         return range(n, n + found)
     ns, at = [], 0
     for match in pattern.finditer(data.removesuffix(b"\n")):
@@ -135,12 +162,17 @@ def _numbers_of_lines(pattern: re.Pattern[bytes], data: bytes, n: int, found: in
     return ns
 
 
+def _count(data: bytes) -> int:
+    """Return how many lines these are; the last one may be unfinished."""
+    return data.count(b"\n") + (not data.endswith(b"\n"))
+
+
 def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
     """Return what lines of stderr trace of messages, the first line being number `n`."""
     if b'"number"' not in data:
         return []
     rows = PLAIN.findall(data)
-    if rows and len(rows) == data.count(b"\n"):
+    if rows and len(rows) == _count(data):
         ts, ms, events, numbers, _, others = zip(*rows, strict=True)
         if not any(others) and len(set(events)) == 1:
             return [

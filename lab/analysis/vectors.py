@@ -51,6 +51,13 @@ def reals(values: Sequence[float]) -> Floats:
     return np.array(values, np.float64)
 
 
+def as_array(numbers: Ints) -> "array[int]":
+    """Return whole numbers of 64 bits as an array of the standard library, of 32 bits if it can."""
+    if not len(numbers) or (numbers.min() >= -(2**31) and numbers.max() < 2**31):
+        return array("i", numbers.astype(np.int32).tobytes())
+    return array("q", numbers.tobytes())
+
+
 def upto(size: int) -> Ints:
     """Return the places 0, 1, 2 ..."""
     return np.arange(size, dtype=_PLACE)
@@ -165,7 +172,10 @@ class Index:
 
 def same_numbers(one: Ints, other: Ints) -> bool:
     """Return whether two columns have the same numbers equally often."""
-    return len(one) == len(other) and bool(np.all(np.sort(one) == np.sort(other)))
+    if len(one) != len(other):
+        return False
+    one, other = (column if is_rising(column) else np.sort(column) for column in (one, other))
+    return bool(np.all(one == other))
 
 
 class Pairs(NamedTuple):
@@ -262,8 +272,9 @@ def earliest(
 
 
 def chunks_of_lines(ns: Ints, firsts: "array[int]") -> Ints:
-    """Return in which chunk of a stream each line is; chunk k begins with line `firsts[k]`."""
-    return (np.searchsorted(column(firsts), ns, "right") - 1).astype(_PLACE)
+    """Return in which chunk each line of a stream is; chunk k begins with line `firsts[k]`."""
+    starts = np.searchsorted(ns, column(firsts))  # the lines rise
+    return np.repeat(upto(len(firsts)), np.diff(starts, append=len(ns)))
 
 
 def joined_order(parts: Sequence[Ints]) -> Ints:
