@@ -54,7 +54,7 @@ def require_programs(
     for one in implementations.playing(found.values(), call.implementation):
         by = f"the implementation '{one.name}'"
         at_once(
-            remotes,
+            requirements.different(remotes),
             functools.partial(requirements.require, needs=one.needs, by=by, install=one.install),
         )
 

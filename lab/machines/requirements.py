@@ -1,7 +1,7 @@
 """Checks that machines have what an experiment or its programs need besides their files."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.core.errors import NotFit
 from lab.machines.remote import Remote
@@ -17,10 +17,17 @@ _MODULES = (
 _PERL_MODULES = 'for (@ARGV) { my $name = $_; eval "require $name; 1" or print "$name\\n" }'
 
 
+def different(remotes: Mapping[str, Remote]) -> dict[str, Remote]:
+    """Return one of the machines for each set of programs: what it has, all like it have."""
+    return {str(id(remote.access.provides)): remote for remote in remotes.values()}
+
+
 def require(
     remote: Remote, needs: Sequence[str], *, by: str = "this experiment", install: str = ""
 ) -> None:
     """Raise NotFit if a machine lacks something, with the command that installs it.
+
+    What it was seen to have is not looked for again.
 
     Arguments:
         remote: the machine.
@@ -31,6 +38,8 @@ def require(
     """
     of_kind: dict[str, list[str]] = {"": [], _PYTHON: [], _PERL: []}
     for need in needs:
+        if need in remote.access.provides:
+            continue
         kind = next((one for one in (_PYTHON, _PERL) if need.startswith(one)), "")
         of_kind[kind].append(need.removeprefix(kind))
     python = remote.access.python
@@ -51,3 +60,4 @@ def require(
                 where=f"machine {remote.name}",
                 hint=hint.replace("{python}", shlex.quote(python)),
             )
+    remote.access.provides.update(needs)
