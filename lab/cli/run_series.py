@@ -68,7 +68,7 @@ def require_implementation(one: Manifest, remotes: Mapping[str, Remote]) -> None
         install=one.install,
         installation=one.installation,
     )
-    at_once(remotes, require)
+    at_once(requirements.different(remotes), require)
     conformance.require(one)
 
 

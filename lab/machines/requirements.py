@@ -2,7 +2,7 @@
 
 import posixpath
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.core.errors import NotFit
 from lab.core.installation import Installation
@@ -21,6 +21,11 @@ _MODULES = (
 _PERL_MODULES = 'for (@ARGV) { my $name = $_; eval "require $name; 1" or print "$name\\n" }'
 
 
+def different(remotes: Mapping[str, Remote]) -> dict[str, Remote]:
+    """Return one of the machines for each set of programs: what it has, all like it have."""
+    return {str(id(remote.access.provides)): remote for remote in remotes.values()}
+
+
 def require(
     remote: Remote,
     needs: Sequence[str],
@@ -30,6 +35,8 @@ def require(
     installation: Installation | None = None,
 ) -> None:
     """Raise NotFit if a machine lacks something, with the command that installs it.
+
+    What it was seen to have is not looked for again.
 
     Arguments:
         remote: the machine.
@@ -46,6 +53,8 @@ def require(
             needs = [need for need in needs if not need.startswith(_PYTHON)]
     of_kind: dict[str, list[str]] = {"": [], _PYTHON: [], _PERL: []}
     for need in needs:
+        if not enter and need in remote.access.provides:
+            continue
         kind = next((one for one in (_PYTHON, _PERL) if need.startswith(one)), "")
         of_kind[kind].append(need.removeprefix(kind))
     python = remote.access.python
@@ -66,6 +75,8 @@ def require(
                 where=f"machine {remote.name}",
                 hint=hint.replace("{python}", shlex.quote(python)),
             )
+    if not enter:
+        remote.access.provides.update(needs)
 
 
 def _entered(remote: Remote, installation: Installation, by: str) -> str:

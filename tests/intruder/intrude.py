@@ -126,6 +126,8 @@ def ways(targets: list[str], port: int) -> dict[str, Callable[[], None]]:
             call("syscall", OPEN_TREE, AT_FDCWD, b"/", AT_RECURSIVE | 1) and None
         ),
         "unmount /tmp": lambda: call("umount2", b"/tmp", 2) and None,
+        "unmount /proc": lambda: call("umount2", b"/proc", 2) and None,
+        "unmount /sys": lambda: call("umount2", b"/sys", 2) and None,
         "unmount /dev": lambda: call("umount2", b"/dev", 2) and None,
         "pivot": lambda: call("syscall", PIVOT_ROOT, b"/tmp", b"/tmp") and None,
         "a device": lambda: os.mknod("/tmp/disk", 0o60600, os.makedev(8, 0)),

@@ -7,7 +7,7 @@ provider. CONTRIBUTING.md says how to add one.
 import abc
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,7 +30,8 @@ class Access:
     user's home there. `if_key_changed` is the hint if the machine answers with another host key
     than `host_key`. `implementations` is the folder of what is installed there for the lab's
     programs (see `lab.machines.installer`). `open_network` is true if any user of this computer can
-    connect to the lab address.
+    connect to the lab address. `provides` are the commands and modules that it was seen to have
+    (see `requirements`); machines with the same programs share one set.
     """
 
     provider: str
@@ -49,6 +50,7 @@ class Access:
     if_key_changed: str = ""
     implementations: str = IMPLEMENTATIONS
     open_network: bool = False
+    provides: set[str] = field(default_factory=set, compare=False)
 
 
 # Network faults that a machine with its own network can do by itself, if it has the tools.

@@ -143,9 +143,15 @@ class Embedded(Provider):
             supervisor.end()
 
     def _machines(self, client: Client, description: dict[str, Any], client_key: str) -> Machines:
+        provides = set[str]()  # they all see the same programs
         access = {
             machine.name: _access(
-                machine.name, machine.role, description, client_key, isolated=self.isolated
+                machine.name,
+                machine.role,
+                description,
+                client_key,
+                provides,
+                isolated=self.isolated,
             )
             for machine in self.inventory.machines
         }
@@ -248,7 +254,13 @@ class _Found:
 
 
 def _access(
-    machine: str, role: str, described: dict[str, Any], client_key: str, *, isolated: bool
+    machine: str,
+    role: str,
+    described: dict[str, Any],
+    client_key: str,
+    provides: set[str],
+    *,
+    isolated: bool,
 ) -> Access:
     there = described["machines"][machine]
     return Access(
@@ -265,6 +277,7 @@ def _access(
         work=there["work"],
         python=sys.executable,
         implementations=str(installer.root()),
+        provides=provides,
     )
 
 
