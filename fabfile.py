@@ -2,6 +2,6 @@
 
 from invoke import Collection
 
-from lab.cli import tasks
+from pushpull.cli import tasks
 
 namespace = Collection.from_module(tasks)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import commands
-from lab.machines import lab_folder
-from lab.machines.inventory import load
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
 
 _UP_S = 300
 

@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from lab.engine.judge import judge
-from lab.experiments import catalogue
-from lab.runs import store
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
+from pushpull.runs import store
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machines.providers.base import Access
+from pushpull.machines.providers.base import Access
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What `./fab` runs: it sets up signals and streams first, before the long imports."""
 
-from lab.cli import interrupts
+from pushpull.cli import interrupts
 
 if __name__ == "__main__":
     interrupts.leave_at_once()
@@ -9,9 +9,9 @@ import os
 import sys
 from typing import NoReturn
 
-from lab.cli import first_look
-from lab.core import output
-from lab.machines.providers.embedded import early_start
+from pushpull.cli import first_look
+from pushpull.core import output
+from pushpull.machines.providers.embedded import early_start
 
 
 def main() -> NoReturn:
@@ -22,7 +22,7 @@ def main() -> NoReturn:
         early_start.prepare(first_look.provider_of_run(sys.argv[1:]))
         _leave(_run())
     except Exception as error:  # not even the imports finished
-        from lab.core import os_errors
+        from pushpull.core import os_errors
 
         if (mistake := os_errors.diagnose(error)) is None:
             raise
@@ -33,7 +33,7 @@ def main() -> NoReturn:
 def _run() -> int | str | None:
     if sys.flags.optimize > 1:
         return "Python runs without docstrings, which have the tasks' help: unset PYTHONOPTIMIZE"
-    from lab.cli.command_line import program
+    from pushpull.cli.command_line import program
 
     try:
         program().run()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.analysis.history import (
+from pushpull.analysis.history import (
     Handshake,
     Run,
     all_taken,
@@ -22,18 +22,18 @@ from lab.analysis.history import (
     shares,
     strict_turns,
 )
-from lab.analysis.line_readers import lines, printed
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault
-from lab.core.records import Event, Message, Record
-from lab.core.verdict import Need, Outcome, Verdict
-from lab.engine.experiment import claim, experiment
-from lab.engine.observed import Observed
-from lab.engine.processes import Process, Processes
-from lab.engine.scenario import Lab
+from pushpull.analysis.line_readers import lines, printed
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault
+from pushpull.core.records import Event, Message, Record
+from pushpull.core.verdict import Need, Outcome, Verdict
+from pushpull.engine.experiment import claim, experiment
+from pushpull.engine.observed import Observed
+from pushpull.engine.processes import Process, Processes
+from pushpull.engine.scenario import Lab
 
 if TYPE_CHECKING:
-    from lab.analysis.frames import Frames
+    from pushpull.analysis.frames import Frames
 
 __all__ = [
     "Event",
@@ -82,9 +82,9 @@ def load(*runs: str | os.PathLike[str]) -> "Frames":
             "data frames need Polars, which isn't installed in this environment",
             hint=f"install it: {sys.executable} -m pip install polars",
         )
-    from lab.analysis import frames
-    from lab.runs import collection
+    from pushpull.analysis import frames
+    from pushpull.runs import collection
 
     # It imports experiments, which import this module: so not before somebody calls this.
-    catalogue = importlib.import_module("lab.experiments.catalogue")
+    catalogue = importlib.import_module("pushpull.experiments.catalogue")
     return frames.frames(collection.sources(map(Path, runs)), catalogue.reader)

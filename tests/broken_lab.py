@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeRemote
 
-from lab.core.clock import Moment, now
-from lab.core.records import Event
-from lab.engine.faults import Faults
-from lab.engine.scenario import Lab
-from lab.machines import traffic_rules
+from pushpull.core.clock import Moment, now
+from pushpull.core.records import Event
+from pushpull.engine.faults import Faults
+from pushpull.engine.scenario import Lab
+from pushpull.machines import traffic_rules
 
 
 class Broken:

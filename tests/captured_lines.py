@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from lab.runs.lines import Lines, LineSplitter
+from pushpull.runs.lines import Lines, LineSplitter
 
 PULL = ("pull-1", "pull")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-FAB = (sys.executable, "-P", "-m", "lab")
+FAB = (sys.executable, "-P", "-m", "pushpull")
 
 
 def fab(

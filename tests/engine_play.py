@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeProcess, FakeRemote, Script
 
-from lab.analysis.line_readers import lines
-from lab.core.records import Event, Record
-from lab.engine import ending, finish, runner
-from lab.engine.request import RunRequest
-from lab.experiments import catalogue, fingerprint
-from lab.experiments.implementations import Choice
-from lab.runs.store import StoredRun, load
+from pushpull.analysis.line_readers import lines
+from pushpull.core.records import Event, Record
+from pushpull.engine import ending, finish, runner
+from pushpull.engine.request import RunRequest
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.experiments.implementations import Choice
+from pushpull.runs.store import StoredRun, load
 
 COUNT = 6
 MESSAGES = lines(sent={"src": r"(\d+)"}, received={"work": r"(\d+) .*"})
 MINE = '''"""Of the test's own."""
-from lab.api import Verdict, claim, exactly_once, experiment, lines, never_twice
+from pushpull.api import Verdict, claim, exactly_once, experiment, lines, never_twice
 
 MESSAGES = lines(sent={{"src": r"(\\d+)"}}, received={{"work": r"(\\d+) .*"}})
 

@@ -1,6 +1,6 @@
 """Machines that are only in memory: what they run are functions, so the engine is tested in ms.
 
-A stand-in for `lab.machines.remote.Remote`, with as much of it as the engine uses. A program's
+A stand-in for `pushpull.machines.remote.Remote`, with as much of it as the engine uses. A program's
 script is a function of its process; it runs in a thread of its own, prints, traces, waits, and its
 return ends the process. A signal ends it as it would a program that handles none.
 """
@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.core import clock, faults
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault, Scope
-from lab.machines import clock_offset
-from lab.machines.providers.base import Access, Machines
+from pushpull.core import clock, faults
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault, Scope
+from pushpull.machines import clock_offset
+from pushpull.machines.providers.base import Access, Machines
 
 Script = Callable[["FakeProcess"], "int | None"]
 

@@ -20,7 +20,7 @@ import asyncssh
 from leftovers import command_of, descendants, ended_within, is_alive
 from pyroute2 import IPRoute
 
-from lab.machines.providers.embedded import kernel
+from pushpull.machines.providers.embedded import kernel
 
 _CONFIG = """\
 HostKey {folder}/host_key

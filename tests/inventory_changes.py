@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lab.core.errors import LabError
-from lab.machines.inventory import Inventory, load
+from pushpull.core.errors import LabError
+from pushpull.machines.inventory import Inventory, load
 
 GOOD = """\
 network: 192.168.0.0/24

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.agent import launcher
+from pushpull.machines.agent import launcher
 
 HERE = str(Path(__file__).parent)
 
@@ -64,7 +64,7 @@ def launch(tmp_path: Path) -> Iterator:
         setup: str = "",
         **env: str,
     ) -> Launched:
-        code = "from lab.machines.agent import launcher\n"
+        code = "from pushpull.machines.agent import launcher\n"
         code += f"launcher.LEASE_S = {lease}\n{setup}\nlauncher.main()"
         process = subprocess.Popen(
             [sys.executable, "-c", code],

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.core.records import Event
-from lab.engine.judge import judge
-from lab.experiments import catalogue
-from lab.runs import records_file, store
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
+from pushpull.core.records import Event
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
+from pushpull.runs import records_file, store
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
 
 # What a minimal run.json has besides what every run writes by itself.
 LEAST = {"parameters": {"count": 20, "interval": 1.0}}

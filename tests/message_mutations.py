@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mutations import Mutation
 
-from lab.core.records import Message, Record
-from lab.experiments import catalogue
-from lab.runs.store import StoredRun
+from pushpull.core.records import Message, Record
+from pushpull.experiments import catalogue
+from pushpull.runs.store import StoredRun
 
 
 def messages_of(run: StoredRun) -> list[tuple[Record, Message | None]]:

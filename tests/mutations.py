@@ -7,8 +7,8 @@ from pathlib import Path
 
 from story import PUSH, deals, renumbered, with_messages
 
-from lab.core.records import Event
-from lab.runs.store import StoredRun
+from pushpull.core.records import Event
+from pushpull.runs.store import StoredRun
 
 PROJECT = Path(__file__).parents[1]
 

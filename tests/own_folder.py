@@ -8,7 +8,7 @@ import pytest
 
 HEAD = """\
 '''Does it answer?'''
-from lab.api import Lab, Run, Verdict, claim, experiment, lines, printed
+from pushpull.api import Lab, Run, Verdict, claim, experiment, lines, printed
 
 """
 SCENARIO = """\

@@ -21,14 +21,14 @@ from hosts import hosts
 from jsonschema import Draft202012Validator
 from leftovers import Family, adopt_orphans
 
-from lab.core.errors import ExitCode, LabError
-from lab.core.faults.change import Change
-from lab.core.faults.fault import Scope
-from lab.machines import lab_folder, preflight, provider_plugins, traffic_rules
-from lab.machines.inventory import Inventory, load
-from lab.machines.pool import at_once, connected
-from lab.machines.providers.base import Machines, Provider
-from lab.machines.remote import Remote
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.faults.change import Change
+from pushpull.core.faults.fault import Scope
+from pushpull.machines import lab_folder, preflight, provider_plugins, traffic_rules
+from pushpull.machines.inventory import Inventory, load
+from pushpull.machines.pool import at_once, connected
+from pushpull.machines.providers.base import Machines, Provider
+from pushpull.machines.remote import Remote
 
 OURS = ("namespaces", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loopback", "ssh")))
 LIMIT_S = 30
@@ -37,7 +37,7 @@ ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.16
 PARAMETERS = {"rate": {"kbit": 100}, "slow": {"delay_ms": 1}}
 # Does each of FAULTS to a machine, and undoes it.
 EXPERIMENT = """
-from lab.api import Verdict, claim, experiment
+from pushpull.api import Verdict, claim, experiment
 
 FAULTS = {faults!r}  # each with its repair, empty for one of the network
 
@@ -61,7 +61,7 @@ def ends(run):
     return Verdict.holds("It did.")
 """
 HOLD = """
-from lab.api import Verdict, claim, experiment
+from pushpull.api import Verdict, claim, experiment
 
 
 @experiment(source="the contract of providers")

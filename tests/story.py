@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.history import Run
-from lab.core.records import Event, Record
-from lab.engine.judge import judge
-from lab.experiments import catalogue
-from lab.experiments.judges.line_formats import read
-from lab.runs.store import StoredRun, load
+from pushpull.analysis.history import Run
+from pushpull.core.records import Event, Record
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
+from pushpull.experiments.judges.line_formats import read
+from pushpull.runs.store import StoredRun, load
 
 RECORDED = Path(__file__).parent / "recorded"
 LEAVING = Path(__file__).parent / "recorded_leaving"

@@ -15,7 +15,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from lab.cli import test_suite
+from pushpull.cli import test_suite
 
 PROJECT = Path(__file__).parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -71,7 +71,7 @@ def fab(clone: Path, calls: Path, tmp_path: Path) -> Run:
 
 def test_makes_the_environment_once_and_says_so(fab: Run, calls: Path) -> None:
     first = fab("status", "--machine", "a b")
-    assert first.stdout == "ran: -P -m lab status --machine a b\n"
+    assert first.stdout == "ran: -P -m pushpull status --machine a b\n"
     said = first.stderr.splitlines()
     assert [line.split()[1] for line in said] == ["making", "installing"]
     assert "3.11.2" in said[0]
@@ -129,7 +129,7 @@ def test_works_through_a_link(fab: Run, clone: Path, tmp_path: Path) -> None:
     fab("status")
     (tmp_path / "door").symlink_to("a clone/fab")
     done = subprocess.run([tmp_path / "door", "x"], capture_output=True, text=True, timeout=30)
-    assert done.stdout == "ran: -P -m lab x\n"
+    assert done.stdout == "ran: -P -m pushpull x\n"
     assert done.stderr == ""
 
 
@@ -236,7 +236,7 @@ def test_the_tasks_are_found_from_a_folder_with_a_lab_of_its_own(tmp_path: Path)
 
 def _lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run what `./fab` execs."""
-    command = [sys.executable, "-P", "-m", "lab", *arguments]
+    command = [sys.executable, "-P", "-m", "pushpull", *arguments]
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=30
@@ -249,7 +249,7 @@ def test_ctrl_c_exits_4(tmp_path: Path) -> None:
         "import signal\nfrom invoke import task\n\n@task\ndef wait(context):\n"
         "    print('ready', flush=True)\n    signal.pause()\n"
     )
-    command = [sys.executable, "-m", "lab", "wait"]
+    command = [sys.executable, "-m", "pushpull", "wait"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from fake_machine import FakeRemote
 
-from lab.core.errors import LabError, MachineLost
-from lab.engine import play
-from lab.engine.disturbance import MachineLateness
-from lab.engine.sniffers import Sniffers
-from lab.machines import clock_offset, remote, traffic_rules
+from pushpull.core.errors import LabError, MachineLost
+from pushpull.engine import play
+from pushpull.engine.disturbance import MachineLateness
+from pushpull.engine.sniffers import Sniffers
+from pushpull.machines import clock_offset, remote, traffic_rules
 
 
 class Channel:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from story import RECORDED
 
-from lab.core.errors import RunStoreError
-from lab.runs import archive, bundle
-from lab.runs.store import load
+from pushpull.core.errors import RunStoreError
+from pushpull.runs import archive, bundle
+from pushpull.runs.store import load
 
 MB = 1024**2
 

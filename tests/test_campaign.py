@@ -12,16 +12,16 @@ import pytest
 from command import PROJECT
 from story import LEAVING
 
-from lab.analysis.campaign import CampaignRun, Cell, claim_rows, csv_of, run_rows, tallies_of
-from lab.cli import campaign_files
-from lab.cli.capacity import Capacity, Waiting
-from lab.core.errors import LabError
-from lab.engine.judge import judge
-from lab.experiments import catalogue
-from lab.machines.inventory import load, resized
-from lab.report import campaign_page
-from lab.runs.store import StoredRun
-from lab.runs.store import load as load_run
+from pushpull.analysis.campaign import CampaignRun, Cell, claim_rows, csv_of, run_rows, tallies_of
+from pushpull.cli import campaign_files
+from pushpull.cli.capacity import Capacity, Waiting
+from pushpull.core.errors import LabError
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
+from pushpull.machines.inventory import load, resized
+from pushpull.report import campaign_page
+from pushpull.runs.store import StoredRun
+from pushpull.runs.store import load as load_run
 
 # How long runs waited for a processor, in seconds for each second of work.
 CALM, HURRIED, TOO_MUCH = 0.2, 1.5, 3.0

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import LEAST
 
-from lab.core.errors import LabError
-from lab.runs.capture import Capture, CaptureStream
-from lab.runs.directory import RunDirectory
-from lab.runs.lines import LONGEST_TEXT, Line, Lines, LineSplitter
-from lab.runs.store import StoredRun, load
+from pushpull.core.errors import LabError
+from pushpull.runs.capture import Capture, CaptureStream
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.lines import LONGEST_TEXT, Line, Lines, LineSplitter
+from pushpull.runs.store import StoredRun, load
 
 # Mostly what lines are made of, so that hypothesis does not have to stumble upon newlines.
 outputs = st.lists(
@@ -299,7 +299,7 @@ def fill(path: Path, mode: str) -> io.FileIO:
 def test_offsets_stay_true_when_the_disk_takes_only_a_part(
     captured: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.runs.directory.io", SimpleNamespace(FileIO=fill))
+    monkeypatch.setattr("pushpull.runs.directory.io", SimpleNamespace(FileIO=fill))
     stream = captured.capture.open("pull-1", "pull", "stdout")
     with pytest.raises(LabError, match="No space left") as caught:
         stream.feed(b"abc\ndefgh\n")
@@ -331,7 +331,7 @@ def test_an_index_that_was_not_taken_whole_is_made_up_for(
     captured: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is in the log gets its place in the index, and its time, when there is room again."""
-    monkeypatch.setattr("lab.runs.index.io", SimpleNamespace(FileIO=FullDisk))
+    monkeypatch.setattr("pushpull.runs.index.io", SimpleNamespace(FileIO=FullDisk))
     stream = captured.capture.open("pull-1", "pull", "stdout")
     disk: FullDisk = stream._index._file  # type: ignore[assignment]
     disk.room = 16 + 5

@@ -11,9 +11,9 @@ import pytest
 from command import PROJECT, fab
 from hosts import Hosts, hosts
 
-from lab.core.faults.network import PARTITION
-from lab.machines import tool_errors
-from lab.machines.agent import rule_keeper
+from pushpull.core.faults.network import PARTITION
+from pushpull.machines import tool_errors
+from pushpull.machines.agent import rule_keeper
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 POWER = "cut_power, shut_down, cut_cable"

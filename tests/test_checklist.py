@@ -10,7 +10,7 @@ import command
 import pytest
 from story import RECORDED
 
-from lab.experiments import catalogue
+from pushpull.experiments import catalogue
 
 
 @pytest.fixture

@@ -17,15 +17,15 @@ from story import (
     with_messages,
 )
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.core.errors import ExitCode
-from lab.core.records import Record
-from lab.engine.judge import exit_code, judge
-from lab.experiments import catalogue
-from lab.experiments.judges import leaving
-from lab.experiments.judges.line_formats import read
-from lab.runs.store import StoredRun
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.core.errors import ExitCode
+from pushpull.core.records import Record
+from pushpull.engine.judge import exit_code, judge
+from pushpull.experiments import catalogue
+from pushpull.experiments.judges import leaving
+from pushpull.experiments.judges.line_formats import read
+from pushpull.runs.store import StoredRun
 
 HOLDS, REFUTED, UNSEEN = "holds", "refuted", "not observed"
 AB = {"A": -0.01, "B": -0.01}

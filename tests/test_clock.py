@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 
-from lab.core import clock
-from lab.core.clock import Clock, Moment
-from lab.core.errors import ExitCode
-from lab.runs import store
+from pushpull.core import clock
+from pushpull.core.clock import Clock, Moment
+from pushpull.core.errors import ExitCode
+from pushpull.runs import store
 
 STEPPING = """\
 import time
@@ -27,7 +27,7 @@ def _stepped():
 time.time = _stepped
 """
 EXPERIMENT = '''"""Of the test's own."""
-from lab.api import Verdict, claim, exactly_once, experiment, lines
+from pushpull.api import Verdict, claim, exactly_once, experiment, lines
 
 READS = lines(sent={"push": r"(\\d+)"}, received={"pull": r"(\\d+) .*"})
 

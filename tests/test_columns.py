@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from lab.core.records import Event, Record
-from lab.report.console import colours
-from lab.report.live_columns import Columns
+from pushpull.core.records import Event, Record
+from pushpull.report.console import colours
+from pushpull.report.live_columns import Columns
 
 MACHINES = ("push", "pull-1", "pull-2")
 

@@ -14,9 +14,9 @@ from invoke import Context
 from mutations import Edit
 from story import RECORDED
 
-from lab.cli import tasks
-from lab.core.errors import ExitCode, worst
-from lab.engine.judge import exit_code
+from pushpull.cli import tasks
+from pushpull.core.errors import ExitCode, worst
+from pushpull.engine.judge import exit_code
 
 RUN = "run-experiment"
 

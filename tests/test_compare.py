@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lab.analysis.side_by_side import Differences, Row, SideBySide, differences, side_by_side
-from lab.core.records import Event, Message, Record
-from lab.experiments.judges.line_formats import read
-from lab.report.compare_text import print_differences, print_side_by_side
-from lab.runs.store import StoredRun
+from pushpull.analysis.side_by_side import Differences, Row, SideBySide, differences, side_by_side
+from pushpull.core.records import Event, Message, Record
+from pushpull.experiments.judges.line_formats import read
+from pushpull.report.compare_text import print_differences, print_side_by_side
+from pushpull.runs.store import StoredRun
 
 START = 1353761234.5
 Lines = Sequence[tuple[str, float, str | None]]  # machine, seconds since the start, text

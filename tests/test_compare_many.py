@@ -13,13 +13,13 @@ import made_runs
 import pytest
 from command import fab
 
-from lab.analysis.many_runs import Entry, tables
-from lab.cli import compare_many
-from lab.core.errors import ExitCode
-from lab.engine import judge
-from lab.experiments import catalogue, fingerprint
-from lab.report.many_runs_text import letter, print_tables
-from lab.runs import bundle, records_file, store
+from pushpull.analysis.many_runs import Entry, tables
+from pushpull.cli import compare_many
+from pushpull.core.errors import ExitCode
+from pushpull.engine import judge
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.report.many_runs_text import letter, print_tables
+from pushpull.runs import bundle, records_file, store
 
 Change = Callable[[Path], None]
 

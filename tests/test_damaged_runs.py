@@ -15,9 +15,9 @@ import pytest
 from damage import damage_archive, damage_run
 from made_runs import of_format_1, with_a_loss
 
-from lab.cli import lab_by_hand, show
-from lab.core.errors import LabError
-from lab.runs import bundle, store
+from pushpull.cli import lab_by_hand, show
+from pushpull.core.errors import LabError
+from pushpull.runs import bundle, store
 
 _LONGEST_S = 10  # for one; all 500 take a minute at most
 _MOST_GROWTH = 300 * 1024  # KiB

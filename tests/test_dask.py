@@ -18,18 +18,18 @@ import made_runs
 import pytest
 from leftovers import Family, adopt_orphans, command_of
 
-from lab.cli import sweep_dask
-from lab.core.errors import ExitCode, LabError
-from lab.machines import lab_folder
-from lab.machines.inventory import load
-from lab.runs import store
-from lab.runs.directory import adopt
+from pushpull.cli import sweep_dask
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
+from pushpull.runs import store
+from pushpull.runs.directory import adopt
 
 LIMIT_S = 30
 SAME = ("variant", "count", "sent", "received", "never", "twice", "all_arrives")
 MODULE = '''"""Counts, in two ways."""
 
-from lab.api import Verdict, claim, experiment, lines
+from pushpull.api import Verdict, claim, experiment, lines
 
 
 @experiment(
@@ -204,7 +204,7 @@ def test_without_dask_one_line_says_how_to_install_it(monkeypatch: pytest.Monkey
 
 
 def test_dask_is_not_imported_without_the_flag() -> None:
-    probe = "import sys, lab.cli.sweep, lab.cli.sweep_dask; print(*sys.modules)"
+    probe = "import sys, pushpull.cli.sweep, pushpull.cli.sweep_dask; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=command.PROJECT, capture_output=True, text=True,
         check=True,

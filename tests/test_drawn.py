@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lab.report.chart_data import kept
+from pushpull.report.chart_data import kept
 
 
 @pytest.mark.parametrize("machines", [2, 3, 4, 8, 10, 16])

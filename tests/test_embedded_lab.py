@@ -19,14 +19,14 @@ import pytest
 from command import FAB, PROJECT, fab, only_run, read_until, started, verdicts
 from pyroute2 import IPRoute
 
-from lab.core.errors import ExitCode, LabError
-from lab.machines import lab_folder
-from lab.machines.connection import connect
-from lab.machines.inventory import load
-from lab.machines.providers import namespaces
-from lab.machines.providers.base import Access
-from lab.machines.remote import Remote
-from lab.runs import store
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.machines import lab_folder
+from pushpull.machines.connection import connect
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import namespaces
+from pushpull.machines.providers.base import Access
+from pushpull.machines.remote import Remote
+from pushpull.runs import store
 
 INTRUDER = Path(__file__).parent / "intruder"
 QUICK = ("--experiment", "round_robin", "--interval", 0.01)

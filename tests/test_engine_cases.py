@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from command import PROJECT, fab, only_run, read_until, started
 
-from lab.core.errors import ExitCode
-from lab.engine.disturbance import TOO_LATE_S, MachineLateness
-from lab.machines.inventory import load
-from lab.machines.pool import connected
-from lab.machines.providers.namespaces import Namespaces
-from lab.runs import store
-from lab.runs.store import StoredRun
+from pushpull.core.errors import ExitCode
+from pushpull.engine.disturbance import TOO_LATE_S, MachineLateness
+from pushpull.machines.inventory import load
+from pushpull.machines.pool import connected
+from pushpull.machines.providers.namespaces import Namespaces
+from pushpull.runs import store
+from pushpull.runs.store import StoredRun
 
 EXPERIMENT = '''"""Of the test's own."""
-from lab.api import Verdict, claim, exactly_once, experiment, lines, printed
+from pushpull.api import Verdict, claim, exactly_once, experiment, lines, printed
 
 READS = lines(sent={{"src": r"(\\d+)"}}, received={{"sink": r"got (\\d+)"}})
 

@@ -8,12 +8,12 @@ import pytest
 from engine_play import COUNT, MESSAGES, Play
 from fake_machine import FakeProcess, FakeRemote, Script, Wire, puller, pusher
 
-from lab.analysis.history import Run
-from lab.core.clock import Moment
-from lab.core.errors import ExitCode, LabError
-from lab.experiments import catalogue
-from lab.machines import clock_offset
-from lab.report import page
+from pushpull.analysis.history import Run
+from pushpull.core.clock import Moment
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.experiments import catalogue
+from pushpull.machines import clock_offset
+from pushpull.report import page
 
 AHEAD_S = 253_370_764_800 - time.time()  # it is the first of January 9999 there
 BEHIND_S = 10.0 - time.time()  # and ten seconds after the beginning of 1970

@@ -9,9 +9,9 @@ import pytest
 from engine_play import COUNT, MESSAGES, Play
 from fake_machine import FakeProcess, Script, Wire, puller, pusher
 
-from lab.analysis.history import Run
-from lab.core.errors import ExitCode, LabError, MachineLost
-from lab.engine import ending
+from pushpull.analysis.history import Run
+from pushpull.core.errors import ExitCode, LabError, MachineLost
+from pushpull.engine import ending
 
 
 def test_losing_a_machine_keeps_what_was_decided(play: Play, impatient: None) -> None:
@@ -35,7 +35,7 @@ def test_losing_a_machine_keeps_what_was_decided(play: Play, impatient: None) ->
 def test_programs_that_end_while_we_were_stopped_ended_by_their_lease(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.engine.disturbance.Lateness.stopped_s", lambda self: 36.0)
+    monkeypatch.setattr("pushpull.engine.disturbance.Lateness.stopped_s", lambda self: 36.0)
     wire = Wire()
 
     def source(process: FakeProcess) -> int:
@@ -53,7 +53,7 @@ def test_programs_that_end_while_we_were_stopped_ended_by_their_lease(
 def test_claims_about_time_are_not_observed_in_a_disturbed_run(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.engine.disturbance.Lateness.worst_s", lambda self: 3.0)
+    monkeypatch.setattr("pushpull.engine.disturbance.Lateness.worst_s", lambda self: 3.0)
     wire = Wire()
     done = play(pusher(wire, range(COUNT)), puller(wire))
     assert done.stored.description["disturbance"]["disturbed"]

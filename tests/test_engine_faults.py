@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from broken_lab import Broken
 
-from lab.core.errors import LabError
-from lab.core.faults.change import Spot
-from lab.core.faults.network import rate, slowness
-from lab.engine.disturbance import Clocks, Lateness, description
-from lab.machines import traffic_rules
+from pushpull.core.errors import LabError
+from pushpull.core.faults.change import Spot
+from pushpull.core.faults.network import rate, slowness
+from pushpull.engine.disturbance import Clocks, Lateness, description
+from pushpull.machines import traffic_rules
 
 
 @pytest.mark.parametrize(("passes", "verified"), [(False, True), (True, False)])

@@ -9,8 +9,8 @@ import pytest
 from engine_play import COUNT, Play
 from fake_machine import FakeProcess, Wire, puller, pusher
 
-from lab.core.errors import ExitCode, RunStoreError
-from lab.runs import directory, jsonl
+from pushpull.core.errors import ExitCode, RunStoreError
+from pushpull.runs import directory, jsonl
 
 
 class Disk:

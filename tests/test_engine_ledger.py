@@ -3,8 +3,8 @@
 import pytest
 from captured_lines import captured
 
-from lab.core.records import Message
-from lab.engine.ending import (
+from pushpull.core.records import Message
+from pushpull.engine.ending import (
     AT_WORK_S,
     PATIENCE_S,
     Living,
@@ -13,8 +13,8 @@ from lab.engine.ending import (
     silence_s,
     still_open,
 )
-from lab.engine.ledger import KEPT_LINES, Ledger, Look
-from lab.runs.lines import Lines
+from pushpull.engine.ledger import KEPT_LINES, Ledger, Look
+from pushpull.runs.lines import Lines
 
 PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
 PLAN = Plan(count=20, interval=0.05, takes=0)

@@ -7,8 +7,8 @@ import pytest
 from engine_play import COUNT, Play, untraced
 from fake_machine import FakeProcess, Wire, puller, pusher
 
-from lab.core.errors import ExitCode
-from lab.engine import ending
+from pushpull.core.errors import ExitCode
+from pushpull.engine import ending
 
 
 def test_a_run_that_ends_as_planned(play: Play) -> None:

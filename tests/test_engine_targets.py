@@ -8,7 +8,7 @@ import pytest
 from engine_play import COUNT, Done, Play, untraced
 from fake_machine import FakeProcess, Script
 
-from lab.core.errors import ExitCode
+from pushpull.core.errors import ExitCode
 
 
 class Workers:

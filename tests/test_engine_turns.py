@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_runs import MadeRun
 
-from lab.runs.store import load
+from pushpull.runs.store import load
 
 COUNT = 1200
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines
 
-from lab.core.records import Event, Record
-from lab.engine.ending import Plan
-from lab.engine.faults import Faults
-from lab.engine.monitor import LimitReached, RunMonitor
-from lab.engine.scenario import Lab
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
+from pushpull.core.records import Event, Record
+from pushpull.engine.ending import Plan
+from pushpull.engine.faults import Faults
+from pushpull.engine.monitor import LimitReached, RunMonitor
+from pushpull.engine.scenario import Lab
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
 
 PLACE = ("pull-1", "pull")
 
@@ -142,8 +142,8 @@ def test_many_concurrent_streams_and_triggers_lose_and_duplicate_nothing(watched
 def test_a_stalled_run_is_given_up_and_its_setup_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.engine.ending._LIMIT_EXTRA_S", 0.1)
-    monkeypatch.setattr("lab.engine.ending._STALLED_S", 0.1)
+    monkeypatch.setattr("pushpull.engine.ending._LIMIT_EXTRA_S", 0.1)
+    monkeypatch.setattr("pushpull.engine.ending._STALLED_S", 0.1)
     watched = Watched(tmp_path)
     threading.Event().wait(0.15)  # a long set-up
     watched.monitor.begin()
@@ -163,7 +163,7 @@ def test_time_in_which_we_were_stopped_is_neither_silence_nor_part_of_the_limit(
         now[0] += timeout + (late.pop() if late else 0.0)
 
     now = [0.0]
-    monkeypatch.setattr("lab.engine.monitor.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pushpull.engine.monitor.time.monotonic", lambda: now[0])
     watched.monitor.begin()
     monkeypatch.setattr(watched.monitor.news, "wait", nap)
     assert not watched.monitor.wait(lambda: False, "nobody", lambda last: last + 0.5)

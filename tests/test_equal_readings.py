@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from made_runs import LEAST
 
-from lab.analysis import line_readers
-from lab.analysis.deliveries import Deliveries
-from lab.analysis.history import Run, exactly_once, strict_turns
-from lab.analysis.line_readers import lines
-from lab.analysis.timeline import timeline
-from lab.experiments.judges import arriving
-from lab.runs.directory import RunDirectory
-from lab.runs.store import StoredRun, load
+from pushpull.analysis import line_readers
+from pushpull.analysis.deliveries import Deliveries
+from pushpull.analysis.history import Run, exactly_once, strict_turns
+from pushpull.analysis.line_readers import lines
+from pushpull.analysis.timeline import timeline
+from pushpull.experiments.judges import arriving
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.store import StoredRun, load
 
 SENT, RECEIVED = r"(\d{1,18})", r"(\d{1,18}) , \d+(?:\.\d+)?"
 READS = lines(sent={"push": SENT}, received={"pull": RECEIVED})

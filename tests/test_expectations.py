@@ -10,19 +10,19 @@ from xml.etree import ElementTree
 import pytest
 from test_manifest import GOOD, made
 
-from lab.analysis.tally import Tally, add
-from lab.core import run_schema
-from lab.core.errors import ExitCode, LabError
-from lab.core.verdict import Need, Outcome
-from lab.engine.experiment import Experiment
-from lab.engine.judge import exit_code, judged
-from lab.experiments import catalogue, expectations, implementations, manifest
-from lab.experiments.implementations import Choice
-from lab.experiments.manifest import Expectation
-from lab.report import page, verdicts
-from lab.report.claims_list import ListedClaim, write_junit
-from lab.report.tallies import print_tallies
-from lab.runs import store
+from pushpull.analysis.tally import Tally, add
+from pushpull.core import run_schema
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.verdict import Need, Outcome
+from pushpull.engine.experiment import Experiment
+from pushpull.engine.judge import exit_code, judged
+from pushpull.experiments import catalogue, expectations, implementations, manifest
+from pushpull.experiments.implementations import Choice
+from pushpull.experiments.manifest import Expectation
+from pushpull.report import page, verdicts
+from pushpull.report.claims_list import ListedClaim, write_junit
+from pushpull.report.tallies import print_tallies
+from pushpull.runs import store
 
 RECORDED = Path(__file__).parent / "recorded" / "kill_worker"
 ENTRY = """

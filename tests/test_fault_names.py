@@ -7,16 +7,16 @@ from engine_play import Play, untraced
 from fake_machine import FakeProcess
 from own_folder import CLAIM, HEAD, SCENARIO
 
-from lab.core.errors import LabError
-from lab.core.faults.machine import CUT_CABLE, CUT_POWER
-from lab.core.faults.network import PARTITION
-from lab.engine.judge import judged
-from lab.experiments import catalogue
+from pushpull.core.errors import LabError
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER
+from pushpull.core.faults.network import PARTITION
+from pushpull.engine.judge import judged
+from pushpull.experiments import catalogue
 
 
 def write(folder: Path, faults: str) -> str:
     scenario = SCENARIO.replace("count=3,", f"count=3, faults={faults},")
-    values = "from lab.core.faults.machine import CUT_CABLE, CUT_POWER\n"
+    values = "from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER\n"
     (folder / "experiment.py").write_text(HEAD + values + scenario + CLAIM)
     return str(folder)
 

@@ -11,15 +11,15 @@ from broken_lab import Broken
 from command import PROJECT
 from provider_contract import PARAMETERS
 
-from lab.analysis.event_text import EventDescriber
-from lab.core import clock, faults
-from lab.core.errors import LabError
-from lab.core.faults.change import Spot, rules
-from lab.core.faults.fault import Check, Fault, Scope
-from lab.core.faults.network import HEAL
-from lab.core.faults.process import DIE_AT, START_AGAIN
-from lab.core.records import Event
-from lab.machines import traffic_rules
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.core import clock, faults
+from pushpull.core.errors import LabError
+from pushpull.core.faults.change import Spot, rules
+from pushpull.core.faults.fault import Check, Fault, Scope
+from pushpull.core.faults.network import HEAL
+from pushpull.core.faults.process import DIE_AT, START_AGAIN
+from pushpull.core.records import Event
+from pushpull.machines import traffic_rules
 
 EVERY = list(faults.ALL.values())
 

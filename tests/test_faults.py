@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 
-from lab.core.errors import LabError
-from lab.core.faults.change import Change, Spot
-from lab.core.faults.fault import Fault
-from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from lab.core.faults.network import RATE, rate, separation
-from lab.machines.inventory import load
-from lab.machines.pool import connected
-from lab.machines.providers.base import Machines
-from lab.machines.providers.namespaces import Namespaces
-from lab.machines.remote import Remote
-from lab.machines.traffic_rules import hold, reaches, try_out
-from lab.runs import store
+from pushpull.core.errors import LabError
+from pushpull.core.faults.change import Change, Spot
+from pushpull.core.faults.fault import Fault
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from pushpull.core.faults.network import RATE, rate, separation
+from pushpull.machines.inventory import load
+from pushpull.machines.pool import connected
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.providers.namespaces import Namespaces
+from pushpull.machines.remote import Remote
+from pushpull.machines.traffic_rules import hold, reaches, try_out
+from pushpull.runs import store
 
 _FOLDER = "trial"
 _SLOW = ("rate", "50kbit", "burst", "16kb", "latency", "400ms")
@@ -153,8 +153,8 @@ def test_two_labs_on_one_host_leave_each_others_rules_alone(
     """Each is a process of its own, as two clones are, and makes its first partition or trial."""
     push, pull = lab[1]["push"], lab[1]["pull-1"]
     make = (
-        "from lab.core.faults.network import PARTITION, separation; import sys;"
-        " from lab.core.faults.change import Spot;"
+        "from pushpull.core.faults.network import PARTITION, separation; import sys;"
+        " from pushpull.core.faults.change import Spot;"
         f" change = separation(Spot(str, ['{push.access.address}']));"
         " sys.stdout.buffer.write(change.order() + PARTITION.trial().order())"
     )
@@ -240,8 +240,8 @@ def test_a_fault_that_a_provider_cannot_do_is_refused_before_the_run(tmp_path: P
 
 
 CHOSEN = '''"""One that is chosen by what was observed."""
-from lab.api import Verdict, claim, experiment
-from lab.experiments.judges import line_formats
+from pushpull.api import Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats
 
 
 @experiment(
@@ -339,7 +339,7 @@ def test_a_way_to_leave_behaves_as_described(variant: str, tmp_path: Path) -> No
 
 
 CABLE = """
-from lab.api import Verdict, claim, experiment
+from pushpull.api import Verdict, claim, experiment
 
 
 @experiment(source="a test", faults=("cut_cable",))

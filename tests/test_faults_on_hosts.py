@@ -9,7 +9,7 @@ import pytest
 from command import fab, read_until, started
 from hosts import Hosts, hosts
 
-from lab.core.errors import ExitCode
+from pushpull.core.errors import ExitCode
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 # Of each experiment the variants that differ in what the harness does; hosts keep their power.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.core.errors import LabError
-from lab.machines import fetch
-from lab.machines.agent import collector
-from lab.machines.providers.base import Access
+from pushpull.core.errors import LabError
+from pushpull.machines import fetch
+from pushpull.machines.agent import collector
+from pushpull.machines.providers.base import Access
 
 KNOWN: dict[str, Path] = {}
 

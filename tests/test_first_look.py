@@ -12,8 +12,8 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser
 from invoke.parser.context import to_flag
 
-from lab.cli import first_look
-from lab.cli.command_line import program
+from pushpull.cli import first_look
+from pushpull.cli.command_line import program
 
 
 def _parsed(words: Iterable[str]) -> tuple[str | None, set[str]]:
@@ -105,7 +105,7 @@ def test_it_knows_each_flag_of_the_task() -> None:
 
 
 def test_it_costs_no_imports() -> None:
-    probe = "import sys, lab.cli.first_look; print(*sys.modules)"
+    probe = "import sys, pushpull.cli.first_look; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", probe], cwd=PROJECT, capture_output=True, text=True, check=True
     )

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeRemote
 
-from lab.analysis.line_readers import lines, unread
-from lab.core.errors import LabError
-from lab.core.records import Record
-from lab.engine.flags import words
-from lab.engine.process_manager import ProcessManager
+from pushpull.analysis.line_readers import lines, unread
+from pushpull.core.errors import LabError
+from pushpull.core.records import Record
+from pushpull.engine.flags import words
+from pushpull.engine.process_manager import ProcessManager
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from pathlib import Path
 from made_runs import MadeRun, with_a_loss
 from story import LEAVING
 
-from lab.analysis.history import Run
-from lab.analysis.timeline import Timeline, timeline
-from lab.experiments import catalogue
-from lab.report import chart_data
-from lab.runs import store
-from lab.runs.directory import describe
+from pushpull.analysis.history import Run
+from pushpull.analysis.timeline import Timeline, timeline
+from pushpull.experiments import catalogue
+from pushpull.report import chart_data
+from pushpull.runs import store
+from pushpull.runs.directory import describe
 
 
 def _flow(path: Path) -> Timeline:

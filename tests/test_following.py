@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from command import FAB, fab, only_run, read_until, started
 
-from lab.core.errors import ExitCode
-from lab.runs import following
+from pushpull.core.errors import ExitCode
+from pushpull.runs import following
 
 
 def test_a_later_life_is_followed_and_the_last_line_needs_no_newline(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`lab.api.load`: runs, bundles and folders of them as data frames with fixed types."""
+"""`pushpull.api.load`: runs, bundles and folders of them as data frames with fixed types."""
 
 import importlib.util
 import json
@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 from command import PROJECT
 
-from lab import api
-from lab.analysis import frames
-from lab.core.errors import LabError
-from lab.runs import bundle
+from pushpull import api
+from pushpull.analysis import frames
+from pushpull.core.errors import LabError
+from pushpull.runs import bundle
 
 NOTEBOOK = PROJECT / "docs" / "data-frames.ipynb"
 

@@ -7,7 +7,7 @@ import pytest
 from command import PROJECT, able_to_mount
 
 EXPERIMENT = r"""'''A number comes twice, then so much is printed that the disk is full.'''
-from lab.api import claim, exactly_once, experiment, lines, never_twice
+from pushpull.api import claim, exactly_once, experiment, lines, never_twice
 
 READS = lines(sent={"src": r"(\d+)"}, received={"flood": r"got (\d+)"})
 

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import LEAST
 
-from lab.core.errors import LabError
-from lab.core.records import Record
-from lab.runs import records_file
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
-from lab.runs.index import SIZE
-from lab.runs.jsonl import record_lines
-from lab.runs.store import load
-from lab.runs.stored_records import too_long
+from pushpull.core.errors import LabError
+from pushpull.core.records import Record
+from pushpull.runs import records_file
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.index import SIZE
+from pushpull.runs.jsonl import record_lines
+from pushpull.runs.store import load
+from pushpull.runs.stored_records import too_long
 
 INVENTORY = {"inventory": {"pull-1": {"role": "puller", "address": "-"}}}
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from lab.cli import conformance as trust
-from lab.core.errors import LabError, NotFit
-from lab.core.installation import Installation, Packages
-from lab.engine import conformance
-from lab.engine.conformance import checks
-from lab.engine.conformance.checks import CHECKS
-from lab.engine.conformance.local import Local, Mismatch
-from lab.experiments import implementations, manifest
-from lab.machines import installer, requirements
-from lab.machines.providers.base import Access
+from pushpull.cli import conformance as trust
+from pushpull.core.errors import LabError, NotFit
+from pushpull.core.installation import Installation, Packages
+from pushpull.engine import conformance
+from pushpull.engine.conformance import checks
+from pushpull.engine.conformance.checks import CHECKS
+from pushpull.engine.conformance.local import Local, Mismatch
+from pushpull.experiments import implementations, manifest
+from pushpull.machines import installer, requirements
+from pushpull.machines.providers.base import Access
 
 
 @pytest.fixture(autouse=True)

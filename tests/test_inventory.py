@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from inventory_changes import CHANGES, GOOD
 
-from lab.core.errors import LabError
-from lab.machines.inventory import Inventory, load
-from lab.machines.providers.ssh import SshSettings
+from pushpull.core.errors import LabError
+from pushpull.machines.inventory import Inventory, load
+from pushpull.machines.providers.ssh import SshSettings
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -142,7 +142,7 @@ def test_of_a_thousand_known_machines_a_few_are_listed(inventory: Any) -> None:
 
 def test_importing_the_module_costs_neither_jsonschema_nor_yaml() -> None:
     probe = (
-        "import sys, lab.machines.inventory\n"
+        "import sys, pushpull.machines.inventory\n"
         "print([m for m in ('jsonschema', 'yaml') if m in sys.modules])"
     )
     result = subprocess.run(

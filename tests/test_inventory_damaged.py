@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inventory_changes import CHANGES, GOOD
 
-from lab.core.errors import InventoryError, LabError
-from lab.machines.inventory import Inventory, Machine, load
+from pushpull.core.errors import InventoryError, LabError
+from pushpull.machines.inventory import Inventory, Machine, load
 
 TOKENS = re.findall(r"\w+|\s+|[^\w\s]", GOOD)
 YAML = '\n|  |\t|- |? |&a |*a|!!map |%YAML 1.1\n|---\n|count: |ssh: |{|}|[|]|>-\n|"\\x|null|<<: '

@@ -11,10 +11,10 @@ from command import PROJECT
 from inventory_changes import CHANGES, GOOD
 from jsonschema import Draft202012Validator
 
-from lab.core.errors import InventoryError
-from lab.machines import provider_plugins
-from lab.machines.inventory import load
-from lab.machines.inventory.schema import schema
+from pushpull.core.errors import InventoryError
+from pushpull.machines import provider_plugins
+from pushpull.machines.inventory import load
+from pushpull.machines.inventory.schema import schema
 
 FILE = PROJECT / "lab/machines/inventory/inventory.schema.json"
 DOCS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])

@@ -15,12 +15,12 @@ import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of, descendants
 
-from lab.machines import lab_folder
-from lab.machines.inventory import load
-from lab.machines.providers import namespaces
-from lab.machines.providers.embedded.address_blocks import Block
-from lab.machines.providers.embedded.control import Client
-from lab.machines.remote import Remote
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import namespaces
+from pushpull.machines.providers.embedded.address_blocks import Block
+from pushpull.machines.providers.embedded.control import Client
+from pushpull.machines.remote import Remote
 
 TESTS = Path(__file__).parent
 LIMIT_S = 20
@@ -64,9 +64,9 @@ import importlib, os, sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
 from leftovers import descendants
-from lab.machines.inventory import load
-from lab.machines.providers import loopback, namespaces
-from lab.machines.pool import connected
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import loopback, namespaces
+from pushpull.machines.pool import connected
 os.environ["PYTHONPATH"] = os.getcwd()  # has a json.py
 provider = {"loopback": loopback, "namespaces": namespaces}[sys.argv[2]]
 with provider.PROVIDER(load(Path(sys.argv[3]))).lab(keep=False) as machines:
@@ -250,7 +250,7 @@ def _supervisors(family: Family) -> list[int]:
     return [
         pid
         for pid in family.alive()
-        if "lab.machines.providers.embedded.supervisor" in command_of(pid)
+        if "pushpull.machines.providers.embedded.supervisor" in command_of(pid)
     ]
 
 

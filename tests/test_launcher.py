@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from launched import shell
 
-from lab.machines.agent import launcher
+from pushpull.machines.agent import launcher
 
 # --- The program's exit status is the launcher's. -------------------------------------------------
 

@@ -10,13 +10,13 @@ from message_mutations import done, goes_to, lost, mapped, twice, without
 from mutations import Mutation, fault_is_not_verified, fault_never_happens
 from story import LEAVING, MARKS, outcomes
 
-from lab.analysis.history import Run
-from lab.core.records import Event, Message, Record
-from lab.experiments import catalogue
-from lab.experiments.judges.line_formats import read
-from lab.runs import pcap
-from lab.runs.directory import packets_of
-from lab.runs.store import StoredRun, load
+from pushpull.analysis.history import Run
+from pushpull.core.records import Event, Message, Record
+from pushpull.experiments import catalogue
+from pushpull.experiments.judges.line_formats import read
+from pushpull.runs import pcap
+from pushpull.runs.directory import packets_of
+from pushpull.runs.store import StoredRun, load
 
 
 def _fault(run: StoredRun) -> Event:

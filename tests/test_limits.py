@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import FAB, fab, only_run, verdicts
 
-from lab.core.errors import ExitCode
+from pushpull.core.errors import ExitCode
 
 QUICK = ("--experiment", "round_robin", "--interval", "0.01", "--count", "5")
 
@@ -67,9 +67,9 @@ def test_programs_get_the_users_own_limit_back(
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, tuple(map(int,"
         " sys.argv[3:])));"
-        "from pathlib import Path; from lab.machines.inventory import load\n"
-        "from lab.machines.pool import connected\n"
-        "from lab.machines.providers import loopback, namespaces\n"
+        "from pathlib import Path; from pushpull.machines.inventory import load\n"
+        "from pushpull.machines.pool import connected\n"
+        "from pushpull.machines.providers import loopback, namespaces\n"
         "chosen = {'loopback': loopback, 'namespaces': namespaces}[sys.argv[1]]\n"
         "with chosen.PROVIDER(load(Path(sys.argv[2]))).lab(keep=False) as machines:\n"
         "    with connected(machines) as remotes:\n"

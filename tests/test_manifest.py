@@ -9,10 +9,10 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core import trace
-from lab.core.errors import LabError
-from lab.experiments import catalogue, implementations, manifest
-from lab.experiments.implementations import Choice
+from pushpull.core import trace
+from pushpull.core.errors import LabError
+from pushpull.experiments import catalogue, implementations, manifest
+from pushpull.experiments.implementations import Choice
 
 GOOD = """protocol = 1
 summary = "of the test"

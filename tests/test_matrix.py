@@ -11,11 +11,11 @@ import pytest
 from command import fab
 from playwright.sync_api import BrowserContext, expect
 
-from lab.analysis.matrix import NEVER_RUN, SOME, Answer, Asked, Matrix, Row, Way, answer
-from lab.analysis.outcome_table import MessageCounts
-from lab.cli.matrix import code_of, columns
-from lab.core.errors import ExitCode, LabError
-from lab.report import matrix_files, matrix_page, matrix_text
+from pushpull.analysis.matrix import NEVER_RUN, SOME, Answer, Asked, Matrix, Row, Way, answer
+from pushpull.analysis.outcome_table import MessageCounts
+from pushpull.cli.matrix import code_of, columns
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.report import matrix_files, matrix_page, matrix_text
 
 ASKED = Asked(
     statement="It is so.", source="s", expected="holds", because="", rests_on="", by_chance=False

@@ -21,11 +21,11 @@ from message_mutations import (
 from mutations import Mutation
 from story import MARKS, outcomes
 
-from lab.analysis.history import Run
-from lab.core.records import Message, Record
-from lab.experiments.judges.line_formats import read
-from lab.experiments.judges.turns import _spans, last_takes_its_place, others_move_up
-from lab.runs.store import StoredRun, load
+from pushpull.analysis.history import Run
+from pushpull.core.records import Message, Record
+from pushpull.experiments.judges.line_formats import read
+from pushpull.experiments.judges.turns import _spans, last_takes_its_place, others_move_up
+from pushpull.runs.store import StoredRun, load
 
 RECORDED = Path(__file__).parent / "recorded_more"
 

@@ -8,7 +8,7 @@ import mutations
 import pytest
 from story import EXPERIMENTS, MARKS, outcomes, recorded
 
-from lab.experiments import catalogue
+from pushpull.experiments import catalogue
 
 # Rows: mutations (tests/mutations.py) of a recorded run, in which a message that is dealt late is
 # hit. Columns: the claims of the experiment, in its order.

@@ -13,8 +13,8 @@ import pytest
 from command import FAB, PROJECT, only_run, read_until
 from leftovers import Family, adopt_orphans, command_of
 
-from lab.core.errors import ExitCode
-from lab.runs import store
+from pushpull.core.errors import ExitCode
+from pushpull.runs import store
 
 # Two seconds, on a computer that isn't busy with something else.
 LIMIT_S = 2 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -51,7 +51,7 @@ class Run:
         return [
             p
             for p in self.family.alive()
-            if "lab.machines.providers.embedded.supervisor" in command_of(p)
+            if "pushpull.machines.providers.embedded.supervisor" in command_of(p)
         ]
 
     def leaves_nothing(self) -> None:

@@ -9,9 +9,9 @@ from command import PROJECT, fab, only_run
 from hosts import hosts
 from vm.stand_in import addresses, evaluated
 
-from lab.machines import lab_folder
-from lab.machines.inventory import load
-from lab.runs import store
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
+from pushpull.runs import store
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 CHANGED = {

@@ -13,9 +13,9 @@ import screen
 from playwright.sync_api import BrowserContext, expect
 from rich.text import Text
 
-from lab.experiments import implementations
-from lab.machines import installer
-from lab.runs import store
+from pushpull.experiments import implementations
+from pushpull.machines import installer
+from pushpull.runs import store
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ class Opening:
 @pytest.fixture(scope="module")
 def opening(tmp_path_factory: pytest.TempPathFactory) -> Opening:
     root = tmp_path_factory.mktemp("opening")
-    command = [sys.executable, "-m", "lab", "run-experiment", *FLAGS, "--runs", str(root)]
+    command = [sys.executable, "-m", "pushpull", "run-experiment", *FLAGS, "--runs", str(root)]
     shown = screen.watched(command, columns=96, lines=36)
     *_, last = (rows for rows in shown if any("push (" in row.plain for row in rows))
     return Opening(store.find(root, None), last)
@@ -59,7 +59,7 @@ def test_the_matrix(chromium: BrowserContext, pictures: Path, tmp_path: Path) ->
     """Some of those that are installed here, and old receivers with a new sender."""
     titles = [t for t in ("pyzmq", "perl", "pynng", "jeromq", "zeromq_js") if _is_installed(t)]
     titles += [f"pyzmq+{old}" for old in ("pyzmq@16.0.4",) if _is_installed(old)]
-    command = [sys.executable, "-m", "lab", "matrix", "--implementations", ",".join(titles)]
+    command = [sys.executable, "-m", "pushpull", "matrix", "--implementations", ",".join(titles)]
     command += ["--experiments", COMPARED, "--repeat", "1", "--runs", str(tmp_path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert "  perl: holds" in done.stdout, done.stdout + done.stderr

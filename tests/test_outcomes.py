@@ -3,11 +3,11 @@
 from message_mutations import done
 from story import LEAVING
 
-from lab.analysis.figures import spreads
-from lab.analysis.history import Run
-from lab.analysis.outcome_table import MessageCounts, outcome, table
-from lab.experiments.judges.line_formats import read
-from lab.runs.store import load
+from pushpull.analysis.figures import spreads
+from pushpull.analysis.history import Run
+from pushpull.analysis.outcome_table import MessageCounts, outcome, table
+from pushpull.experiments.judges.line_formats import read
+from pushpull.runs.store import load
 
 INTERVAL_S = 0.1
 

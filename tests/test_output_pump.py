@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.machines.providers.embedded import output_pump
-from lab.machines.providers.embedded.output_pump import carry
+from pushpull.machines.providers.embedded import output_pump
+from pushpull.machines.providers.embedded.output_pump import carry
 
 
 def carried(say: Callable[[int], None]) -> list[bytes]:

@@ -10,7 +10,7 @@ import command
 import pytest
 from own_folder import CLAIM, HEAD, SCENARIO, run
 
-from lab.runs import store
+from pushpull.runs import store
 
 
 def test_the_first_experiment_that_is_created_runs(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 from made_runs import with_a_loss
 from own_folder import SHELL, run
 
-from lab.cli import lab_by_hand, show
-from lab.core.errors import LabError
-from lab.engine.judge import judge
-from lab.experiments import catalogue, user_folder
-from lab.experiments.implementations import Choice
-from lab.runs import store
-from lab.runs.directory import describe
+from pushpull.cli import lab_by_hand, show
+from pushpull.core.errors import LabError
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue, user_folder
+from pushpull.experiments.implementations import Choice
+from pushpull.runs import store
+from pushpull.runs.directory import describe
 
 # -- whose module is imported --------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ def test_a_failing_reader_is_the_users_mistake_wherever_it_is_called(
     folder = tmp_path / "mine"
     folder.mkdir()
     told = "@experiment(source='s', reads=reads)\ndef mine(lab): ...\n"
-    head = "from lab.api import Verdict, claim, experiment\n"
+    head = "from pushpull.api import Verdict, claim, experiment\n"
     (folder / "experiment.py").write_text(code + head + told)
     description = store.load(path).description
     module = {"experiment": "mine", "module": str(folder / "experiment.py")}
@@ -205,7 +205,7 @@ def test_a_failing_reader_is_the_users_mistake_wherever_it_is_called(
 def test_an_invalid_verdict_is_reported(tmp_path: Path, returned: str) -> None:
     path = with_a_loss(tmp_path / "runs")
     (tmp_path / "experiment.py").write_text(
-        "from lab.api import Verdict, claim, experiment\n"
+        "from pushpull.api import Verdict, claim, experiment\n"
         "@experiment(source='s')\ndef mine(lab): ...\n"
         f"@claim('c')\ndef it(run):\n    return Verdict.{returned}\n"
     )
@@ -218,7 +218,7 @@ def test_an_invalid_verdict_is_reported(tmp_path: Path, returned: str) -> None:
 @pytest.mark.parametrize("flag", ["source=3", "source='', count='x'", "source='', variants='ab'"])
 def test_a_flag_of_the_wrong_type_is_reported(tmp_path: Path, flag: str) -> None:
     (tmp_path / "experiment.py").write_text(
-        f"from lab.api import experiment\n@experiment({flag})\ndef mine(lab): ...\n"
+        f"from pushpull.api import experiment\n@experiment({flag})\ndef mine(lab): ...\n"
     )
     with pytest.raises(LabError, match="wrong type") as caught:
         catalogue.load(str(tmp_path))

@@ -9,7 +9,7 @@ import command
 import pytest
 from own_folder import CLAIM, HEAD, SCENARIO, SHELL, run
 
-from lab.core.errors import ExitCode
+from pushpull.core.errors import ExitCode
 
 # --- The lab's files and the user's; what is the program's doing and what the lab's. --------------
 

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from made_runs import MadeRun, with_a_loss
 
-from lab.analysis.history import Run
-from lab.analysis.line_readers import lines, nothing
-from lab.analysis.side_by_side import side_by_side
-from lab.analysis.timeline import timeline
-from lab.cli import show
-from lab.core.records import Reader, Record
-from lab.experiments import catalogue
-from lab.report import docs_charts, page, page_logs
-from lab.report.setup import setup
-from lab.report.vega_bundle import kit
-from lab.runs import lines as lines_module
-from lab.runs import store
-from lab.runs.directory import describe
-from lab.runs.store import StoredRun
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import lines, nothing
+from pushpull.analysis.side_by_side import side_by_side
+from pushpull.analysis.timeline import timeline
+from pushpull.cli import show
+from pushpull.core.records import Reader, Record
+from pushpull.experiments import catalogue
+from pushpull.report import docs_charts, page, page_logs
+from pushpull.report.setup import setup
+from pushpull.report.vega_bundle import kit
+from pushpull.runs import lines as lines_module
+from pushpull.runs import store
+from pushpull.runs.directory import describe
+from pushpull.runs.store import StoredRun
 
 Spoken = tuple[str, bytes]  # a machine and its line
 

@@ -10,10 +10,10 @@ import pytest
 from made_runs import MadeRun, of_many, with_a_loss
 from playwright.sync_api import BrowserContext, Page, expect
 
-from lab.experiments import catalogue
-from lab.report import page as pages
-from lab.runs import store
-from lab.runs.directory import describe
+from pushpull.experiments import catalogue
+from pushpull.report import page as pages
+from pushpull.runs import store
+from pushpull.runs.directory import describe
 
 pytestmark = pytest.mark.slow
 

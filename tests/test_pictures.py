@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from lab.report import chart_files, docs_charts
-from lab.report.docs_charts import Loss
+from pushpull.report import chart_files, docs_charts
+from pushpull.report.docs_charts import Loss
 
 pytestmark = pytest.mark.slow
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 
-from lab.core.errors import ExitCode
-from lab.core.records import Record
-from lab.runs import store
+from pushpull.core.errors import ExitCode
+from pushpull.core.records import Record
+from pushpull.runs import store
 
 PLACEBOS = Path(__file__).parent / "placebos"
 MODULE = '''"""A placebo is run by the harness."""
 
-from lab.api import Verdict, claim, experiment
+from pushpull.api import Verdict, claim, experiment
 
 
 @experiment(source="none", count={count}, interval=0.01)

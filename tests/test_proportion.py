@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.analysis.proportion import ERROR, Proportion
-from lab.core.verdict import Need
+from pushpull.analysis.proportion import ERROR, Proportion
+from pushpull.core.verdict import Need
 
 CAMPAIGNS = 1_000
 

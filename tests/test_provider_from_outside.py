@@ -11,7 +11,7 @@ import pytest
 from command import PROJECT, fab, only_run
 from hosts import Hosts, hosts
 
-from lab.core.errors import ExitCode
+from pushpull.core.errors import ExitCode
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 STANDING = '''
@@ -21,8 +21,8 @@ import contextlib
 import getpass
 import sys
 
-from lab.machines.inventory.settings import number, path, section
-from lab.machines.providers.base import Access, Auto, Machines, Provider
+from pushpull.machines.inventory.settings import number, path, section
+from pushpull.machines.providers.base import Access, Auto, Machines, Provider
 
 
 class Standing(Provider):

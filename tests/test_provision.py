@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from vm import needs
 
-from lab.machines import offline_packages
+from pushpull.machines import offline_packages
 
 SCRIPT = needs.PROJECT / "provision/provision.sh"
 HOSTS = needs.PROJECT / "provision/hosts.sh"

@@ -15,9 +15,9 @@ import command
 import pytest
 from story import EXPERIMENTS, RECORDED, recorded
 
-from lab.engine.judge import judge
-from lab.experiments import catalogue
-from lab.runs.store import StoredRun, load
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
+from pushpull.runs.store import StoredRun, load
 
 
 def judged(run: StoredRun) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from lab.machines.providers.embedded import relay
+from pushpull.machines.providers.embedded import relay
 
 LONG = os.urandom(1 << 22)  # more than both sockets' buffers hold
 

@@ -10,21 +10,21 @@ from typing import Any
 import command
 import pytest
 
-from lab.analysis.campaign import Cell
-from lab.analysis.tally import Tally, add
-from lab.api import claim
-from lab.cli import repeat
-from lab.cli.call import quick_call
-from lab.cli.sweep_pool import Done
-from lab.cli.sweep_worker import Answer
-from lab.core.errors import ExitCode
-from lab.core.verdict import Need, Outcome
-from lab.experiments import catalogue
-from lab.report.tallies import print_tallies
+from pushpull.analysis.campaign import Cell
+from pushpull.analysis.tally import Tally, add
+from pushpull.api import claim
+from pushpull.cli import repeat
+from pushpull.cli.call import quick_call
+from pushpull.cli.sweep_pool import Done
+from pushpull.cli.sweep_worker import Answer
+from pushpull.core.errors import ExitCode
+from pushpull.core.verdict import Need, Outcome
+from pushpull.experiments import catalogue
+from pushpull.report.tallies import print_tallies
 
 MODULE = '''"""One program says hello."""
 
-from lab.api import Outcome, Verdict, claim, experiment, printed
+from pushpull.api import Outcome, Verdict, claim, experiment, printed
 
 
 @experiment(source="a test")

@@ -13,22 +13,22 @@ import made_runs
 import pytest
 from command import PROJECT, fab
 
-from lab.analysis.campaign import Cell
-from lab.analysis.proportion import Proportion
-from lab.analysis.reproduction import Progress, Published, Result, Row
-from lab.cli import published_table, reproduce
-from lab.cli.call import Call, quick_call
-from lab.cli.sweep_pool import Done, Pool
-from lab.cli.sweep_worker import Answer
-from lab.core.errors import ExitCode, LabError
-from lab.core.verdict import Need
-from lab.machines import lab_folder
-from lab.machines.inventory import load
-from lab.runs import store
+from pushpull.analysis.campaign import Cell
+from pushpull.analysis.proportion import Proportion
+from pushpull.analysis.reproduction import Progress, Published, Result, Row
+from pushpull.cli import published_table, reproduce
+from pushpull.cli.call import Call, quick_call
+from pushpull.cli.sweep_pool import Done, Pool
+from pushpull.cli.sweep_worker import Answer
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.verdict import Need
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
+from pushpull.runs import store
 
 MODULE = '''"""A line with the interval."""
 
-from lab.api import Verdict, claim, experiment, printed
+from pushpull.api import Verdict, claim, experiment, printed
 
 
 @experiment(source="a test", takes=60)

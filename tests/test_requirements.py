@@ -5,10 +5,10 @@ from typing import cast
 
 import pytest
 
-from lab.core.errors import NotFit
-from lab.machines import requirements
-from lab.machines.providers.base import Access
-from lab.machines.remote import Remote
+from pushpull.core.errors import NotFit
+from pushpull.machines import requirements
+from pushpull.machines.providers.base import Access
+from pushpull.machines.remote import Remote
 
 
 class Machine:

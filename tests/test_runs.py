@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import LEAST
 
-from lab.core.errors import LabError
-from lab.core.records import Event, Record
-from lab.runs.directory import RunDirectory
-from lab.runs.jsonl import record_lines
-from lab.runs.store import load
+from pushpull.core.errors import LabError
+from pushpull.core.records import Event, Record
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.jsonl import record_lines
+from pushpull.runs.store import load
 
 VERDICT = {
     "id": "round_robin.shared", "statement": "s", "source": "", "verdict": "holds",

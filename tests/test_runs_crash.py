@@ -12,8 +12,8 @@ import pytest
 from command import able_to_mount
 from made_runs import LEAST
 
-from lab.runs.directory import RunDirectory
-from lab.runs.store import load
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.store import load
 
 HOME = Path(__file__).parent.parent
 
@@ -36,7 +36,7 @@ def python(script: str, *arguments: object, under: tuple[str, ...] = ()) -> subp
 def test_a_run_is_running_while_its_writer_lives(tmp_path: Path) -> None:
     script = """
 import sys, pathlib
-from lab.runs.directory import RunDirectory
+from pushpull.runs.directory import RunDirectory
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
@@ -56,9 +56,9 @@ def test_the_output_of_a_killed_writer_is_kept(tmp_path: Path, life: int) -> Non
     """The writer reports each written batch through a pipe, and is killed in between."""
     script = """
 import sys, pathlib
-from lab.runs.capture import Capture
-from lab.core.records import Event
-from lab.runs.directory import RunDirectory
+from pushpull.runs.capture import Capture
+from pushpull.core.records import Event
+from pushpull.runs.directory import RunDirectory
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path, flush=True)
@@ -123,12 +123,12 @@ def test_a_run_is_not_called_finished_too_early(run: RunDirectory) -> None:
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     script = """
-import sys, pathlib, time, lab.runs.directory
+import sys, pathlib, time, pushpull.runs.directory
 time.strftime = lambda *_: "20261124T061026Z"
 print("ready", flush=True)
 input()
 least = {"parameters": {"count": 1, "interval": 1}}
-run = lab.runs.directory.RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
+run = pushpull.runs.directory.RunDirectory.create(pathlib.Path(sys.argv[1]), "round_robin", least)
 print(run.path.name, flush=True)
 """
     processes = [python(script, tmp_path) for _ in range(2)]
@@ -146,11 +146,11 @@ print(run.path.name, flush=True)
 
 FULL_DISK = """
 import errno, pathlib, sys
-from lab.runs.capture import Capture
-from lab.core.errors import LabError
-from lab.core.records import Event
-from lab.runs.directory import RunDirectory
-from lab.runs.store import load
+from pushpull.runs.capture import Capture
+from pushpull.core.errors import LabError
+from pushpull.core.records import Event
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.store import load
 
 root = pathlib.Path(sys.argv[1])
 ballast = root / "ballast"
@@ -205,10 +205,10 @@ def test_an_entry_that_was_cut_in_two_is_written_anew(run: RunDirectory) -> None
     """A size limit cuts at a byte, where a tmpfs cuts at a page."""
     script = """
 import pathlib, resource, sys
-from lab.core.errors import LabError
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
-from lab.runs.store import load
+from pushpull.core.errors import LabError
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.store import load
 least = {"parameters": {"count": 1, "interval": 1}}
 run = RunDirectory.create(pathlib.Path(sys.argv[1]), "limit", least)
 stream = Capture(run, lambda lines: None).open("m", "p", "stdout")

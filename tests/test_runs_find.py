@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from made_runs import LEAST
 
-from lab.core.errors import LabError
-from lab.runs.directory import RunDirectory
-from lab.runs.store import find, last_call, load
+from pushpull.core.errors import LabError
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.store import find, last_call, load
 
 
 @pytest.fixture

@@ -15,21 +15,21 @@ from made_runs import LEAST
 from story import EXPERIMENTS, RECORDED
 from test_trace import HOSTILE, SOUND, fuzzed
 
-from lab.analysis import digit_lines, line_readers
-from lab.analysis.chunk_patterns import pattern_of_lines
-from lab.analysis.line_readers import LineReader, lines, nothing
-from lab.analysis.messages import Columns
-from lab.core.errors import LabError
-from lab.core.records import Message, Reader, Record
-from lab.core.trace import Trace, trace_of
-from lab.engine.judge import judge
-from lab.experiments import catalogue
-from lab.runs.capture import Capture
-from lab.runs.chunk_traces import traces_and_said
-from lab.runs.directory import RunDirectory
-from lab.runs.lines import Lines
-from lab.runs.store import StoredRun, load
-from lab.runs.stored_records import StoredRecords
+from pushpull.analysis import digit_lines, line_readers
+from pushpull.analysis.chunk_patterns import pattern_of_lines
+from pushpull.analysis.line_readers import LineReader, lines, nothing
+from pushpull.analysis.messages import Columns
+from pushpull.core.errors import LabError
+from pushpull.core.records import Message, Reader, Record
+from pushpull.core.trace import Trace, trace_of
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
+from pushpull.runs.capture import Capture
+from pushpull.runs.chunk_traces import traces_and_said
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.lines import Lines
+from pushpull.runs.store import StoredRun, load
+from pushpull.runs.stored_records import StoredRecords
 
 PATTERNS = [
     r"(\d+)",

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from made_runs import LEAST, MadeRun, of_format_1, with_a_loss
 
-from lab.cli import lab_by_hand, show
-from lab.core.errors import ExitCode, LabError, RunStoreError
-from lab.engine.judge import judge
-from lab.experiments import catalogue, fingerprint
-from lab.runs import bundle, store
-from lab.runs.directory import describe
+from pushpull.cli import lab_by_hand, show
+from pushpull.core.errors import ExitCode, LabError, RunStoreError
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.runs import bundle, store
+from pushpull.runs.directory import describe
 
 PROJECT = Path(__file__).parents[1]
 
@@ -40,7 +40,7 @@ def test_report_makes_the_page(run: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_nothing_of_the_page_is_imported_before_the_verdicts() -> None:
     heavy = "{'altair', 'jinja2', 'vl_convert'}"
-    code = f"import sys, lab.cli.run_experiment; print(sorted({heavy} & {{*sys.modules}}))"
+    code = f"import sys, pushpull.cli.run_experiment; print(sorted({heavy} & {{*sys.modules}}))"
     told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
     assert told.stdout == "[]\n"
 
@@ -135,7 +135,7 @@ def test_a_packed_run_is_judged_elsewhere(
 OWN = '''
 """Mine."""
 from pathlib import Path
-from lab.api import Verdict, claim, experiment
+from pushpull.api import Verdict, claim, experiment
 Path(__file__).with_name(".was-run").touch()
 
 @experiment(source="mine")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.agent import packet_capture
+from pushpull.machines.agent import packet_capture
 
 HERE = str(Path(__file__).parent)
 
@@ -27,7 +27,7 @@ def test_the_sniffer_ends_with_its_input() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may listen on a link")
 def test_the_sniffer_ends_when_it_hears_nothing() -> None:
-    code = "from lab.machines.agent import packet_capture as it; it.LEASE_S = 0.3; it.main()"
+    code = "from pushpull.machines.agent import packet_capture as it; it.LEASE_S = 0.3; it.main()"
     argv = [sys.executable, "-c", code, "127.0.0.1"]
     output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(argv, stdin=subprocess.PIPE, cwd=Path(HERE).parent, **output) as process:

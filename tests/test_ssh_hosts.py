@@ -13,10 +13,10 @@ import pytest
 from command import PROJECT, fab, only_run, read_until, started, verdicts
 from hosts import Hosts, hosts
 
-from lab.core.errors import ExitCode
-from lab.machines import lab_folder
-from lab.machines.inventory import load
-from lab.runs import store
+from pushpull.core.errors import ExitCode
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
+from pushpull.runs import store
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 

@@ -15,11 +15,11 @@ import pytest
 from command import PROJECT
 from paramiko import common
 
-from lab.machines.connection import connect
-from lab.machines.inventory import load
-from lab.machines.providers import namespaces
-from lab.machines.providers.base import Access
-from lab.machines.remote import Remote
+from pushpull.machines.connection import connect
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import namespaces
+from pushpull.machines.providers.base import Access
+from pushpull.machines.remote import Remote
 
 MB = 1_000_000
 # Prints so many bytes of every value on stdout, and others on stderr, both at the same time.

@@ -10,10 +10,10 @@ from command import PROJECT, fab, only_run, read_until, started
 from hosts import Hosts, hosts
 from machine_state import is_within, state
 
-from lab.machines.inventory import load
-from lab.machines.pool import connected
-from lab.machines.providers.namespaces import Namespaces
-from lab.runs import store
+from pushpull.machines.inventory import load
+from pushpull.machines.pool import connected
+from pushpull.machines.providers.namespaces import Namespaces
+from pushpull.runs import store
 
 LIMIT_S = 20
 FAULT = "── "  # how the view begins the line of what is done, and the first of all is the fault
@@ -22,8 +22,8 @@ States = dict[str, dict[str, str]]
 
 # Pullers whose machine, once it has got a few messages, can send only slowly.
 CRAWL = '''
-from lab.api import Verdict, claim, experiment
-from lab.experiments import messages
+from pushpull.api import Verdict, claim, experiment
+from pushpull.experiments import messages
 
 
 @experiment(source="a test", reads=messages.read, count=30, interval=0.1, faults=("rate",))

@@ -9,9 +9,9 @@ import pytest
 import zmq
 from story import EXPERIMENTS, outcomes, recorded
 
-from lab.analysis import cut
-from lab.core.records import Event
-from lab.runs.store import StoredRun, load
+from pushpull.analysis import cut
+from pushpull.core.records import Event
+from pushpull.runs.store import StoredRun, load
 
 
 def on_loopback(experiment: str) -> StoredRun:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lab.experiments import catalogue
+from pushpull.experiments import catalogue
 
 LAB = Path(__file__).parents[1] / "lab"
 SUBJECT = re.compile(r"\b(push|pull|pusher|puller|ventilator|article)(s|'s)?\b", re.IGNORECASE)

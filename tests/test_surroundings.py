@@ -17,9 +17,9 @@ import pytest
 from command import FAB, PROJECT, fab, only_run, read_until, started, verdicts
 from story import RECORDED
 
-from lab.cli import interrupts
-from lab.core import output
-from lab.core.errors import ExitCode
+from pushpull.cli import interrupts
+from pushpull.core import output
+from pushpull.core.errors import ExitCode
 
 RUN = ("run-experiment", "--experiment", "round_robin")
 WRAPPER = str(PROJECT / "fab")

@@ -19,20 +19,20 @@ import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of
 
-from lab.analysis.campaign import Cell, cells, is_done, plan
-from lab.cli import sweep_pool
-from lab.cli.call import quick_call
-from lab.cli.capacity import Capacity
-from lab.cli.sweep_pool import Pool
-from lab.core.errors import ExitCode, LabError
-from lab.machines import lab_folder
-from lab.machines.inventory import load
-from lab.runs import store
+from pushpull.analysis.campaign import Cell, cells, is_done, plan
+from pushpull.cli import sweep_pool
+from pushpull.cli.call import quick_call
+from pushpull.cli.capacity import Capacity
+from pushpull.cli.sweep_pool import Pool
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import load
+from pushpull.runs import store
 
 LIMIT_S = 30
 MODULE = '''"""Two ways to print a line."""
 
-from lab.api import Verdict, claim, experiment
+from pushpull.api import Verdict, claim, experiment
 
 
 @experiment(source="a test", variants=["one", "two"], takes=60)
@@ -139,7 +139,7 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
         assert sweeping.poll() is None, sweeping.communicate()[0]
     (tiny / "wait").unlink()
     # The nursery, and the worker that it forked.
-    _, worker = sorted(p for p in family.alive() if "lab.cli.sweep_nursery" in command_of(p))
+    _, worker = sorted(p for p in family.alive() if "pushpull.cli.sweep_nursery" in command_of(p))
     os.kill(worker, signal.SIGKILL)
     said = sweeping.communicate()[0]
     assert "exit code 4, its process was killed" in said

@@ -16,11 +16,11 @@ from captured_lines import captured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.records import Event, Record
-from lab.core.text import duration, fitted, harmless, wrapped
-from lab.core.trace import Trace
-from lab.report.live_view import View, show_verdicts
-from lab.runs.chunk_traces import traces_and_said
+from pushpull.core.records import Event, Record
+from pushpull.core.text import duration, fitted, harmless, wrapped
+from pushpull.core.trace import Trace
+from pushpull.report.live_view import View, show_verdicts
+from pushpull.runs.chunk_traces import traces_and_said
 
 MACHINES = ["push", "pull-1", "pull-2"]
 HOSTILE = "\x1b[31m\x1b]0;owned\x07[bold]\x9b2J\r\x00\x7f\u202e\u2066\u200b\u2028\u2029\ufeff\u3164"
@@ -285,8 +285,8 @@ def test_no_colour_where_none_is_wanted(
 
 DEMO = """
 import sys
-from lab.core.records import Event, Record
-from lab.report.live_view import View, show_verdicts
+from pushpull.core.records import Event, Record
+from pushpull.report.live_view import View, show_verdicts
 view = View(["push"])
 view.event(Event(t=0.0, event="fault", details={"fault": "cut"}))
 for n in range(1000):

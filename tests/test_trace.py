@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from made_runs import LEAST
 
-from lab.core.clock import Clock, Moment
-from lab.core.records import Record
-from lab.core.trace import Trace, parse
-from lab.engine.ending import Plan
-from lab.engine.monitor import RunMonitor
-from lab.experiments.judges.line_formats import read
-from lab.report.live_view import View
-from lab.runs import store
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
+from pushpull.core.clock import Clock, Moment
+from pushpull.core.records import Record
+from pushpull.core.trace import Trace, parse
+from pushpull.engine.ending import Plan
+from pushpull.engine.monitor import RunMonitor
+from pushpull.experiments.judges.line_formats import read
+from pushpull.report.live_view import View
+from pushpull.runs import store
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
 
 LINES = 2_000
 ODD = '{}[]",:0e9-\\u\r\x00\x1b ünN'

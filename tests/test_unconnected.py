@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from command import PROJECT
 
-from lab.analysis.campaign import is_done
-from lab.cli import run_series
-from lab.cli.call import quick_call
-from lab.cli.silent_view import Silent
-from lab.core.errors import ExitCode
-from lab.engine import unconnected
-from lab.engine.program import ProtocolProgram
-from lab.experiments import catalogue, implementations
-from lab.machines.providers.registry import choose
-from lab.runs import store
+from pushpull.analysis.campaign import is_done
+from pushpull.cli import run_series
+from pushpull.cli.call import quick_call
+from pushpull.cli.silent_view import Silent
+from pushpull.core.errors import ExitCode
+from pushpull.engine import unconnected
+from pushpull.engine.program import ProtocolProgram
+from pushpull.experiments import catalogue, implementations
+from pushpull.machines.providers.registry import choose
+from pushpull.runs import store
 
 GARBAGE = '''"""Binds as a pusher does, and says what no library of messages understands."""
 import json, socket, sys, time

@@ -12,7 +12,7 @@ import pytest
 from command import PROJECT, fab
 from hosts import Hosts, hosts
 
-from lab.core.errors import ExitCode
+from pushpull.core.errors import ExitCode
 
 ONE = {"push": "192.168.0.161"}
 

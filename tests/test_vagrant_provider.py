@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.core import project
-from lab.core.errors import LabError
-from lab.machines import inventory
-from lab.machines.providers.base import Access
-from lab.machines.providers.vagrant import power
-from lab.machines.providers.vagrant.provider import Vms
+from pushpull.core import project
+from pushpull.core.errors import LabError
+from pushpull.machines import inventory
+from pushpull.machines.providers.base import Access
+from pushpull.machines.providers.vagrant import power
+from pushpull.machines.providers.vagrant.provider import Vms
 
 PROJECT = Path(__file__).parents[1]
 NAMES = ("push", "pull-1", "pull-2")

@@ -12,7 +12,7 @@ import pytest
 from vm import needs
 from vm.stand_in import addresses, evaluated, network
 
-from lab.machines import inventory
+from pushpull.machines import inventory
 
 VAGRANTFILE = needs.PROJECT / "Vagrantfile"
 Evaluate = Callable[..., dict[str, Any]]

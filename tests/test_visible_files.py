@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.core.errors import LabError
-from lab.machines.inventory import load
-from lab.machines.providers import namespaces
-from lab.machines.remote import Remote
+from pushpull.core.errors import LabError
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import namespaces
+from pushpull.machines.remote import Remote
 from tests.command import PROJECT
 
 MARK = "a-token-of-the-test-8c1f"

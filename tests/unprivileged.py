@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from lab.machines.providers.embedded import kernel
+from pushpull.machines.providers.embedded import kernel
 
 
 def main() -> None:

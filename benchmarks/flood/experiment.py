@@ -1,9 +1,9 @@
 """Every machine prints line after line: is each of them recorded?"""
 
-from lab.analysis.history import Run
-from lab.analysis.line_readers import lines
-from lab.engine.experiment import Verdict, claim, experiment
-from lab.engine.scenario import Lab
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import lines
+from pushpull.engine.experiment import Verdict, claim, experiment
+from pushpull.engine.scenario import Lab
 
 
 @experiment(

@@ -11,12 +11,12 @@ from fabric import Connection
 
 from benchmarks import inventories
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures
-from lab.core import clock
-from lab.machines.connection import connect
-from lab.machines.inventory import load
-from lab.machines.pool import connected
-from lab.machines.providers.registry import choose
-from lab.machines.remote import Remote
+from pushpull.core import clock
+from pushpull.machines.connection import connect
+from pushpull.machines.inventory import load
+from pushpull.machines.pool import connected
+from pushpull.machines.providers.registry import choose
+from pushpull.machines.remote import Remote
 
 _FOLDER = "benchmark"
 _PROGRAM = "import os, sys, time; os.write(1, b'7 %d\\n' % os.getpid()); time.sleep(60)"

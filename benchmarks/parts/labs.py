@@ -9,9 +9,9 @@ from pathlib import Path
 from benchmarks import commands, install, inventories
 from benchmarks.commands import OWN_NAMESPACES
 from benchmarks.frame import Benchmark, Contender, Figure, Figures, only
-from lab.machines.inventory import load
-from lab.machines.providers.embedded.provider import Embedded
-from lab.machines.providers.registry import choose
+from pushpull.machines.inventory import load
+from pushpull.machines.providers.embedded.provider import Embedded
+from pushpull.machines.providers.registry import choose
 
 _SIZES = (3, 100, 300)
 _MANY = 1000

@@ -11,8 +11,8 @@ from statistics import median
 from playwright.sync_api import Page
 
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, timed
-from lab.experiments import catalogue
-from lab.report import page as pages
+from pushpull.experiments import catalogue
+from pushpull.report import page as pages
 from tests import browser, debian, made_runs
 
 _MESSAGES = 100_000

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from benchmarks import commands, install
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures
-from lab.core.records import Event
-from lab.experiments import catalogue
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
+from pushpull.core.records import Event
+from pushpull.experiments import catalogue
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
 
 _MESSAGES = 5_000_000  # a line of each in two logs
 _LOST = frozenset(range(999_999, _MESSAGES, 1_000_000))

@@ -11,9 +11,9 @@ from benchmarks import commands, install, inventories, ssh_files
 from benchmarks.commands import PROGRAMS
 from benchmarks.frame import Benchmark, Contender, Figure, Figures, timed
 from benchmarks.free_port import free_port
-from lab.machines.inventory import load
-from lab.machines.providers.base import Access
-from lab.machines.providers.registry import choose
+from pushpull.machines.inventory import load
+from pushpull.machines.providers.base import Access
+from pushpull.machines.providers.registry import choose
 
 _COUNT, _INTERVAL = 20, 0.05
 _OWN = _COUNT * _INTERVAL

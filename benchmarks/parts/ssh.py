@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from benchmarks import commands, install, inventories, ssh_files
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures
 from benchmarks.ssh_files import SSHFiles
-from lab.machines.inventory import load
-from lab.machines.pool import at_once, connected
-from lab.machines.providers.base import Access, Machines
-from lab.machines.providers.registry import choose
+from pushpull.machines.inventory import load
+from pushpull.machines.pool import at_once, connected
+from pushpull.machines.providers.base import Access, Machines
+from pushpull.machines.providers.registry import choose
 
 _SIZES = (60, 300)
 _LIMIT_S = 120

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures, only
-from lab.runs import store
-from lab.runs.store import StoredRun
+from pushpull.runs import store
+from pushpull.runs.store import StoredRun
 from tests import screen
 
 _FLOOD = Path(__file__).parents[1] / "flood"
@@ -43,7 +43,7 @@ def benchmarks() -> Iterator[Benchmark]:
 
 def _shown() -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "lab", "run-experiment", "--experiment", str(_FLOOD)]
+        command = [sys.executable, "-m", "pushpull", "run-experiment", "--experiment", str(_FLOOD)]
         before = _cpu()
         printed = screen.printed([*command, "--runs", folder], columns=120, lines=40)
         seen = [(time.time(), chunk) for chunk in printed]

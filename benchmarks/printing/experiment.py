@@ -1,6 +1,6 @@
 """One machine prints as fast as it can: is each line recorded?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment, lines
+from pushpull.api import Lab, Run, Verdict, claim, experiment, lines
 
 
 @experiment(

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.timeline import Timeline
-from lab.experiments import catalogue
-from lab.experiments.loss_curve import LOADS
-from lab.report import chart_files, docs_charts
-from lab.runs import store
-from lab.runs.store import StoredRun
+from pushpull.analysis.timeline import Timeline
+from pushpull.experiments import catalogue
+from pushpull.experiments.loss_curve import LOADS
+from pushpull.report import chart_files, docs_charts
+from pushpull.runs import store
+from pushpull.runs.store import StoredRun
 
 HERE = Path(__file__).parent
 RUNS = Path("runs")
@@ -64,7 +64,16 @@ def finding() -> None:
 def losses() -> list[docs_charts.Loss]:
     """Sweep over the gap between messages and the work on each; return what each run lost."""
     before = set(RUNS.glob("*"))
-    command = [sys.executable, "-m", "lab", "sweep", "--experiment", "loss_curve", "--repeat", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "pushpull",
+        "sweep",
+        "--experiment",
+        "loss_curve",
+        "--repeat",
+        "1",
+    ]
     subprocess.run([*command, "--at-once", "1", "--runs", str(RUNS)], check=True)
     swept = [store.load(path) for path in sorted({*RUNS.glob("*-loss_curve*")} - before)]
     noted: set[str] = set()
@@ -84,7 +93,7 @@ def losses() -> list[docs_charts.Loss]:
 def run(name: str, *, interval: float, count: int) -> StoredRun:
     """Run an experiment, and return what it left."""
     flags = ["--experiment", name, "--interval", str(interval), "--count", str(count)]
-    command = [sys.executable, "-m", "lab", "run-experiment", *flags, "--runs", str(RUNS)]
+    command = [sys.executable, "-m", "pushpull", "run-experiment", *flags, "--runs", str(RUNS)]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
     return store.load(store.find(RUNS, None))
 

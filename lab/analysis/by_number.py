@@ -3,8 +3,8 @@
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import TypeVar
 
-from lab.analysis import vectors
-from lab.analysis.vectors import Flags, Floats, Index, Ints
+from pushpull.analysis import vectors
+from pushpull.analysis.vectors import Flags, Floats, Index, Ints
 
 _V = TypeVar("_V")
 

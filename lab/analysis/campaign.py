@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.analysis import tally
-from lab.analysis.outcome_table import MessageCounts
-from lab.analysis.tally import Tally
-from lab.runs.store import StoredRun
+from pushpull.analysis import tally
+from pushpull.analysis.outcome_table import MessageCounts
+from pushpull.analysis.tally import Tally
+from pushpull.runs.store import StoredRun
 
 
 @dataclass(frozen=True, slots=True)

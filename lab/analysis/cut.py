@@ -7,9 +7,9 @@ the lab itself. What is missing in it was not lost by the programs. All function
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from lab.core.records import LEASE, LOST, Event, Record
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import too_long
+from pushpull.core.records import LEASE, LOST, Event, Record
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import too_long
 
 
 def reason(stored: StoredRun) -> str:

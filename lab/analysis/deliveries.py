@@ -9,10 +9,10 @@ from typing import overload
 
 import numpy as np
 
-from lab.analysis import vectors
-from lab.analysis.history import Run
-from lab.analysis.messages import Messages
-from lab.analysis.vectors import Flags, Floats, Ints, places_of
+from pushpull.analysis import vectors
+from pushpull.analysis.history import Run
+from pushpull.analysis.messages import Messages
+from pushpull.analysis.vectors import Flags, Floats, Ints, places_of
 
 LATE_S = 0.1  # a message that takes longer was held up somewhere
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.analysis.vectors import Flags, Ints, as_array, places_of
+from pushpull.analysis.vectors import Flags, Ints, as_array, places_of
 
 _MOST_DIGITS = 18
 _MANY = 1 << 40

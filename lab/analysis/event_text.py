@@ -4,9 +4,9 @@ import itertools
 import signal
 from collections.abc import Mapping
 
-from lab.core import faults
-from lab.core.records import LEASE, LOST, Event
-from lab.core.text import duration, harmless
+from pushpull.core import faults
+from pushpull.core.records import LEASE, LOST, Event
+from pushpull.core.text import duration, harmless
 
 _QUOTED = 24  # characters of a line that an event quotes
 _LEFT_OUT = 3  # files that are named

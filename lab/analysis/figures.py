@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.analysis.outcome_table import MessageCounts
+from pushpull.analysis.outcome_table import MessageCounts
 
 
 @dataclass(frozen=True, slots=True)

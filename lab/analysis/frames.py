@@ -12,16 +12,16 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from lab.analysis import cut
-from lab.analysis.deliveries import FATES
-from lab.analysis.history import Run
-from lab.analysis.timeline import timeline
-from lab.core.errors import LabError
-from lab.core.records import Event, Reader
-from lab.core.verdict import Outcome
-from lab.runs.collection import Source
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import times_of
+from pushpull.analysis import cut
+from pushpull.analysis.deliveries import FATES
+from pushpull.analysis.history import Run
+from pushpull.analysis.timeline import timeline
+from pushpull.core.errors import LabError
+from pushpull.core.records import Event, Reader
+from pushpull.core.verdict import Outcome
+from pushpull.runs.collection import Source
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import times_of
 
 _OUTCOME: pl.DataType = pl.Enum([outcome.value for outcome in Outcome])
 UNREADABLE = "unreadable"

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.analysis import cut
-from lab.analysis.messages import Columns, Messages
-from lab.core.records import Event, Message, Reader, Record
-from lab.core.verdict import Verdict
-from lab.runs import pcap
-from lab.runs.directory import packets_of
-from lab.runs.store import StoredRun
+from pushpull.analysis import cut
+from pushpull.analysis.messages import Columns, Messages
+from pushpull.core.records import Event, Message, Reader, Record
+from pushpull.core.verdict import Verdict
+from pushpull.runs import pcap
+from pushpull.runs.directory import packets_of
+from pushpull.runs.store import StoredRun
 
 if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wait
-    from lab.analysis.by_number import Takers, Times
-    from lab.analysis.vectors import Floats
+    from pushpull.analysis.by_number import Takers, Times
+    from pushpull.analysis.vectors import Floats
 
 # Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
@@ -61,7 +61,7 @@ class Run:
             self.cut = cut.unreadable_reason(stored.records)
 
     def _all_came_as_sent(self) -> bool:
-        from lab.analysis import vectors
+        from pushpull.analysis import vectors
 
         sent, received = map(vectors.column, (self.sent.numbers, self.received.numbers))
         return vectors.same_numbers(sent, received)
@@ -115,8 +115,8 @@ class Run:
     @functools.cached_property
     def takers(self) -> "Takers":
         """The machines that printed each message, one for each time."""
-        from lab.analysis import vectors
-        from lab.analysis.by_number import Takers
+        from pushpull.analysis import vectors
+        from pushpull.analysis.by_number import Takers
 
         received = self.received
         machines = list(dict.fromkeys(machine for machine, _ in received.named))
@@ -131,8 +131,8 @@ class Run:
 
         A busy machine may tell late, so at the latest when it was received.
         """
-        from lab.analysis import vectors
-        from lab.analysis.by_number import Times
+        from pushpull.analysis import vectors
+        from pushpull.analysis.by_number import Times
 
         told = self._messages.of("dealt")
         if not told:
@@ -149,7 +149,7 @@ class Run:
 
     def our_times(self, messages: Messages) -> "Floats":
         """Return the times of traces on the harness's clock."""
-        from lab.analysis import vectors
+        from pushpull.analysis import vectors
 
         times = vectors.floats(messages.ts)
         ahead = vectors.reals([self.offsets.get(name, 0.0) for name, _ in messages.named])
@@ -276,7 +276,7 @@ def _steady(
 
 def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     sent, takers = vectors.Index(vectors.column(run.sent.numbers)), run.takers
     wanted, received = vectors.column(numbers), takers.index
@@ -340,7 +340,7 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
         return Verdict.not_observed(
             f"{_count(len(numbers))} arrived after all {size} were connected: too few to decide."
         )
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     names = [*run.takers.machines, "nobody"]
     order = run.takers.first_of(numbers)
@@ -367,7 +367,7 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
 
 def first_in_a_row(run: Run) -> int:
     """Return how many messages from 0 on went to the machine that got message 0."""
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     first = run.takers.get(0)
     return vectors.rising_from_zero(run.takers.came_to(first[0])) if first else 0

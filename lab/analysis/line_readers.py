@@ -11,16 +11,16 @@ from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from lab.analysis.chunk_patterns import pattern_of_lines
-from lab.analysis.messages import Found
-from lab.core.errors import LabError
-from lab.core.records import Message, Reader, Record
-from lab.core.trace import PLAIN, parse_line, trace_of
-from lab.runs.lines import Lines
+from pushpull.analysis.chunk_patterns import pattern_of_lines
+from pushpull.analysis.messages import Found
+from pushpull.core.errors import LabError
+from pushpull.core.records import Message, Reader, Record
+from pushpull.core.trace import PLAIN, parse_line, trace_of
+from pushpull.runs.lines import Lines
 
 if TYPE_CHECKING:
-    from lab.analysis.digit_lines import Shape
-    from lab.analysis.history import Run
+    from pushpull.analysis.digit_lines import Shape
+    from pushpull.analysis.history import Run
 
 _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
@@ -96,7 +96,7 @@ class LineReader:
 
     def _make_shapes(self, process: str) -> "tuple[str, Sequence[Shape]] | None":
         """Return the kind and the shapes of a process's lines, if they can be found by these."""
-        from lab.analysis import digit_lines
+        from pushpull.analysis import digit_lines
 
         patterns = self._of(process)
         if len(patterns) != 1:
@@ -117,7 +117,7 @@ class LineReader:
 
 def _scan_much(data: bytes, n: int, kind: str, shapes: "Sequence[Shape]") -> Sequence[Found] | None:
     """Return what very many lines say of messages, the first line being number `n`."""
-    from lab.analysis import digit_lines, vectors
+    from pushpull.analysis import digit_lines, vectors
 
     found = digit_lines.numbers(data if data.endswith(b"\n") else data + b"\n", shapes)
     if found is None:

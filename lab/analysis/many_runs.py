@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.core.verdict import Outcome
-from lab.runs.store import StoredRun
+from pushpull.core.verdict import Outcome
+from pushpull.runs.store import StoredRun
 
 _Verdict = Mapping[str, Any]
 NO_CLAIM = "-"

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.analysis.campaign import Cell
-from lab.analysis.outcome_table import MessageCounts
-from lab.analysis.proportion import Proportion
-from lab.core.verdict import Outcome
+from pushpull.analysis.campaign import Cell
+from pushpull.analysis.outcome_table import MessageCounts
+from pushpull.analysis.proportion import Proportion
+from pushpull.core.verdict import Outcome
 
 SOME = "in some runs"  # it held in some of the runs in which it was observed
 NEVER_RUN = "never run"

@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from typing import Any, NamedTuple, overload
 
-from lab.core.records import Message, Reader, Record
-from lab.runs.lines import Lines, Source
-from lab.runs.stored_records import StoredRecords
+from pushpull.core.records import Message, Reader, Record
+from pushpull.runs.lines import Lines, Source
+from pushpull.runs.stored_records import StoredRecords
 
 _NOT_TRACED = math.nan
 # Returns for a machine how its CLOCK_MONOTONIC becomes a time of the run, if it does.
@@ -187,7 +187,7 @@ class Columns:
         reads: Reader,
     ) -> None:
         """Read stream by stream, in blocks of many chunks; then sort by time."""
-        from lab.analysis import vectors
+        from pushpull.analysis import vectors
 
         chunks: defaultdict[str, list[Any]] = defaultdict(list)  # in which one each message is
         for stream in records.streams():
@@ -246,6 +246,6 @@ def _column(numbers: Sequence[int]) -> Sequence[int]:
 
 
 def _sorted(column: Any, order: Any) -> Any:
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     return array(column.typecode, vectors.column(column)[order].tobytes())

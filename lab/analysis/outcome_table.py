@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.analysis.history import Run, first_in_a_row
-from lab.analysis.recovery import recovery, repair
+from pushpull.analysis.history import Run, first_in_a_row
+from pushpull.analysis.recovery import recovery, repair
 
 _LATE_S = 0.05  # beyond an interval
 _COLUMNS = ("sent", "received", "late", "never", "twice")

@@ -9,7 +9,7 @@ sequence: it holds after all numbers of runs at once.
 import math
 from dataclasses import dataclass
 
-from lab.core.verdict import Need
+from pushpull.core.verdict import Need
 
 _Z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 ERROR = 0.05  # how often a decision, or an interval, may be wrong

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.analysis.history import Run
-from lab.core.records import Event
+from pushpull.analysis.history import Run
+from pushpull.core.records import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

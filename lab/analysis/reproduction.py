@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from lab.analysis.campaign import Cell
-from lab.analysis.proportion import Proportion
-from lab.core.verdict import Need, Outcome
+from pushpull.analysis.campaign import Cell
+from pushpull.analysis.proportion import Proportion
+from pushpull.core.verdict import Need, Outcome
 
 
 class Result(StrEnum):

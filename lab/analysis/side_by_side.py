@@ -5,9 +5,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.core.records import Event, Message, Reader, Record
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import sources_of, times_of
+from pushpull.core.records import Event, Message, Reader, Record
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import sources_of, times_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

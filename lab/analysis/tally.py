@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lab.analysis.proportion import Proportion
-from lab.core.verdict import Need, Outcome
+from pushpull.analysis.proportion import Proportion
+from pushpull.core.verdict import Need, Outcome
 
 
 class Tally:

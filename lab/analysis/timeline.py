@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lab.analysis.deliveries import Deliveries, deliveries_of
-from lab.analysis.event_text import EventDescriber, state
-from lab.analysis.history import Run, joined
-from lab.analysis.side_by_side import ordered_machines
-from lab.core.records import Event
-from lab.core.text import harmless
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import times_of
+from pushpull.analysis.deliveries import Deliveries, deliveries_of
+from pushpull.analysis.event_text import EventDescriber, state
+from pushpull.analysis.history import Run, joined
+from pushpull.analysis.side_by_side import ordered_machines
+from pushpull.core.records import Event
+from pushpull.core.text import harmless
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import times_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

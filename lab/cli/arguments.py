@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.cli import interrupts
-from lab.core import os_errors, output
-from lab.core.errors import ExitCode, LabError
-from lab.core.project import PROJECT
-from lab.machines.inventory import Inventory
+from pushpull.cli import interrupts
+from pushpull.core import os_errors, output
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.project import PROJECT
+from pushpull.machines.inventory import Inventory
 
 _MOST_MESSAGES = 10_000_000
 _LONGEST_INTERVAL_S = 3600
@@ -48,7 +48,7 @@ def exits(task: Callable[..., int | None]) -> Callable[..., None]:
 
 def show_error(error: LabError) -> None:
     """Print an error's message, and the output of the machine with control characters escaped."""
-    from lab.core.text import harmless
+    from pushpull.core.text import harmless
 
     for line in str(error).split("\n"):
         print(harmless(line, 2000), file=sys.stderr)
@@ -119,7 +119,7 @@ def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
 
     Without a path, load the one in the current folder, or else the lab's own.
     """
-    from lab.machines.inventory import load
+    from pushpull.machines.inventory import load
 
     here = Path(_INVENTORY)
     return load(Path(path) if path else here if here.exists() else PROJECT / here, roles=roles)

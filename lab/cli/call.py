@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.cli import arguments
-from lab.core.errors import LabError
-from lab.experiments import ROLES, catalogue, implementations
-from lab.experiments.implementations import Choice
-from lab.machines.inventory import Inventory, resized
+from pushpull.cli import arguments
+from pushpull.core.errors import LabError
+from pushpull.experiments import ROLES, catalogue, implementations
+from pushpull.experiments.implementations import Choice
+from pushpull.machines.inventory import Inventory, resized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.campaign import CampaignRun, Cell, claim_rows, csv_of, run_rows, tallies_of
-from lab.analysis.history import Run
-from lab.analysis.outcome_table import outcome
-from lab.core.errors import LabError
-from lab.core.os_errors import file_errors
-from lab.experiments import catalogue
-from lab.report import campaign_page
-from lab.report.campaign_page import Campaign
-from lab.runs.store import StoredRun
+from pushpull.analysis.campaign import CampaignRun, Cell, claim_rows, csv_of, run_rows, tallies_of
+from pushpull.analysis.history import Run
+from pushpull.analysis.outcome_table import outcome
+from pushpull.core.errors import LabError
+from pushpull.core.os_errors import file_errors
+from pushpull.experiments import catalogue
+from pushpull.report import campaign_page
+from pushpull.report.campaign_page import Campaign
+from pushpull.runs.store import StoredRun
 
 
 def measured(cell: Cell, stored: StoredRun) -> CampaignRun:

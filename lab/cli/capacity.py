@@ -16,8 +16,8 @@ add when it goes up and to halve when it goes down.
 import os
 from pathlib import Path
 
-from lab.cli.arguments import MOST_LABS
-from lab.engine.disturbance import TOO_LATE_S
+from pushpull.cli.arguments import MOST_LABS
+from pushpull.engine.disturbance import TOO_LATE_S
 
 # Seconds of waiting for a processor in each second of work.
 _HARDLY, _TOO_LONG = 1.0, 2.0

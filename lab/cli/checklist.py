@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.cli import run_series
-from lab.cli.call import Call
-from lab.cli.run_experiment import say
-from lab.core.errors import ExitCode
-from lab.core.verdict import Outcome
-from lab.engine.experiment import Claim, Experiment
-from lab.engine.judge import exit_code
-from lab.experiments import DEFAULT, catalogue
-from lab.experiments.implementations import DEFAULT as DEFAULT_PROGRAMS
-from lab.machines.providers.registry import choose
-from lab.report.claims_list import ListedClaim, print_checklist, write_json, write_junit
-from lab.runs import store
+from pushpull.cli import run_series
+from pushpull.cli.call import Call
+from pushpull.cli.run_experiment import say
+from pushpull.core.errors import ExitCode
+from pushpull.core.verdict import Outcome
+from pushpull.engine.experiment import Claim, Experiment
+from pushpull.engine.judge import exit_code
+from pushpull.experiments import DEFAULT, catalogue
+from pushpull.experiments.implementations import DEFAULT as DEFAULT_PROGRAMS
+from pushpull.machines.providers.registry import choose
+from pushpull.report.claims_list import ListedClaim, print_checklist, write_json, write_junit
+from pushpull.runs import store
 
 _LOOKED_AT = 20  # newest runs of an experiment; chance hides no claim in more runs than that
 _QUICK_INTERVAL_S = 0.1

@@ -11,8 +11,8 @@ from fabric import __version__ as fabric_version
 from fabric.main import Fab
 from invoke.exceptions import ParseError
 
-from lab.core import os_errors
-from lab.core.errors import ExitCode
+from pushpull.core import os_errors
+from pushpull.core.errors import ExitCode
 
 
 class _Config(Config):  # type: ignore[misc]  # Fabric has no types

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis import cut
-from lab.analysis.many_runs import Entry, facts_of, tables
-from lab.core.errors import ExitCode, LabError, RunStoreError, worst
-from lab.engine.judge import judge
-from lab.experiments import catalogue, fingerprint
-from lab.report import many_runs_page
-from lab.report.many_runs_text import print_tables
-from lab.runs import collection
-from lab.runs.collection import Source
-from lab.runs.contradictions import contradiction
-from lab.runs.store import StoredRun
+from pushpull.analysis import cut
+from pushpull.analysis.many_runs import Entry, facts_of, tables
+from pushpull.core.errors import ExitCode, LabError, RunStoreError, worst
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.report import many_runs_page
+from pushpull.report.many_runs_text import print_tables
+from pushpull.runs import collection
+from pushpull.runs.collection import Source
+from pushpull.runs.contradictions import contradiction
+from pushpull.runs.store import StoredRun
 
 _OTHER_CODE = "judged again: its own verdicts are of another version of the lab"
 _OWN = "its own experiment: the verdicts are as handed in"

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.core.errors import ExitCode, LabError
-from lab.engine import conformance
-from lab.experiments import implementations
-from lab.experiments.manifest import FILE, Manifest
-from lab.machines import installer
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.engine import conformance
+from pushpull.experiments import implementations
+from pushpull.experiments.manifest import FILE, Manifest
+from pushpull.machines import installer
 
 
 def test(title: str) -> ExitCode:

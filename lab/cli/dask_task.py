@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab.analysis.campaign import Cell
-from lab.cli.call import Call
-from lab.cli.sweep_nursery import Nursery
-from lab.cli.sweep_pool import Worker
-from lab.cli.sweep_worker import Answer, Order
-from lab.core.errors import ExitCode, LabError
-from lab.experiments import catalogue, fingerprint
-from lab.machines.inventory import load
-from lab.runs import bundle
+from pushpull.analysis.campaign import Cell
+from pushpull.cli.call import Call
+from pushpull.cli.sweep_nursery import Nursery
+from pushpull.cli.sweep_pool import Worker
+from pushpull.cli.sweep_worker import Answer, Order
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.machines.inventory import load
+from pushpull.runs import bundle
 
 _IDLE_S = 30.0  # after which a process that waits for a run is ended
 

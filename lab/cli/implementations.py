@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from lab.core.errors import LabError
-from lab.experiments import implementations
-from lab.experiments.manifest import Manifest
-from lab.machines import installer
+from pushpull.core.errors import LabError
+from pushpull.experiments import implementations
+from pushpull.experiments.manifest import Manifest
+from pushpull.machines import installer
 
 
 def print_all() -> None:

@@ -5,19 +5,19 @@ import shlex
 import sys
 from pathlib import Path
 
-from lab.analysis.side_by_side import differences, side_by_side
-from lab.cli import interrupts
-from lab.core.errors import ExitCode, LabError
-from lab.core.output import drawing
-from lab.core.text import harmless
-from lab.experiments import catalogue, user_folder
-from lab.machines import provider_plugins
-from lab.machines.inventory import Inventory
-from lab.machines.providers import registry
-from lab.machines.providers.registry import choose
-from lab.report.compare_text import print_differences, print_side_by_side
-from lab.runs import following, store
-from lab.runs.directory import MODULE
+from pushpull.analysis.side_by_side import differences, side_by_side
+from pushpull.cli import interrupts
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.output import drawing
+from pushpull.core.text import harmless
+from pushpull.experiments import catalogue, user_folder
+from pushpull.machines import provider_plugins
+from pushpull.machines.inventory import Inventory
+from pushpull.machines.providers import registry
+from pushpull.machines.providers.registry import choose
+from pushpull.report.compare_text import print_differences, print_side_by_side
+from pushpull.runs import following, store
+from pushpull.runs.directory import MODULE
 
 _LONGEST_LINE = 300
 
@@ -44,7 +44,7 @@ def status(inventory: Inventory, provider: str) -> None:
 
 def shell(inventory: Inventory, provider: str, name: str) -> None:
     """Open a shell on a machine; LabError if no lab is up."""
-    from lab.machines.remote import Remote
+    from pushpull.machines.remote import Remote
 
     inventory.machine(name)
     chosen = choose(provider, inventory, _say)
@@ -94,7 +94,7 @@ def compare_machines(root: Path, run: str | None) -> ExitCode:
 
 def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
     """Print how two runs differ, and make a page of both; UNEXPECTED if their verdicts differ."""
-    from lab.report import compare_page
+    from pushpull.report import compare_page
 
     one, other = (store.load(store.find(root, name)) for name in (run, against))
     found = differences(one, other)
@@ -105,7 +105,7 @@ def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
 
 def wheels() -> None:
     """Download the packages that provisioning installs, and print their paths."""
-    from lab.machines import offline_packages as packages
+    from pushpull.machines import offline_packages as packages
 
     for path in packages.fetch():
         print(path)

@@ -12,22 +12,31 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lab.analysis.campaign import name_of
-from lab.analysis.history import Run
-from lab.analysis.matrix import Answer, Asked, Matrix, MatrixCell, Row, Way, answer, not_applicable
-from lab.analysis.outcome_table import outcome
-from lab.cli import arguments, run_series
-from lab.cli.run_experiment import say
-from lab.cli.sweep import Campaign, completing
-from lab.core.errors import ExitCode, LabError, worst
-from lab.core.verdict import Outcome
-from lab.engine.experiment import Claim, Experiment
-from lab.experiments import DEFAULT, catalogue, expectations, fingerprint, implementations
-from lab.experiments.implementations import Choice
-from lab.experiments.manifest import Manifest
-from lab.machines.providers.registry import choose
-from lab.report import matrix_files, matrix_page, matrix_text, page
-from lab.runs.store import StoredRun
+from pushpull.analysis.campaign import name_of
+from pushpull.analysis.history import Run
+from pushpull.analysis.matrix import (
+    Answer,
+    Asked,
+    Matrix,
+    MatrixCell,
+    Row,
+    Way,
+    answer,
+    not_applicable,
+)
+from pushpull.analysis.outcome_table import outcome
+from pushpull.cli import arguments, run_series
+from pushpull.cli.run_experiment import say
+from pushpull.cli.sweep import Campaign, completing
+from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.core.verdict import Outcome
+from pushpull.engine.experiment import Claim, Experiment
+from pushpull.experiments import DEFAULT, catalogue, expectations, fingerprint, implementations
+from pushpull.experiments.implementations import Choice
+from pushpull.experiments.manifest import Manifest
+from pushpull.machines.providers.registry import choose
+from pushpull.report import matrix_files, matrix_page, matrix_text, page
+from pushpull.runs.store import StoredRun
 
 # The pause between messages, where an experiment's own is longer: so programs that take a second to
 # start have their turns too.

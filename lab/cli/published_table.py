@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.analysis.campaign import Cell
-from lab.analysis.reproduction import Published, Row
-from lab.cli import run_experiment, table_file
-from lab.cli.call import Call, with_setting
-from lab.cli.table_file import KEYS, NEEDED, WrittenRow
-from lab.core.errors import LabError
-from lab.core.verdict import Need
-from lab.engine.experiment import Experiment
-from lab.experiments import catalogue
-from lab.machines.inventory.nodes import Mistakes, shown
+from pushpull.analysis.campaign import Cell
+from pushpull.analysis.reproduction import Published, Row
+from pushpull.cli import run_experiment, table_file
+from pushpull.cli.call import Call, with_setting
+from pushpull.cli.table_file import KEYS, NEEDED, WrittenRow
+from pushpull.core.errors import LabError
+from pushpull.core.verdict import Need
+from pushpull.engine.experiment import Experiment
+from pushpull.experiments import catalogue
+from pushpull.machines.inventory.nodes import Mistakes, shown
 
 _MOST_RUNS = 100_000
 _RUNS, _WITHIN = 500, 0.1  # unless a row says otherwise

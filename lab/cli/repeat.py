@@ -6,20 +6,20 @@ import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from lab.analysis.campaign import CampaignRun, Cell
-from lab.analysis.figures import spreads
-from lab.analysis.tally import Tally, add
-from lab.cli import campaign_files
-from lab.cli.call import Call
-from lab.cli.capacity import Capacity
-from lab.cli.run_experiment import experiments_of, say
-from lab.cli.sweep_pool import Done, Pool
-from lab.core.errors import ExitCode, LabError, worst
-from lab.core.verdict import Outcome
-from lab.experiments import catalogue
-from lab.machines.providers.registry import choose
-from lab.report.tallies import print_spreads, print_tallies
-from lab.runs import store
+from pushpull.analysis.campaign import CampaignRun, Cell
+from pushpull.analysis.figures import spreads
+from pushpull.analysis.tally import Tally, add
+from pushpull.cli import campaign_files
+from pushpull.cli.call import Call
+from pushpull.cli.capacity import Capacity
+from pushpull.cli.run_experiment import experiments_of, say
+from pushpull.cli.sweep_pool import Done, Pool
+from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.core.verdict import Outcome
+from pushpull.experiments import catalogue
+from pushpull.machines.providers.registry import choose
+from pushpull.report.tallies import print_spreads, print_tallies
+from pushpull.runs import store
 
 # A claim that always holds is decided after 116 runs, with three exceptions after some 300.
 MOST_UNTIL_DECIDED = 500

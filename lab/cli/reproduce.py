@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lab.analysis.campaign import Cell, is_done, name_of
-from lab.analysis.reproduction import Progress, Result
-from lab.cli import published_table
-from lab.cli.call import Call
-from lab.cli.sweep import Sweep, alone_in, described, limit_of, require_machines, runs_of
-from lab.cli.sweep_pool import Done, Pool
-from lab.core.errors import ExitCode, LabError, worst
-from lab.report.reproduction import print_table, write_json, write_junit
-from lab.runs import store
+from pushpull.analysis.campaign import Cell, is_done, name_of
+from pushpull.analysis.reproduction import Progress, Result
+from pushpull.cli import published_table
+from pushpull.cli.call import Call
+from pushpull.cli.sweep import Sweep, alone_in, described, limit_of, require_machines, runs_of
+from pushpull.cli.sweep_pool import Done, Pool
+from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.report.reproduction import print_table, write_json, write_junit
+from pushpull.runs import store
 
 _CODES = {
     Result.REPRODUCED: ExitCode.EXPECTED,

@@ -6,15 +6,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.cli import arguments
-from lab.cli.call import Call
-from lab.core.errors import ExitCode, LabError, worst
-from lab.experiments import DEFAULT, catalogue, implementations
-from lab.machines.providers.registry import choose
+from pushpull.cli import arguments
+from pushpull.cli.call import Call
+from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.experiments import DEFAULT, catalogue, implementations
+from pushpull.machines.providers.registry import choose
 
 if TYPE_CHECKING:
-    from lab.engine.experiment import Experiment
-    from lab.engine.runner import Result
+    from pushpull.engine.experiment import Experiment
+    from pushpull.engine.runner import Result
 
 # A trigger's thread waits at most this long for the painter's; Python's default is 5 ms.
 _SWITCH_S = 0.0005
@@ -49,16 +49,16 @@ def run_all(call: Call) -> "list[Result]":
     provider = choose(call.provider, call.inventory, say)
     # Importing this takes as long as bringing up the machines, so do both at once.
     threading.Thread(
-        target=importlib.import_module, args=["lab.cli.run_series"], daemon=True
+        target=importlib.import_module, args=["pushpull.cli.run_series"], daemon=True
     ).start()
     with provider.lab(keep=call.keep) as machines:
-        from lab.cli import run_series
+        from pushpull.cli import run_series
 
         return run_series.run(call, found, machines)
 
 
 def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:
-    from lab.report.verdicts import show_verdicts
+    from pushpull.report.verdicts import show_verdicts
 
     for result in results:
         if result.note:
@@ -79,7 +79,7 @@ def make_pages(results: "Sequence[Result]") -> None:
     A page takes a tenth of a second; the very first, which fills the cache, takes 4 s more.
     """
     sys.stdout.flush()
-    from lab.report import page
+    from pushpull.report import page
 
     for result in results:
         try:

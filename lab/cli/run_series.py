@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lab.cli import arguments, conformance
-from lab.cli.call import Call
-from lab.core.errors import ExitCode
-from lab.engine import monitor, runner
-from lab.engine.experiment import Experiment
-from lab.engine.request import RunRequest
-from lab.engine.runner import Result
-from lab.experiments import catalogue, expectations, fingerprint, implementations
-from lab.experiments.manifest import Manifest
-from lab.machines import preflight, requirements
-from lab.machines.pool import at_once, connected
-from lab.machines.providers.base import Machines
-from lab.machines.remote import Remote
-from lab.report.live_view import View
+from pushpull.cli import arguments, conformance
+from pushpull.cli.call import Call
+from pushpull.core.errors import ExitCode
+from pushpull.engine import monitor, runner
+from pushpull.engine.experiment import Experiment
+from pushpull.engine.request import RunRequest
+from pushpull.engine.runner import Result
+from pushpull.experiments import catalogue, expectations, fingerprint, implementations
+from pushpull.experiments.manifest import Manifest
+from pushpull.machines import preflight, requirements
+from pushpull.machines.pool import at_once, connected
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.remote import Remote
+from pushpull.report.live_view import View
 
 
 class ClosableView(monitor.View, Protocol):
@@ -136,6 +136,6 @@ def _do_nothing() -> None: ...
 
 
 def _get_pages_ready() -> None:
-    from lab.report import page
+    from pushpull.report import page
 
     page.get_ready()

@@ -5,18 +5,18 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from lab.analysis import cut
-from lab.analysis.line_readers import nothing
-from lab.core.errors import ExitCode, LabError
-from lab.engine.experiment import Experiment
-from lab.engine.judge import exit_code, judge
-from lab.experiments import catalogue, fingerprint
-from lab.report import chart_files, page
-from lab.report.vega_bundle import kit
-from lab.report.verdicts import show_verdicts
-from lab.runs import bundle, records_file, store
-from lab.runs.directory import attach
-from lab.runs.store import StoredRun
+from pushpull.analysis import cut
+from pushpull.analysis.line_readers import nothing
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.engine.experiment import Experiment
+from pushpull.engine.judge import exit_code, judge
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.report import chart_files, page
+from pushpull.report.vega_bundle import kit
+from pushpull.report.verdicts import show_verdicts
+from pushpull.runs import bundle, records_file, store
+from pushpull.runs.directory import attach
+from pushpull.runs.store import StoredRun
 
 
 def report(root: Path, run: str | None, *, again: bool) -> ExitCode:

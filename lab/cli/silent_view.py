@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lab.core.records import Event, Record
+from pushpull.core.records import Event, Record
 
 
 class Silent:

@@ -18,23 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.analysis.campaign import Cell, cells, is_done, name_of, plan, tallies_of
-from lab.analysis.outcome_table import table
-from lab.cli import campaign_files, run_experiment
-from lab.cli.call import Call, role_of, with_setting
-from lab.cli.capacity import Capacity
-from lab.cli.run_experiment import say
-from lab.cli.sweep_pool import Done, Pool
-from lab.core.errors import ExitCode, LabError, worst
-from lab.core.os_errors import file_errors
-from lab.experiments import catalogue, fingerprint
-from lab.machines.providers.registry import choose
-from lab.report.tallies import print_exceptions
-from lab.runs import store
-from lab.runs.store import StoredRun
+from pushpull.analysis.campaign import Cell, cells, is_done, name_of, plan, tallies_of
+from pushpull.analysis.outcome_table import table
+from pushpull.cli import campaign_files, run_experiment
+from pushpull.cli.call import Call, role_of, with_setting
+from pushpull.cli.capacity import Capacity
+from pushpull.cli.run_experiment import say
+from pushpull.cli.sweep_pool import Done, Pool
+from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.core.os_errors import file_errors
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.machines.providers.registry import choose
+from pushpull.report.tallies import print_exceptions
+from pushpull.runs import store
+from pushpull.runs.store import StoredRun
 
 if TYPE_CHECKING:
-    from lab.cli.sweep_dask import DaskPool
+    from pushpull.cli.sweep_dask import DaskPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
 def _pool(sweep: Campaign) -> "Pool | DaskPool":
     if not sweep.scheduler:
         return Pool(sweep.call, limit_of(sweep), sweep.id)
-    from lab.cli.sweep_dask import DaskPool
+    from pushpull.cli.sweep_dask import DaskPool
 
     return DaskPool(sweep.scheduler, sweep.call, sweep.id)
 

@@ -16,18 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.analysis.campaign import Cell
-from lab.cli import dask_task
-from lab.cli.call import Call
-from lab.cli.dask_task import Job, Packed
-from lab.cli.run_experiment import say
-from lab.cli.sweep_pool import MOST_TRIES, Done
-from lab.cli.sweep_worker import Answer
-from lab.core.errors import ExitCode, LabError
-from lab.core.text import harmless
-from lab.experiments import catalogue, fingerprint
-from lab.runs import bundle, store
-from lab.runs.directory import adopt
+from pushpull.analysis.campaign import Cell
+from pushpull.cli import dask_task
+from pushpull.cli.call import Call
+from pushpull.cli.dask_task import Job, Packed
+from pushpull.cli.run_experiment import say
+from pushpull.cli.sweep_pool import MOST_TRIES, Done
+from pushpull.cli.sweep_worker import Answer
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.text import harmless
+from pushpull.experiments import catalogue, fingerprint
+from pushpull.runs import bundle, store
+from pushpull.runs.directory import adopt
 
 if TYPE_CHECKING:
     from distributed import Client, Future

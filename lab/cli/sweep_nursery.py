@@ -1,6 +1,6 @@
 """Forks the workers of a sweep: a process that has imported everything, so that they need not.
 
-`python -m lab.cli.sweep_nursery`: standard input is a socket. Each message on it carries two
+`python -m pushpull.cli.sweep_nursery`: standard input is a socket. Each message on it carries two
 descriptors for one new worker: its connection, and the file for whatever it prints. It ends with
 the sweep, however that ends, as its socket then does. (multiprocessing's forkserver does the same,
 but a killed sweep would leave its socket in /tmp.)
@@ -15,7 +15,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import IO
 
-from lab.cli import sweep_worker
+from pushpull.cli import sweep_worker
 
 
 class Nursery:
@@ -25,7 +25,7 @@ class Nursery:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "lab.cli.sweep_nursery"],
+                [sys.executable, "-P", "-m", "pushpull.cli.sweep_nursery"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the sweep alone

@@ -14,15 +14,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
-from lab.analysis.campaign import Cell
-from lab.cli.arguments import MOST_LABS
-from lab.cli.call import Call
-from lab.cli.capacity import Capacity
-from lab.cli.run_experiment import say
-from lab.cli.sweep_nursery import Nursery
-from lab.cli.sweep_worker import Answer, Order
-from lab.core.errors import ExitCode
-from lab.core.text import harmless
+from pushpull.analysis.campaign import Cell
+from pushpull.cli.arguments import MOST_LABS
+from pushpull.cli.call import Call
+from pushpull.cli.capacity import Capacity
+from pushpull.cli.run_experiment import say
+from pushpull.cli.sweep_nursery import Nursery
+from pushpull.cli.sweep_worker import Answer, Order
+from pushpull.core.errors import ExitCode
+from pushpull.core.text import harmless
 
 MOST_TRIES = 3  # of a run that something disturbed
 

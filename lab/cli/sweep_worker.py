@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
-from lab.analysis.campaign import Cell
-from lab.cli import run_series
-from lab.cli.call import Call, with_setting
-from lab.cli.capacity import Waiting
-from lab.cli.silent_view import Silent
-from lab.core.errors import ExitCode, LabError
-from lab.engine.runner import Result
-from lab.experiments import catalogue
-from lab.machines.inventory import resized
-from lab.machines.providers.base import Machines
-from lab.machines.providers.registry import choose
-from lab.machines.remote import Remote
-from lab.runs import store
+from pushpull.analysis.campaign import Cell
+from pushpull.cli import run_series
+from pushpull.cli.call import Call, with_setting
+from pushpull.cli.capacity import Waiting
+from pushpull.cli.silent_view import Silent
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.engine.runner import Result
+from pushpull.experiments import catalogue
+from pushpull.machines.inventory import resized
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.providers.registry import choose
+from pushpull.machines.remote import Remote
+from pushpull.runs import store
 
 _Lab = tuple[Machines, dict[str, Remote]]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from lab.core.errors import LabError
-from lab.machines.inventory.nodes import Mistakes, compose, line_of, shown
-from lab.runs.regular_files import read_regular
+from pushpull.core.errors import LabError
+from pushpull.machines.inventory.nodes import Mistakes, compose, line_of, shown
+from pushpull.runs.regular_files import read_regular
 
 NEEDED = ("experiment", "claim", "published")
 KEYS = (*NEEDED, "parameters", "within", "runs")

@@ -6,7 +6,7 @@ from pathlib import Path
 from fabric import task
 from invoke import Context
 
-from lab.cli import arguments
+from pushpull.cli import arguments
 
 _EXPERIMENT = "one experiment, by name or by your own folder; without it, the default ones"
 _INVENTORY = "the file that names the machines (inventory.yaml)"
@@ -51,9 +51,9 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     until: str = "",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
-    from lab.cli.call import Call, roles
-    from lab.cli.run_experiment import run
-    from lab.experiments import implementations
+    from pushpull.cli.call import Call, roles
+    from pushpull.cli.run_experiment import run
+    from pushpull.experiments import implementations
 
     call = Call(
         experiment=experiment,
@@ -68,7 +68,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         runs=Path(runs),
     )
     if repeat or until:
-        from lab.cli import repeat as repeating
+        from pushpull.cli import repeat as repeating
 
         most, until_decided = repeating.wanted(repeat, until)
         return repeating.run(call, most, until_decided=until_decided)
@@ -101,11 +101,11 @@ def sweep(
     scheduler: str = "",
 ) -> int:
     """Run every variant of an experiment several times, and print one table."""
-    from lab.cli import sweep as sweeping
-    from lab.cli.call import quick_call
+    from pushpull.cli import sweep as sweeping
+    from pushpull.cli.call import quick_call
 
     if scheduler:
-        from lab.cli.sweep_dask import require_scheduler
+        from pushpull.cli.sweep_dask import require_scheduler
 
         require_scheduler(scheduler)
 
@@ -144,10 +144,10 @@ def matrix(
     runs: str = "runs",
 ) -> int:
     """Compare implementations: each claim, and what each way of leaving costs."""
-    from lab.cli import matrix as comparing
-    from lab.cli.call import quick_call
-    from lab.cli.sweep import whole
-    from lab.experiments import implementations as known
+    from pushpull.cli import matrix as comparing
+    from pushpull.cli.call import quick_call
+    from pushpull.cli.sweep import whole
+    from pushpull.experiments import implementations as known
 
     campaign = comparing.MatrixCampaign(
         call=quick_call(provider, inventory, Path(runs)),
@@ -182,8 +182,8 @@ def reproduce(
     runs: str = "runs",
 ) -> int:
     """Say which rows of an author's table the runs reproduce, and make those that are missing."""
-    from lab.cli import reproduce as reproducing
-    from lab.cli.call import quick_call
+    from pushpull.cli import reproduce as reproducing
+    from pushpull.cli.call import quick_call
 
     return reproducing.run(
         quick_call(provider, inventory, Path(runs)),
@@ -204,13 +204,13 @@ def reproduce(
 @arguments.exits
 def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
     """Show a run's machines side by side, compare two runs (--against), or many (--runs)."""
-    from lab.cli import lab_by_hand
-    from lab.runs import collection
+    from pushpull.cli import lab_by_hand
+    from pushpull.runs import collection
 
     if against:
         return lab_by_hand.compare_runs(Path(runs), run or None, against)
     if not run and collection.is_collection(Path(runs)):
-        from lab.cli import compare_many
+        from pushpull.cli import compare_many
 
         return compare_many.compare(Path(runs))
     return lab_by_hand.compare_machines(Path(runs), run or None)
@@ -226,7 +226,7 @@ def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") ->
 @arguments.exits
 def report(_: Context, run: str = "", judge: bool = False, runs: str = "runs") -> int:
     """Make a run's page again, and print its path."""
-    from lab.cli import show
+    from pushpull.cli import show
 
     return show.report(Path(runs), run or None, again=judge)
 
@@ -235,7 +235,7 @@ def report(_: Context, run: str = "", judge: bool = False, runs: str = "runs") -
 @arguments.exits
 def open_page(_: Context, run: str = "", runs: str = "runs") -> None:
     """Open a run's page in the browser."""
-    from lab.cli import show
+    from pushpull.cli import show
 
     show.open_page(Path(runs), run or None)
 
@@ -244,7 +244,7 @@ def open_page(_: Context, run: str = "", runs: str = "runs") -> None:
 @arguments.exits
 def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> None:
     """Write a run's charts as files, for papers and slides."""
-    from lab.cli import show
+    from pushpull.cli import show
 
     show.plot(Path(runs), run or None, format)
 
@@ -253,7 +253,7 @@ def plot(_: Context, run: str = "", format: str = "svg", runs: str = "runs") -> 
 @arguments.exits
 def records(_: Context, run: str = "", runs: str = "runs") -> None:
     """Write every line that a run captured to its records.jsonl, and say where that is."""
-    from lab.cli import show
+    from pushpull.cli import show
 
     show.records(Path(runs), run or None)
 
@@ -262,7 +262,7 @@ def records(_: Context, run: str = "", runs: str = "runs") -> None:
 @arguments.exits
 def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
     """Pack a run into one file that can be judged again elsewhere, without a lab."""
-    from lab.cli import show
+    from pushpull.cli import show
 
     show.pack(Path(runs), run or None)
 
@@ -271,7 +271,7 @@ def bundle(_: Context, run: str = "", runs: str = "runs") -> None:
 @arguments.exits
 def up(_: Context, provider: str = "auto", inventory: str = "") -> None:
     """Bring the lab up until `fab down`."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.up(arguments.inventory(inventory), provider)
 
@@ -280,7 +280,7 @@ def up(_: Context, provider: str = "auto", inventory: str = "") -> None:
 @arguments.exits
 def down(_: Context, provider: str = "auto", inventory: str = "") -> None:
     """Take down the lab that `fab up` or --keep left up."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.down(arguments.inventory(inventory), provider)
 
@@ -289,7 +289,7 @@ def down(_: Context, provider: str = "auto", inventory: str = "") -> None:
 @arguments.exits
 def status(_: Context, provider: str = "auto", inventory: str = "") -> None:
     """Show each machine's address and state."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.status(arguments.inventory(inventory), provider)
 
@@ -298,7 +298,7 @@ def status(_: Context, provider: str = "auto", inventory: str = "") -> None:
 @arguments.exits
 def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -> None:
     """Open a shell on a machine of a lab that is up."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.shell(arguments.inventory(inventory), provider, machine)
 
@@ -307,7 +307,7 @@ def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -
 @arguments.exits
 def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
     """Print a machine's output in a run, and follow it while the run goes on."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.logs(Path(runs), run or None, machine)
 
@@ -316,7 +316,7 @@ def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
 @arguments.exits
 def wheels(_: Context) -> None:
     """Fill provision/wheels/, for machines without internet access."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.wheels()
 
@@ -325,7 +325,7 @@ def wheels(_: Context) -> None:
 @arguments.exits
 def experiments(_: Context) -> None:
     """List the experiments: name, summary, source."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.experiments()
 
@@ -340,8 +340,8 @@ def experiments(_: Context) -> None:
 @arguments.exits
 def implementations(_: Context, install: str = "", test: str = "", script: str = "") -> int:
     """List the implementations of the lab's programs; install or test one."""
-    from lab.cli import conformance
-    from lab.cli import implementations as listed
+    from pushpull.cli import conformance
+    from pushpull.cli import implementations as listed
 
     if install:
         listed.install(install)
@@ -358,7 +358,7 @@ def implementations(_: Context, install: str = "", test: str = "", script: str =
 @arguments.exits
 def providers(_: Context) -> None:
     """List where machines can come from: name, one line, what `auto` does."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.providers()
 
@@ -386,8 +386,8 @@ def claims(
     runs: str = "runs",
 ) -> int:
     """List every claim with its last verdict: an evaluator's checklist."""
-    from lab.cli import checklist
-    from lab.cli.call import quick_call
+    from pushpull.cli import checklist
+    from pushpull.cli.call import quick_call
 
     found = checklist.quick() if quick and not experiment else checklist.listed(experiment)
     if quick:
@@ -399,7 +399,7 @@ def claims(
 @arguments.exits
 def new_experiment(_: Context, path: str) -> None:
     """Create a first experiment of your own that already runs."""
-    from lab.cli import lab_by_hand
+    from pushpull.cli import lab_by_hand
 
     lab_by_hand.new_experiment(Path(path))
 
@@ -408,7 +408,7 @@ def new_experiment(_: Context, path: str) -> None:
 @arguments.exits
 def check(_: Context, provider: str = "auto", inventory: str = "") -> int:
     """Check this computer and every machine; each problem comes with its cause and a fix."""
-    from lab.machines import preflight
+    from pushpull.machines import preflight
 
     return preflight.check(arguments.inventory(inventory), provider)
 
@@ -417,6 +417,6 @@ def check(_: Context, provider: str = "auto", inventory: str = "") -> int:
 @arguments.exits
 def test(_: Context, quick: bool = False) -> int:  # noqa: PT028  # a task, not a test
     """Run the test suite: style, types and tests."""
-    from lab.cli import test_suite
+    from pushpull.cli import test_suite
 
     return test_suite.run(quick=quick)

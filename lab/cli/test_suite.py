@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-from lab.core.errors import ExitCode, LabError
-from lab.core.project import PROJECT
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.project import PROJECT
 
 _CHECKS = {
     "style (ruff check)": ["ruff", "check"],

@@ -8,7 +8,7 @@ import errno
 import resource
 import sys
 
-from lab.core.errors import LabError
+from pushpull.core.errors import LabError
 
 # Per machine, a supervisor has a listening socket, two to its server, and two for a connection.
 _LEAST, _LEAST_EACH = 24, 5

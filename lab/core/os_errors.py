@@ -5,8 +5,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.core import limits
-from lab.core.errors import LabError, RunStoreError
+from pushpull.core import limits
+from pushpull.core.errors import LabError, RunStoreError
 
 _OTHER = "name another folder with --runs DIR."
 _FILE_HINTS = {

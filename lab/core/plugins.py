@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from lab.core.errors import LabError
+from pushpull.core.errors import LabError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.core.names import is_name
-from lab.core.verdict import Need, Outcome
+from pushpull.core.names import is_name
+from pushpull.core.verdict import Need, Outcome
 
 Check = Callable[[object, str], None]
 

@@ -2,8 +2,8 @@
 
 import textwrap
 
-from lab.core.output import visible
-from lab.core.records import Record
+from pushpull.core.output import visible
+from pushpull.core.records import Record
 
 
 def harmless(text: str, limit: int) -> str:

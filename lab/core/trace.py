@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from lab.core.clock import Moment
-from lab.core.records import Record, shown
-from lab.core.run_schema import LARGEST, LATEST, require_event
+from pushpull.core.clock import Moment
+from pushpull.core.records import Record, shown
+from pushpull.core.run_schema import LARGEST, LATEST, require_event
 
 _LONGEST = 8 * 1024  # characters
 _T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"

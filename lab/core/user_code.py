@@ -3,8 +3,8 @@
 import traceback
 from pathlib import Path
 
-from lab.core import limits, user_modules
-from lab.core.errors import LabError
+from pushpull.core import limits, user_modules
+from pushpull.core.errors import LabError
 
 _LAB = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.core.records import Event
+from pushpull.core.records import Event
 
 _MOST_EVIDENCE = 50
 

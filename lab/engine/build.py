@@ -3,18 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lab.core.clock import Clock
-from lab.engine import unconnected
-from lab.engine.ending import Plan
-from lab.engine.faults import Faults
-from lab.engine.monitor import RunMonitor, View
-from lab.engine.process_manager import ProcessManager
-from lab.engine.request import RunRequest
-from lab.engine.scenario import Lab
-from lab.machines.providers.base import Machines
-from lab.machines.remote import Remote
-from lab.runs.capture import Capture
-from lab.runs.directory import RunDirectory
+from pushpull.core.clock import Clock
+from pushpull.engine import unconnected
+from pushpull.engine.ending import Plan
+from pushpull.engine.faults import Faults
+from pushpull.engine.monitor import RunMonitor, View
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.engine.request import RunRequest
+from pushpull.engine.scenario import Lab
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.remote import Remote
+from pushpull.runs.capture import Capture
+from pushpull.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from typing import Any
 
 import paramiko
 
-from lab.core.errors import LabError
-from lab.core.run_schema import LATEST
-from lab.machines.remote import Remote
+from pushpull.core.errors import LabError
+from pushpull.core.run_schema import LATEST
+from pushpull.machines.remote import Remote
 
 TOO_LATE_S = 0.5  # what claims about time tolerate; beyond that, a run is disturbed
 

@@ -7,7 +7,7 @@ program at work may need; and messages that may arrive even later are reported a
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.engine.ledger import Ledger, Place
+from pushpull.engine.ledger import Ledger, Place
 
 QUIET_S = 0.5  # or two intervals: silence that ends a run in which nothing is outstanding
 PATIENCE_S = 3.0  # silence that ends a run in which a program could still print what is missing

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.core import faults as known_faults
-from lab.core.faults.fault import Fault
-from lab.core.records import Reader
-from lab.core.verdict import Need, Outcome, Verdict
+from pushpull.core import faults as known_faults
+from pushpull.core.faults.fault import Fault
+from pushpull.core.records import Reader
+from pushpull.core.verdict import Need, Outcome, Verdict
 
 if TYPE_CHECKING:
-    from lab.analysis.history import Run
-    from lab.engine.scenario import Lab
+    from pushpull.analysis.history import Run
+    from pushpull.engine.scenario import Lab
 
 __all__ = ["Claim", "Experiment", "Need", "Outcome", "Verdict", "claim", "experiment"]
 

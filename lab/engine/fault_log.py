@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault
-from lab.core.records import Event, Record
-from lab.engine.monitor import RunMonitor
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault
+from pushpull.core.records import Event, Record
+from pushpull.engine.monitor import RunMonitor
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """All faults of a run: injected according to their scope, and all undone at the end.
 
-The faults themselves are values, in `lab.core.faults`. Each is `verified` only by a check of its
+The faults themselves are values, in `core.faults`. Each is `verified` only by a check of its
 own. What nothing could check is `verified: null`, what a check contradicts `verified: false`;
 claims rely on neither.
 """
@@ -8,13 +8,13 @@ claims rely on neither.
 import contextlib
 from dataclasses import dataclass
 
-from lab.core.errors import LabError
-from lab.engine.fault_log import FaultLog
-from lab.engine.machine_faults import MachineFaults
-from lab.engine.network_faults import NetworkFaults
-from lab.engine.process_faults import ProcessFaults
-from lab.engine.process_manager import ProcessManager
-from lab.machines.providers.base import Machines
+from pushpull.core.errors import LabError
+from pushpull.engine.fault_log import FaultLog
+from pushpull.engine.machine_faults import MachineFaults
+from pushpull.engine.network_faults import NetworkFaults
+from pushpull.engine.process_faults import ProcessFaults
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.machines.providers.base import Machines
 
 
 @dataclass(frozen=True, slots=True)

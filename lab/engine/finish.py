@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from lab.analysis.history import joined, listed
-from lab.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
-from lab.engine.monitor import RunMonitor
-from lab.engine.process_manager import ProcessManager
-from lab.engine.processes import Process
-from lab.machines.pool import at_once
+from pushpull.analysis.history import joined, listed
+from pushpull.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
+from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.engine.processes import Process
+from pushpull.machines.pool import at_once
 
 _LAST = "the last messages"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.core.errors import LabError
+from pushpull.core.errors import LabError
 
 
 def words(flags: Mapping[str, Any], arguments: Sequence[Any] = ()) -> list[str]:

@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lab.analysis.history import Run
-from lab.analysis.line_readers import nothing
-from lab.core import user_code
-from lab.core.errors import ExitCode
-from lab.core.verdict import Outcome, Verdict, is_sound
-from lab.engine.experiment import Claim, Experiment
-from lab.runs.store import StoredRun
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import nothing
+from pushpull.core import user_code
+from pushpull.core.errors import ExitCode
+from pushpull.core.verdict import Outcome, Verdict, is_sound
+from pushpull.engine.experiment import Claim, Experiment
+from pushpull.runs.store import StoredRun
 
 
 def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:

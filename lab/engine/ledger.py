@@ -8,8 +8,8 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from lab.core.records import Message, Record
-from lab.runs.lines import LastLines, Lines
+from pushpull.core.records import Message, Record
+from pushpull.runs.lines import LastLines, Lines
 
 # The last lines of each process that a trigger set later still finds; a run may print millions.
 KEPT_LINES = 50_000

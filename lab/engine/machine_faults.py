@@ -4,14 +4,14 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from lab.core import clock
-from lab.core.errors import LabError
-from lab.core.faults.fault import Check, Fault
-from lab.engine.fault_log import FaultLog, checked
-from lab.engine.process_manager import ProcessManager
-from lab.machines import traffic_rules
-from lab.machines.providers.base import Machines
-from lab.machines.remote import Remote
+from pushpull.core import clock
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Check, Fault
+from pushpull.engine.fault_log import FaultLog, checked
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.machines import traffic_rules
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.remote import Remote
 
 _TRIES = 6  # each waits 0.3 s for a datagram
 

@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from lab.core.clock import Clock, Moment
-from lab.core.errors import RunStoreError
-from lab.core.records import Event, Reader, Record
-from lab.core.run_schema import LATEST
-from lab.core.trace import Trace
-from lab.engine.ending import Plan
-from lab.engine.ledger import Ledger, Look, Place
-from lab.machines.agent import launcher
-from lab.runs.chunk_traces import traces_and_said
-from lab.runs.directory import RunDirectory
-from lab.runs.lines import Lines
+from pushpull.core.clock import Clock, Moment
+from pushpull.core.errors import RunStoreError
+from pushpull.core.records import Event, Reader, Record
+from pushpull.core.run_schema import LATEST
+from pushpull.core.trace import Trace
+from pushpull.engine.ending import Plan
+from pushpull.engine.ledger import Ledger, Look, Place
+from pushpull.machines.agent import launcher
+from pushpull.runs.chunk_traces import traces_and_said
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.lines import Lines
 
 # The traces that become events; the others stay in the records.
 _TRACED = frozenset({"ready", "accepted", "connected", "disconnected", "dies"})

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from lab.core import clock
-from lab.core.errors import LabError
-from lab.core.faults.change import Change, Spot
-from lab.core.faults.fault import Check, Fault
-from lab.core.faults.network import HEAL
-from lab.engine.fault_log import FaultLog, checked
-from lab.engine.process_manager import ProcessManager
-from lab.machines import traffic_rules
-from lab.machines.remote_process import ChangeLease
+from pushpull.core import clock
+from pushpull.core.errors import LabError
+from pushpull.core.faults.change import Change, Spot
+from pushpull.core.faults.fault import Check, Fault
+from pushpull.core.faults.network import HEAL
+from pushpull.engine.fault_log import FaultLog, checked
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.machines import traffic_rules
+from pushpull.machines.remote_process import ChangeLease
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from lab.engine.monitor import RunMonitor
-from lab.engine.process_manager import ProcessManager
-from lab.engine.processes import Process
+from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.engine.processes import Process
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.core import clock, user_code
-from lab.core.errors import LabError, RunStoreError
-from lab.engine import disturbance
-from lab.engine.build import BuiltLab, Setting, build_lab
-from lab.engine.disturbance import Lateness, MachineLateness
-from lab.engine.experiment import Experiment
-from lab.engine.monitor import LimitReached, NeverConnected, RunMonitor
-from lab.engine.request import RunRequest
-from lab.engine.scenario import TriggerMissed
-from lab.engine.sniffers import Sniffers
-from lab.machines import clock_offset, requirements
-from lab.machines.agent import launcher
-from lab.machines.connection import ssh_errors
-from lab.machines.pool import at_once
-from lab.machines.remote import Remote
+from pushpull.core import clock, user_code
+from pushpull.core.errors import LabError, RunStoreError
+from pushpull.engine import disturbance
+from pushpull.engine.build import BuiltLab, Setting, build_lab
+from pushpull.engine.disturbance import Lateness, MachineLateness
+from pushpull.engine.experiment import Experiment
+from pushpull.engine.monitor import LimitReached, NeverConnected, RunMonitor
+from pushpull.engine.request import RunRequest
+from pushpull.engine.scenario import TriggerMissed
+from pushpull.engine.sniffers import Sniffers
+from pushpull.machines import clock_offset, requirements
+from pushpull.machines.agent import launcher
+from pushpull.machines.connection import ssh_errors
+from pushpull.machines.pool import at_once
+from pushpull.machines.remote import Remote
 
 _KERNEL = "/proc/sys/kernel/osrelease"
 

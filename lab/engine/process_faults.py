@@ -3,12 +3,12 @@
 import signal
 from dataclasses import dataclass
 
-from lab.core import clock
-from lab.core.errors import LabError
-from lab.core.faults.fault import Check, Fault
-from lab.core.faults.process import DIE_AT, START_AGAIN
-from lab.engine.fault_log import FaultLog
-from lab.engine.processes import Process
+from pushpull.core import clock
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Check, Fault
+from pushpull.core.faults.process import DIE_AT, START_AGAIN
+from pushpull.engine.fault_log import FaultLog
+from pushpull.engine.processes import Process
 
 VERIFY_TIMEOUT_S = 10
 _DRIFT_S = 1.0  # of a machine's clock since it was compared with ours

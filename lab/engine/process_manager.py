@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.core import clock
-from lab.core.errors import LabError, MachineLost
-from lab.core.records import LOST, Event
-from lab.core.vocabulary import PORT
-from lab.engine.flags import words
-from lab.engine.ledger import Look
-from lab.engine.monitor import RunMonitor
-from lab.engine.processes import Process
-from lab.engine.program import Program, settings
-from lab.machines import fetch
-from lab.machines.pool import at_once
-from lab.machines.remote import Remote
-from lab.runs.capture import Capture
+from pushpull.core import clock
+from pushpull.core.errors import LabError, MachineLost
+from pushpull.core.records import LOST, Event
+from pushpull.core.vocabulary import PORT
+from pushpull.engine.flags import words
+from pushpull.engine.ledger import Look
+from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.processes import Process
+from pushpull.engine.program import Program, settings
+from pushpull.machines import fetch
+from pushpull.machines.pool import at_once
+from pushpull.machines.remote import Remote
+from pushpull.runs.capture import Capture
 
 READY_TIMEOUT_S = 30
 _SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that

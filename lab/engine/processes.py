@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lab.core import clock
-from lab.core.errors import LabError
-from lab.core.records import LEASE, LOST, Event
-from lab.core.vocabulary import AGENT
-from lab.engine.monitor import RunMonitor
-from lab.engine.program import Program
-from lab.machines.remote import Remote
-from lab.machines.remote_process import RemoteProcess
-from lab.runs.capture import Capture, CaptureStream
+from pushpull.core import clock
+from pushpull.core.errors import LabError
+from pushpull.core.records import LEASE, LOST, Event
+from pushpull.core.vocabulary import AGENT
+from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.program import Program
+from pushpull.machines.remote import Remote
+from pushpull.machines.remote_process import RemoteProcess
+from pushpull.runs.capture import Capture, CaptureStream
 
 _TAIL_LINES = 12
 _KILLED = 128 + signal.SIGKILL

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core.errors import LabError
-from lab.core.vocabulary import AGENT, FILES
-from lab.machines.agent import connections
-from lab.machines.installer import ENTER
-from lab.machines.remote import Remote
+from pushpull.core.errors import LabError
+from pushpull.core.vocabulary import AGENT, FILES
+from pushpull.machines.agent import connections
+from pushpull.machines.installer import ENTER
+from pushpull.machines.remote import Remote
 
 # Reports a program's connections, see `ProtocolProgram.watched`.
 _CONNECTIONS = Path(str(connections.__file__))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core.faults.fault import Fault
-from lab.core.project import PROJECT
-from lab.engine.experiment import Experiment
-from lab.engine.program import Program
-from lab.machines.remote import Remote
+from pushpull.core.faults.fault import Fault
+from pushpull.core.project import PROJECT
+from pushpull.engine.experiment import Experiment
+from pushpull.engine.program import Program
+from pushpull.machines.remote import Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

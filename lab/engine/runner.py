@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.cut import clock_step, disturbed_reason, lost_machines
-from lab.analysis.history import joined
-from lab.analysis.line_readers import unread
-from lab.core import os_errors
-from lab.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
-from lab.core.faults.fault import Scope
-from lab.engine.build import Setting
-from lab.engine.judge import exit_code, judged
-from lab.engine.monitor import View
-from lab.engine.play import Played, deploy_and_play
-from lab.engine.request import RunRequest, description
-from lab.machines.providers.base import Machines
-from lab.machines.providers.registry import can_do
-from lab.machines.remote import Remote
-from lab.runs import records_file, store
-from lab.runs.directory import MODULE, RunDirectory
-from lab.runs.store import StoredRun
+from pushpull.analysis.cut import clock_step, disturbed_reason, lost_machines
+from pushpull.analysis.history import joined
+from pushpull.analysis.line_readers import unread
+from pushpull.core import os_errors
+from pushpull.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
+from pushpull.core.faults.fault import Scope
+from pushpull.engine.build import Setting
+from pushpull.engine.judge import exit_code, judged
+from pushpull.engine.monitor import View
+from pushpull.engine.play import Played, deploy_and_play
+from pushpull.engine.request import RunRequest, description
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.providers.registry import can_do
+from pushpull.machines.remote import Remote
+from pushpull.runs import records_file, store
+from pushpull.runs.directory import MODULE, RunDirectory
+from pushpull.runs.store import StoredRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

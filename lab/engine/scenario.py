@@ -5,21 +5,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from lab.core import clock, faults
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault, Scope
-from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from lab.core.faults.network import PARTITION, RATE, REJECT, SLOW
-from lab.core.faults.process import INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
-from lab.core.records import LOST, Event, Record
-from lab.core.vocabulary import PORT
-from lab.engine.faults import Faults
-from lab.engine.finish import Finish
-from lab.engine.ledger import Look
-from lab.engine.observed import Observed
-from lab.engine.process_manager import ProcessManager
-from lab.engine.processes import Process, Processes
-from lab.engine.targets import Chosen, Target, places_in, processes_in
+from pushpull.core import clock, faults
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault, Scope
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from pushpull.core.faults.network import PARTITION, RATE, REJECT, SLOW
+from pushpull.core.faults.process import INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
+from pushpull.core.records import LOST, Event, Record
+from pushpull.core.vocabulary import PORT
+from pushpull.engine.faults import Faults
+from pushpull.engine.finish import Finish
+from pushpull.engine.ledger import Look
+from pushpull.engine.observed import Observed
+from pushpull.engine.process_manager import ProcessManager
+from pushpull.engine.processes import Process, Processes
+from pushpull.engine.targets import Chosen, Target, places_in, processes_in
 
 _T = TypeVar("_T")
 
@@ -155,7 +155,7 @@ class Lab:
         others: Target | None = None,
         **parameters: Any,
     ) -> None:
-        """Inject any fault or repair of `lab.core.faults`; each method below injects one of them.
+        """Inject any fault or repair of `core.faults`; each method below injects one of them.
 
         Arguments:
             fault: the fault, or its name.

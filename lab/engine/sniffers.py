@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from lab.core.errors import RunStoreError
-from lab.core.os_errors import file_errors
-from lab.engine.build import Setting
-from lab.engine.monitor import RunMonitor
-from lab.machines.connection import ANSWER_TIMEOUT_S
-from lab.machines.pool import at_once
-from lab.machines.remote import Remote
-from lab.machines.remote_process import RemoteProcess
+from pushpull.core.errors import RunStoreError
+from pushpull.core.os_errors import file_errors
+from pushpull.engine.build import Setting
+from pushpull.engine.monitor import RunMonitor
+from pushpull.machines.connection import ANSWER_TIMEOUT_S
+from pushpull.machines.pool import at_once
+from pushpull.machines.remote import Remote
+from pushpull.machines.remote_process import RemoteProcess
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from lab.core.errors import LabError
-from lab.engine.observed import Observed
-from lab.engine.processes import Process, Processes
+from pushpull.core.errors import LabError
+from pushpull.engine.observed import Observed
+from pushpull.engine.processes import Process, Processes
 
 Chosen = Process | Processes | str | Sequence[Process | str]
 # A function chooses a target that isn't known before the run; it returns None until it can.

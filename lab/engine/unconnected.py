@@ -7,10 +7,10 @@ not reach the other. Programs of the protocol report their connections, so that 
 import time
 from collections.abc import Sequence
 
-from lab.analysis.history import joined
-from lab.engine.monitor import RunMonitor
-from lab.engine.processes import Process
-from lab.engine.program import ProtocolProgram
+from pushpull.analysis.history import joined
+from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.processes import Process
+from pushpull.engine.program import ProtocolProgram
 
 CONNECT_S = 5.0  # a connection takes milliseconds, and a retry some 0.1 s
 

@@ -1,8 +1,8 @@
 """The pusher connects to two workers, and one of them isn't there: where do its messages go?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, pushers
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, pushers
 
 
 @experiment(

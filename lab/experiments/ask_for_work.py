@@ -1,9 +1,9 @@
 """The work of busy_worker, done twice: dealt in turns by PUSH, then handed out on request."""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.busy_worker import SLOWNESS
-from lab.experiments.judges import line_formats, queueing
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.busy_worker import SLOWNESS
+from pushpull.experiments.judges import line_formats, queueing
 
 
 @experiment(

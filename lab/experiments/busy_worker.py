@@ -1,8 +1,8 @@
 """One of the workers is too busy to keep up: does it get less, and where does the rest wait?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, queueing
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, queueing
 
 SLOWNESS = 5  # the work per message, in intervals; each of two machines gets one every two
 

@@ -9,20 +9,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lab import experiments
-from lab.analysis.line_readers import nothing
-from lab.core import user_code, user_modules
-from lab.core.errors import LabError
-from lab.core.names import is_name
-from lab.core.records import Message, Reader, Record
-from lab.core.verdict import Outcome
-from lab.engine.experiment import Claim, Experiment, ExperimentMeta, Uses
-from lab.engine.program import Program
-from lab.experiments import expectations, implementations, old_names, user_folder
-from lab.experiments.implementations import Choice
-from lab.experiments.protocol import KINDS
-from lab.runs.directory import EXPERIMENT, MODULE
-from lab.runs.store import StoredRun
+from pushpull import experiments
+from pushpull.analysis.line_readers import nothing
+from pushpull.core import user_code, user_modules
+from pushpull.core.errors import LabError
+from pushpull.core.names import is_name
+from pushpull.core.records import Message, Reader, Record
+from pushpull.core.verdict import Outcome
+from pushpull.engine.experiment import Claim, Experiment, ExperimentMeta, Uses
+from pushpull.engine.program import Program
+from pushpull.experiments import expectations, implementations, old_names, user_folder
+from pushpull.experiments.implementations import Choice
+from pushpull.experiments.protocol import KINDS
+from pushpull.runs.directory import EXPERIMENT, MODULE
+from pushpull.runs.store import StoredRun
 
 _OURS = Path(experiments.__file__).parent
 _PUSH_AND_PULL: Uses = {"push": (), "pull": ()}
@@ -173,7 +173,7 @@ def _made_here(stored: StoredRun) -> Path | None:
 
 
 def _of_the_lab(name: str) -> Experiment:
-    module = importlib.import_module(f"lab.experiments.{name}")
+    module = importlib.import_module(f"pushpull.experiments.{name}")
     return _described(module, name, own=False)
 
 

@@ -1,8 +1,8 @@
 """A worker comes back, after each way of leaving: how long until it gets a message again?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, silence
-from lab.experiments.judges.ways import RETURNS, come_back, option_names
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, silence
+from pushpull.experiments.judges.ways import RETURNS, come_back, option_names
 
 
 @experiment(

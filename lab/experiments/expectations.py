@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from lab.core.errors import LabError
-from lab.core.verdict import Need
-from lab.engine.experiment import Claim, Experiment
-from lab.experiments import implementations, protocol
-from lab.experiments.implementations import Choice
-from lab.experiments.manifest import Expectation
-from lab.runs.store import StoredRun
+from pushpull.core.errors import LabError
+from pushpull.core.verdict import Need
+from pushpull.engine.experiment import Claim, Experiment
+from pushpull.experiments import implementations, protocol
+from pushpull.experiments.implementations import Choice
+from pushpull.experiments.manifest import Expectation
+from pushpull.runs.store import StoredRun
 
 _DEFAULT_LIBRARY = "libzmq"
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats, losing
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats, losing
 
 
 @experiment(

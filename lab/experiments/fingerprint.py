@@ -4,19 +4,19 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab import experiments
-from lab.analysis import (
+from pushpull import experiments
+from pushpull.analysis import (
     chunk_patterns,
     cut,
     history,
     line_readers,
     messages,
 )
-from lab.core import records, run_schema, trace, verdict
-from lab.engine import judge
-from lab.engine.experiment import Experiment
-from lab.experiments import catalogue, judges
-from lab.runs import lines, pcap, stored_records
+from pushpull.core import records, run_schema, trace, verdict
+from pushpull.engine import judge
+from pushpull.engine.experiment import Experiment
+from pushpull.experiments import catalogue, judges
+from pushpull.runs import lines, pcap, stored_records
 
 _JUDGING = (
     history, judge, pcap, line_readers, records, run_schema, trace, verdict,

@@ -1,9 +1,9 @@
 """One worker is busy, and no queue holds more than a message or two: is the busy one skipped?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.busy_worker import SLOWNESS
-from lab.experiments.judges import line_formats, queueing
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.busy_worker import SLOWNESS
+from pushpull.experiments.judges import line_formats, queueing
 
 # A message must not fit into the socket buffers of the kernel many times, or HWM means little.
 SIZE = 200_000

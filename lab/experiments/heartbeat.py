@@ -1,9 +1,9 @@
 """The pusher sends heartbeats, and every worker is healthy: do they all stay connected?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, silence
-from lab.experiments.judges.ways import HEARTBEAT, option_names
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, silence
+from pushpull.experiments.judges.ways import HEARTBEAT, option_names
 
 
 @experiment(

@@ -1,7 +1,7 @@
 """A worker stops receiving: how many messages does send accept before it blocks?"""
 
-from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
-from lab.experiments.judges import queueing
+from pushpull.api import Lab, Outcome, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import queueing
 
 SMALL, LARGE = 20, 100_000  # bytes
 TRIALS = [(1, SMALL, []), (1, LARGE, []), (1, LARGE, ["SNDBUF=4096", "RCVBUF=4096"])]

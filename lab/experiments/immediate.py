@@ -1,7 +1,7 @@
 """As absent_worker, with ZMQ_IMMEDIATE: does the worker that is there get everything?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, pushers
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, pushers
 
 
 @experiment(

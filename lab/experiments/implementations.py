@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.engine.experiment import Experiment, Uses
-from lab.engine.program import ProtocolProgram
-from lab.experiments import manifest, protocol, user_folder
-from lab.experiments.manifest import Manifest
+from pushpull.core.errors import LabError
+from pushpull.engine.experiment import Experiment, Uses
+from pushpull.engine.program import ProtocolProgram
+from pushpull.experiments import manifest, protocol, user_folder
+from pushpull.experiments.manifest import Manifest
 
 FOLDER = Path(__file__).parent / "programs"
 DEFAULT = "pyzmq"

@@ -1,7 +1,7 @@
 """One of the pullers is killed midway: who gets the rest, and is anything lost?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats
 
 
 @experiment(source="article, 'kill one of the PULL machines midway'", reads=line_formats.read)

@@ -1,7 +1,7 @@
 """A pusher leaves right after its last send, while a slow worker has most to come: what is lost?"""
 
-from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
-from lab.experiments.judges import exits, line_formats
+from pushpull.api import Lab, Outcome, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import exits, line_formats
 
 SMALL_BUFFERS = ["SNDBUF=65536", "RCVBUF=65536"]  # else the kernel has all, and nothing is left
 WORK = 0.02  # seconds, so that half a second is not enough for all of them

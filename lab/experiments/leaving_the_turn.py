@@ -1,7 +1,7 @@
 """Six workers; the second leaves, a seventh comes, the first leaves: whose turn is it then?"""
 
-from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, turns
+from pushpull.api import Lab, Outcome, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, turns
 
 ROUND = 12  # messages between two changes: more than it takes for each to have its turn
 

@@ -1,7 +1,7 @@
 """Idle or busy? What is lost with a killed worker, over the messages' gap and its work on each."""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats, losing, silence
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats, losing, silence
 
 # Seconds between two messages, seconds of work on each. A worker of two gets every second message,
 # so it falls behind where its work takes longer than two gaps.

@@ -1,7 +1,7 @@
 """REQ/REP: the service dies when the work is done, before its reply. It is back soon: and then?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import replies
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import replies
 
 
 @experiment(

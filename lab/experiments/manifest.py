@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.core.installation import Installation, Packages
-from lab.core.verdict import Outcome
-from lab.engine.program import HERE, PREFIX, PYTHON, ProtocolProgram
-from lab.experiments import protocol
-from lab.experiments.manifest_keys import EXPECTED, PACKAGES, PROGRAM, TOP, VERSION, Table
+from pushpull.core.errors import LabError
+from pushpull.core.installation import Installation, Packages
+from pushpull.core.verdict import Outcome
+from pushpull.engine.program import HERE, PREFIX, PYTHON, ProtocolProgram
+from pushpull.experiments import protocol
+from pushpull.experiments.manifest_keys import EXPECTED, PACKAGES, PROGRAM, TOP, VERSION, Table
 
 FILE = "program.toml"
 NAME = r"[a-z0-9][a-z0-9_-]{0,39}"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.core.errors import LabError
-from lab.core.verdict import Outcome
-from lab.experiments import protocol
+from pushpull.core.errors import LabError
+from pushpull.core.verdict import Outcome
+from pushpull.experiments import protocol
 
 Check = tuple[Callable[[object], bool], str]  # whether a value is right, and what it should be
 

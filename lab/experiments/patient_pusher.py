@@ -1,8 +1,8 @@
 """The pusher waits for a second after it has bound, before its first message: is there a pair?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, pushers
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, pushers
 
 
 @experiment(

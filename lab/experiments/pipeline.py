@@ -1,7 +1,7 @@
 """A pipeline: a ventilator deals, workers do, a sink collects. Does all arrive, and in order?"""
 
-from lab.api import Lab, Outcome, Run, Verdict, claim, experiment
-from lab.experiments.judges import collecting
+from pushpull.api import Lab, Outcome, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import collecting
 
 SLOW, FAST = 4, 1  # the work on a message, in intervals
 

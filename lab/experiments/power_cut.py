@@ -1,8 +1,8 @@
 """One puller's machine loses its power midway: does the pusher notice, and what is lost?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.core.faults.machine import CUT_POWER
-from lab.experiments.judges import line_formats, silence
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.core.faults.machine import CUT_POWER
+from pushpull.experiments.judges import line_formats, silence
 
 
 @experiment(

@@ -1,8 +1,8 @@
 """The same power cut, with heartbeats on the pusher's socket: what do they save?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.core.faults.machine import CUT_POWER
-from lab.experiments.judges import leaving, line_formats, silence
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.core.faults.machine import CUT_POWER
+from pushpull.experiments.judges import leaving, line_formats, silence
 
 _INTERVAL_MS, _TIMEOUT_MS = 1000, 3000
 

@@ -1,7 +1,7 @@
 """The pusher binds, as in the article, and its only worker dies: does it go on sending?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats, pushers
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats, pushers
 
 
 @experiment(

@@ -1,7 +1,7 @@
 """The worker binds, the pusher connects, and the worker dies: does the pusher go on sending?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats, pushers
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats, pushers
 
 
 @experiment(

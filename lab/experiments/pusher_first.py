@@ -1,8 +1,8 @@
 """The pusher is there first, then the workers, one after another: who gets the first messages?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import connecting, line_formats, turns
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import connecting, line_formats, turns
 
 
 @experiment(

@@ -1,8 +1,8 @@
 """One puller is off until the other has printed message 7: is the work shared from then on?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats
 
 
 @experiment(source="article, 'If I turn it off then bring it back'", reads=line_formats.read)

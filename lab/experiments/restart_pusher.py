@@ -1,7 +1,7 @@
 """The pusher is killed midway, and another one starts in its place: do the workers come back?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, pushers
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, pushers
 
 
 @experiment(

@@ -1,7 +1,7 @@
 """One puller is killed midway and is back later: is the work shared again, and is anything lost?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import arriving, leaving, line_formats
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import arriving, leaving, line_formats
 
 
 @experiment(source="article, 'If I turn it off then bring it back'", reads=line_formats.read)

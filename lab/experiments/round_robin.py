@@ -1,7 +1,7 @@
 """Two pullers run, then the pusher starts: who gets which message? The article's first run."""
 
-from lab.api import Lab, Need, Outcome, Run, Verdict, claim, exactly_once, experiment
-from lab.experiments.judges import arriving, connecting, line_formats
+from pushpull.api import Lab, Need, Outcome, Run, Verdict, claim, exactly_once, experiment
+from pushpull.experiments.judges import arriving, connecting, line_formats
 
 TURN = "libzmq 4.3.5, src/lb.cpp, lb_t::sendpipe and lb_t::activated"
 

@@ -1,7 +1,7 @@
 """PUB/SUB: one subscriber waits for the publisher, another comes midway: what does each get?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import joining, line_formats
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import joining, line_formats
 
 
 @experiment(

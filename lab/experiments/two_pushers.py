@@ -1,7 +1,7 @@
 """Two pushers, and workers that are connected to both: who gets which messages?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import line_formats, pushers
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import line_formats, pushers
 
 
 @experiment(

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sized
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.core.names import is_name
-from lab.engine.program import OwnProgram
-from lab.runs.directory import MODULE
-from lab.runs.store import NAME
+from pushpull.core.errors import LabError
+from pushpull.core.names import is_name
+from pushpull.engine.program import OwnProgram
+from pushpull.runs.directory import MODULE
+from pushpull.runs.store import NAME
 
 _NEVER = ("__pycache__", "node_modules")
 _NEVER_BESIDE = ("runs", "venv")

@@ -1,9 +1,9 @@
 """Every way a worker can leave, side by side: does the pusher notice, and what is lost?"""
 
-from lab.analysis import history
-from lab.api import Lab, Run, Verdict, claim, experiment
-from lab.experiments.judges import leaving, line_formats, silence
-from lab.experiments.judges.ways import WAYS, option_names, play
+from pushpull.analysis import history
+from pushpull.api import Lab, Run, Verdict, claim, experiment
+from pushpull.experiments.judges import leaving, line_formats, silence
+from pushpull.experiments.judges.ways import WAYS, option_names, play
 
 
 @experiment(

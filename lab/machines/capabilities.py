@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lab.core import faults
-from lab.core.errors import LabError
-from lab.core.faults.fault import Scope
-from lab.machines import traffic_rules
-from lab.machines.providers.base import Machines
-from lab.machines.providers.registry import can_do
-from lab.machines.remote import Remote
+from pushpull.core import faults
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Scope
+from pushpull.machines import traffic_rules
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.providers.registry import can_do
+from pushpull.machines.remote import Remote
 
 _TIMEOUT_S = 10
 _PATIENT = "import signal; print(flush=True); signal.pause()"

@@ -3,9 +3,9 @@
 import contextlib
 from pathlib import Path
 
-from lab.core.clock import WALL_AHEAD_S, Clock, now
-from lab.core.run_schema import LATEST
-from lab.machines.remote import Remote
+from pushpull.core.clock import WALL_AHEAD_S, Clock, now
+from pushpull.core.run_schema import LATEST
+from pushpull.machines.remote import Remote
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _ROUNDS = 8

@@ -17,12 +17,12 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 
-from lab.core import limits
-from lab.core.errors import LabError, NotFit
-from lab.machines import unreached
-from lab.machines.providers.base import Access
-from lab.machines.ssh_config import UsersConfig
-from lab.machines.unreached import Place, known_hosts, require_usable_key
+from pushpull.core import limits
+from pushpull.core.errors import LabError, NotFit
+from pushpull.machines import unreached
+from pushpull.machines.providers.base import Access
+from pushpull.machines.ssh_config import UsersConfig
+from pushpull.machines.unreached import Place, known_hosts, require_usable_key
 
 CONNECT_TIMEOUT_S = 20
 ANSWER_TIMEOUT_S = 30

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from lab.core.errors import LabError
-from lab.core.os_errors import file_errors
-from lab.core.text import harmless
-from lab.core.vocabulary import FILES
-from lab.machines.agent import collector
-from lab.machines.connection import ssh_errors
-from lab.machines.remote import DEPLOYED, Remote
+from pushpull.core.errors import LabError
+from pushpull.core.os_errors import file_errors
+from pushpull.core.text import harmless
+from pushpull.core.vocabulary import FILES
+from pushpull.machines.agent import collector
+from pushpull.machines.connection import ssh_errors
+from pushpull.machines.remote import DEPLOYED, Remote
 
 MOST_FILES = 1_000
 MOST_BYTES = 64 * 1024**2  # of a machine's files together

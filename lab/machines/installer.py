@@ -14,9 +14,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.core.installation import Installation
-from lab.core.vocabulary import IMPLEMENTATIONS
+from pushpull.core.errors import LabError
+from pushpull.core.installation import Installation
+from pushpull.core.vocabulary import IMPLEMENTATIONS
 
 _SCRIPT = Path(__file__).parent / "agent/install.sh"
 _ENVIRONMENT = "/opt/lab/venv/bin/python"

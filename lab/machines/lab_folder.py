@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.core import project
-from lab.core.errors import LabError
-from lab.machines.inventory import Inventory
+from pushpull.core import project
+from pushpull.core.errors import LabError
+from pushpull.machines.inventory import Inventory
 
 
 def folder(provider: str, inventory: Inventory) -> Path:

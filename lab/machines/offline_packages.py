@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.core.project import PROJECT
+from pushpull.core.errors import LabError
+from pushpull.core.project import PROJECT
 
 FOLDER = PROJECT / "provision/wheels"
 # Ubuntu 22.04, Debian 12, and all later ones, which share a wheel.

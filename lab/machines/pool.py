@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from lab.core import limits
-from lab.machines.providers.base import Machines
-from lab.machines.remote import Remote
+from pushpull.core import limits
+from pushpull.machines.providers.base import Machines
+from pushpull.machines.remote import Remote
 
 _AT_ONCE = 16
 

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.core.errors import ExitCode, LabError, NotFit
-from lab.core.vocabulary import PORT
-from lab.machines import clock_offset
-from lab.machines.capabilities import abilities
-from lab.machines.connection import ssh_errors
-from lab.machines.inventory import Inventory
-from lab.machines.pool import at_once
-from lab.machines.providers.base import Access, Machines
-from lab.machines.providers.registry import choose
-from lab.machines.remote import Remote
-from lab.machines.tool_errors import RIGHTS
+from pushpull.core.errors import ExitCode, LabError, NotFit
+from pushpull.core.vocabulary import PORT
+from pushpull.machines import clock_offset
+from pushpull.machines.capabilities import abilities
+from pushpull.machines.connection import ssh_errors
+from pushpull.machines.inventory import Inventory
+from pushpull.machines.pool import at_once
+from pushpull.machines.providers.base import Access, Machines
+from pushpull.machines.providers.registry import choose
+from pushpull.machines.remote import Remote
+from pushpull.machines.tool_errors import RIGHTS
 
 _LEAST_DISK = 100 * 1024 * 1024  # bytes
 

@@ -9,13 +9,13 @@ import functools
 import re
 from collections.abc import Mapping
 
-from lab.core import plugins
-from lab.core.errors import LabError
-from lab.core.plugins import Plugin
+from pushpull.core import plugins
+from pushpull.core.errors import LabError
+from pushpull.core.plugins import Plugin
 
 GROUP = "pushpull.providers"
 
-_PACKAGE = "lab.machines.providers"
+_PACKAGE = "pushpull.machines.providers"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _DECLARED = ("summary", "settings", "machine_settings", "faults", "knows_names", "auto")
 
@@ -46,6 +46,6 @@ def _checked(plugin: Plugin) -> Plugin:
     error = LabError(
         f"{plugin.value!r} is not the provider {plugin.name!r}",
         where=plugin.origin,
-        hint="derive it from lab.machines.providers.base.Provider, and give it this name",
+        hint="derive it from pushpull.machines.providers.base.Provider, and give it this name",
     )
     return dataclasses.replace(plugin, value=None, error=error)

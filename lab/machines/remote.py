@@ -22,15 +22,15 @@ from types import ModuleType
 
 import paramiko
 
-from lab.core.clock import Moment
-from lab.core.errors import LabError, MachineLost
-from lab.core.os_errors import file_errors
-from lab.core.vocabulary import AGENT, FILES
-from lab.machines import tool_errors
-from lab.machines.agent import launcher, packet_capture, rule_keeper
-from lab.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
-from lab.machines.providers.base import Access
-from lab.machines.remote_process import (
+from pushpull.core.clock import Moment
+from pushpull.core.errors import LabError, MachineLost
+from pushpull.core.os_errors import file_errors
+from pushpull.core.vocabulary import AGENT, FILES
+from pushpull.machines import tool_errors
+from pushpull.machines.agent import launcher, packet_capture, rule_keeper
+from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
+from pushpull.machines.providers.base import Access
+from pushpull.machines.remote_process import (
     CHUNK,
     LOST,
     ChangeLease,

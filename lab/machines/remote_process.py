@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import paramiko
 
-from lab.core import clock
-from lab.core.clock import Moment
-from lab.machines.connection import ANSWER_TIMEOUT_S
+from pushpull.core import clock
+from pushpull.core.clock import Moment
+from pushpull.machines.connection import ANSWER_TIMEOUT_S
 
 CHUNK = 1 << 16
 # The errors that Paramiko raises for a broken connection.

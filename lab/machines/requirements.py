@@ -4,11 +4,11 @@ import posixpath
 import shlex
 from collections.abc import Mapping, Sequence
 
-from lab.core.errors import NotFit
-from lab.core.installation import Installation
-from lab.machines import installer
-from lab.machines.providers.base import Access
-from lab.machines.remote import Remote
+from pushpull.core.errors import NotFit
+from pushpull.core.installation import Installation
+from pushpull.machines import installer
+from pushpull.machines.providers.base import Access
+from pushpull.machines.remote import Remote
 
 _PYTHON, _PERL = "python:", "perl:"
 _COMMANDS = 'for name; do command -v "$name" >/dev/null || echo "$name"; done'

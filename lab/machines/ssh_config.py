@@ -12,7 +12,7 @@ import paramiko
 from fabric import Config
 from paramiko.ssh_exception import ConfigParseError
 
-from lab.core.errors import LabError
+from pushpull.core.errors import LabError
 
 _FILES = ("~/.ssh/config", "/etc/ssh/ssh_config")
 _PROXIES = ("proxyjump", "proxycommand")

@@ -4,8 +4,8 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from lab.core import project
-from lab.core.errors import LabError
+from pushpull.core import project
+from pushpull.core.errors import LabError
 
 _LINES_SHOWN = 5
 

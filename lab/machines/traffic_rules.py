@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from lab.core.errors import LabError
-from lab.core.faults.change import Change
-from lab.machines.connection import ssh_errors
-from lab.machines.pool import at_once
-from lab.machines.remote import Remote
-from lab.machines.remote_process import ChangeLease
+from pushpull.core.errors import LabError
+from pushpull.core.faults.change import Change
+from pushpull.machines.connection import ssh_errors
+from pushpull.machines.pool import at_once
+from pushpull.machines.remote import Remote
+from pushpull.machines.remote_process import ChangeLease
 
 # Prints a port and reads the number of senders. Then prints the addresses from which datagrams
 # arrived, once there are that many, or after 0.3 s without a datagram.

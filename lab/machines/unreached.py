@@ -7,8 +7,8 @@ from pathlib import Path
 
 import paramiko
 
-from lab.core.errors import HostKeyError, LabError, MachineLost
-from lab.machines.providers.base import Access
+from pushpull.core.errors import HostKeyError, LabError, MachineLost
+from pushpull.machines.providers.base import Access
 
 _USERS_KNOWN_HOSTS = "~/.ssh/known_hosts"
 _USERS_CONFIG = "ProxyJump in ~/.ssh/config"

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.analysis.campaign import CampaignRun, Cell
-from lab.analysis.figures import FIGURES, spreads
-from lab.analysis.tally import Tally
-from lab.core.verdict import Outcome
-from lab.report.chart_files import picture
-from lab.report.page import plain, rendered
-from lab.report.vega_bundle import filled, kit
+from pushpull.analysis.campaign import CampaignRun, Cell
+from pushpull.analysis.figures import FIGURES, spreads
+from pushpull.analysis.tally import Tally
+from pushpull.core.verdict import Outcome
+from pushpull.report.chart_files import picture
+from pushpull.report.page import plain, rendered
+from pushpull.report.vega_bundle import filled, kit
 
 _WIDTH = 520  # pixels
 _LONGEST_NAME = 60  # characters of a claim in the plot

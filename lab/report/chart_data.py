@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lab.analysis import vectors
-from lab.analysis.deliveries import FATES, NOBODY, Deliveries, Delivery
-from lab.analysis.timeline import Timeline
-from lab.analysis.vectors import Flags, Floats, Ints
-from lab.core.text import duration
+from pushpull.analysis import vectors
+from pushpull.analysis.deliveries import FATES, NOBODY, Deliveries, Delivery
+from pushpull.analysis.timeline import Timeline
+from pushpull.analysis.vectors import Flags, Floats, Ints
+from pushpull.core.text import duration
 
 MOST_KEPT = 2_000_000  # messages that a page holds one by one, 15 bytes each
 _MOST_CELLS = 2_000  # messages that the strip and the latencies show one by one

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.history import Run
-from lab.analysis.timeline import Timeline, timeline
-from lab.core.records import Reader
-from lab.report import chart_data
-from lab.report.page import CHARTS
-from lab.report.vega_bundle import filled, kit
-from lab.runs.directory import attach
-from lab.runs.store import StoredRun
+from pushpull.analysis.history import Run
+from pushpull.analysis.timeline import Timeline, timeline
+from pushpull.core.records import Reader
+from pushpull.report import chart_data
+from pushpull.report.page import CHARTS
+from pushpull.report.vega_bundle import filled, kit
+from pushpull.runs.directory import attach
+from pushpull.runs.store import StoredRun
 
 FORMATS = ("svg", "png")
 _WIDTH = 900  # pixels

@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from lab.report import campaign_charts
+from pushpull.report import campaign_charts
 
 _Layers = campaign_charts.Layers
 _SINCE_START = "seconds since the first program was started"

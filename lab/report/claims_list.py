@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
-from lab.core.errors import LabError
-from lab.core.text import harmless
-from lab.core.verdict import Outcome
-from lab.report.console import ALARM, console_on, print_hanging
+from pushpull.core.errors import LabError
+from pushpull.core.text import harmless
+from pushpull.core.verdict import Outcome
+from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2000  # characters
 

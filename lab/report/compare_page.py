@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.side_by_side import TIMES, differences
-from lab.analysis.timeline import Timeline
-from lab.core.records import Reader
-from lab.report import chart_data, chart_files, docs_charts
-from lab.report.page import in_words, plain, rendered
-from lab.report.setup import setup
-from lab.runs.directory import attach
-from lab.runs.store import StoredRun
+from pushpull.analysis.side_by_side import TIMES, differences
+from pushpull.analysis.timeline import Timeline
+from pushpull.core.records import Reader
+from pushpull.report import chart_data, chart_files, docs_charts
+from pushpull.report.page import in_words, plain, rendered
+from pushpull.report.setup import setup
+from pushpull.runs.directory import attach
+from pushpull.runs.store import StoredRun
 
 _MOST_NAMED = 60  # lines
 

@@ -8,10 +8,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from lab.analysis.event_text import EventDescriber
-from lab.analysis.side_by_side import TIMES, Differences, LogDifference, Row, SideBySide
-from lab.core.text import duration, fitted, harmless, line_of
-from lab.report.console import ALARM, colours, console_on, print_hanging, print_rule
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.analysis.side_by_side import TIMES, Differences, LogDifference, Row, SideBySide
+from pushpull.core.text import duration, fitted, harmless, line_of
+from pushpull.report.console import ALARM, colours, console_on, print_hanging, print_rule
 
 _LONGEST_LINE = 200  # characters
 _WIDEST_COLUMN = 40

@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from lab.core.output import drawing
+from pushpull.core.output import drawing
 
 # Red is kept for failures and injected faults.
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green")

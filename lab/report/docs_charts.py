@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lab.analysis.history import NO_ORDER_S, Run
-from lab.analysis.timeline import Timeline, timeline
-from lab.core.records import Reader
-from lab.report import chart_data, chart_files
-from lab.report.vega_bundle import filled, kit
-from lab.runs.store import StoredRun
+from pushpull.analysis.history import NO_ORDER_S, Run
+from pushpull.analysis.timeline import Timeline, timeline
+from pushpull.core.records import Reader
+from pushpull.report import chart_data, chart_files
+from pushpull.report.vega_bundle import filled, kit
+from pushpull.runs.store import StoredRun
 
 _LAST_SHOWN = 4  # the last message in the finding's chart
 _LANES = {"messages", "lives", "connections", "faults"}

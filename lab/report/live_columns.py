@@ -8,11 +8,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from lab.analysis.event_text import state
-from lab.core import clock
-from lab.core.records import Event, Record
-from lab.core.text import line_of
-from lab.report.console import ALARM
+from pushpull.analysis.event_text import state
+from pushpull.core import clock
+from pushpull.core.records import Event, Record
+from pushpull.core.text import line_of
+from pushpull.report.console import ALARM
 
 _TIME_WIDTH = 9  # of the seconds at the start of a row, and a gap
 _NARROWEST = 16  # cells of a column; without room for that, the view shows plain lines

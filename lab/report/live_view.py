@@ -11,12 +11,12 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from lab.analysis.event_text import EventDescriber
-from lab.core.records import Event, Record
-from lab.core.text import fitted, line_of, wrapped
-from lab.report.console import colours, console_on, print_rule
-from lab.report.live_columns import Bar, Columns
-from lab.report.verdicts import show_verdicts
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.core.records import Event, Record
+from pushpull.core.text import fitted, line_of, wrapped
+from pushpull.report.console import colours, console_on, print_rule
+from pushpull.report.live_columns import Bar, Columns
+from pushpull.report.verdicts import show_verdicts
 
 __all__ = ["View", "show_verdicts"]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.many_runs import Row, Table
-from lab.core.os_errors import file_errors
-from lab.report.many_runs_text import facts, kind_of, letter
-from lab.report.page import plain, rendered
+from pushpull.analysis.many_runs import Row, Table
+from pushpull.core.os_errors import file_errors
+from pushpull.report.many_runs_text import facts, kind_of, letter
+from pushpull.report.page import plain, rendered
 
 NAME = "compared.html"
 _CLASSES = {"good": "as-expected", "bad": "failed", "open": "not-observed"}

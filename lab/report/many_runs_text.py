@@ -6,10 +6,10 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from lab.analysis.many_runs import Cell, Row, Table
-from lab.core.text import harmless
-from lab.core.verdict import Outcome
-from lab.report.console import ALARM, console_on, print_hanging
+from pushpull.analysis.many_runs import Cell, Row, Table
+from pushpull.core.text import harmless
+from pushpull.core.verdict import Outcome
+from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2_000  # characters
 _SIGNS = {"good": ("✓", "+", "green"), "bad": ("✗", "x", ALARM), "open": ("?", "?", "yellow")}

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.matrix import Answer, Matrix, Row
-from lab.analysis.outcome_table import MessageCounts
-from lab.core.os_errors import file_errors
+from pushpull.analysis.matrix import Answer, Matrix, Row
+from pushpull.analysis.outcome_table import MessageCounts
+from pushpull.core.os_errors import file_errors
 
 
 def write(matrix: Matrix, stem: Path) -> list[Path]:

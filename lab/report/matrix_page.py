@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.matrix import Answer, Matrix, Row, Way
-from lab.analysis.outcome_table import MessageCounts, counted, noticed, recovered
-from lab.core.os_errors import file_errors
-from lab.report.page import plain, rendered
+from pushpull.analysis.matrix import Answer, Matrix, Row, Way
+from pushpull.analysis.outcome_table import MessageCounts, counted, noticed, recovered
+from pushpull.core.os_errors import file_errors
+from pushpull.report.page import plain, rendered
 
 _KINDS = {
     "✓": "holds",

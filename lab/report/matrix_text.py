@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.analysis.matrix import Answer, Matrix, Row, Way
-from lab.analysis.outcome_table import counted, noticed, recovered
-from lab.core.text import harmless
-from lab.report.console import ALARM, console_on, print_hanging
+from pushpull.analysis.matrix import Answer, Matrix, Row, Way
+from pushpull.analysis.outcome_table import counted, noticed, recovered
+from pushpull.core.text import harmless
+from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2000  # characters
 _NARROWEST, _CELL = 24, 7  # characters of a claim, and of an answer such as `+ 10/10`

@@ -12,21 +12,21 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.analysis import cut
-from lab.analysis.deliveries import FATES
-from lab.analysis.figures import Spread, spreads
-from lab.analysis.history import Run
-from lab.analysis.outcome_table import outcome
-from lab.analysis.timeline import Timeline, timeline
-from lab.core.records import Reader
-from lab.core.text import duration, harmless
-from lab.report import chart_data, page_logs
-from lab.report.setup import implementation, setup
-from lab.report.vega_bundle import Kit, is_kept, kit
-from lab.report.verdicts import KINDS, events_in_words, kind_of
-from lab.runs import store
-from lab.runs.directory import attach
-from lab.runs.store import StoredRun
+from pushpull.analysis import cut
+from pushpull.analysis.deliveries import FATES
+from pushpull.analysis.figures import Spread, spreads
+from pushpull.analysis.history import Run
+from pushpull.analysis.outcome_table import outcome
+from pushpull.analysis.timeline import Timeline, timeline
+from pushpull.core.records import Reader
+from pushpull.core.text import duration, harmless
+from pushpull.report import chart_data, page_logs
+from pushpull.report.setup import implementation, setup
+from pushpull.report.vega_bundle import Kit, is_kept, kit
+from pushpull.report.verdicts import KINDS, events_in_words, kind_of
+from pushpull.runs import store
+from pushpull.runs.directory import attach
+from pushpull.runs.store import StoredRun
 
 _TEMPLATES = Path(__file__).with_name("templates")
 CHARTS = ("timeline", "strip", "shares", "latency")

@@ -6,21 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lab.analysis import vectors
-from lab.analysis.deliveries import LATE_S, Deliveries
-from lab.analysis.event_text import EventDescriber
-from lab.analysis.history import Run
-from lab.analysis.messages import Messages
-from lab.analysis.timeline import Timeline
-from lab.analysis.vectors import Flags, Ints
-from lab.core.records import Record
-from lab.core.text import duration, harmless, line_of
-from lab.core.trace import trace_of
-from lab.report import chart_data
-from lab.runs.chunk_traces import traces_and_said
-from lab.runs.lines import LastLines, Lines, Source
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import StoredRecords, lines_at, sources_of
+from pushpull.analysis import vectors
+from pushpull.analysis.deliveries import LATE_S, Deliveries
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.analysis.history import Run
+from pushpull.analysis.messages import Messages
+from pushpull.analysis.timeline import Timeline
+from pushpull.analysis.vectors import Flags, Ints
+from pushpull.core.records import Record
+from pushpull.core.text import duration, harmless, line_of
+from pushpull.core.trace import trace_of
+from pushpull.report import chart_data
+from pushpull.runs.chunk_traces import traces_and_said
+from pushpull.runs.lines import LastLines, Lines, Source
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import StoredRecords, lines_at, sources_of
 
 _LONGEST_LINE = 2_000  # characters, if there are few lines
 _SHORTEST = 40

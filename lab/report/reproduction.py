@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 from rich.text import Text
 
-from lab.analysis.reproduction import Progress, Result
-from lab.core.os_errors import file_errors
-from lab.core.text import harmless
-from lab.report.console import ALARM, console_on, print_hanging
+from pushpull.analysis.reproduction import Progress, Result
+from pushpull.core.os_errors import file_errors
+from pushpull.core.text import harmless
+from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2_000  # characters
 _MARKS = {

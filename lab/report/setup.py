@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from lab.analysis.history import joined
-from lab.analysis.timeline import Timeline
-from lab.core.text import duration
-from lab.report import chart_data
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import count_of
+from pushpull.analysis.history import joined
+from pushpull.analysis.timeline import Timeline
+from pushpull.core.text import duration
+from pushpull.report import chart_data
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import count_of
 
 _NO_PAUSE_S = 0.001  # messages sent closer together than this count as sent without a pause
 

@@ -5,12 +5,12 @@ from typing import TextIO
 
 from rich.text import Text
 
-from lab.analysis.campaign import Cell
-from lab.analysis.figures import Spread
-from lab.analysis.tally import Tally
-from lab.core.text import harmless
-from lab.core.verdict import Need
-from lab.report.console import ALARM, console_on, print_hanging
+from pushpull.analysis.campaign import Cell
+from pushpull.analysis.figures import Spread
+from pushpull.analysis.tally import Tally
+from pushpull.core.text import harmless
+from pushpull.core.verdict import Need
+from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2000  # characters
 _DECIDED = {

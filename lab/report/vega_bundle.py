@@ -67,7 +67,7 @@ def filled(
 def _make() -> Kit:
     import vl_convert
 
-    from lab.report import chart_theme, charts
+    from pushpull.report import chart_theme, charts
 
     return Kit(
         script=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),

@@ -7,10 +7,10 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from lab.analysis.event_text import EventDescriber
-from lab.core.records import Event
-from lab.core.text import harmless
-from lab.report.console import ALARM, console_on, print_hanging
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.core.records import Event
+from pushpull.core.text import harmless
+from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST_TEXT = 2000  # characters
 _MOST_NAMED = 20  # message numbers

@@ -14,8 +14,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lab.core.os_errors import file_errors
-from lab.runs.regular_files import open_regular
+from pushpull.core.os_errors import file_errors
+from pushpull.runs.regular_files import open_regular
 
 LARGEST = 2 * 1024**3  # bytes, unpacked and packed
 MOST_FILES = 20_000

@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from lab.core.errors import RunStoreError
-from lab.core.os_errors import file_errors
-from lab.runs import archive, store
-from lab.runs.archive import NotPacked
-from lab.runs.directory import describe
+from pushpull.core.errors import RunStoreError
+from pushpull.core.os_errors import file_errors
+from pushpull.runs import archive, store
+from pushpull.runs.archive import NotPacked
+from pushpull.runs.directory import describe
 
 ENDING = ".run.tar.gz"
 # zlib's fastest level compresses by 229 at most, even nothing but zeros; the others by up to 1,030,

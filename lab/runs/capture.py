@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.core.clock import now
-from lab.core.os_errors import file_errors
-from lab.runs.directory import RunDirectory
-from lab.runs.lines import Lines, LineSplitter, Piece, Source, text_of
+from pushpull.core.clock import now
+from pushpull.core.os_errors import file_errors
+from pushpull.runs.directory import RunDirectory
+from pushpull.runs.lines import Lines, LineSplitter, Piece, Source, text_of
 
 _TAIL = 8 * 1024  # bytes; what an error message shows of a stream is no more
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from lab.core.records import Record, shown
-from lab.core.trace import PLAIN, Trace, parse_line, trace_of
-from lab.runs.lines import Lines, text_of
-from lab.runs.stored_records import StoredRecords
+from pushpull.core.records import Record, shown
+from pushpull.core.trace import PLAIN, Trace, parse_line, trace_of
+from pushpull.runs.lines import Lines, text_of
+from pushpull.runs.stored_records import StoredRecords
 
 
 def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:

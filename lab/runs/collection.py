@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.core.os_errors import file_errors
-from lab.runs import bundle, store
-from lab.runs.store import StoredRun
+from pushpull.core.errors import LabError
+from pushpull.core.os_errors import file_errors
+from pushpull.runs import bundle, store
+from pushpull.runs.store import StoredRun
 
 # A bundle that its owner renamed is one still, and a foreign archive is to be named as such.
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")

@@ -8,14 +8,14 @@ import json
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from lab.core.records import Record
-from lab.runs.directory import log_of
-from lab.runs.jsonl import to_record
-from lab.runs.lines import LONGEST_TEXT, text_of
-from lab.runs.records_file import NAME
-from lab.runs.regular_files import whole_lines
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import Log, StoredRecords
+from pushpull.core.records import Record
+from pushpull.runs.directory import log_of
+from pushpull.runs.jsonl import to_record
+from pushpull.runs.lines import LONGEST_TEXT, text_of
+from pushpull.runs.records_file import NAME
+from pushpull.runs.regular_files import whole_lines
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import Log, StoredRecords
 
 _LARGEST = 4 * 1024**3
 _LONGEST_LINE = 1024**2

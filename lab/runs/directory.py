@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.core import clock
-from lab.core.errors import LabError
-from lab.core.os_errors import file_errors
-from lab.core.records import Event
-from lab.core.run_schema import MACHINE, PROCESS
-from lab.runs.index import ENDING, IndexFile
-from lab.runs.jsonl import LineFile, event_line
+from pushpull.core import clock
+from pushpull.core.errors import LabError
+from pushpull.core.os_errors import file_errors
+from pushpull.core.records import Event
+from pushpull.core.run_schema import MACHINE, PROCESS
+from pushpull.runs.index import ENDING, IndexFile
+from pushpull.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # a copy of the user's own experiment; not a valid machine name

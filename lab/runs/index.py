@@ -16,8 +16,8 @@ import struct
 from array import array
 from pathlib import Path
 
-from lab.core.os_errors import file_errors
-from lab.core.run_schema import LATEST
+from pushpull.core.os_errors import file_errors
+from pushpull.core.run_schema import LATEST
 
 ENDING = ".index"  # after the whole name of the log
 _ENTRY = struct.Struct("<Qd")

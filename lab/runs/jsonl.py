@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.core.os_errors import file_errors
-from lab.core.records import Event, Record
-from lab.core.run_schema import LARGEST, LATEST, MACHINE, PROCESS
+from pushpull.core.os_errors import file_errors
+from pushpull.core.records import Event, Record
+from pushpull.core.run_schema import LARGEST, LATEST, MACHINE, PROCESS
 
 
 class LineFile:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, overload
 
-from lab.core.records import Record
+from pushpull.core.records import Record
 
 LONGEST_TEXT = 64 * 1024  # bytes; of a longer line only its place is kept
 

@@ -3,10 +3,10 @@
 from itertools import islice
 from pathlib import Path
 
-from lab.core.os_errors import file_errors
-from lab.runs.jsonl import record_lines
-from lab.runs.store import StoredRun
-from lab.runs.stored_records import StoredRecords
+from pushpull.core.os_errors import file_errors
+from pushpull.runs.jsonl import record_lines
+from pushpull.runs.store import StoredRun
+from pushpull.runs.stored_records import StoredRecords
 
 NAME = "records.jsonl"
 MOST_UNASKED = 100_000  # lines; of a run with more it is made only when someone asks for it

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
-from lab.core.errors import RunStoreError
-from lab.core.os_errors import file_errors
+from pushpull.core.errors import RunStoreError
+from pushpull.core.os_errors import file_errors
 
 _CHUNK = 1024 * 1024
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core.errors import LabError, RunStoreError
-from lab.core.os_errors import file_errors
-from lab.core.records import Event, Record
-from lab.core.run_schema import require_description, require_event, require_verdicts
-from lab.runs.directory import log_of
-from lab.runs.jsonl import to_event, to_record
-from lab.runs.regular_files import read_regular, require_plain_files, whole_lines
-from lab.runs.stored_records import derive
+from pushpull.core.errors import LabError, RunStoreError
+from pushpull.core.os_errors import file_errors
+from pushpull.core.records import Event, Record
+from pushpull.core.run_schema import require_description, require_event, require_verdicts
+from pushpull.runs.directory import log_of
+from pushpull.runs.jsonl import to_event, to_record
+from pushpull.runs.regular_files import read_regular, require_plain_files, whole_lines
+from pushpull.runs.stored_records import derive
 
 # A run's folder: its start, its experiment, and a number if two started in one second.
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?")

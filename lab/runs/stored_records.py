@@ -9,14 +9,14 @@ from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
-from lab.core.errors import RunStoreError
-from lab.core.os_errors import file_errors
-from lab.core.records import Record
-from lab.core.run_schema import MACHINE, PROCESS
-from lab.runs import index
-from lab.runs.directory import index_of, log_of
-from lab.runs.lines import Lines, LineSplitter, Piece, Source
-from lab.runs.regular_files import open_regular, read_regular
+from pushpull.core.errors import RunStoreError
+from pushpull.core.os_errors import file_errors
+from pushpull.core.records import Record
+from pushpull.core.run_schema import MACHINE, PROCESS
+from pushpull.runs import index
+from pushpull.runs.directory import index_of, log_of
+from pushpull.runs.lines import Lines, LineSplitter, Piece, Source
+from pushpull.runs.regular_files import open_regular, read_regular
 
 _LARGEST_LOG = 4 * 1024**3
 _LARGEST_INDEX = 256 * 1024**2

@@ -1,7 +1,7 @@
 """A program on a machine tries to get at the user's files and processes, and is refused."""
 
-from lab.engine.experiment import experiment
-from lab.engine.scenario import Lab
+from pushpull.engine.experiment import experiment
+from pushpull.engine.scenario import Lab
 
 
 @experiment(source="design, 'the embedded lab'", count=1, interval=0)

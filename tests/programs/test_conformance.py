@@ -13,13 +13,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lab.core import trace as trace_module
-from lab.core.errors import NotFit
-from lab.engine import conformance
-from lab.engine.conformance.checks import numbers
-from lab.engine.conformance.local import Local
-from lab.experiments import implementations
-from lab.machines import installer, requirements
+from pushpull.core import trace as trace_module
+from pushpull.core.errors import NotFit
+from pushpull.engine import conformance
+from pushpull.engine.conformance.checks import numbers
+from pushpull.engine.conformance.local import Local
+from pushpull.experiments import implementations
+from pushpull.machines import installer, requirements
 
 SCHEMA = json.loads(Path(trace_module.__file__).with_suffix(".schema.json").read_text())
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from test_conformance import every, missing
 
-from lab.core.errors import LabError
-from lab.engine.conformance.checks import numbers
-from lab.engine.conformance.local import Local, Mismatch
-from lab.experiments import catalogue, implementations
+from pushpull.core.errors import LabError
+from pushpull.engine.conformance.checks import numbers
+from pushpull.engine.conformance.local import Local, Mismatch
+from pushpull.experiments import catalogue, implementations
 
 
 def _trouble(sender: str, receiver: str) -> str:

@@ -20,8 +20,8 @@ from command import read_until, verdicts
 from vm import needs, virtual
 from vm.virtual import VmLab
 
-from lab.core.errors import ExitCode
-from lab.runs import store
+from pushpull.core.errors import ExitCode
+from pushpull.runs import store
 
 pytestmark = [
     pytest.mark.vm,

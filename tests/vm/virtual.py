@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vm import needs
 
-from lab.machines import offline_packages
+from pushpull.machines import offline_packages
 
 TOOLS = (
     "vagrant",
@@ -119,7 +119,7 @@ def seen(what: str) -> None:
 
 def fab_command(*words: object) -> list[str]:
     """Return the command line of the copy's `fab`, for the copy's environment."""
-    return [sys.executable, "-P", "-m", "lab", *map(str, words)]
+    return [sys.executable, "-P", "-m", "pushpull", *map(str, words)]
 
 
 @contextlib.contextmanager

@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Mapping
 
-from lab.core.errors import LabError
-from lab.core.faults import machine, network, process
-from lab.core.faults.fault import Fault, Scope
+from pushpull.core.errors import LabError
+from pushpull.core.faults import machine, network, process
+from pushpull.core.faults.fault import Fault, Scope
 
 ALL: Mapping[str, Fault] = {
     value.name: value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from lab.core.faults.change import Change
+from pushpull.core.faults.change import Change
 
 
 class Scope(Enum):

@@ -1,6 +1,6 @@
 """Faults of a machine, which its provider injects: `Machines.do`."""
 
-from lab.core.faults.fault import Check, Fault, Scope
+from pushpull.core.faults.fault import Check, Fault, Scope
 
 POWER_ON = Fault(
     name="power_on",

@@ -6,8 +6,8 @@ Rules name only lab addresses, so they never cut a control connection, which com
 from collections.abc import Sequence
 from functools import partial
 
-from lab.core.faults.change import Change, Spot, queue, rules
-from lab.core.faults.fault import Check, Fault, Scope
+from pushpull.core.faults.change import Change, Spot, queue, rules
+from pushpull.core.faults.fault import Check, Fault, Scope
 
 _HARMLESS = "chain output { type filter hook output priority 0; }"
 

@@ -2,7 +2,7 @@
 
 import signal
 
-from lab.core.faults.fault import Check, Fault, Scope
+from pushpull.core.faults.fault import Check, Fault, Scope
 
 START_AGAIN = Fault(
     name="start again",

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.engine.conformance.checks import CHECKS, Check
-from lab.engine.conformance.local import Local, Mismatch
-from lab.engine.program import ProtocolProgram
+from pushpull.engine.conformance.checks import CHECKS, Check
+from pushpull.engine.conformance.local import Local, Mismatch
+from pushpull.engine.program import ProtocolProgram
 
 _AT_ONCE = 4
 

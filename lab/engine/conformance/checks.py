@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lab.core.trace import parse
-from lab.engine.conformance.local import Local, Running
+from pushpull.core.trace import parse
+from pushpull.engine.conformance.local import Local, Running
 
 _RECEIVED = re.compile(r"(\d+) , (\d+\.\d+)")
 

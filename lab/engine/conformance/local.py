@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from lab.core.errors import LabError
-from lab.core.trace import Trace, parse
-from lab.core.vocabulary import FILES
-from lab.engine.program import ProtocolProgram
-from lab.machines import installer
+from pushpull.core.errors import LabError
+from pushpull.core.trace import Trace, parse
+from pushpull.core.vocabulary import FILES
+from pushpull.engine.program import ProtocolProgram
+from pushpull.machines import installer
 
 PATIENCE_S = 30
 

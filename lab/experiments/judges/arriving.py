@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.analysis.messages import Messages
-from lab.core.verdict import Verdict
-from lab.runs.chunk_traces import shown_texts, traced_texts
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.analysis.messages import Messages
+from pushpull.core.verdict import Verdict
+from pushpull.runs.chunk_traces import shown_texts, traced_texts
 
 if TYPE_CHECKING:
-    from lab.analysis.vectors import Ints
+    from pushpull.analysis.vectors import Ints
 
 # A receiver's line begins with the message's number, even if the rest has changed.
 _OF_A_MESSAGE = re.compile(r"\d{1,18}(?![^\s,])")
@@ -24,7 +24,7 @@ def in_order(run: Run) -> Verdict:
 
     Duplicates don't count here.
     """
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     wrong: list[int] = []
     pairs = 0
@@ -47,7 +47,7 @@ def in_order(run: Run) -> Verdict:
 
 def _by_life(messages: Messages) -> "list[Ints]":
     """Return what each life of a program said of messages, in the order of its output."""
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     places, ns, numbers = map(vectors.column, (messages.places, messages.ns, messages.numbers))
     return [
@@ -82,7 +82,7 @@ def as_sent(run: Run) -> Verdict:
     A message whose sender doesn't trace its text is left out, as its text is unknown. Of a text a
     hash of 64 bits with a key of this process stands for it, as there may be a million.
     """
-    from lab.analysis import vectors
+    from pushpull.analysis import vectors
 
     traced, texts = array("q"), array("q")
     for number, text in traced_texts(run.records):

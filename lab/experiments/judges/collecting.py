@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.analysis.line_readers import printed
-from lab.core.verdict import Verdict
-from lab.experiments.judges.line_formats import read
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import printed
+from pushpull.core.verdict import Verdict
+from pushpull.experiments.judges.line_formats import read
 
 __all__ = ["all_take_part", "each_arrives_once", "in_order", "read"]
 

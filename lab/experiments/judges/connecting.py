@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.analysis import history
-from lab.analysis.history import Handshake, Run
-from lab.core.verdict import Verdict
+from pushpull.analysis import history
+from pushpull.analysis.history import Handshake, Run
+from pushpull.core.verdict import Verdict
 
 # The least backlog at which a queue may be full: ZMQ_SNDHWM's 1,000, of which the reader may have
 # read up to half before it reports that (libzmq 4.3.5, src/pipe.cpp, compute_lwm and check_hwm).

@@ -1,7 +1,7 @@
 """Ways in which a pusher can exit, and judges of what becomes of its last messages."""
 
-from lab.analysis.history import Run
-from lab.core.verdict import Verdict
+from pushpull.analysis.history import Run
+from pushpull.core.verdict import Verdict
 
 LINGER = "libzmq 4.3.5, doc/zmq_setsockopt.txt, ZMQ_LINGER"
 WAYS = (

@@ -1,8 +1,8 @@
 """Judges of the claims about PUB and SUB: what subscribers miss."""
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.core.verdict import Verdict
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.core.verdict import Verdict
 
 
 def start_is_missed(run: Run) -> Verdict:

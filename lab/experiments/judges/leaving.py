@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from lab.analysis import history
-from lab.analysis.history import Handshake, Run
-from lab.core.records import Event
-from lab.core.verdict import Verdict
+from pushpull.analysis import history
+from pushpull.analysis.history import Handshake, Run
+from pushpull.core.records import Event
+from pushpull.core.verdict import Verdict
 
 # Why a closed connection is noticed at once, and nothing more is sent to it.
 GOODBYE = (

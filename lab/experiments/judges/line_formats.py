@@ -5,8 +5,8 @@ The protocol says which program prints which, in whatever language it is written
 
 import re
 
-from lab.analysis.line_readers import lines
-from lab.experiments.protocol import RECEIVERS, SENDERS
+from pushpull.analysis.line_readers import lines
+from pushpull.experiments.protocol import RECEIVERS, SENDERS
 
 _SENT = r"(\d{1,18})"
 _RECEIVED = r"(\d{1,18}) , \d+(?:\.\d+)?"

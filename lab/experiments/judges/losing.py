@@ -1,9 +1,9 @@
 """Judges of what is lost with a killed worker, for `loss_curve` and `fast_kill`."""
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.core.verdict import Verdict
-from lab.experiments.judges import leaving, line_formats
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.core.verdict import Verdict
+from pushpull.experiments.judges import leaving, line_formats
 
 _AT_MOST_S = 0.2  # the longest way of a message to a worker that keeps up, on a busy machine
 _NO_FAULT = "No process was killed in time, or the pusher's library did not report it."

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.core.verdict import Verdict
-from lab.experiments.judges import connecting, leaving
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.core.verdict import Verdict
+from pushpull.experiments.judges import connecting, leaving
 
 
 def blocked_until_one_came(run: Run) -> Verdict:

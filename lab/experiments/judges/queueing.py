@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.analysis.line_readers import printed
-from lab.core.records import Message
-from lab.core.verdict import Verdict
-from lab.experiments.judges import connecting
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import printed
+from pushpull.core.records import Message
+from pushpull.core.verdict import Verdict
+from pushpull.experiments.judges import connecting
 
 _NO_TWO = "Fewer than two machines got a message."
 

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.analysis.line_readers import lines, printed
-from lab.core.records import Record
-from lab.core.verdict import Verdict
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import lines, printed
+from pushpull.core.records import Record
+from pushpull.core.verdict import Verdict
 
 read = lines(sent={"request": r"ask (\d+)"}, received={"request": r"reply to (\d+)"})
 

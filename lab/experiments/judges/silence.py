@@ -8,12 +8,12 @@ what it had sent there is dropped (RFC 30, PIPELINE).
 
 from collections.abc import Sequence
 
-from lab.analysis import history
-from lab.analysis.history import Run
-from lab.core.records import Event
-from lab.core.verdict import Verdict
-from lab.experiments.judges import leaving
-from lab.runs import pcap
+from pushpull.analysis import history
+from pushpull.analysis.history import Run
+from pushpull.core.records import Event
+from pushpull.core.verdict import Verdict
+from pushpull.experiments.judges import leaving
+from pushpull.runs import pcap
 
 # Why silence isn't noticed, and why heartbeats help.
 UNHEARD = (

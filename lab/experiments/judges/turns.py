@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.analysis.history import Run
-from lab.core.records import Event
-from lab.core.verdict import Verdict
-from lab.engine.processes import Process
-from lab.engine.scenario import Lab
-from lab.experiments.judges import leaving
+from pushpull.analysis.history import Run
+from pushpull.core.records import Event
+from pushpull.core.verdict import Verdict
+from pushpull.engine.processes import Process
+from pushpull.engine.scenario import Lab
+from pushpull.experiments.judges import leaving
 
 Worker = tuple[str, str]  # machine and process
 Turn = tuple[Worker, ...]

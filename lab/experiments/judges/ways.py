@@ -9,12 +9,12 @@ keeps getting its turn, see silence.py; if the silence ends in time, TCP has kep
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.core.faults.fault import Fault
-from lab.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
-from lab.core.faults.network import PARTITION, REJECT
-from lab.engine.processes import Process
-from lab.engine.scenario import Lab
-from lab.experiments.judges.line_formats import number
+from pushpull.core.faults.fault import Fault
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
+from pushpull.core.faults.network import PARTITION, REJECT
+from pushpull.engine.processes import Process
+from pushpull.engine.scenario import Lab
+from pushpull.experiments.judges.line_formats import number
 
 HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
 MAXRT = ("TCP_MAXRT=1000",)

@@ -1,6 +1,6 @@
 """Each machine counts. Do all of them reach the end?"""
 
-from lab.api import Lab, Run, Verdict, claim, experiment, lines
+from pushpull.api import Lab, Run, Verdict, claim, experiment, lines
 
 
 # A line of `count` that is a number is a message which that machine received.

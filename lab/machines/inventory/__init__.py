@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core.errors import InventoryError, LabError
+from pushpull.core.errors import InventoryError, LabError
 
 _MAX_BYTES = 1 << 20
 _NAMES_SHOWN = 12
@@ -80,7 +80,7 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
     Raises InventoryError with all mistakes in the file, one per line: `file:line: what - hint`.
     """
     # The schema and yaml take longer than the rest of `fab --list`, so import them only here.
-    from lab.machines.inventory.mistakes import check
+    from pushpull.machines.inventory.mistakes import check
 
     content = _content(path)
     checked = check(_text(content, path), file=str(path), roles=roles)

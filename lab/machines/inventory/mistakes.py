@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from lab.machines.inventory.nodes import REFUSED, Mistakes, compose, line_of, shown
-from lab.machines.inventory.schema import (
+from pushpull.machines.inventory.nodes import REFUSED, Mistakes, compose, line_of, shown
+from pushpull.machines.inventory.schema import (
     MAX_MACHINES,
     NAME,
     Fault,

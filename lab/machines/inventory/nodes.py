@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from lab.core.errors import InventoryError
+from pushpull.core.errors import InventoryError
 
 _MAX_DEPTH = 20
 _MAX_NODES = 100_000

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lab.core.errors import LabError
-from lab.core.os_errors import file_errors
-from lab.machines.inventory import Inventory, Machine
-from lab.machines.inventory.schema import MAX_MACHINES
+from pushpull.core.errors import LabError
+from pushpull.core.os_errors import file_errors
+from pushpull.machines.inventory import Inventory, Machine
+from pushpull.machines.inventory.schema import MAX_MACHINES
 
 
 def resized(inventory: Inventory, role: str, number: int, folder: Path) -> Inventory:

@@ -2,7 +2,7 @@
 
 The lab checks a file with the settings of all installed providers. For editors,
 inventory.schema.json has the schema with the lab's own providers; run as a program
-(`python -m lab.machines.inventory.schema`), this module prints that file.
+(`python -m pushpull.machines.inventory.schema`), this module prints that file.
 """
 
 import functools
@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from lab.machines import provider_plugins
-from lab.machines.inventory.formats import FORMATS
-from lab.machines.inventory.settings import UNIQUE, Schema, number, section, text
+from pushpull.machines import provider_plugins
+from pushpull.machines.inventory.formats import FORMATS
+from pushpull.machines.inventory.settings import UNIQUE, Schema, number, section, text
 
 Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
 
@@ -24,7 +24,7 @@ NAME = r"[a-z][a-z0-9-]{0,62}"
 
 
 class Declared(Protocol):
-    """What an inventory needs of a provider, see `lab.machines.providers.base`."""
+    """What an inventory needs of a provider, see `pushpull.machines.providers.base`."""
 
     name: str
     settings: Schema | None

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from lab.core import faults
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault, Scope
-from lab.core.vocabulary import IMPLEMENTATIONS
-from lab.machines.inventory import Inventory
-from lab.machines.inventory.settings import Schema
+from pushpull.core import faults
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault, Scope
+from pushpull.core.vocabulary import IMPLEMENTATIONS
+from pushpull.machines.inventory import Inventory
+from pushpull.machines.inventory.settings import Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ Each lab reserves a free block of 127.0.0.0/8, to all of which Linux answers: wi
 192.168.0.161 becomes 127.87.3.161. Machines have no network and no power of their own here.
 """
 
-from lab.machines.providers.base import Auto, Refused
-from lab.machines.providers.embedded.provider import Embedded, PlainMachines
+from pushpull.machines.providers.base import Auto, Refused
+from pushpull.machines.providers.embedded.provider import Embedded, PlainMachines
 
 
 class Loopback(Embedded):

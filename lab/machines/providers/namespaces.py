@@ -9,9 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from lab.machines.inventory.settings import section, text
-from lab.machines.providers.base import Auto, Refused
-from lab.machines.providers.embedded.provider import Embedded, IsolatedMachines
+from pushpull.machines.inventory.settings import section, text
+from pushpull.machines.providers.base import Auto, Refused
+from pushpull.machines.providers.embedded.provider import Embedded, IsolatedMachines
 
 _VM_WAY = "virtual machines (`vagrant up`) need none of this"
 _PROFILE = "/etc/apparmor.d/push-pull-lab"

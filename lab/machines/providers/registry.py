@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault, Scope
-from lab.machines import provider_plugins
-from lab.machines.inventory import Inventory
-from lab.machines.providers.base import Auto, Machines, Provider, Refused
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault, Scope
+from pushpull.machines import provider_plugins
+from pushpull.machines.inventory import Inventory
+from pushpull.machines.providers.base import Auto, Machines, Provider, Refused
 
 _T = TypeVar("_T")
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.machines import lab_folder
-from lab.machines.inventory import Inventory, Machine
-from lab.machines.inventory.settings import UNIQUE, number, path, section, text
-from lab.machines.providers.base import Access, Machines, Provider
+from pushpull.machines import lab_folder
+from pushpull.machines.inventory import Inventory, Machine
+from pushpull.machines.inventory.settings import UNIQUE, number, path, section, text
+from pushpull.machines.providers.base import Access, Machines, Provider
 
 _WORK = ".cache/push-pull-lab"
 _SETTINGS = {

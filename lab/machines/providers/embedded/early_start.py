@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import IO, Any
 
-import lab
+import pushpull
 
 # Guests and their programs can read the supervisor's environment, so it must not hold the user's
 # keys and tokens: it gets only search paths and the locale.
@@ -75,7 +75,7 @@ def _spawn(sockets: list[socket.socket], log: IO[str] | None) -> "subprocess.Pop
             sys.executable,
             "-I",
             boot,
-            "lab.machines.providers.embedded.supervisor",
+            "pushpull.machines.providers.embedded.supervisor",
             *map(str, descriptors),
         ],
         stdin=subprocess.PIPE,

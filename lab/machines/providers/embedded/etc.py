@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from lab.machines.providers.embedded import kernel
+from pushpull.machines.providers.embedded import kernel
 
 # For Debian and Ubuntu, Fedora, Arch and SUSE; only public certificates.
 _NEEDED = (

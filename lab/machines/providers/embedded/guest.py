@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 
 import asyncssh
 
-from lab.core import limits
-from lab.machines.providers.embedded import kernel, machine_root
-from lab.machines.providers.embedded.netlink import Netlink
-from lab.machines.providers.embedded.ssh_server import Server
+from pushpull.core import limits
+from pushpull.machines.providers.embedded import kernel, machine_root
+from pushpull.machines.providers.embedded.netlink import Netlink
+from pushpull.machines.providers.embedded.ssh_server import Server
 
 WORK = "/tmp/lab"
 _HOME = "/tmp/home"

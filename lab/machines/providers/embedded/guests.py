@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from lab.machines.providers.embedded import guest, machine_root
-from lab.machines.providers.embedded.netlink import Netlink
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from pushpull.machines.providers.embedded import guest, machine_root
+from pushpull.machines.providers.embedded.netlink import Netlink
 
 _BRIDGE = "lab"
 _OFF = 0  # the pid of a guest that is off

@@ -9,8 +9,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from lab.machines.providers.embedded import etc, kernel
-from lab.machines.providers.embedded.own_folders import OWN
+from pushpull.machines.providers.embedded import etc, kernel
+from pushpull.machines.providers.embedded.own_folders import OWN
 
 _NEW = "/tmp"  # where the shared root is assembled
 _READONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV

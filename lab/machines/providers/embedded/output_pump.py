@@ -17,7 +17,7 @@ _CHUNK = 1 << 18
 _A_LINE_S = 0.004  # reads whose lines follow each other faster than this
 _FLOOD = 32  # are a flood, if there are so many in a row.
 _LIKE_A_LINE = 1024  # so many bytes count like a line
-# Times in a run that are less than 5 ms apart have no order (lab.analysis.history.NO_ORDER_S), so a
+# Times in a run that are less than 5 ms apart have no order (history.NO_ORDER_S), so a
 # line may be late by that much; by more only in a flood that goes on.
 _PAUSE_S = 0.004
 _GOES_ON = 128  # reads with a pause before each: half a second

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lab.core import limits
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault
-from lab.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from lab.machines import installer, lab_folder
-from lab.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
-from lab.machines.providers.embedded.control import Client
-from lab.machines.providers.embedded.early_start import Supervisor, take_prepared
-from lab.machines.providers.embedded.own_folders import hides_own
+from pushpull.core import limits
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from pushpull.machines import installer, lab_folder
+from pushpull.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
+from pushpull.machines.providers.embedded.control import Client
+from pushpull.machines.providers.embedded.early_start import Supervisor, take_prepared
+from pushpull.machines.providers.embedded.own_folders import hides_own
 
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import asyncssh
 
-from lab.machines.providers.embedded import output_pump, relay
+from pushpull.machines.providers.embedded import output_pump, relay
 
 _CHUNK = 65536
 # Reset as by a real server, even if the lab's caller ignores some: `nohup` ignores SIGHUP.

@@ -37,12 +37,12 @@ from typing import Any, NoReturn
 
 import asyncssh
 
-from lab.core import limits
-from lab.machines.agent import launcher
-from lab.machines.providers.embedded import guest, kernel, relay
-from lab.machines.providers.embedded.address_blocks import Block
-from lab.machines.providers.embedded.control import Control
-from lab.machines.providers.embedded.guests import IsolatedGuests, PlainGuests
+from pushpull.core import limits
+from pushpull.machines.agent import launcher
+from pushpull.machines.providers.embedded import guest, kernel, relay
+from pushpull.machines.providers.embedded.address_blocks import Block
+from pushpull.machines.providers.embedded.control import Control
+from pushpull.machines.providers.embedded.guests import IsolatedGuests, PlainGuests
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """Virtual machines that Vagrant manages."""
 
-from lab.machines.providers.vagrant.provider import Vms
+from pushpull.machines.providers.vagrant.provider import Vms
 
 PROVIDER = Vms

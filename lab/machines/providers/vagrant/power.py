@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from lab.core.errors import LabError
-from lab.machines import tools
-from lab.machines.providers.vagrant.state_files import Vm
+from pushpull.core.errors import LabError
+from pushpull.machines import tools
+from pushpull.machines.providers.vagrant.state_files import Vm
 
 SWITCH_TIMEOUT_S = 30
 BOOT_TIMEOUT_S = 300  # on two cores without KVM a VM takes half a minute

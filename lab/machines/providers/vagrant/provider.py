@@ -16,15 +16,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.core import project
-from lab.core.errors import LabError
-from lab.core.faults.fault import Fault
-from lab.core.faults.machine import CUT_POWER, POWER_ON
-from lab.machines import lab_folder, tools
-from lab.machines.inventory import Inventory, Machine
-from lab.machines.inventory.settings import number, section, text
-from lab.machines.providers.base import NETWORK, Access, Auto, Machines, Provider
-from lab.machines.providers.vagrant import power, state_files
+from pushpull.core import project
+from pushpull.core.errors import LabError
+from pushpull.core.faults.fault import Fault
+from pushpull.core.faults.machine import CUT_POWER, POWER_ON
+from pushpull.machines import lab_folder, tools
+from pushpull.machines.inventory import Inventory, Machine
+from pushpull.machines.inventory.settings import number, section, text
+from pushpull.machines.providers.base import NETWORK, Access, Auto, Machines, Provider
+from pushpull.machines.providers.vagrant import power, state_files
 
 _ANSWER_TIMEOUT_S = 120
 _WORK = ".cache/push-pull-lab"

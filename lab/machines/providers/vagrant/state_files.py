@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core import project
-from lab.core.errors import LabError
+from pushpull.core import project
+from pushpull.core.errors import LabError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
