@@ -1,1 +1,7 @@
-"""The push-pull lab: messaging experiments on several machines, judged claim by claim."""
+"""The push-pull lab: messaging experiments on several machines, judged claim by claim.
+
+Its import name is `pushpull`, which a link beside this folder stands for, as `lab` may be anyone's.
+"""
+
+if __name__ == "lab":  # imported by the folder's name: each module would exist twice
+    raise ImportError("the lab's import name is pushpull: from pushpull.api import ...")

@@ -227,8 +227,9 @@ def test_a_mistake_on_the_command_line_exits_2(arguments: list[str], tmp_path: P
 
 
 def test_the_tasks_are_found_from_a_folder_with_a_lab_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "lab").mkdir()
-    (tmp_path / "lab/__init__.py").write_text("raise SystemExit('not ours')")
+    for name in ("lab", "pushpull"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
     done = _lab("--list", cwd=tmp_path)
     assert "run-experiment" in done.stdout
     assert done.returncode == 0
@@ -244,7 +245,7 @@ def _lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_ctrl_c_exits_4(tmp_path: Path) -> None:
-    shutil.copytree(PROJECT / "lab", tmp_path / "lab")
+    shutil.copytree(PROJECT / "lab", tmp_path / "pushpull")
     (tmp_path / "fabfile.py").write_text(
         "import signal\nfrom invoke import task\n\n@task\ndef wait(context):\n"
         "    print('ready', flush=True)\n    signal.pause()\n"
@@ -263,6 +264,7 @@ def test_a_real_install_from_nothing(clone: Path, tmp_path: Path) -> None:
     for name in ("fabfile.py", "pyproject.toml"):
         shutil.copy(PROJECT / name, clone)
     shutil.copytree(PROJECT / "lab", clone / "lab")
+    (clone / "pushpull").symlink_to("lab")
     # Settings of pip that users have and that break an install into a virtual environment.
     environment = os.environ | {"PYTHON": sys.executable, "PIP_USER": "1"}
     for command in (["./fab", "--list"], [".venv/bin/fab", "--list"]):

@@ -71,7 +71,7 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
         pytest.skip("needs root")
     clone = tmp_path / "clone"
     clone.mkdir()
-    for name in ("lab", "fabfile.py", "inventory.yaml"):
+    for name in ("pushpull", "fabfile.py", "inventory.yaml"):
         copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
         copy(PROJECT / name, clone / name)
     within: list[str] = []

@@ -210,7 +210,7 @@ def test_deployed_files_are_removed_if_a_host_is_lost_early(known: Hosts, tmp_pa
 @pytest.mark.slow
 def test_hosts_that_can_no_longer_be_reached(lab: Hosts, known: Hosts, tmp_path: Path) -> None:
     """No packet comes through any more, not even one that says so: programs end by themselves."""
-    lease = tmp_path / "lab"
+    lease = tmp_path / "pushpull"
     shutil.copytree(PROJECT / "lab", lease)
     file = lease / "machines" / "agent" / "launcher.py"
     launcher = file.read_text()

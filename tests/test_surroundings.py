@@ -264,7 +264,7 @@ def test_without_a_home(tmp_path: Path) -> None:
 
 
 def test_a_module_of_the_standard_library_in_the_current_folder(tmp_path: Path) -> None:
-    for name in ("json", "signal", "socket", "lab"):
+    for name in ("json", "signal", "socket", "lab", "pushpull"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')\n")
     done = subprocess.run([WRAPPER, "experiments"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

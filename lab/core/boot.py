@@ -14,11 +14,11 @@ from pathlib import Path
 def main() -> None:
     """Import the package, then call `main` of the module that the first argument names."""
     package = Path(__file__).parents[1] / "__init__.py"
-    spec = importlib.util.spec_from_file_location("lab", package)
+    spec = importlib.util.spec_from_file_location("pushpull", package)
     assert spec is not None
     assert spec.loader is not None
-    sys.modules["lab"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["lab"])
+    sys.modules["pushpull"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["pushpull"])
     # asyncssh searches for two optional libraries by running the compiler. That takes as long as
     # the rest of its import, and leaves files in /tmp if it is killed.
     ctypes.util.find_library = lambda name: None

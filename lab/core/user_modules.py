@@ -18,6 +18,8 @@ from types import CodeType, ModuleType
 from typing import Any
 
 _PREFIX = "own_experiment_"
+# `lab` is the former import name of `pushpull`.
+_NOT_THEIRS = {*sys.stdlib_module_names, "pushpull", "lab"}
 _numbers = itertools.count(1)
 
 
@@ -60,7 +62,7 @@ def hint(error: BaseException, file: Path) -> str:
     top = name.partition(".")[0]
     if not top or not any((file.parent / there).exists() for there in (f"{top}.py", top)):
         return ""
-    if top in sys.stdlib_module_names or top == "lab":
+    if top in _NOT_THEIRS:
         return f"`import {top}` isn't your {top}.py: rename it, or use `from . import {top}`"
     if file.name == "experiment.py":
         return ""
@@ -114,7 +116,7 @@ def _importer(package: str) -> Any:
         level: int = 0,
     ) -> ModuleType:
         top = name.partition(".")[0]
-        if level or top in sys.stdlib_module_names or top == "lab" or not _is_there(package, top):
+        if level or top in _NOT_THEIRS or not _is_there(package, top):
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         if fromlist:
             return builtins.__import__(f"{package}.{name}", globals, locals, fromlist, 0)

@@ -1,6 +1,6 @@
 """Former names of the lab's modules, which older experiments and packed runs still import.
 
-New code imports from `lab.api`.
+New code imports from `pushpull.api`.
 """
 
 import importlib
@@ -14,34 +14,42 @@ _JUDGES = (
     "arriving", "collecting", "connecting", "exits", "joining", "leaving", "losing", "pushers",
     "queueing", "replies", "silence", "turns", "ways",
 )  # fmt: skip
-_NOW = {
-    "lab.claims": "lab.analysis.history",
-    "lab.experiment": "lab.engine.experiment",
-    "lab.packets": "lab.runs.pcap",
-    "lab.reading": "lab.analysis.line_readers",
-    "lab.records": "lab.core.records",
-    "lab.scenario": "lab.engine.scenario",
-    "lab.trace": "lab.core.trace",
-    "lab.verdict": "lab.core.verdict",
-    "lab.experiments.messages": "lab.experiments.judges.line_formats",
-    **{f"lab.experiments.{name}": f"lab.experiments.judges.{name}" for name in _JUDGES},
+_MOVED = {
+    "claims": "analysis.history",
+    "experiment": "engine.experiment",
+    "packets": "runs.pcap",
+    "reading": "analysis.line_readers",
+    "records": "core.records",
+    "scenario": "engine.scenario",
+    "trace": "core.trace",
+    "verdict": "core.verdict",
+    "experiments.messages": "experiments.judges.line_formats",
+    **{f"experiments.{name}": f"experiments.judges.{name}" for name in _JUDGES},
 }
 
 
 def install() -> None:
     """Let `import` find modules by their former names too. May be called again."""
     if not any(isinstance(finder, _OldNames) for finder in sys.meta_path):
-        sys.meta_path.append(_OldNames())
+        # First, as a folder called `lab` is found too: it is this package's, under its former name.
+        sys.meta_path.insert(0, _OldNames())
+
+
+def _name_now(name: str) -> str:
+    package, _, module = name.partition(".")
+    if package != "lab":
+        return name
+    return ".".join(filter(None, ["pushpull", _MOVED.get(module, module)]))
 
 
 class _OldNames(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname in _NOW else None
+        return ModuleSpec(fullname, self) if _name_now(fullname) != fullname else None
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        sys.modules[module.__name__] = importlib.import_module(_NOW[module.__name__])
+        sys.modules[module.__name__] = importlib.import_module(_name_now(module.__name__))

@@ -69,7 +69,7 @@ def take_prepared() -> Supervisor:
 
 def _spawn(sockets: list[socket.socket], log: IO[str] | None) -> "subprocess.Popen[bytes]":
     descriptors = [each.fileno() for each in sockets]
-    boot = os.path.join(os.path.abspath(lab.__path__[0]), "core", "boot.py")  # noqa: PTH100, PTH118  # no pathlib yet
+    boot = os.path.join(os.path.abspath(pushpull.__path__[0]), "core", "boot.py")  # noqa: PTH100, PTH118  # no pathlib yet
     return subprocess.Popen(
         [
             sys.executable,
