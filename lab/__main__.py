@@ -16,6 +16,7 @@ from pushpull.machines.providers.embedded import early_start
 
 def main() -> NoReturn:
     """Run the command line, and end with its exit code."""
+    interrupts.leave_at_once()
     output.make_safe()
     try:
         # If it isn't used after all, it silently ends with this process.

@@ -11,7 +11,7 @@ from typing import Any
 from pushpull.cli import interrupts
 from pushpull.core import os_errors, output
 from pushpull.core.errors import ExitCode, LabError
-from pushpull.core.project import PROJECT
+from pushpull.core.project import SHIPPED
 from pushpull.machines.inventory import Inventory
 
 _MOST_MESSAGES = 10_000_000
@@ -122,4 +122,4 @@ def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
     from pushpull.machines.inventory import load
 
     here = Path(_INVENTORY)
-    return load(Path(path) if path else here if here.exists() else PROJECT / here, roles=roles)
+    return load(Path(path) if path else here if here.exists() else SHIPPED / here, roles=roles)

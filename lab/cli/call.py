@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pushpull.cli import arguments
 from pushpull.core.errors import LabError
+from pushpull.core.project import COMMAND
 from pushpull.experiments import ROLES, catalogue, implementations
 from pushpull.experiments.implementations import Choice
 from pushpull.machines.inventory import Inventory, resized
@@ -30,7 +31,7 @@ class Call:
 
     def command(self, experiment: str) -> str:
         """Return the command line that repeats this call, for one experiment or (if "") for all."""
-        words = ["./fab", "run-experiment"]
+        words = [COMMAND, "run-experiment"]
         words += ["--experiment", experiment] if experiment else []
         if self.implementation != Choice():
             words += ["--implementation", str(self.implementation)]

@@ -4,15 +4,15 @@ import getpass
 import os
 import sys
 import traceback
-from pathlib import Path
 
 from fabric import Config, Executor
-from fabric import __version__ as fabric_version
 from fabric.main import Fab
 from invoke.exceptions import ParseError
 
+from pushpull import __version__
 from pushpull.core import os_errors
 from pushpull.core.errors import ExitCode
+from pushpull.core.project import COMMAND, IS_CLONE, SHIPPED
 
 
 class _Config(Config):  # type: ignore[misc]  # Fabric has no types
@@ -63,18 +63,18 @@ class LabProgram(Fab):  # type: ignore[misc]
         sys.dont_write_bytecode = not keep_bytecode
 
     def load_collection(self) -> None:
-        """Load the fabfile next to `fab`, from any current folder."""
-        self.config.tasks.search_root = str(Path(__file__).parents[1])
+        """Load the lab's fabfile, from any current folder."""
+        self.config.tasks.search_root = str(SHIPPED)
         super().load_collection()
 
 
 def program() -> LabProgram:
     """Return the program, ready to run."""
     return LabProgram(
-        name="Fabric",
-        version=fabric_version,
-        binary="fab",
-        binary_names=["fab"],
+        name="push-pull lab",
+        version=__version__,
+        binary="fab" if IS_CLONE else COMMAND,
+        binary_names=["fab"] if IS_CLONE else [COMMAND],
         executor_class=Executor,
         config_class=_Config,
     )
@@ -83,7 +83,7 @@ def program() -> LabProgram:
 def _exit_code(stop: SystemExit) -> int | str | None:
     """Return our exit code: Fabric exits with 1 for both a usage error and Ctrl-C."""
     if isinstance(stop.__context__, ParseError):
-        print("  See ./fab --list, or ./fab --help TASK", file=sys.stderr)
+        print(f"  See {COMMAND} --list, or {COMMAND} --help TASK", file=sys.stderr)
         return ExitCode.MISTAKE
     if isinstance(stop.__context__, KeyboardInterrupt):
         return ExitCode.INTERRUPTED

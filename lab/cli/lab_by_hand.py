@@ -9,6 +9,7 @@ from pushpull.analysis.side_by_side import differences, side_by_side
 from pushpull.cli import interrupts
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.output import drawing
+from pushpull.core.project import COMMAND
 from pushpull.core.text import harmless
 from pushpull.experiments import catalogue, user_folder
 from pushpull.machines import provider_plugins
@@ -132,7 +133,7 @@ def new_experiment(path: Path) -> None:
     """Create a first experiment in a new folder, and print how to run it."""
     user_folder.create(path, catalogue.names())
     print(f"made:  {path / MODULE}, and the program that it starts")
-    print(f"run:   {shlex.join(['./fab', 'run-experiment', '--experiment', str(path)])}")
+    print(f"run:   {shlex.join([COMMAND, 'run-experiment', '--experiment', str(path)])}")
     print("learn: docs/own-experiment.md, and docs/chapters")
 
 

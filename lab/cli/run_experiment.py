@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pushpull.cli import arguments
 from pushpull.cli.call import Call
 from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.core.project import COMMAND
 from pushpull.experiments import DEFAULT, catalogue, implementations
 from pushpull.machines.providers.registry import choose
 
@@ -98,7 +99,7 @@ def _greet_newcomer(verdicts: Sequence[Mapping[str, Any]]) -> None:
     if refuted:
         claim = f"“{refuted['statement']}”"
         print(f"One explanation was refuted (as expected): {claim} {refuted['why']}")
-    print("Look next at the run's page, which traces every message: ./fab open\n")
+    print(f"Look next at the run's page, which traces every message: {COMMAND} open\n")
 
 
 def say(line: str) -> None:

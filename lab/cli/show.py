@@ -8,6 +8,7 @@ from pathlib import Path
 from pushpull.analysis import cut
 from pushpull.analysis.line_readers import nothing
 from pushpull.core.errors import ExitCode, LabError
+from pushpull.core.project import COMMAND
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.judge import exit_code, judge
 from pushpull.experiments import catalogue, fingerprint
@@ -75,7 +76,7 @@ def records(root: Path, run: str | None) -> None:
 def pack(root: Path, run: str | None) -> None:
     """Pack a run into one file in the current folder, and print how to use it elsewhere."""
     file = bundle.pack(store.find(root, run), Path())
-    print(f"bundle: {file}\nelsewhere: ./fab report --judge --run {file}")
+    print(f"bundle: {file}\nelsewhere: {COMMAND} report --judge --run {file}")
 
 
 def _found(root: Path, run: str | None) -> Path:

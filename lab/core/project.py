@@ -1,5 +1,13 @@
-"""The project's folder."""
+"""Where the project's files are, in a clone and in an installed package."""
 
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_COPIES = _PACKAGE / "shipped"  # pyproject.toml puts them into a package
+IS_CLONE = not _COPIES.is_dir()
+# The files that come with the lab: inventory.yaml, Vagrantfile, provision/, requirements.lock.
+SHIPPED = _PACKAGE.parent if IS_CLONE else _COPIES
+# Where a user's own versions of these files are, and `.lab/`.
+PROJECT = SHIPPED if IS_CLONE else Path.cwd()
+# How the user calls the lab.
+COMMAND = "./fab" if IS_CLONE else "pushpull"

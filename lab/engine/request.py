@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pushpull import __version__
 from pushpull.core.faults.fault import Fault
-from pushpull.core.project import PROJECT
+from pushpull.core.project import SHIPPED
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.program import Program
 from pushpull.machines.remote import Remote
@@ -89,6 +90,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
         "environment": {
             "python": platform.python_version(),
             "kernel": platform.release(),
+            "lab": __version__,
             "git_revision": _git_revision(),
         },
         "inventory": {
@@ -101,9 +103,9 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
 @functools.cache  # a sweep asks for each of its runs
 def _git_revision() -> str | None:
     git = shutil.which("git")
-    if git is None or not (PROJECT / ".git").exists():
+    if git is None or not (SHIPPED / ".git").exists():
         return None
     asked = subprocess.run(
-        [git, "-C", str(PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        [git, "-C", str(SHIPPED), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
     return asked.stdout.strip() or None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pushpull.core.errors import LabError
-from pushpull.core.project import PROJECT
+from pushpull.core.project import PROJECT, SHIPPED
 
 FOLDER = PROJECT / "provision/wheels"
 # Ubuntu 22.04, Debian 12, and all later ones, which share a wheel.
@@ -41,7 +41,7 @@ def fetch() -> list[Path]:
 
 def _pyzmq() -> Iterator[str]:
     """Yield the lock file's lines about pyzmq, including continuation lines."""
-    lines = iter((PROJECT / "requirements.lock").read_text().splitlines(keepends=True))
+    lines = iter((SHIPPED / "requirements.lock").read_text().splitlines(keepends=True))
     for line in lines:
         if line.startswith("pyzmq=="):
             yield line

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from rich.text import Text
 
 from pushpull.core.errors import LabError
+from pushpull.core.project import COMMAND
 from pushpull.core.text import harmless
 from pushpull.core.verdict import Outcome
 from pushpull.report.console import ALARM, console_on, print_hanging
@@ -81,7 +82,7 @@ def print_checklist(items: Sequence[ListedClaim]) -> None:
     others = f", {len(items) - applicable} not applicable" if applicable < len(items) else ""
     console.print(f"{counted}: {decided} decided, {good} of them as expected{others}")
     if decided < applicable:
-        console.print("To decide more: ./fab run-experiment --experiment NAME")
+        console.print(f"To decide more: {COMMAND} run-experiment --experiment NAME")
 
 
 def write_json(items: Sequence[ListedClaim], path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from pushpull.core.errors import RunStoreError
 from pushpull.core.os_errors import file_errors
+from pushpull.core.project import COMMAND
 from pushpull.runs import archive, store
 from pushpull.runs.archive import NotPacked
 from pushpull.runs.directory import describe
@@ -169,5 +170,5 @@ def _anonymous(name: str, text: str) -> str:
 
 
 def _no_bundle(file: Path, why: str) -> RunStoreError:
-    hint = "`./fab bundle --run RUN` makes one"
+    hint = f"`{COMMAND} bundle --run RUN` makes one"
     return RunStoreError(f"this is not a packed run: {why}", where=str(file), hint=hint)

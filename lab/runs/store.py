@@ -17,6 +17,7 @@ from typing import Any
 
 from pushpull.core.errors import LabError, RunStoreError
 from pushpull.core.os_errors import file_errors
+from pushpull.core.project import COMMAND
 from pushpull.core.records import Event, Record
 from pushpull.core.run_schema import require_description, require_event, require_verdicts
 from pushpull.runs.directory import log_of
@@ -155,7 +156,7 @@ def find(root: Path, name: str | None) -> Path:
                 return path
     names = [path.name for path in _folders(root) if NAME.fullmatch(path.name)]
     if not names:
-        hint = "`./fab run-experiment` makes the first one; --runs DIR looks elsewhere."
+        hint = f"`{COMMAND} run-experiment` makes the first one; --runs DIR looks elsewhere."
         raise LabError("There are no runs here yet.", where=str(root), hint=hint)
     if name is None:
         return root / names[-1]  # the latest was removed by hand
