@@ -23,14 +23,15 @@ from pushpull.analysis.history import (
     strict_turns,
 )
 from pushpull.analysis.line_readers import lines, printed
-from pushpull.core.errors import LabError
+from pushpull.core.errors import HostKeyError, InventoryError, LabError, MachineLost, NotFit
 from pushpull.core.faults.fault import Fault
 from pushpull.core.records import Event, Message, Record
 from pushpull.core.verdict import Need, Outcome, Verdict
 from pushpull.engine.experiment import claim, experiment
+from pushpull.engine.monitor import LimitReached
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
-from pushpull.engine.scenario import Lab
+from pushpull.engine.scenario import Lab, TriggerMissed
 
 if TYPE_CHECKING:
     from pushpull.analysis.frames import Frames
@@ -39,15 +40,22 @@ __all__ = [
     "Event",
     "Fault",
     "Handshake",
+    "HostKeyError",
+    "InventoryError",
     "Lab",
+    "LabError",
+    "LimitReached",
+    "MachineLost",
     "Message",
     "Need",
+    "NotFit",
     "Observed",
     "Outcome",
     "Process",
     "Processes",
     "Record",
     "Run",
+    "TriggerMissed",
     "Verdict",
     "all_taken",
     "claim",

@@ -9,6 +9,7 @@ from fake_machine import FakeMachines, FakeRemote
 
 from pushpull.core.clock import Moment, now
 from pushpull.core.records import Event
+from pushpull.engine.build import Parts
 from pushpull.engine.faults import Faults
 from pushpull.engine.scenario import Lab
 from pushpull.machines import traffic_rules
@@ -33,7 +34,8 @@ class Broken:
         self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
         self.silent: set[str] = set()
         self.faults = Faults.of(self.machines, self.manager)
-        self.lab = Lab(self.manager, self.faults, variant="", count=1, interval=0.0)
+        parts = Parts(monitor=monitor, manager=self.manager, faults=self.faults)
+        self.lab = Lab(parts, variant="", count=1, interval=0.0)
         monkeypatch.setattr(traffic_rules, "reached", self._reached)
         monkeypatch.setattr(
             traffic_rules, "is_there", lambda asker, one: one.name not in self.silent

@@ -10,6 +10,7 @@ import pytest
 from fake_machine import FakeMachines
 
 from pushpull.core.records import Event, Record
+from pushpull.engine.build import Parts
 from pushpull.engine.ending import Plan
 from pushpull.engine.faults import Faults
 from pushpull.engine.monitor import LimitReached, RunMonitor
@@ -55,7 +56,8 @@ class Watched:
             processes=[self.process], warm_up=lambda: None, monitor=self.monitor
         )
         self.faults = Faults.of(FakeMachines(), self.manager)
-        self.lab = Lab(self.manager, self.faults, variant="", count=20, interval=0.0)
+        parts = Parts(monitor=self.monitor, manager=self.manager, faults=self.faults)
+        self.lab = Lab(parts, variant="", count=20, interval=0.0)
 
     def prints(self, *lines: int) -> None:
         self.stream.feed(b"".join(b"%d\n" % line for line in lines))

@@ -51,6 +51,10 @@ class Verdict:
     events: tuple[Event, ...] = ()
     final: bool = False
 
+    def __bool__(self) -> bool:
+        """Whether it holds, for `assert`; what is refuted or not observed does not."""
+        return self.outcome is Outcome.HOLDS
+
     @classmethod
     def holds(
         cls, why: str, *, messages: Iterable[int] = (), events: Iterable[Event] = ()

@@ -1,16 +1,14 @@
-"""Builds the lab of one run: the parts that observe, start processes and inject faults."""
+"""Builds the parts of one run: what observes, starts processes, and injects faults."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pushpull.core.clock import Clock
 from pushpull.engine import unconnected
-from pushpull.engine.ending import Plan
 from pushpull.engine.faults import Faults
 from pushpull.engine.monitor import RunMonitor, View
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.request import RunRequest
-from pushpull.engine.scenario import Lab
 from pushpull.machines.providers.base import Machines
 from pushpull.machines.remote import Remote
 from pushpull.runs.capture import Capture
@@ -38,22 +36,29 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltLab:
-    """The lab as the scenario sees it, and the parts behind it that the runner needs."""
+class Parts:
+    """The parts of one run, which a `Lab` controls for a scenario."""
 
-    lab: Lab
     monitor: RunMonitor
     manager: ProcessManager
     faults: Faults
 
+    def stop(self) -> None:
+        """End every process, then repair what is broken.
 
-def build_lab(
+        This order prevents the arrival of what a paused process or a cut cable held back.
+        """
+        self.manager.stop()
+        self.faults.undo()
+
+
+def build_parts(
     request: RunRequest,
     setting: Setting,
     clocks: Mapping[str, Clock],
     stopped_s: Callable[[], float],
-) -> BuiltLab:
-    """Return the lab of one run, with nothing started yet.
+) -> Parts:
+    """Return the parts of one run, with nothing started yet.
 
     Arguments:
         request: what the user wants of the run.
@@ -67,7 +72,7 @@ def build_lab(
         setting.view,
         experiment.reads,
         clocks,
-        Plan(count=request.messages, interval=request.pause, takes=experiment.takes),
+        request.plan,
         setting.meanwhile,
         stopped_s,
     )
@@ -85,11 +90,4 @@ def build_lab(
     )
     monitor.hopeless = lambda: unconnected.reason(manager.processes, monitor)
     faults = Faults.of(setting.machines, manager)
-    lab = Lab(
-        manager,
-        faults,
-        variant=request.variant,
-        count=request.messages,
-        interval=request.pause,
-    )
-    return BuiltLab(lab=lab, monitor=monitor, manager=manager, faults=faults)
+    return Parts(monitor=monitor, manager=manager, faults=faults)

@@ -22,11 +22,16 @@ _A_MESSAGE_S = 0.02  # but only for so long per message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The planned length of a run in seconds: `count` messages, `interval` apart, plus `takes`."""
+    """The planned length of a run in seconds: `count` messages, `interval` apart, plus `takes`.
+
+    A run that a script controls has no such length: no wait in it lasts longer than `patience_s`
+    after the last line.
+    """
 
     count: int
     interval: float
     takes: float
+    patience_s: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -37,8 +42,10 @@ class Plan:
         """The silence that ends a run in which nothing is outstanding."""
         return max(QUIET_S, 2 * self.interval)
 
-    def limit(self, started: float, progress: float) -> float:
+    def limit(self, started: float, progress: float, waiting_since: float) -> float:
         """Return when to give up a run that started then and last progressed at `progress`."""
+        if self.patience_s is not None:
+            return max(waiting_since, progress) + self.patience_s
         soft = started + _LIMIT_FACTOR * self.seconds + _LIMIT_EXTRA_S
         return max(soft, min(progress + _STALLED_S, soft + _A_MESSAGE_S * self.count))
 

@@ -76,8 +76,8 @@ class RunMonitor:
         self.versions: dict[str, dict[str, Any]] = {}
         self._run = run
         self._view = view
+        self.reads = reads
         self.reads_messages = reads is not None
-        self._reads = reads
         self._clocks = clocks
         self._stopped_s = stopped_s
         self.leases_lost = False
@@ -123,7 +123,7 @@ class RunMonitor:
             except Exception as error:
                 # A reader or trigger of an experiment that fails must not end the capture.
                 self.trouble = self.trouble or error
-            if self._reads is None or self.sent + self.received > before:
+            if self.reads is None or self.sent + self.received > before:
                 self._progress = self._last_news
             self.news.notify_all()
 
@@ -177,6 +177,7 @@ class RunMonitor:
         names what is waited for, in LimitReached, which a run that takes too long raises.
         NeverConnected is raised where the programs can't talk to each other.
         """
+        waiting_since = time.monotonic()
         with self.news:
             while True:
                 if self.trouble is not None:
@@ -185,7 +186,7 @@ class RunMonitor:
                     return True
                 now = time.monotonic()
                 quiet = silent_until(self._last_news)
-                end = self.plan.limit(self._started, self._progress)
+                end = self.plan.limit(self._started, self._progress, waiting_since)
                 if now >= end:
                     raise LimitReached(whom)
                 if why := self.hopeless():
@@ -256,8 +257,8 @@ class RunMonitor:
 
     def _take_in(self, lines: Lines) -> None:
         self.ledger.lines(lines)
-        if self._reads is not None:
-            self._take_in_messages(lines, self._reads)
+        if self.reads is not None:
+            self._take_in_messages(lines, self.reads)
 
     def _take_in_messages(self, lines: Lines, reads: Reader) -> None:
         """Account for messages: all of a chunk at once where the reader can do that."""

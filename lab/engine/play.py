@@ -1,29 +1,16 @@
-"""Plays one experiment: deploys, runs the scenario, ends everything, and stores the results."""
+"""Plays one experiment: runs its scenario, and says how that went."""
 
-import contextlib
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-from pushpull.core import clock, user_code
+from pushpull.core import user_code
 from pushpull.core.errors import LabError, RunStoreError
-from pushpull.engine import disturbance
-from pushpull.engine.build import BuiltLab, Setting, build_lab
-from pushpull.engine.disturbance import Lateness, MachineLateness
+from pushpull.engine.build import Setting
+from pushpull.engine.deploy import Deployed, deployed
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.monitor import LimitReached, NeverConnected, RunMonitor
 from pushpull.engine.request import RunRequest
-from pushpull.engine.scenario import TriggerMissed
-from pushpull.engine.sniffers import Sniffers
-from pushpull.machines import clock_offset, requirements
+from pushpull.engine.scenario import Lab, TriggerMissed
 from pushpull.machines.agent import launcher
-from pushpull.machines.connection import ssh_errors
-from pushpull.machines.pool import at_once
-from pushpull.machines.remote import Remote
-
-_KERNEL = "/proc/sys/kernel/osrelease"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,62 +33,29 @@ def deploy_and_play(request: RunRequest, setting: Setting) -> Played:
 
     Raises LabError if a machine can't take part, or if the scenario has a mistake.
     """
-    clocks = _prepare(setting, request.files, request.experiment.needs)
-    wall_ahead_s = clock.wall_ahead_s()
-    with Lateness() as lateness:
-        built = build_lab(request, setting, clocks, lateness.stopped_s)
-        others = [name for name in setting.remotes if clocks[name].monotonic_ahead_s is None]
-        theirs = MachineLateness.measure(setting.remotes, others)
-        sniffers = Sniffers(setting, built.monitor)
+    with deployed(request, setting) as there:
         try:
-            played = _perform(request, setting, built, sniffers)
+            played = _perform(request, setting, there)
         except KeyboardInterrupt:
             note = "interrupted: these verdicts are about a part of the run"
             played = Played(note=note, cut="The run was interrupted.", interrupted=True)
-        finally:
-            with _uninterrupted():
-                built.lab.stop()
-                sniffers.end()
-                found = disturbance.description(lateness, theirs.end())
-                _store_the_rest(setting, built, wall_ahead_s, found)
-    return _cut_short(played, built.monitor, lateness.stopped_s())
+    return _cut_short(played, there.parts.monitor, there.lateness.stopped_s())
 
 
-def _prepare(
-    setting: Setting, files: Mapping[str, Path], needs: Sequence[str]
-) -> dict[str, clock.Clock]:
-    """Deploy the user's files on all machines, and measure each clock's offset from ours."""
-    ours = clock_offset.our_boot_id()
-
-    def prepare(remote: Remote) -> clock.Clock:
-        requirements.require(remote, needs)
-        remote.deploy(setting.folder, files)
-        remote.warm_up(setting.folder)
-        with ssh_errors(remote.access, "ask it for its time"):
-            return clock_offset.measure(remote, ours)
-
-    try:
-        clocks = at_once(setting.remotes, prepare)
-        setting.directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
-    except BaseException:
-        _remove(setting)
-        raise
-    return clocks
-
-
-def _perform(request: RunRequest, setting: Setting, built: BuiltLab, sniffers: Sniffers) -> Played:
+def _perform(request: RunRequest, setting: Setting, there: Deployed) -> Played:
     """Run the scenario, after a trial of everything that it needs."""
-    experiment = request.experiment
+    experiment, parts = request.experiment, there.parts
     setting.view.experiment(request.heading, experiment.summary, request.planned_s)
-    built.faults.network.try_out(request.faults)
+    parts.faults.network.try_out(request.faults)
     if request.packets:
-        sniffers.begin()
-    built.monitor.begin()
-    return _play(experiment, built)
+        there.sniffers.begin()
+    parts.monitor.begin()
+    lab = Lab(parts, variant=request.variant, count=request.messages, interval=request.pause)
+    return _play(experiment, lab, parts.monitor)
 
 
-def _play(experiment: Experiment, built: BuiltLab) -> Played:
-    lab, note = built.lab, ""
+def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
+    note = ""
     try:
         try:
             experiment.scenario(lab)
@@ -109,7 +63,7 @@ def _play(experiment: Experiment, built: BuiltLab) -> Played:
             note = str(missed)
         still_open = lab.finish()
     except RunStoreError as error:  # what was captured so far is judged
-        built.monitor.fail(error)
+        monitor.fail(error)
         return Played()
     except LimitReached as stuck:
         note = f"the run took too long while waiting for {stuck}"
@@ -121,24 +75,6 @@ def _play(experiment: Experiment, built: BuiltLab) -> Played:
             raise
         raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return Played(note=" ".join(filter(None, [note, still_open])), cut=still_open)
-
-
-def _store_the_rest(
-    setting: Setting, built: BuiltLab, wall_ahead_s: float, found: dict[str, Any]
-) -> None:
-    """Store what is known only at the end; then remove the run's folder from the machines."""
-    try:
-        built.manager.fetch_all()
-        setting.directory.make_room()
-        step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
-        if abs(step_s) > clock.SET_S:
-            setting.directory.update(clock_step_s=step_s)
-        facts = _facts(setting, built.monitor)
-        setting.directory.update(machines=facts, disturbance=found)
-    except RunStoreError as error:
-        built.monitor.fail(error)
-    finally:
-        _remove(setting)
 
 
 def _cut_short(played: Played, monitor: RunMonitor, stopped_s: float) -> Played:
@@ -157,28 +93,3 @@ def _why_silent(stopped_s: float) -> str:
     if stopped_s > launcher.PULSE_S:
         return f"The lab was suspended for {stopped_s:.0f} s"
     return f"A machine heard nothing from the lab for {launcher.LEASE_S} s"
-
-
-def _remove(setting: Setting) -> None:
-    at_once(setting.remotes, lambda remote: remote.remove(setting.folder))
-
-
-def _facts(setting: Setting, monitor: RunMonitor) -> dict[str, Any]:
-    """Return what each machine runs: its kernel, and the versions that its programs reported."""
-    facts: dict[str, Any] = {}
-    for remote in setting.remotes.values():
-        with contextlib.suppress(LabError):  # a machine that died has none
-            facts[remote.name] = {"kernel": remote.read(_KERNEL).strip()}
-            facts[remote.name] |= monitor.versions.get(remote.name, {})
-    return facts
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore further Ctrl-C, so that nothing is left behind; the block has its own time-outs."""
-    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

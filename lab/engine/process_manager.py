@@ -88,24 +88,28 @@ class ProcessManager:
         """Return the endpoint to bind or connect to on a machine."""
         return f"tcp://{self.remotes[machine].access.address}:{port}"
 
+    def program(self, name: str) -> Program:
+        """Return the program with this name; LabError if there is none."""
+        if name not in self.programs:
+            known = ", ".join(sorted({found.name for found in self.programs.values()}))
+            raise LabError(
+                f"there is no program '{name}'",
+                hint=f"there are: {known}; @experiment(uses=...) names those of the protocol",
+            )
+        return self.programs[name]
+
     def start(
         self,
-        program: str,
+        program: Program,
         machine: str,
         target: str,
         flags: Mapping[str, Any],
         arguments: Sequence[Any],
     ) -> Process:
         """Start a program on a machine, with the address of `target`, without waiting for it."""
-        if program not in self.programs:
-            known = ", ".join(sorted({found.name for found in self.programs.values()}))
-            raise LabError(
-                f"there is no program '{program}'",
-                hint=f"there are: {known}; @experiment(uses=...) names those of the protocol",
-            )
-        self.programs[program].require_callable(flags)
+        program.require_callable(flags)
         address = self.address(target)
-        if self.programs[program].speaks_protocol:
+        if program.speaks_protocol:
             options = [*settings(flags), *self.options]
             flags = {"address": address, **flags, "trace": True, "set": options}
         environment = {
@@ -118,7 +122,7 @@ class ProcessManager:
             **self.load,
         }
         called = words(flags, arguments)
-        return self._begin(self.programs[program], machine, called, environment)
+        return self._begin(program, machine, called, environment)
 
     def start_again(self, process: Process) -> Process:
         """Start a program that has ended once more, with the same flags."""

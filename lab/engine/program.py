@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,6 +135,44 @@ class OwnProgram(Program):
                 where=f"{self.path}:1",
                 hint="save the file with UNIX line endings",
             )
+
+
+@dataclass(frozen=True)
+class LooseProgram(OwnProgram):
+    """A user's file that is deployed alone, when it is first started."""
+
+    def deploy(self, remote: Remote, folder: str) -> None:
+        """Copy it, with the rights that it has here, and let it be executed."""
+        remote.put(posixpath.join(folder, FILES), {self.path.name: self.path})
+        super().deploy(remote, folder)
+
+
+@dataclass(frozen=True)
+class Command(Program):
+    """What a machine has installed, by the words of its command line; PYTHON may be one."""
+
+    words: tuple[str, ...]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # derived, where others have it from a file
+        return re.sub(r"[^A-Za-z0-9_.-]", "", posixpath.basename(self.words[0])) or "command"
+
+    @property
+    def by_line(self) -> bool:
+        return self.words[0] != PYTHON
+
+    @property
+    def file(self) -> str:
+        return self.words[0]
+
+    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+        return [python if word == PYTHON else word for word in self.words] + [*flags]
+
+    def deploy(self, remote: Remote, folder: str) -> None:
+        """Do nothing: it is there."""
+
+    def require_callable(self, flags: Mapping[str, Any]) -> None:
+        """Do nothing: only the machine knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

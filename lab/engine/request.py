@@ -12,6 +12,7 @@ from typing import Any
 from pushpull import __version__
 from pushpull.core.faults.fault import Fault
 from pushpull.core.project import SHIPPED
+from pushpull.engine.ending import Plan
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.program import Program
 from pushpull.machines.remote import Remote
@@ -23,7 +24,7 @@ class RunRequest:
 
     `programs` can be started, by their names; `implementation` says whose they are, as the user
     chose it. `files` are the user's beside the experiment, which are deployed and kept with the
-    run; `code` is the fingerprint of what judges it.
+    run; `code` is the fingerprint of what judges it. `patience_s` is a script's, see `Plan`.
     """
 
     experiment: Experiment
@@ -39,6 +40,7 @@ class RunRequest:
     call: str
     command: str
     sweep: Mapping[str, str] | None = None
+    patience_s: float | None = None
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -63,6 +65,15 @@ class RunRequest:
         return self.experiment.interval if self.interval is None else self.interval
 
     @property
+    def plan(self) -> Plan:
+        return Plan(
+            count=self.messages,
+            interval=self.pause,
+            takes=self.experiment.takes,
+            patience_s=self.patience_s,
+        )
+
+    @property
     def planned_s(self) -> float:
         return self.experiment.planned_s(self.count, self.interval)
 
@@ -71,12 +82,12 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
     """Return what run.json says about a run on these machines before it begins."""
     one = next(iter(remotes.values())).access
     return {
+        **({"code": dict(request.code)} if request.code else {}),
         **({} if request.sweep is None else {"sweep": dict(request.sweep)}),
         "call": request.call,
         "command": request.command,
         "implementation": request.implementation,
         "module": str(request.experiment.file.resolve()) if request.experiment.is_own else None,
-        "code": dict(request.code),
         "summary": request.experiment.summary,
         "source": request.experiment.source,
         "parameters": {

@@ -2,26 +2,28 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import nothing
 from pushpull.core import clock, faults
-from pushpull.core.errors import LabError
 from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from pushpull.core.faults.network import PARTITION, RATE, REJECT, SLOW
 from pushpull.core.faults.process import INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
 from pushpull.core.records import LOST, Event, Record
 from pushpull.core.vocabulary import PORT
-from pushpull.engine.faults import Faults
+from pushpull.engine import session
+from pushpull.engine.build import Parts
 from pushpull.engine.finish import Finish
 from pushpull.engine.ledger import Look
 from pushpull.engine.observed import Observed
-from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process, Processes
-from pushpull.engine.targets import Chosen, Target, places_in, processes_in
-
-_T = TypeVar("_T")
+from pushpull.engine.program import Command
+from pushpull.engine.targets import Chosen, Target, only, places_in, processes_in
+from pushpull.runs import store
 
 
 class TriggerMissed(Exception):
@@ -41,29 +43,59 @@ class Lab:
         variant: which of its experiment's variants this run plays.
     """
 
-    def __init__(
-        self, manager: ProcessManager, faults: Faults, *, variant: str, count: int, interval: float
-    ) -> None:
+    def __init__(self, parts: Parts, *, variant: str, count: int, interval: float) -> None:
         self.variant = variant
         self.count = count
         self.interval = interval
-        self._manager = manager
-        self._monitor = manager.monitor
-        self._faults = faults
-        self._observed = Observed(manager.monitor, manager)
+        self._parts = parts
+        self._manager, self._monitor, self._faults = parts.manager, parts.monitor, parts.faults
+        self._observed = Observed(parts.monitor, parts.manager)
+
+    @staticmethod
+    def up(
+        inventory: str | Path | None = None, *, keep: bool = False, **wanted: Any
+    ) -> AbstractContextManager["Lab"]:
+        """Yield the machines of an inventory to a script, in a run of their own.
+
+        At the end of the block all processes are ended, and the machines are as they were; a lab
+        that was made for it goes down, unless `keep`.
+
+        Arguments:
+            inventory: its file; by default `inventory.yaml` in the current folder, or the lab's.
+            keep: leave the lab up, for `ssh` and the next script.
+            wanted: see `session.Script`, and `provider` and `runs` as for `run-experiment`.
+
+        Raises LabError if a machine can't be brought up, or is unsuitable.
+        """
+        return session.opened(Lab, session.found(inventory), keep=keep, **wanted)
+
+    @staticmethod
+    def of(machines: int, *, keep: bool = False, **wanted: Any) -> AbstractContextManager["Lab"]:
+        """Yield a lab of so many machines, `node-1` and so on, as `up` does."""
+        return session.opened(Lab, session.counted(machines), keep=keep, **wanted)
+
+    def run(self) -> Run:
+        """End every process that is left, and return what happened, for the functions of claims."""
+        self.stop()
+        return Run(store.load(self.path), self._monitor.reads or nothing)
 
     @property
     def plan(self) -> dict[str, Any]:
         """The flags of a program that sends what the user wants: `count` and `interval`."""
         return {"count": self.count, "interval": self.interval}
 
-    def machines(self, role: str) -> list[str]:
-        """Return the names of the machines with this role, in the inventory's order."""
-        return self._manager.machines(role)
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self._manager.run
+
+    def machines(self, role: str | None = None) -> list[str]:
+        """Return the names of all machines, or of those with a role, in the inventory's order."""
+        return [*self._manager.remotes] if role is None else self._manager.machines(role)
 
     def start(
         self,
-        program: str,
+        program: str | Sequence[str],
         *,
         on: str | Sequence[str],
         to: str | Sequence[str] | None = None,
@@ -74,7 +106,8 @@ class Lab:
         """Start a program on machines, and return when it is ready on each.
 
         Arguments:
-            program: its name, without extension.
+            program: its name, without extension; or the words of a command that the machines have,
+                in which `{python}` is their lab Python.
             on: a role, a machine, or a list of these.
             to: the machine whose address it gets, or a role that one machine has; by default it
                 gets its own.
@@ -87,8 +120,11 @@ class Lab:
         Raises LabError if it ends, or isn't ready in time.
         """
         target = None if to is None else self._manager.only(to)
+        found = (
+            self._manager.program(program) if isinstance(program, str) else Command(tuple(program))
+        )
         started = [
-            self._manager.start(program, machine, target or machine, flags, args)
+            self._manager.start(found, machine, target or machine, flags, args)
             for machine in self._manager.machines(on)
         ]
         self._manager.wait_ready(started, ready)
@@ -104,14 +140,14 @@ class Lab:
         At the end of the run the lab fetches in any case what your own programs created or changed
         there, into `<machine>/files` of the run directory. Raises LabError if it doesn't exist.
         """
-        return self._manager.fetch(_only(self._machines(where), "machine"), path)
+        return self._manager.fetch(only(self._machines(where), "machine"), path)
 
     def start_again(self, process: Target) -> Process:
         """Start a program that has ended once more, with the same flags.
 
         It counts as repaired when it is ready.
         """
-        ended = _only(self._processes(process), "process")
+        ended = only(self._processes(process), "process")
         ordered = clock.now()
         again = self._manager.start_again(ended)
         self._manager.wait_ready([again], None)
@@ -284,12 +320,8 @@ class Lab:
         return still_open
 
     def stop(self) -> None:
-        """End every process, then repair what is broken.
-
-        This order prevents the arrival of what a paused process or a cut cable held back.
-        """
-        self._manager.stop()
-        self._faults.undo()
+        """End every process, then repair what is broken."""
+        self._parts.stop()
 
     @property
     def _finish(self) -> Finish:
@@ -353,9 +385,3 @@ class Lab:
 
 def _names(processes: Iterable[Process]) -> str:
     return ", ".join(map(str, processes))
-
-
-def _only(found: Sequence[_T], kind: str) -> _T:
-    if len(found) != 1:
-        raise LabError(f"this needs one {kind}, but the target has {len(found)}", hint="name one")
-    return found[0]

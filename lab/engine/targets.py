@@ -1,12 +1,15 @@
 """What a scenario may name as the target of a fault: processes, machines, roles."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from pushpull.core.errors import LabError
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
 
 Chosen = Process | Processes | str | Sequence[Process | str]
+_T = TypeVar("_T")
+
 # A function chooses a target that isn't known before the run; it returns None until it can.
 Target = Chosen | Callable[[Observed], Chosen | None]
 
@@ -23,6 +26,13 @@ def processes_in(target: object) -> list[Process]:
 def places_in(target: object) -> list[str]:
     """Return the machines and roles in a target; a process stands for its machine."""
     return list(dict.fromkeys(map(_place, _members(target))))
+
+
+def only(found: Sequence[_T], kind: str) -> _T:
+    """Return the one that was found; LabError if there are more, or none."""
+    if len(found) != 1:
+        raise LabError(f"this needs one {kind}, but the target has {len(found)}", hint="name one")
+    return found[0]
 
 
 def _members(target: object) -> Iterator[object]:

@@ -1,0 +1,124 @@
+"""Deploys to machines that are up, and leaves them unchanged afterwards, whatever happens."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pushpull.core import clock
+from pushpull.core.errors import LabError, RunStoreError
+from pushpull.engine import disturbance
+from pushpull.engine.build import Parts, Setting, build_parts
+from pushpull.engine.disturbance import Lateness, MachineLateness
+from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.request import RunRequest
+from pushpull.engine.sniffers import Sniffers
+from pushpull.machines import clock_offset, requirements
+from pushpull.machines.connection import ssh_errors
+from pushpull.machines.pool import at_once
+from pushpull.machines.remote import Remote
+
+_KERNEL = "/proc/sys/kernel/osrelease"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """A run on machines that have its files; `lateness` measures how it is disturbed."""
+
+    parts: Parts
+    sniffers: Sniffers
+    lateness: Lateness
+
+
+@contextlib.contextmanager
+def deployed(request: RunRequest, setting: Setting) -> Iterator[Deployed]:
+    """Deploy a run's files; at the end of the block end its processes, and store what is left.
+
+    Raises LabError if a machine can't take part.
+    """
+    clocks = _prepare(setting, request.files, request.experiment.needs)
+    wall_ahead_s = clock.wall_ahead_s()
+    with Lateness() as lateness:
+        parts = build_parts(request, setting, clocks, lateness.stopped_s)
+        others = [name for name in setting.remotes if clocks[name].monotonic_ahead_s is None]
+        theirs = MachineLateness.measure(setting.remotes, others)
+        sniffers = Sniffers(setting, parts.monitor)
+        try:
+            yield Deployed(parts=parts, sniffers=sniffers, lateness=lateness)
+        finally:
+            with _uninterrupted():
+                parts.stop()
+                sniffers.end()
+                found = disturbance.description(lateness, theirs.end())
+                _store_the_rest(setting, parts, wall_ahead_s, found)
+
+
+def _prepare(
+    setting: Setting, files: Mapping[str, Path], needs: Sequence[str]
+) -> dict[str, clock.Clock]:
+    """Deploy the user's files on all machines, and measure each clock's offset from ours."""
+    ours = clock_offset.our_boot_id()
+
+    def prepare(remote: Remote) -> clock.Clock:
+        requirements.require(remote, needs)
+        remote.deploy(setting.folder, files)
+        remote.warm_up(setting.folder)
+        with ssh_errors(remote.access, "ask it for its time"):
+            return clock_offset.measure(remote, ours)
+
+    try:
+        clocks = at_once(setting.remotes, prepare)
+        setting.directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
+    except BaseException:
+        _remove(setting)
+        raise
+    return clocks
+
+
+def _store_the_rest(
+    setting: Setting, parts: Parts, wall_ahead_s: float, found: dict[str, Any]
+) -> None:
+    """Store what is known only at the end; then remove the run's folder from the machines."""
+    try:
+        parts.manager.fetch_all()
+        setting.directory.make_room()
+        step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
+        if abs(step_s) > clock.SET_S:
+            setting.directory.update(clock_step_s=step_s)
+        facts = _facts(setting, parts.monitor)
+        setting.directory.update(machines=facts, disturbance=found)
+    except RunStoreError as error:
+        parts.monitor.fail(error)
+    finally:
+        _remove(setting)
+
+
+def _remove(setting: Setting) -> None:
+    at_once(setting.remotes, lambda remote: remote.remove(setting.folder))
+
+
+def _facts(setting: Setting, monitor: RunMonitor) -> dict[str, Any]:
+    """Return what each machine runs: its kernel, and the versions that its programs reported."""
+    facts: dict[str, Any] = {}
+    for remote in setting.remotes.values():
+        with contextlib.suppress(LabError):  # a machine that died has none
+            facts[remote.name] = {"kernel": remote.read(_KERNEL).strip()}
+            facts[remote.name] |= monitor.versions.get(remote.name, {})
+    return facts
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore further Ctrl-C, so that nothing is left behind; the block has its own time-outs."""
+    if threading.current_thread() is not threading.main_thread():  # it gets no signals
+        yield
+        return
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
