@@ -1,6 +1,7 @@
 """Labs for scripts and tests, which control a run from outside instead of by an experiment."""
 
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -162,8 +163,9 @@ def counted(machines: int, *, owner: str = "") -> Inventory:
     lab_folder.make(file.parent)
     text = f"machines:\n  {NODES}: {{role: {NODES}, address: 10.0.0.1, count: {machines}}}\n"
     text = f"network: 10.0.0.0/16\n{text}"
-    if not file.exists() or file.read_text() != text:
-        file.write_text(text)
+    written = file.with_suffix(f".{os.getpid()}")
+    written.write_text(text)
+    written.replace(file)  # another process may be reading it
     return inventories.load(file)
 
 

@@ -39,5 +39,5 @@ def _parts(stored: StoredRun) -> Iterator[str]:
 
 def _shown(record: Record) -> str:
     if record.shown is None:
-        return f"({record.length} bytes that are no text)"
+        return f"(a line of {record.length:,} bytes)"
     return harmless(record.shown, _LONGEST)

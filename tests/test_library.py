@@ -1,0 +1,119 @@
+"""The lab in a script: `Lab.of` and `Lab.up`, without an experiment."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushpull.api import (
+    Lab,
+    LabError,
+    LimitReached,
+    Outcome,
+    TriggerMissed,
+    Verdict,
+    exactly_once,
+    lines,
+    never_twice,
+)
+from pushpull.runs import store
+
+EMBEDDED: Any = {"provider": "namespaces"}
+FOREVER = "import time\nwhile True: print('at work', flush=True); time.sleep(0.005)"
+COUNT = "import time\nfor n in range(500): print(n, flush=True); time.sleep(0.005)"
+
+
+def python(code: str) -> list[str]:
+    return ["{python}", "-c", code]
+
+
+def test_one_is_killed_at_a_line_and_the_others_go_on(tmp_path: Path) -> None:
+    with Lab.of(3, **EMBEDDED, runs=tmp_path) as lab:
+        workers = lab.start(python(COUNT), on=lab.machines())
+        victim = lab.first(workers, prints=lambda line: line == "7")
+        lab.kill(victim)
+        lab.more(workers.without(victim), lines=20)
+        run = lab.run()
+        printed = {m: [r.text for r in run.records if r.machine == m] for m in lab.machines()}
+        assert [event.machine for event in run.events("fault")] == [victim.machine]
+    assert [text for text in printed[victim.machine] if text == "7"]
+    assert len(printed[victim.machine]) < 400
+    assert store.load(lab.path).state == "finished"
+
+
+def test_claims_are_asserted(tmp_path: Path) -> None:
+    reads = lines(sent={"sends": r"(\d+)"}, received={"gets": r"(\d+)"})
+    for name, code in (("sends", "for n in range(5): print(n)"), ("gets", "print(0); print(0)")):
+        (tmp_path / f"{name}.py").write_text(code)
+    with Lab.of(
+        2, **EMBEDDED, runs=tmp_path / "runs", folder=tmp_path, reads=reads, count=5
+    ) as lab:
+        one, other = lab.machines()
+        lab.start("gets.py", on=other).wait()
+        lab.start("sends.py", on=one).wait()
+        run = lab.run()
+    assert list(run.sent.numbers) == [0, 1, 2, 3, 4]
+    assert not exactly_once(run, run.planned)
+    twice = never_twice(run)
+    assert twice.outcome is Outcome.REFUTED
+    assert twice.messages == (0,)
+
+
+def test_only_what_holds_is_true() -> None:
+    assert Verdict.holds("It does.")
+    assert not Verdict.refuted("It doesn't.")
+    assert not Verdict.not_observed("Nobody knows.")
+
+
+def test_programs_files_and_what_they_leave(tmp_path: Path) -> None:
+    (tmp_path / "copy.sh").write_text("#!/bin/sh\ncat words >result\necho done\n")
+    (tmp_path / "words").write_text("as they were")
+    with Lab.of(1, **EMBEDDED, runs=tmp_path / "runs", folder=tmp_path, files=["words"]) as lab:
+        lab.start("copy.sh", on="node-1").wait()
+        assert lab.fetch("node-1", "result").read_text() == "as they were"
+        with pytest.raises(LabError, match=r"there is no program 'none\.py'"):
+            lab.start("none.py", on="node-1")
+
+
+def test_machines_by_an_inventory(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yaml"
+    file.write_text(
+        "network: 10.1.0.0/24\nmachines:\n"
+        "  broker: {role: broker, address: 10.1.0.1}\n"
+        "  worker: {role: worker, address: 10.1.0.2, count: 2}\n"
+    )
+    with Lab.up(file, **EMBEDDED, runs=tmp_path) as lab:
+        assert lab.machines() == ["broker", "worker-1", "worker-2"]
+        assert lab.machines("worker") == ["worker-1", "worker-2"]
+        assert lab.address("worker-2", port=7000) == "tcp://10.1.0.3:7000"
+
+
+def test_a_wait_ends_at_the_latest_when_all_was_silent_for_so_long(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LimitReached, match="sleep on node-1"),
+        Lab.of(1, **EMBEDDED, runs=tmp_path, patience_s=0.2) as lab,
+    ):
+        lab.first(lab.start(["sleep", "60"], on="node-1"), prints=bool)
+    assert store.load(lab.path).state == "interrupted"
+
+
+def test_a_line_that_can_not_come_any_more(tmp_path: Path) -> None:
+    with Lab.of(1, **EMBEDDED, runs=tmp_path) as lab:
+        ended = lab.start(["true"], on="node-1")
+        with pytest.raises(TriggerMissed, match="never printed"):
+            lab.first(ended, prints=bool)
+
+
+@pytest.mark.parametrize("machines", [0, -1, 10_001])
+def test_no_such_number_of_machines(machines: int) -> None:
+    with pytest.raises(LabError, match="give a number from 1 to"):
+        Lab.of(machines).__enter__()
+
+
+def test_an_exception_in_the_script_leaves_nothing(tmp_path: Path) -> None:
+    with contextlib.suppress(ZeroDivisionError), Lab.of(1, runs=tmp_path, **EMBEDDED) as lab:
+        lab.start(python(FOREVER), on="node-1")
+        _ = 1 / 0
+    assert store.load(lab.path).state == "interrupted"
+    assert [e.event for e in store.load(lab.path).events] == ["start", "exit"]
