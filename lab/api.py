@@ -1,4 +1,4 @@
-"""What experiments are written with, and runs analysed with: the one door to the lab from outside.
+"""What experiments, scripts, tests and analyses are written with: the one door to the lab.
 
 Everything here keeps its name and meaning; every other module may change.
 """
