@@ -1,5 +1,6 @@
 """What is seen of a command line before its parser is there: nothing that the parser denies."""
 
+import copy
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ def _parsed(words: Iterable[str]) -> tuple[str | None, set[str]]:
     None where it is no such thing, or the parser refuses it.
     """
     try:
-        found = PARSER.parse_argv(list(words))
+        found = copy.deepcopy(PARSER).parse_argv(list(words))  # it remembers core flags
     except ParseError:
         return None, set()
     core = {name for name, argument in found[0].args.items() if argument.got_value}

@@ -395,6 +395,35 @@ def claims(
     return checklist.show(found, Path(runs), json=arguments.file(json), junit=arguments.file(junit))
 
 
+@task(
+    help={
+        "experiment": "one experiment, by name or by your own folder",
+        "interval": "seconds between two messages (0.2)",
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "runs": _RUNS,
+    }
+)
+@arguments.exits
+def quiz(
+    _: Context,
+    experiment: str,
+    interval: str = "0.2",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Predict each claim of an experiment, run it, and see where you were wrong."""
+    from dataclasses import replace
+
+    from pushpull.cli import quiz as asking
+    from pushpull.cli.call import quick_call
+
+    call = quick_call(provider, inventory, Path(runs))
+    pause = arguments.seconds("--interval", interval)
+    return asking.run(replace(call, experiment=experiment, interval=pause))
+
+
 @task(help={"path": "the folder to create; its name becomes the experiment's"})
 @arguments.exits
 def new_experiment(_: Context, path: str) -> None:
