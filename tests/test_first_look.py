@@ -1,6 +1,5 @@
 """What is seen of a command line before its parser is there: nothing that the parser denies."""
 
-import copy
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -23,7 +22,7 @@ def _parsed(words: Iterable[str]) -> tuple[str | None, set[str]]:
     None where it is no such thing, or the parser refuses it.
     """
     try:
-        found = copy.deepcopy(PARSER).parse_argv(list(words))  # it remembers core flags
+        found = PARSER.parse_argv(list(words))
     except ParseError:
         return None, set()
     core = {name for name, argument in found[0].args.items() if argument.got_value}
@@ -58,6 +57,8 @@ TASK = next(c for c in PARSER.contexts.values() if c.name == first_look.RUN)
         ("run-experiment --experiment a=b --interval 0 -p ssh", "ssh"),
         ("run-experiment --experiment --provider -p ssh", None),
         ("run-experiment --set=-p --provider=ssh", None),  # -p is a flag there, for the parser
+        ("run-experiment --runs a --runs b", None),  # the second may be the parser's
+        ("run-experiment --set A=1 --set B=2", "auto"),
         ("run-experiment -pssh", None),
         ("run-experiment -kp ssh", None),
         ("run-experiment --help", None),

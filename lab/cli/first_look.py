@@ -14,6 +14,7 @@ VALUED = (
     *REPEATED,
     *PROVIDER,
 )
+_MANY = ("--set", "-s")  # may be given more than once
 SWITCHES = ("--keep", "-k", "--capture", "-a")
 
 
@@ -21,11 +22,13 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
     """Return the provider on which a command line runs experiments, None if that is unclear.
 
     The task's flags are clear, as separate words or joined to a value by `=`. The parser handles
-    everything else, such as `-kp ssh`, `--help`, a second task or a value that looks like a flag.
+    everything else, such as `-kp ssh`, `--help`, a second task, a value that looks like a flag, or
+    a flag that is repeated, whose value may be a task's name for the parser.
     """
     if not arguments or arguments[0] != RUN:
         return None
     provider = "auto"
+    seen: set[str] = set()
     words = iter(arguments[1:])
     for word in words:
         if word in SWITCHES:
@@ -34,6 +37,9 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
         given = value if joined else next(words, "-")
         if flag not in VALUED or given.startswith("-") or flag in REPEATED:
             return None
+        if flag in seen - set(_MANY):
+            return None
+        seen.add(flag)
         if flag in PROVIDER:
             provider = given
     return provider
