@@ -117,3 +117,41 @@ def test_an_exception_in_the_script_leaves_nothing(tmp_path: Path) -> None:
         _ = 1 / 0
     assert store.load(lab.path).state == "interrupted"
     assert [e.event for e in store.load(lab.path).events] == ["start", "exit"]
+
+
+LISTENS_LATE = """
+import socket, time
+server = socket.socket()
+server.bind(("", 7000))
+time.sleep(0.3)
+print("before", flush=True)
+server.listen()
+server.accept()[0].sendall(b"hello")
+"""
+ASKS = "import os, socket; print(socket.create_connection((os.environ['LAB_HOST'], 7000)).recv(9))"
+
+
+def test_a_program_is_ready_when_its_port_listens(tmp_path: Path) -> None:
+    with Lab.of(2, runs=tmp_path, **EMBEDDED) as lab:
+        server = lab.start(python(LISTENS_LATE), on="node-1", ready=7000)
+        lab.start(python(ASKS), on="node-2", to="node-1").wait()
+        server.wait()
+        printed = [record.text for record in lab.run().records if record.stream == "stdout"]
+    assert printed == ["before", "b'hello'"]
+
+
+def test_a_program_is_ready_when_a_command_succeeds(tmp_path: Path) -> None:
+    late = python("import time; time.sleep(0.2); open('there', 'w'); print('made', flush=True)")
+    with Lab.of(1, runs=tmp_path, **EMBEDDED) as lab:
+        lab.start(late, on="node-1", ready=["test", "-e", "there"])
+        assert lab.fetch("node-1", "there").read_bytes() == b""
+
+
+@pytest.mark.parametrize("ready", [7000, ["false"], lambda line: False])
+def test_a_program_that_ends_before_it_is_ready_is_an_error_at_once(
+    tmp_path: Path, ready: Any
+) -> None:
+    with Lab.of(1, runs=tmp_path, **EMBEDDED) as lab:
+        with pytest.raises(LabError, match="before it was ready, with exit status 3") as error:
+            lab.start(python("print('no licence'); raise SystemExit(3)"), on="node-1", ready=ready)
+        assert error.value.output == "no licence"

@@ -3,17 +3,16 @@
 import contextlib
 import itertools
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pushpull.core import clock
-from pushpull.core.errors import LabError, MachineLost
-from pushpull.core.records import LOST, Event
+from pushpull.core.errors import LabError
+from pushpull.core.records import Event
 from pushpull.core.vocabulary import PORT
 from pushpull.engine.flags import words
-from pushpull.engine.ledger import Look
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.processes import Process
 from pushpull.engine.program import Program, settings
@@ -22,7 +21,6 @@ from pushpull.machines.pool import at_once
 from pushpull.machines.remote import Remote
 from pushpull.runs.capture import Capture
 
-READY_TIMEOUT_S = 30
 _SILENT_S = 20.0  # a connection to a dead machine breaks before, where the system can do that
 _CLOSED_S = 2.0  # what is known of a machine's programs when its connection was closed
 
@@ -130,25 +128,6 @@ class ProcessManager:
             process.program, process.machine, process.flags, dict(process.environment)
         )
 
-    def wait_ready(self, started: Sequence[Process], ready: Callable[[str], bool] | None) -> None:
-        """Wait until each is ready, by its trace or a line on stdout; LabError if one isn't."""
-        looks = {p.place: Look({p.place}, ready) for p in started} if ready else {}
-
-        def is_ready(process: Process) -> bool:
-            if looks:
-                return looks[process.place].found is not None
-            return process.is_ready or not process.program.says_ready
-
-        with self.monitor.looking(*looks.values()):
-            in_time = self.monitor.all_within(
-                READY_TIMEOUT_S,
-                lambda: any(p.ended for p in started) or all(map(is_ready, started)),
-            )
-        # A process that ended is the cause; another that is late only suffers from it.
-        for process in sorted(started, key=lambda process: not process.ended):
-            if not is_ready(process):
-                raise _not_ready(process, in_time)
-
     def warm_up(self) -> None:
         """Prepare a quick start of the next program on each machine, while there is time."""
         for remote in self.remotes.values():
@@ -245,21 +224,3 @@ def _origin(program: Program) -> dict[str, str]:
     """Return what the event of its start says of a program."""
     said = {"implementation": program.implementation} if program.speaks_protocol else {}
     return {"program": program.name, **said}
-
-
-def _not_ready(process: Process, in_time: bool) -> LabError:
-    if process.ended_by == LOST:
-        what = f"the connection broke before {process.name} was ready"
-    elif process.ended:
-        what = f"{process.name} ended before it was ready, with exit status {process.status}"
-    elif in_time:
-        what = f"{process.name} was not ready when another ended"
-    else:
-        what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
-    kind = MachineLost if process.ended_by == LOST else LabError
-    return kind(
-        what,
-        where=f"machine {process.machine}",
-        hint=f"run it by hand: fab ssh --machine {process.machine}",
-        output=process.tail(),
-    )

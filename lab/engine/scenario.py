@@ -22,6 +22,7 @@ from pushpull.engine.ledger import Look
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
 from pushpull.engine.program import Command
+from pushpull.engine.readiness import Ready, wait_ready
 from pushpull.engine.targets import Chosen, Target, only, places_in, processes_in
 from pushpull.runs import store
 
@@ -99,7 +100,7 @@ class Lab:
         *,
         on: str | Sequence[str],
         to: str | Sequence[str] | None = None,
-        ready: Callable[[str], bool] | None = None,
+        ready: Ready | None = None,
         args: Sequence[Any] = (),
         **flags: Any,
     ) -> Processes:
@@ -111,8 +112,10 @@ class Lab:
             on: a role, a machine, or a list of these.
             to: the machine whose address it gets, or a role that one machine has; by default it
                 gets its own.
-            ready: recognises the line on stdout that says that the program is ready. The lab's own
-                programs report that themselves; another counts as ready when it is started.
+            ready: what shows that the program is ready: a function that recognises a line on
+                stdout, a TCP port on which its machine listens, or the words of a command that
+                succeeds there. The lab's own programs report that themselves; another counts as
+                ready when it is started.
             args: arguments that follow the flags, unchanged.
             flags: `high_water_mark=5` becomes `--high-water-mark 5`; a list repeats the name for
                 each value, True gives the name alone, False and None give nothing.
@@ -127,7 +130,7 @@ class Lab:
             self._manager.start(found, machine, target or machine, flags, args)
             for machine in self._manager.machines(on)
         ]
-        self._manager.wait_ready(started, ready)
+        wait_ready(self._manager, started, ready)
         return Processes(tuple(started), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
@@ -150,7 +153,7 @@ class Lab:
         ended = only(self._processes(process), "process")
         ordered = clock.now()
         again = self._manager.start_again(ended)
-        self._manager.wait_ready([again], None)
+        wait_ready(self._manager, [again], None)
         self._faults.processes.started_again(again, ordered)
         return again
 
