@@ -93,6 +93,17 @@ def test_a_shell_needs_a_terminal(lab: tuple[object, ...]) -> None:
     assert "a shell needs a terminal" in done.stderr
 
 
+def test_a_command_runs_there_instead_of_a_shell(lab: tuple[object, ...]) -> None:
+    done = fab("ssh", "--machine", "push", *lab, "--", "hostname; echo 'a  b' >&2; exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "push\n", "a  b\n")
+
+
+def test_only_ssh_takes_a_command() -> None:
+    done = fab("status", "--", "hostname")
+    assert done.returncode == ExitCode.MISTAKE
+    assert "only `ssh` takes a command after --" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_kill_ends_a_shell(lab: tuple[object, ...], number: signal.Signals) -> None:
     pid, terminal = pty.fork()

@@ -4,6 +4,7 @@ import getpass
 import os
 import sys
 import traceback
+from typing import Any
 
 from fabric import Config, Executor
 from fabric.main import Fab
@@ -26,6 +27,18 @@ class _Config(Config):  # type: ignore[misc]  # Fabric has no types
 
     def load_ssh_config(self) -> None:
         """Load nothing."""
+
+
+class _Executor(Executor):  # type: ignore[misc]
+    """Gives `fab ssh` what follows `--`, as a command line, where Fabric wants hosts for it."""
+
+    def expand_calls(self, calls: Any, apply_hosts: bool = True) -> Any:
+        """Return the calls of tasks that are to be made, in order."""
+        if command := self.core.remainder:
+            if [call.task.name for call in calls] != ["ssh"]:
+                raise ParseError("only `ssh` takes a command after --")
+            calls[0].kwargs["command"], self.core.remainder = command, ""
+        return super().expand_calls(calls, apply_hosts)
 
 
 class LabProgram(Fab):  # type: ignore[misc]
@@ -75,7 +88,7 @@ def program() -> LabProgram:
         version=__version__,
         binary="fab" if IS_CLONE else COMMAND,
         binary_names=["fab"] if IS_CLONE else [COMMAND],
-        executor_class=Executor,
+        executor_class=_Executor,
         config_class=_Config,
     )
 

@@ -43,27 +43,33 @@ def status(inventory: Inventory, provider: str) -> None:
         print(f"{machine.name:12} {machine.role:10} {machine.address:16} {state}")
 
 
-def shell(inventory: Inventory, provider: str, name: str) -> None:
-    """Open a shell on a machine; LabError if no lab is up."""
+def shell(inventory: Inventory, provider: str, name: str, command: str = "") -> int:
+    """Open a shell on a machine, or run a command line there, whose exit status is returned.
+
+    Raises LabError if no lab is up.
+    """
     from pushpull.machines.remote import Remote
 
     inventory.machine(name)
     chosen = choose(provider, inventory, _say)
-    if chosen.own_shell(name):
-        return
+    if not command and chosen.own_shell(name):
+        return 0
     if chosen.status()[name] == "not up":
         raise LabError("no lab is up", where=f"machine {name}", hint="bring one up: fab up")
-    if not sys.stdin.isatty():
+    if not command and not sys.stdin.isatty():
         raise LabError(
             "a shell needs a terminal",
             where="standard input",
-            hint="run it in a terminal; to start programs, write an experiment: fab new-experiment",
+            hint="run it in a terminal, or give a command: -- COMMAND",
         )
     with chosen.lab(keep=True) as machines:
         remote = Remote(machines.access[name])
         # The shell owns the terminal and gets every Ctrl-C; SIGTERM or a closed terminal ends it.
         with interrupts.closing(remote.close), contextlib.redirect_stdout(drawing(sys.stdout)):
+            if command:
+                return remote.call(command)
             remote.shell()
+            return 0
 
 
 def logs(root: Path, run: str | None, machine: str) -> None:

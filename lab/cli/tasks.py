@@ -294,13 +294,22 @@ def status(_: Context, provider: str = "auto", inventory: str = "") -> None:
     lab_by_hand.status(arguments.inventory(inventory), provider)
 
 
-@task(help={"machine": _MACHINE, "provider": _PROVIDER, "inventory": _INVENTORY})
+@task(
+    help={
+        "machine": _MACHINE,
+        "provider": _PROVIDER,
+        "inventory": _INVENTORY,
+        "command": "a command line to run there instead; or give it after --",
+    }
+)
 @arguments.exits
-def ssh(_: Context, machine: str, provider: str = "auto", inventory: str = "") -> None:
-    """Open a shell on a machine of a lab that is up."""
+def ssh(
+    _: Context, machine: str, provider: str = "auto", inventory: str = "", command: str = ""
+) -> int:
+    """Open a shell on a machine of a lab that is up, or run a command there."""
     from pushpull.cli import lab_by_hand
 
-    lab_by_hand.shell(arguments.inventory(inventory), provider, machine)
+    return lab_by_hand.shell(arguments.inventory(inventory), provider, machine, command)
 
 
 @task(help={"machine": _MACHINE, "run": _RUN, "runs": _RUNS})

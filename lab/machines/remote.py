@@ -15,10 +15,12 @@ import queue
 import shlex
 import signal
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
 import paramiko
 
@@ -243,6 +245,22 @@ class Remote:
         with ssh_errors(self.access, "open a shell"):
             self._connection.shell()
 
+    def call(self, command: str) -> int:
+        """Run a command line in the user's shell there, on our output; return its exit status."""
+        with ssh_errors(self.access, "run a command"):
+            channel = self._connection.transport.open_session(timeout=ANSWER_TIMEOUT_S)
+            channel.exec_command(command)
+            channel.shutdown_write()
+        statuses: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        RemoteProcess(
+            channel, _to(sys.stdout), _to(sys.stderr), lambda status, _: statuses.put(status)
+        )
+        if (status := statuses.get()) is None:
+            raise MachineLost(
+                "the connection broke", where=f"machine {self.name}", hint="fab check"
+            )
+        return status
+
     def close(self) -> None:
         """Close the connection; everything started over it then ends. May be called twice."""
         self._closed.set()
@@ -301,6 +319,16 @@ class Remote:
         channel.status_event = StampedEvent()
         channel.exec_command("exec " + shlex.join(argv))
         return channel
+
+
+def _to(stream: TextIO) -> Output:
+    """Return what writes chunks of bytes to one of our streams."""
+
+    def write(chunk: bytes) -> None:
+        stream.buffer.write(chunk)
+        stream.flush()
+
+    return write
 
 
 def _moment(words: str, access: Access) -> Moment:
