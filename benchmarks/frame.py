@@ -101,7 +101,7 @@ def _turn(contender: Contender, benchmark: Benchmark) -> dict[str, float]:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what is going on."""
+    """Print on stderr what is going on."""
     print(text, file=sys.stderr, flush=True)
 
 

