@@ -165,7 +165,7 @@ class Command(Program):
     def file(self) -> str:
         return self.words[0]
 
-    def argv(self, python: str, flags: Sequence[str]) -> list[str]:
+    def argv(self, python: str, flags: Sequence[str], implementations: str = "") -> list[str]:
         return [python if word == PYTHON else word for word in self.words] + [*flags]
 
     def deploy(self, remote: Remote, folder: str) -> None:

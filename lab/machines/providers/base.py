@@ -29,7 +29,7 @@ class Access:
     be in `known_hosts`. Each run creates a folder below `work`, which may be relative to the
     user's home there. `if_key_changed` is the hint if the machine answers with another host key
     than `host_key`. `implementations` is the folder of what is installed there for the lab's
-    programs (see `lab.machines.installer`). `open_network` is true if any user of this computer can
+    programs (see `machines.installer`). `open_network` is true if any user of this computer can
     connect to the lab address. `provides` are the commands and modules that it was seen to have
     (see `requirements`); machines with the same programs share one set.
     """
