@@ -1,7 +1,5 @@
-"""The table of contents: hands the tasks of lab/cli/tasks.py to `fab`."""
+"""The table of contents: hands the tasks of lab/cli/tasks/ to `fab`."""
 
-from invoke import Collection
+from pushpull.cli.tasks import collection
 
-from pushpull.cli import tasks
-
-namespace = Collection.from_module(tasks)
+namespace = collection()

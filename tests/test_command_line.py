@@ -14,7 +14,7 @@ from invoke import Context
 from mutations import Edit
 from story import RECORDED
 
-from pushpull.cli import tasks
+from pushpull.cli.tasks import making
 from pushpull.core.errors import ExitCode, worst
 from pushpull.engine.judge import exit_code
 
@@ -77,7 +77,7 @@ def test_a_wrong_value(
 ) -> None:
     monkeypatch.chdir(command.PROJECT)
     with pytest.raises(SystemExit) as stop:
-        tasks.run_experiment(Context(), **{flag: value})
+        making.run_experiment(Context(), **{flag: value})
     assert stop.value.code == ExitCode.MISTAKE
     said = capsys.readouterr()
     assert said.out == ""
