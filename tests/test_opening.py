@@ -19,7 +19,7 @@ from pushpull.runs import store
 
 pytestmark = pytest.mark.slow
 
-COMPARED = "leaving_the_turn,heartbeat,ways_to_leave:kill,ways_to_leave:pause,coming_back:reject"
+COMPARED = "leaving_the_turn,heartbeat,ways_to_leave:pause,kill_worker"
 FLAGS = ["--experiment", "kill_worker", "--interval", "0.1", "--count", "20"]
 
 
@@ -57,7 +57,7 @@ def test_the_live_view(opening: Opening, pictures: Path) -> None:
 @pytest.mark.timeout(600)
 def test_the_matrix(chromium: BrowserContext, pictures: Path, tmp_path: Path) -> None:
     """Some of those that are installed here, and old receivers with a new sender."""
-    titles = [t for t in ("pyzmq", "perl", "pynng", "jeromq", "zeromq_js") if _is_installed(t)]
+    titles = [t for t in ("pyzmq", "zeromq_js", "zmq_rs", "perl", "pynng") if _is_installed(t)]
     titles += [f"pyzmq+{old}" for old in ("pyzmq@16.0.4",) if _is_installed(old)]
     command = [sys.executable, "-m", "pushpull", "matrix", "--implementations", ",".join(titles)]
     command += ["--experiments", COMPARED, "--repeat", "1", "--runs", str(tmp_path)]

@@ -4,12 +4,12 @@ Everything here is a pure function of a run directory's content.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pushpull.analysis import cut
-from pushpull.analysis.messages import Columns, Messages
+from pushpull.analysis.messages import Columns, Messages, steady
 from pushpull.core.records import Event, Message, Reader, Record
 from pushpull.core.verdict import Verdict
 from pushpull.runs import pcap
@@ -54,7 +54,7 @@ class Run:
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
-        self._messages = Columns(stored.records, reads, functools.partial(_steady, self._clocks))
+        self._messages = Columns(stored.records, reads, functools.partial(steady, self._clocks))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
         if not self.cut and not self._all_came_as_sent():
@@ -263,15 +263,6 @@ class Run:
         first = max(0, int(by_start.max(initial=-1)) + 1)
         last = min(int(by_end.min(initial=len(self.planned))) - 1, self.last_known)
         return range(first, int(min(last, len(self.planned) - 1)) + 1)
-
-
-def _steady(
-    clocks: Mapping[str, Mapping[str, Any]], machine: str
-) -> Callable[[float], float] | None:
-    """Return the time of a trace by a clock of its machine that was never set, if there is."""
-    clock = clocks.get(machine, {})
-    ahead, offset = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
-    return None if ahead is None else lambda m: m - ahead + offset
 
 
 def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:

@@ -8,7 +8,7 @@ import functools
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from typing import Any, NamedTuple, overload
 
 from pushpull.core.records import Message, Reader, Record
@@ -215,6 +215,15 @@ class Columns:
             self._places[key] = len(self._named)
             self._named.append(key)
         return self._places[key]
+
+
+def steady(
+    clocks: Mapping[str, Mapping[str, Any]], machine: str
+) -> Callable[[float], float] | None:
+    """Return the time of a trace by a clock of its machine that was never set, if there is."""
+    clock = clocks.get(machine, {})
+    ahead, offset = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
+    return None if ahead is None else lambda m: m - ahead + offset
 
 
 def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ def require(one: Manifest) -> None:
 
     The lab's own test suite tries the default one.
     """
-    if one.title == implementations.DEFAULT or _pass(one).exists():
+    if one.title == implementations.DEFAULT or os.access(_pass(one), os.R_OK):
         return
     print(f"trying {one.title} by the conformance test first, once", file=sys.stderr, flush=True)
     failed: list[str] = []

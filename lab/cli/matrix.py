@@ -180,7 +180,7 @@ def installed(campaign: MatrixCampaign, *, required: bool) -> tuple[MatrixCampai
 
 
 def experiments(names: Sequence[str]) -> dict[str, Experiment]:
-    """Return the experiments of these names, or the article's; LabError if there is none."""
+    """Return the experiments of these names, or the default ones; LabError if there is none."""
     return {name: catalogue.load(name) for name in names or DEFAULT}
 
 

@@ -11,7 +11,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
@@ -21,6 +21,7 @@ from pushpull.cli.call import Call, with_setting
 from pushpull.cli.capacity import Waiting
 from pushpull.cli.silent_view import Silent
 from pushpull.core.errors import ExitCode, LabError
+from pushpull.engine.experiment import Experiment
 from pushpull.engine.runner import Result
 from pushpull.experiments import catalogue
 from pushpull.machines.inventory import resized
@@ -86,6 +87,7 @@ class _Worker:
         self._connection = connection
         self._cells: queue.SimpleQueue[Cell | None] = queue.SimpleQueue()
         self._labs: dict[str, _Lab] = {}
+        self._fit: set[tuple[str, ...]] = set()
         self._remarks: list[str] = []
         threading.Thread(target=self._take_cells, daemon=True).start()
 
@@ -95,6 +97,7 @@ class _Worker:
         while cell is not None:
             with contextlib.ExitStack() as up:
                 self._labs.clear()
+                self._fit.clear()
                 for one in self._from(cell):
                     answer = self._answer_to(one, up)
                     self._send(answer)
@@ -123,9 +126,18 @@ class _Worker:
         full = ":".join(filter(None, [cell.experiment or call.experiment, cell.variant]))
         found = {full: catalogue.load(full)}
         machines, remotes = self._lab(call, up)
-        run_series.require_programs(call, found, remotes)
+        self._require_programs(call, found, remotes)
         (result,) = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
         return result
+
+    def _require_programs(
+        self, call: Call, found: Mapping[str, Experiment], remotes: Mapping[str, Remote]
+    ) -> None:
+        """Raise NotFit if a machine lacks what these programs need; a lab is asked only once."""
+        question = (call.inventory.digest, str(call.implementation), *found)
+        if question not in self._fit:
+            run_series.require_programs(call, found, remotes)
+            self._fit.add(question)
 
     def _lab(self, call: Call, up: contextlib.ExitStack) -> _Lab:
         """Return the lab of a call's inventory; bring it up if it isn't."""

@@ -53,7 +53,7 @@ def _reports_connections(process: Process) -> bool:
 
 
 def _names(processes: Sequence[Process]) -> list[str]:
-    """Return `pull of perl on pull-1 and pull-2` for each program that runs."""
+    """Return each program that runs, with its machines."""
     places: dict[str, list[str]] = {}
     for process in processes:
         places.setdefault(process.program.file, []).append(process.machine)

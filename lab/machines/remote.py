@@ -32,15 +32,7 @@ from pushpull.machines import tool_errors
 from pushpull.machines.agent import launcher, packet_capture, rule_keeper
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
 from pushpull.machines.providers.base import Access
-from pushpull.machines.remote_process import (
-    CHUNK,
-    LOST,
-    ChangeLease,
-    Output,
-    RemoteProcess,
-    StampedEvent,
-    send,
-)
+from pushpull.machines.remote_process import CHUNK, LOST, ChangeLease, Output, RemoteProcess, send
 
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 
@@ -316,7 +308,6 @@ class Remote:
     def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
         transport: paramiko.Transport = self._connection.transport
         channel = transport.open_session(timeout=ANSWER_TIMEOUT_S)
-        channel.status_event = StampedEvent()
         channel.exec_command("exec " + shlex.join(argv))
         return channel
 

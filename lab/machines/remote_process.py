@@ -17,16 +17,6 @@ LOST = (OSError, EOFError, paramiko.SSHException)
 Output = Callable[[bytes], None]
 
 
-class StampedEvent(threading.Event):
-    """An event that notes the UNIX time when it was set, however late a waiting thread wakes up."""
-
-    at = 0.0
-
-    def set(self) -> None:
-        self.at = self.at or clock.now()
-        super().set()
-
-
 class ChangeLease:
     """A change of a machine's network that lasts until it is released, or until the lab is gone.
 
@@ -65,6 +55,7 @@ class RemoteProcess:
         self.ended = False
         self._channel = channel
         self._on_end = ended
+        self._silent_since = 0.0
         self._threads = [
             threading.Thread(target=self._pump, args=(channel.recv, stdout), daemon=True),
             threading.Thread(target=self._pump, args=(channel.recv_stderr, stderr), daemon=True),
@@ -87,18 +78,19 @@ class RemoteProcess:
         """Wait until it has ended and all its output was read, for at most `timeout` seconds."""
         self._waiting.join(timeout)
 
-    @staticmethod
-    def _pump(receive: Callable[[int], bytes], output: Output) -> None:
+    def _pump(self, receive: Callable[[int], bytes], output: Output) -> None:
         while data := receive(CHUNK):
             output(data)
+        self._silent_since = clock.now()
         output(b"")
 
     def _wait(self) -> None:
-        ended = self._channel.status_event
-        ended.wait()  # also set when the connection is lost
-        gone = ended.at if isinstance(ended, StampedEvent) else clock.now()
         for thread in self._threads:
             thread.join()
+        # The launcher has both streams open until the last process is gone. So their end proves
+        # that, and comes before the exit status, which waits for the launcher's own end.
+        gone = self._silent_since
+        self._channel.status_event.wait()  # also set when the connection is lost
         status = self._channel.exit_status
         with contextlib.suppress(*LOST):
             self._channel.close()

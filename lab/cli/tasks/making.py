@@ -115,7 +115,7 @@ def sweep(
 
 @task(
     help={
-        "experiments": "experiments, separated by commas; default: the article's",
+        "experiments": "experiments, separated by commas; default: those that run by default",
         "implementations": "those to compare, NAME or SENDER+RECEIVER, separated by commas; "
         "default: all that are installed",
         "repeat": "how many runs of each combination (5)",

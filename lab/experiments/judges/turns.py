@@ -77,7 +77,7 @@ def follow(run: Run, rule: Rule) -> Verdict:
         for before, number in itertools.pairwise(span.numbers):
             due = following.get(receivers.get(before, ("", "")))
             actual = receivers.get(number)
-            if actual is not None and actual not in span.turn and actual in _workers(spans):
+            if actual is not None and actual in _newcomers(spans, span):
                 why = f"{_letter(spans, actual)} got message {number} before it was reported."
                 return Verdict.not_observed(why)
             if due != actual or due is None:
@@ -140,8 +140,11 @@ def _served(span: Span, receivers: Mapping[int, Worker]) -> Turn | None:
     return last if set(last) == set(span.turn) and len(last) == len(span.turn) else None
 
 
-def _workers(spans: Sequence[Span]) -> set[Worker]:
-    return {worker for span in spans for worker in span.turn}
+def _newcomers(spans: Sequence[Span], span: Span) -> set[Worker]:
+    """Return the workers that joined only after a span."""
+    k = spans.index(span) + 1
+    known = {worker for one in spans[:k] for worker in one.turn}
+    return {worker for one in spans[k:] for worker in one.turn} - known
 
 
 def _begun_with(turn: Turn, worker: Worker) -> Turn:

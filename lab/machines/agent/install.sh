@@ -19,7 +19,7 @@ run() { # WHAT COMMAND...: prints the command's output only where it fails
     shift
     "$@" >"$scratch/log" 2>&1 </dev/null || {
         tail -n 15 "$scratch/log" >&2
-        give_up "$what failed; its last lines are above." 'Is the network reachable?'
+        give_up "$what failed; its last lines are above." 'Is the network reachable? Is what its program.toml names right?'
     }
 }
 

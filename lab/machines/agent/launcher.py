@@ -80,7 +80,7 @@ def main() -> None:
     environment = {**os.environ, **variables}
     program = start(rest[int(count) :], environment, cwd, notes, bool(by_line))
     status = watch(program, orders, wake, notes)
-    for stream in (1, 2):  # the server sees their end while the kernel takes this process down
+    for stream in (1, 2):  # their end says that all are gone, before the kernel has ended this one
         os.close(stream)
     os._exit(status)
 

@@ -90,14 +90,29 @@ function pick([from, to]) {
       ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. The bars count all of them. Zoom in to see each.`
       : `${count} messages in this window, each of them drawn.`) +
     (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and every message that did not simply arrive; counts include all messages.)` : "");
-  const times = drawn.map(begins);
+  const times = drawn.map((i) => Math.min(to, Math.max(from, begins(i))));
   const used = (Math.max(...times) - Math.min(...times)) / (to - from);
-  const room = Math.max(1, (byId("timeline").clientWidth * used) / LABEL);
+  const widest = drawn.reduce((most, i) => Math.max(most, String(P.number[i]).length), 0);
+  const room = Math.max(1, (byId("timeline").clientWidth * used) / Math.max(LABEL, 6 + 7 * widest));
   return {
     messages: drawn.map((i) => row(i, drawn.length <= room)),
     bars: left.length ? bars([from, to]) : [],
   };
 }
+
+// What lasts, cut to three windows' width: a browser draws no line of a hundred million pixels.
+function cut(spans, [from, to]) {
+  const [low, high] = [2 * from - to, 2 * to - from];
+  return spans
+    .filter((span) => span.end >= low && span.start <= high)
+    .map((span) => ({ ...span, start: Math.max(low, span.start), end: Math.min(high, span.end) }));
+}
+
+const SPANS = ["lives", "connections", "faults"];
+const drawnNow = () => ({
+  ...pick(shown),
+  ...Object.fromEntries(SPANS.map((name) => [name, cut(data[name], shown)])),
+});
 
 // How many messages each machine sent and got in each part of a window.
 function bars([from, to]) {
@@ -135,8 +150,7 @@ function spec(name) {
   for (const param of chart.params) if (param.name in values) param.value = values[param.name];
   chart.datasets = { cells: data.cells, shares: data.shares, latencies: data.latencies };
   if (name === "timeline") {
-    const { lives, connections, faults, moments } = data;
-    chart.datasets = { lives, connections, faults, moments, ...pick(shown), notes: [] };
+    chart.datasets = { moments: data.moments, ...drawnNow(), notes: [] };
   }
   return chart;
 }
@@ -161,8 +175,8 @@ let planned = 0;
 function redraw() {
   planned ||= requestAnimationFrame(() => {
     planned = 0;
-    const { messages, bars } = pick(shown);
-    views.timeline.data("messages", messages).data("bars", bars).runAsync();
+    for (const [name, rows] of Object.entries(drawnNow())) views.timeline.data(name, rows);
+    views.timeline.runAsync();
   });
 }
 

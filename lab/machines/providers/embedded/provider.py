@@ -286,7 +286,7 @@ def _implementations() -> list[str]:
     root = installer.root()
     with contextlib.suppress(OSError):  # nothing can be installed there, so nothing is missed
         root.mkdir(parents=True, exist_ok=True)
-    return [str(root)] if root.is_dir() else []
+    return [str(root)] if os.access(root, os.X_OK) else []
 
 
 def _folders(text: str) -> list[Path]:

@@ -187,6 +187,8 @@ class _Command:
         await asyncio.gather(
             self._pump(our_out, self._process.stdout), self._pump(our_err, self._process.stderr)
         )
+        with contextlib.suppress(*_BROKEN):
+            self._process.stdout.write_eof()  # as sshd does, however long the process still takes
         await self._finish(end, feed)
         leaving.cancel()
 
@@ -211,7 +213,7 @@ class _Command:
     async def _finish(self, end: asyncio.Future[int], feed: asyncio.Task[None]) -> None:
         status = os.waitstatus_to_exitcode(await end)
         feed.cancel()
-        if not self._process.is_closing():
+        with contextlib.suppress(*_BROKEN):  # it does nothing on a closed channel
             self._process.exit(status if status >= 0 else 128 - status)
 
     async def _hang_up(self, pid: int, end: asyncio.Future[int]) -> None:
