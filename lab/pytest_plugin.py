@@ -79,7 +79,7 @@ class _Labs:
     def close(self) -> None:
         with contextlib.ExitStack() as all_down:
             for _, down in self._up.values():
-                all_down.push(down)
+                all_down.callback(down.close)
 
 
 _WORKER = "PYTEST_XDIST_WORKER"

@@ -175,11 +175,11 @@ def test_what_is_open_after_silence(
 
 def test_the_limit_grows_with_the_messages_that_arrive() -> None:
     plan = Plan(count=100_000, interval=0, takes=0)
-    assert plan.limit(0.0, progress=0.0) == 10.0
-    assert plan.limit(0.0, progress=9.0) == 19.0
-    assert plan.limit(0.0, progress=1000.0) == 1010.0
-    assert plan.limit(0.0, progress=1e6) == 10.0 + 0.02 * 100_000
-    assert Plan(count=10, interval=1, takes=5).limit(100.0, progress=100.0) == 155.0
+    assert plan.limit(0.0, 0.0, 0.0) == 10.0
+    assert plan.limit(0.0, 9.0, 0.0) == 19.0
+    assert plan.limit(0.0, 1000.0, 0.0) == 1010.0
+    assert plan.limit(0.0, 1e6, 0.0) == 10.0 + 0.02 * 100_000
+    assert Plan(count=10, interval=1, takes=5).limit(100.0, 100.0, 0.0) == 155.0
 
 
 @pytest.mark.parametrize("text", ["up", "up\r", "[#  ]\r[###]\rup", "\rup\r\r"])
@@ -190,3 +190,9 @@ def test_a_trigger_sees_what_a_terminal_shows(text: str) -> None:
     ledger.lines(line(PULL, 0, text))
     assert look.found is not None
     assert look.found.text == text
+
+
+def test_a_wait_of_a_script_is_limited_alone() -> None:
+    plan = Plan(count=0, interval=0, takes=0, patience_s=60)
+    assert plan.limit(0.0, 0.0, waiting_since=1000.0) == 1060.0
+    assert plan.limit(0.0, 1030.0, waiting_since=1000.0) == 1090.0

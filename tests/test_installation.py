@@ -13,11 +13,10 @@ import pytest
 from pushpull.cli import conformance as trust
 from pushpull.core.errors import LabError, NotFit
 from pushpull.core.installation import Installation, Packages
-from pushpull.engine import conformance
-from pushpull.engine.conformance import checks
-from pushpull.engine.conformance.checks import CHECKS
-from pushpull.engine.conformance.local import Local, Mismatch
-from pushpull.experiments import implementations, manifest
+from pushpull.experiments import conformance, implementations, manifest
+from pushpull.experiments.conformance import checks
+from pushpull.experiments.conformance.checks import CHECKS
+from pushpull.experiments.conformance.local import Local, Mismatch
 from pushpull.machines import installer, requirements
 from pushpull.machines.providers.base import Access
 
@@ -231,7 +230,7 @@ def test_a_check_finds_a_program_that_passes_over_flags(tmp_path: Path) -> None:
     programs["push"] = replace(programs["push"], files=programs["push"].files | {"push.py": lax})
     check = next(c for c in CHECKS if c.run is checks.an_unknown_flag_is_refused)
     programs["push"] = replace(programs["push"], call=(*programs["push"].call, "--count", "0"))
-    found = conformance.try_one(check, programs).mismatch
+    found = conformance.try_one(check, programs, str(installer.root())).mismatch
     assert found is not None
     assert "push passes over an unknown flag" in found.what
 
@@ -241,7 +240,7 @@ def test_the_kernel_reports_the_connections_of_a_program_that_does_not(tmp_path:
         name: replace(program, watched=frozenset({"connected", "disconnected"}))
         for name, program in implementations.get("plain_python").programs.items()
     }
-    with Local(programs, tmp_path) as local:
+    with Local(programs, tmp_path, str(installer.root())) as local:
         pull = local.start("pull")
         push = local.start("push", "--count", 9999, "--interval", 0.02)
 

@@ -141,7 +141,7 @@ def test_a_program_is_ready_when_its_port_listens(tmp_path: Path) -> None:
 
 
 def test_a_program_is_ready_when_a_command_succeeds(tmp_path: Path) -> None:
-    late = python("import time; time.sleep(0.2); open('there', 'w'); print('made', flush=True)")
+    late = python("import time; time.sleep(0.2); open('there', 'w'); time.sleep(60)")
     with Lab.of(1, runs=tmp_path, **EMBEDDED) as lab:
         lab.start(late, on="node-1", ready=["test", "-e", "there"])
         assert lab.fetch("node-1", "there").read_bytes() == b""

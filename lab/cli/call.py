@@ -65,7 +65,7 @@ def roles(experiment: str) -> Sequence[str]:
 
 
 def role_of(inventory: Inventory, setting: str) -> str | None:
-    """Return the role whose number of machines a setting is, such as `pullers`; None for others."""
+    """Return the role whose number of machines a setting is, such as `workers`; None for others."""
     role = setting.removesuffix("s")
     return role if role != setting and inventory.with_role(role) else None
 
@@ -74,7 +74,7 @@ def with_setting(call: Call, name: str, value: str) -> Call:
     """Return a call with one setting changed.
 
     It is `implementation`, `count`, `interval`, a socket option, or the number of machines with a
-    role, by its plural: `pullers`.
+    role, by its plural: `workers`.
 
     Raises:
         LabError: the setting or its value is invalid.

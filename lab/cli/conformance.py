@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pushpull.core.errors import ExitCode, LabError
-from pushpull.engine import conformance
-from pushpull.experiments import implementations
+from pushpull.experiments import conformance, implementations
 from pushpull.experiments.manifest import FILE, Manifest
 from pushpull.machines import installer
 
@@ -51,7 +50,7 @@ def _try(one: Manifest, say: Callable[[str], None]) -> bool:
             hint=f"./fab implementations --install {one.title}",
         )
     passed = True
-    for result in conformance.run(one.programs):
+    for result in conformance.run(one.programs, str(installer.root())):
         if result.mismatch is None:
             say(f"✓ {result.check.words}")
         else:

@@ -15,10 +15,9 @@ import pytest
 
 from pushpull.core import trace as trace_module
 from pushpull.core.errors import NotFit
-from pushpull.engine import conformance
-from pushpull.engine.conformance.checks import numbers
-from pushpull.engine.conformance.local import Local
-from pushpull.experiments import implementations
+from pushpull.experiments import conformance, implementations
+from pushpull.experiments.conformance.checks import numbers
+from pushpull.experiments.conformance.local import Local
 from pushpull.machines import installer, requirements
 
 SCHEMA = json.loads(Path(trace_module.__file__).with_suffix(".schema.json").read_text())
@@ -72,12 +71,13 @@ def test_those_that_need_nothing_unusual_are_tried() -> None:
 def test_it_conforms(name: str) -> None:
     if lacking := missing(name):
         pytest.fail(lacking)
-    failed = [r.mismatch for r in conformance.run(implementations.get(name).programs) if r.mismatch]
+    results = conformance.run(implementations.get(name).programs, str(installer.root()))
+    failed = [result.mismatch for result in results if result.mismatch]
     assert not failed, [(str(mismatch), mismatch.output) for mismatch in failed]
 
 
 def test_traces_are_valid(name: str, tmp_path: Path) -> None:
-    with Local(implementations.get(name).programs, tmp_path) as local:
+    with Local(implementations.get(name).programs, tmp_path, str(installer.root())) as local:
         pull = local.start("pull")
         push = local.start("push", "--count", 2, "--interval", 0.05)
         assert push.end() == 0
@@ -92,7 +92,7 @@ def test_it_talks_to_the_default(name: str, tmp_path: Path) -> None:
     if {*one.wire} & {*default.wire}:
         for sender, receiver in ((one, default), (default, one)):
             programs = {"push": sender.programs["push"], "pull": receiver.programs["pull"]}
-            with Local(programs, tmp_path) as local:
+            with Local(programs, tmp_path, str(installer.root())) as local:
                 pull = local.start("pull")
                 pull.wait_ready()
                 push = local.start("push", "--count", 3, "--interval", 0.1)

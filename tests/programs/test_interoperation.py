@@ -9,9 +9,10 @@ import pytest
 from test_conformance import every, missing
 
 from pushpull.core.errors import LabError
-from pushpull.engine.conformance.checks import numbers
-from pushpull.engine.conformance.local import Local, Mismatch
 from pushpull.experiments import catalogue, implementations
+from pushpull.experiments.conformance.checks import numbers
+from pushpull.experiments.conformance.local import Local, Mismatch
+from pushpull.machines import installer
 
 
 def _trouble(sender: str, receiver: str) -> str:
@@ -20,7 +21,7 @@ def _trouble(sender: str, receiver: str) -> str:
     pull = implementations.get(receiver).programs["pull"]
     with (
         tempfile.TemporaryDirectory() as scratch,
-        Local({"push": push, "pull": pull}, Path(scratch)) as local,
+        Local({"push": push, "pull": pull}, Path(scratch), str(installer.root())) as local,
     ):
         try:
             receiving = local.start("pull")

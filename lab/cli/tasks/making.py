@@ -71,7 +71,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
 @task(
     help={
         "experiment": "one experiment, by name or by your own folder",
-        "vary": "a setting and its values, as interval=0.1,1 or pullers=2,5; may be repeated",
+        "vary": "a setting and its values, as interval=0.1,1 or ROLEs=2,5; may be repeated",
         "repeat": "how many runs of each combination (5)",
         "at-once": help_texts.AT_ONCE,
         "provider": help_texts.PROVIDER,

@@ -16,7 +16,6 @@ from pushpull.core.errors import LabError
 from pushpull.core.trace import Trace, parse
 from pushpull.core.vocabulary import FILES
 from pushpull.engine.program import ProtocolProgram
-from pushpull.machines import installer
 
 PATIENCE_S = 30
 
@@ -112,15 +111,21 @@ class Local:
     Arguments:
         programs: those of the implementation, by name.
         folder: an empty folder for their files.
+        implementations: the folder of what is installed for implementations on this computer.
         address: where to meet others; by default a free port of this computer.
     """
 
     def __init__(
-        self, programs: Mapping[str, ProtocolProgram], folder: Path, address: str = ""
+        self,
+        programs: Mapping[str, ProtocolProgram],
+        folder: Path,
+        implementations: str,
+        address: str = "",
     ) -> None:
         self.programs = programs
         self.address = address or f"tcp://127.0.0.1:{_free_port()}"
         self._folder = folder
+        self._implementations = implementations
         self._running: list[Running] = []
 
     def __enter__(self) -> "Local":
@@ -145,7 +150,7 @@ class Local:
         cwd = self._folder / FILES
         cwd.mkdir(exist_ok=True)
         flags = ["--address", self.address, *map(str, words), *["--trace"] * trace]
-        argv = program.argv(sys.executable, flags, str(installer.root()))
+        argv = program.argv(sys.executable, flags, self._implementations)
         try:
             self._running.append(Running(argv, cwd))
         except OSError as error:

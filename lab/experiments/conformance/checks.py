@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pushpull.core.trace import parse
-from pushpull.engine.conformance.local import Local, Running
+from pushpull.experiments.conformance.local import Local, Running
 
 _RECEIVED = re.compile(r"(\d+) , (\d+\.\d+)")
 
