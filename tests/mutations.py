@@ -266,7 +266,7 @@ class Edit:
 
 
 _LOOP = "range(options.first, options.first + options.count)"
-_PRINT = "print(message, flush=True)"
+_PRINT = "print(message)\n    sys.stdout.flush()"
 _PUSH = "experiments/programs/pyzmq/push.py"
 _PULL = "experiments/programs/pyzmq/pull.py"
 _HOLD_12 = """held.append(message)
@@ -278,11 +278,9 @@ _HOLD_12 = """held.append(message)
 PROGRAMS: dict[str, list[Edit]] = {
     "pusher skips": [Edit(_PUSH, _LOOP, f"(n for n in {_LOOP} if n != 12)")],
     "pusher repeats": [Edit(_PUSH, _LOOP, f"sorted([*{_LOOP}, 12])")],
-    "pusher misnumbers": [Edit(_PUSH, 'f"{x} , ', 'f"{x - (x == 12)} , ')],
+    "pusher misnumbers": [Edit(_PUSH, ".format(x, ", ".format(x - (x == 12), ")],
     "pusher swaps two": [Edit(_PUSH, _LOOP, f"(n ^ (n in (12, 13)) for n in {_LOOP})")],
-    "pusher dies": [
-        Edit(_PUSH, "    print(x, flush=True)", "    print(x, flush=x != 12 or 1 / 0)")
-    ],
+    "pusher dies": [Edit(_PUSH, "    print(x)", "    print(x, flush=x != 12 or 1 / 0)")],
     "puller drops": [Edit(_PULL, _PRINT, f'message.startswith("12 ") or {_PRINT}')],
     "puller prints twice": [
         Edit(_PULL, _PRINT, f'{_PRINT}\n    message.startswith("12 ") and {_PRINT}')

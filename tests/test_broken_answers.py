@@ -9,7 +9,7 @@ import pytest
 from fake_machine import FakeRemote
 
 from pushpull.core.errors import LabError, MachineLost
-from pushpull.engine import play
+from pushpull.engine import deploy
 from pushpull.engine.disturbance import MachineLateness
 from pushpull.engine.sniffers import Sniffers
 from pushpull.machines import clock_offset, remote, traffic_rules
@@ -66,7 +66,7 @@ def test_a_machine_that_does_not_answer_with_its_time(
 ) -> None:
     machine: Any = Machine(answer)
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
-        play._prepare(setting(tmp_path, {"pull-1": machine}), {}, [])
+        deploy._prepare(setting(tmp_path, {"pull-1": machine}), {}, [])
     assert raised.value.where == "machine pull-1"
     assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"

@@ -188,7 +188,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> list[conformance.Result]:
     """What the conformance test is made to come to; each time it runs, one is taken."""
     found: list[conformance.Result] = []
 
-    def run(_: object) -> Iterator[conformance.Result]:
+    def run(*_: object) -> Iterator[conformance.Result]:
         yield found.pop()
 
     monkeypatch.setattr(conformance, "run", run)

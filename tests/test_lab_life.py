@@ -60,7 +60,7 @@ def _as_user(uid: int, *paths: Path) -> list[str]:
 
 # Brings a lab up whose machines answer, prints the pids of its processes, and waits.
 _BROUGHT_UP = """
-import importlib, os, sys
+import importlib, os, sys, time
 from pathlib import Path
 sys.path.append(sys.argv[1])
 from leftovers import descendants
@@ -72,7 +72,11 @@ provider = {"loopback": loopback, "namespaces": namespaces}[sys.argv[2]]
 with provider.PROVIDER(load(Path(sys.argv[3]))).lab(keep=False) as machines:
     with connected(machines) as remotes:
         assert all(remote.run(["echo", "yes"]) == b"yes\\n" for remote in remotes.values())
-    print(*descendants(os.getpid()), flush=True)
+    for _ in range(1000):  # until the processes of `echo` are gone too
+        if len(found := descendants(os.getpid())) == 5:
+            break
+        time.sleep(0.01)
+    print(*found, flush=True)
     sys.stdin.read()
 """
 

@@ -54,16 +54,18 @@ def test_claims_are_asserted(tmp_path: Path) -> None:
         lab.start("sends.py", on=one).wait()
         run = lab.run()
     assert list(run.sent.numbers) == [0, 1, 2, 3, 4]
-    assert not exactly_once(run, run.planned)
+    with pytest.raises(AssertionError, match=r"^refuted: .*message 0 was received twice"):
+        exactly_once(run, run.planned).require()
     twice = never_twice(run)
     assert twice.outcome is Outcome.REFUTED
     assert twice.messages == (0,)
 
 
-def test_only_what_holds_is_true() -> None:
-    assert Verdict.holds("It does.")
-    assert not Verdict.refuted("It doesn't.")
-    assert not Verdict.not_observed("Nobody knows.")
+def test_only_what_holds_is_enough() -> None:
+    Verdict.holds("It does.").require()
+    for verdict in (Verdict.refuted("It doesn't."), Verdict.not_observed("Nobody knows.")):
+        with pytest.raises(AssertionError, match=verdict.why):
+            verdict.require()
 
 
 def test_programs_files_and_what_they_leave(tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ class Verdict:
     events: tuple[Event, ...] = ()
     final: bool = False
 
-    def __bool__(self) -> bool:
-        """Whether it holds, for `assert`; what is refuted or not observed does not."""
-        return self.outcome is Outcome.HOLDS
+    def require(self) -> None:
+        """Raise AssertionError, with the sentence that says why, unless the claim holds."""
+        if self.outcome is not Outcome.HOLDS:
+            raise AssertionError(f"{self.outcome}: {self.why}")
 
     @classmethod
     def holds(

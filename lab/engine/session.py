@@ -159,7 +159,7 @@ def counted(machines: int, *, owner: str = "") -> Inventory:
             f"there can't be a lab of {machines} machines",
             hint=f"give a number from 1 to {MAX_MACHINES}",
         )
-    file = PROJECT / ".lab" / f"{machines}-machines{owner and f'-{owner}'}.yaml"
+    file = PROJECT / ".lab" / "inventories" / f"{machines}-machines{owner and f'-{owner}'}.yaml"
     lab_folder.make(file.parent)
     text = f"machines:\n  {NODES}: {{role: {NODES}, address: 10.0.0.1, count: {machines}}}\n"
     text = f"network: 10.0.0.0/16\n{text}"

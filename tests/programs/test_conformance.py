@@ -27,7 +27,7 @@ def missing(name: str) -> str:
     """Return what this computer lacks for an implementation, as the lab says it of a machine."""
     manifest = implementations.get(name)
     access = SimpleNamespace(
-        python=sys.executable, implementations=str(installer.root()), machine="here"
+        python=sys.executable, implementations=str(installer.root()), machine="here", provides=set()
     )
     here: Any = SimpleNamespace(
         access=access,

@@ -74,15 +74,18 @@ class Plug:
     turn: int
 
 
-def fork_isolated(guest_spec: GuestSpec, plug: Plug, answers: socket.socket) -> int:
+def fork_isolated(
+    guest_spec: GuestSpec, plug: Plug, visible: list[str], answers: socket.socket
+) -> int:
     """Fork a guest that makes its own namespaces and link; return its pid.
 
-    It sends a line to `answers` when it is ready, or what the kernel refused (see `wait_ready`).
+    `visible` are the folders that it sees besides the system's. It sends a line to `answers` when
+    it is ready, or what the kernel refused (see `wait_ready`).
     """
     pid = kernel.fork_as_init()
     if pid == 0:
         with _refusals_reported(answers):
-            _be_isolated(guest_spec, plug, answers)
+            _be_isolated(guest_spec, plug, visible, answers)
     return pid
 
 
@@ -127,11 +130,13 @@ def switch_off_ipv6() -> None:
         setting.write_text("1")
 
 
-def _be_isolated(guest_spec: GuestSpec, plug: Plug, answers: socket.socket) -> NoReturn:
+def _be_isolated(
+    guest_spec: GuestSpec, plug: Plug, visible: list[str], answers: socket.socket
+) -> NoReturn:
     _keep_only([guest_spec.far_line.fileno(), answers.fileno(), plug.turn])
     _enter_network(guest_spec, plug)
     socket.sethostname(guest_spec.name)
-    machine_root.add_own(guest_spec.name)
+    machine_root.add_own(guest_spec.name, visible)
     kernel.drop_capabilities(*_GIVEN_UP)
     kernel.forbid_inspection()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 still ignores it, its programs don't

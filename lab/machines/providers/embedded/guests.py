@@ -42,6 +42,7 @@ class IsolatedGuests:
     def __init__(self, guest_specs: list[guest.GuestSpec], visible: list[str]) -> None:
         self._guest_specs = {guest_spec.name: guest_spec for guest_spec in guest_specs}
         self._numbers = {guest_spec.name: number for number, guest_spec in enumerate(guest_specs)}
+        self._visible = visible
         machine_root.enter_shared(visible, _hosts_file(guest_specs))
         self._pids: dict[str, int] = {}
         self._netlink = Netlink()
@@ -93,7 +94,9 @@ class IsolatedGuests:
                 for guest_spec in guest_specs:
                     name = guest_spec.name
                     plug = guest.Plug(self._bridge, self._link(name), self._turn)
-                    self._pids[name] = guest.fork_isolated(guest_spec, plug, their_end)
+                    self._pids[name] = guest.fork_isolated(
+                        guest_spec, plug, self._visible, their_end
+                    )
             guest.wait_ready(len(guest_specs), answers)
 
     def _end(self, name: str) -> None:

@@ -57,8 +57,13 @@ def enter_shared(visible: list[str], hosts: str) -> None:
     kernel.mount("", "/", flags=kernel.MS_REMOUNT | kernel.MS_BIND | _READONLY)
 
 
-def add_own(name: str) -> None:
-    """Mount what a guest has for itself, in its own mount namespace."""
+def add_own(name: str, visible: list[str]) -> None:
+    """Mount what a guest has for itself, in its own mount namespace.
+
+    `visible` as for `enter_shared`: those below a folder of the guest's own are shown in that.
+    """
+    below = sorted(p for p in visible if any(Path(p).is_relative_to(own) for own in OWN))
+    held = [(path, os.open(path, os.O_PATH)) for path in below if Path(path).exists()]
     devices = _open_devices()
     for folder, mode in OWN.items():
         kernel.mount("tmpfs", folder, "tmpfs", kernel.MS_NOSUID, f"mode={mode}")
@@ -68,6 +73,8 @@ def add_own(name: str) -> None:
     _write_host_name(name)
     _place(devices, "/dev")
     _fill_dev()
+    for path, descriptor in held:  # a folder before its content
+        _show(descriptor, path)
 
 
 def _mount_sys(folder: str) -> None:
