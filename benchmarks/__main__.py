@@ -14,12 +14,12 @@ from typing import Any
 
 from benchmarks import frame, install, machine, render
 from benchmarks.frame import Benchmark
-from benchmarks.parts import kill, labs, messages, page, printing, records, run, ssh, view
+from benchmarks.parts import held, kill, labs, messages, page, printing, records, run, ssh, view
 
 RECORDED = Path(__file__).with_name("recorded.json")
 README = Path(__file__).parents[1] / "README.md"
 DOCS = Path(__file__).parents[1] / "docs" / "speed.md"
-PARTS = (printing, records, messages, labs, run, kill, ssh, view, page)
+PARTS = (printing, records, messages, labs, run, kill, held, ssh, view, page)
 _ROUNDS = 5
 
 

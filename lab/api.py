@@ -31,7 +31,8 @@ from pushpull.engine.experiment import claim, experiment
 from pushpull.engine.monitor import LimitReached
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
-from pushpull.engine.scenario import Lab, TriggerMissed
+from pushpull.engine.scenario import Lab
+from pushpull.engine.triggers import TriggerMissed
 
 if TYPE_CHECKING:
     from pushpull.analysis.frames import Frames

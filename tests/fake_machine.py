@@ -144,6 +144,7 @@ class FakeRemote:
         stderr: Callable[[bytes], None],
         ended: Callable[[int | None, float], None],
         by_line: bool = False,
+        held: bool = False,
     ) -> FakeProcess:
         script = self.scripts[name.partition(".")[0]]
         self.processes.append(FakeProcess(script, stdout, stderr, ended))

@@ -31,6 +31,13 @@ class Launched:
         self.process.stdin.write(b"%d\n" % number)
         self.process.stdin.flush()
 
+    def order(self, text: str) -> None:
+        """Give the line holder an order."""
+        self.send(launcher.HOLD_ORDER)
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"%d\n%s" % (len(text.encode()), text.encode()))
+        self.process.stdin.flush()
+
     def vanish(self) -> None:
         """Close the input, as when the harness is gone."""
         assert self.process.stdin is not None
@@ -61,6 +68,7 @@ def launch(tmp_path: Path) -> Iterator:
         before: bytes = b"",
         order: bytes | None = None,
         by_line: bool = False,
+        held: bool = False,
         setup: str = "",
         **env: str,
     ) -> Launched:
@@ -77,7 +85,7 @@ def launch(tmp_path: Path) -> Iterator:
         assert process.stdin is not None
         notes = tmp_path / f"{len(started)}.notes"
         if order is None:
-            order = launcher.order(list(argv), env, cwd, str(notes), by_line=by_line)
+            order = launcher.order(list(argv), env, cwd, str(notes), by_line=by_line, held=held)
         process.stdin.write(before + order)
         process.stdin.flush()
         return Launched(process, notes)

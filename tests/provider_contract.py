@@ -34,7 +34,12 @@ OURS = ("namespaces", *(pytest.param(name, marks=pytest.mark.slow) for name in (
 LIMIT_S = 30
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 # What a change of the network is tried with; one that needs nothing has no row.
-PARAMETERS = {"rate": {"kbit": 100}, "slow": {"delay_ms": 1}}
+PARAMETERS = {
+    "rate": {"kbit": 100},
+    "slow": {"delay_ms": 1},
+    "lose": {"every": 10},
+    "cut_after": {"bytes": 7000},
+}
 # Does each of FAULTS to a machine, and undoes it.
 EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment

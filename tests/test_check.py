@@ -17,7 +17,7 @@ from pushpull.machines.agent import rule_keeper
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 POWER = "cut_power, shut_down, cut_cable"
-PROCESSES = "terminate, interrupt, kill, pause"
+PROCESSES = "terminate, interrupt, kill, pause, hold and exact kills"
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for hosts with its rights")
@@ -39,24 +39,17 @@ def test_the_embedded_lab() -> None:
     told = said("--provider", "namespaces")
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
-        assert f"can do {POWER}, {PROCESSES}, partition" in able
-        assert "capture" in able
+        assert f"can do {POWER}, {PROCESSES}, partition, reject, slow, " in able
+        assert "lose, cut_after, capture" in able
         assert f"✓ {name:12} can become root" in told
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
-
-
-def test_what_a_kernel_lacks_is_named() -> None:
-    told = said("--provider", "namespaces")
-    if "partition, reject, slow, rate" in told:
-        pytest.skip("this kernel has every queueing discipline")
-    assert "○ pull-1       can't do slow" in told
-    assert "its kernel lacks the queueing discipline" in told
 
 
 def test_plain_processes_leave_this_computers_network_alone() -> None:
     told = said("--provider", "loopback")
     assert f"✓ pull-1       can do {PROCESSES}\n" in told
-    assert f"can't do {POWER}, partition, reject, slow, rate: the provider 'loopback'" in told
+    no = f"can't do {POWER}, partition, reject, slow, rate, lose, cut_after"
+    assert f"{no}: the provider 'loopback'" in told
 
 
 @needs_root
@@ -82,8 +75,9 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     finally:
         config.write_text(before)
     no_nft = "its network can't be changed: there is no nft"
-    assert f"○ pull-1       can't do partition, reject: {no_nft}" in told
-    assert "can't do slow, rate: its network can't be changed: there is no tc" in told
+    assert f"○ pull-1       can't do partition, reject, lose, cut_after: {no_nft}" in told
+    assert "can't do slow: its network can't be changed: there is no ip" in told
+    assert "can't do rate: its network can't be changed: there is no tc" in told
     assert "→ install nftables there" in told
 
 

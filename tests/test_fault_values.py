@@ -17,10 +17,13 @@ from pushpull.core.errors import LabError
 from pushpull.core.faults.change import Spot, rules
 from pushpull.core.faults.fault import Check, Fault, Scope
 from pushpull.core.faults.network import HEAL
-from pushpull.core.faults.process import DIE_AT, START_AGAIN
+from pushpull.core.faults.process import DIE_AT, HOLD, RELEASE, START_AGAIN
 from pushpull.core.records import Event
+from pushpull.engine.process_faults import AtLine
 from pushpull.machines import traffic_rules
 
+# Done in another way than by a signal.
+OTHERWISE = (DIE_AT, HOLD, RELEASE, START_AGAIN)
 EVERY = list(faults.ALL.values())
 
 
@@ -38,6 +41,9 @@ class FakeProcess:
     def wait_gone(self, timeout: float) -> float | None:
         return self.says
 
+    def wait_released(self, timeout: float) -> float | None:
+        return self.says
+
     def wait_stopped(self, stopped: bool, timeout: float) -> float | None:
         return self.says
 
@@ -53,6 +59,11 @@ def do(lab: Broken, fault: Fault, check: bool | None) -> None:
         if fault == DIE_AT:
             process.status = 137 if check else 1
             lab.faults.processes.killed_itself(process, 0.0)
+        elif fault == HOLD:
+            late = AtLine(7, "", lambda: 7 if check else 9)
+            lab.faults.processes.note_held(process, late)
+        elif fault == RELEASE:
+            lab.faults.processes.note_released(process, 0.0)
         elif fault == START_AGAIN:  # it is ready, or an error was raised before
             lab.faults.processes.started_again(process, 0.0)
         else:
@@ -78,13 +89,14 @@ def the_check_says(
         def refuse(*_: object) -> bool:
             raise LabError("no machine answers")
 
-        for name in ("reached", "is_there", "is_queued"):
+        for name in ("reached", "is_there", "is_queued", "counters"):
             monkeypatch.setattr(traffic_rules, name, refuse)
         return
     through = says is (fault.check is Check.PLUGGED_IN)
     lab.passes = lambda sender, receiver: through
     lab.silent = {"pull-1"} if says else set()
     monkeypatch.setattr(traffic_rules, "is_queued", lambda *_: says)
+    monkeypatch.setattr(traffic_rules, "counters", lambda *_: {"seen_sent": 0} if says else {})
 
 
 @pytest.fixture
@@ -147,9 +159,7 @@ def test_a_fault_whose_check_cannot_be_made_is_verified_null(
     assert lab.verified() == [None]
 
 
-@pytest.mark.parametrize(
-    "fault", [f for f in EVERY if f not in (DIE_AT, START_AGAIN, HEAL)], ids=ids
-)
+@pytest.mark.parametrize("fault", [f for f in EVERY if f not in (*OTHERWISE, HEAL)], ids=ids)
 def test_a_fault_without_a_check_is_verified_null(lab: Broken, fault: Fault) -> None:
     do(lab, replace(fault, check=None), True)
     assert lab.verified() == [None]
@@ -258,7 +268,7 @@ def test_what_cannot_be_injected_is_said() -> None:
     assert "did you mean 'cut_power'?" in str(refused.value)
 
 
-@pytest.mark.parametrize("fault", [START_AGAIN, DIE_AT], ids=ids)
+@pytest.mark.parametrize("fault", OTHERWISE, ids=ids)
 def test_what_a_program_does_itself_is_not_injected(lab: Broken, fault: Fault) -> None:
     process: Any = FakeProcess(None)
     with pytest.raises(LabError, match="is not a signal"):

@@ -3,12 +3,24 @@
 import itertools
 import signal
 from collections.abc import Mapping
+from typing import Any
 
 from pushpull.core import faults
 from pushpull.core.records import LEASE, LOST, Event
 from pushpull.core.text import duration, harmless
 
 _QUOTED = 24  # characters of a line that an event quotes
+_NUMBERS = 6  # of packets that are named
+# What a slow network has, and how a number of it is read.
+_SLOWNESS = (
+    ("delay_ms", " ms later"),
+    ("jitter_ms", " ms more or less"),
+    ("rate_kbit", " kbit/s"),
+    ("loss_percent", "% lost"),
+    ("reorder_percent", "% reordered"),
+    ("duplicate_percent", "% twice"),
+    ("corrupt_percent", "% corrupted"),
+)
 _LEFT_OUT = 3  # files that are named
 
 
@@ -31,7 +43,7 @@ class EventDescriber:
                 trigger, self._trigger = self._trigger, None
                 return _fault(event, trigger)
             case "repair":
-                return f"{_target(event)} {_predicate(event)}{_doubt(event)}"
+                return f"{_target(event)} {_predicate(event)}{_counted(event)}{_doubt(event)}"
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_target(event)} ended by itself, {_status(event.details.get('status'))}"
             case "exit" if isinstance(after_s := event.details.get("killed_after_s"), int | float):
@@ -40,6 +52,8 @@ class EventDescriber:
                 return f"{_target(event)} was ended by its lease: the lab was silent for too long"
             case "exit" if event.details.get("by") == LOST:
                 return f"{_target(event)} was lost: the connection to its machine broke"
+            case "broken":
+                return f"no longer true: {harmless(str(event.details.get('statement')), 120)}"
             case "fetched":
                 return _fetched(event)
         return ""
@@ -51,13 +65,59 @@ def state(event: Event) -> str:
 
 
 def _fault(event: Event, trigger: Event | None) -> str:
-    text = f"{_target(event)} {_predicate(event)}{_from(event)}"
+    text = f"{_target(event)} {_predicate(event)}{_which(event)}{_from(event)}"
+    if isinstance(line := event.details.get("line"), int):
+        return f"{text} {_at_line(line, event.details)}{_doubt(event)}"
     delay = event.details.get("trigger_to_effect_s")
     if trigger and isinstance(delay, int | float):
         same = trigger.machine == event.machine and event.process in ("", trigger.process)
         who = "it" if same else trigger.machine or "it"
         text += f", {duration(delay)} after {who} printed {_quoted(trigger.details.get('text'))}"
     return text + _doubt(event)
+
+
+def _at_line(line: int, details: Mapping[str, Any]) -> str:
+    """Describe at which of its lines something was done to a program, and how exactly."""
+    late = details.get("late_lines")
+    text = f"at its line {line:,}"
+    if late and isinstance(late, int):
+        text = f"{late:,} {'line' if late == 1 else 'lines'} after its line {line:,}"
+    why = details.get("late_because")
+    return f"{text}, as it can't be held there: {harmless(str(why), 120)}" if why else text
+
+
+def _which(event: Event) -> str:
+    """Describe which packets a fault loses, if it goes by their number or size."""
+    match event.details:
+        case {"every": int(every), "way": str(way)} if every:
+            which = f"every {every:,}th"
+        case {"packets": [*numbers], "way": str(way)}:
+            first = ", ".join(f"{number}" for number in numbers[:_NUMBERS])
+            which = f"number {first}" + (", ..." if len(numbers) > _NUMBERS else "")
+        case {"bytes": int(size), "way": str(way)}:
+            which = f"{size:,}"
+        case {"delay_ms": _}:
+            said = [
+                f"{event.details[name]:g}{unit}" for name, unit in _SLOWNESS if _is(event, name)
+            ]
+            return f" ({', '.join(said)})" if said else ""
+        case _:
+            return ""
+    return harmless(f" ({which} {'both ways' if way == 'both' else way})", 120)
+
+
+def _is(event: Event, name: str) -> bool:
+    return isinstance(number := event.details.get(name), int | float) and number != 0
+
+
+def _counted(event: Event) -> str:
+    """Describe what the counters of a fault say, once it is repaired."""
+    counted = event.details.get("counted")
+    if not isinstance(counted, Mapping):
+        return ""
+    ways = [way for way in ("sent", "received") if f"lost_{way}" in counted]
+    said = [f"{counted[f'lost_{w}']} of {counted.get(f'seen_{w}')} packets {w}" for w in ways]
+    return f": {harmless(' and '.join(said), 120)} were lost" if said else ""
 
 
 def _fetched(event: Event) -> str:

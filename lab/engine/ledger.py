@@ -21,20 +21,29 @@ Place = tuple[str, str]  # the names of a machine and of a process on it
 
 @dataclass(slots=True, eq=False)
 class Look:
-    """A trigger's condition: the first line on stdout of some processes that passes a test."""
+    """A trigger's condition: the first line on stdout of some processes that passes a test.
+
+    `prints` tests the text of lines that can be shown; `matches` tests every record in its place.
+    """
 
     places: Collection[Place]
-    prints: Callable[[str], bool]
+    prints: Callable[[str], bool] = lambda _: False
     found: Record | None = None
+    matches: Callable[[Record], bool] | None = None
 
     def see_all(self, records: Sequence[Record]) -> None:
         """Go through lines until it is found."""
         if self.found is not None:
             return
         for record in records:
-            if record.shown is not None and self.prints(record.shown):
+            if self._passes(record):
                 self.found = record
                 return
+
+    def _passes(self, record: Record) -> bool:
+        if self.matches is not None:
+            return self.matches(record)
+        return record.shown is not None and self.prints(record.shown)
 
 
 class Ledger:

@@ -43,6 +43,10 @@ class NeverConnected(Exception):
     """The programs can't talk to each other; `str` says in a sentence how that shows."""
 
 
+class InvariantBroken(Exception):
+    """What was always to be true is not; `str` says what that is."""
+
+
 class RunMonitor:
     """The meeting point of the threads that capture and the one that plays the scenario.
 
@@ -80,6 +84,7 @@ class RunMonitor:
         self.reads_messages = reads is not None
         self._clocks = clocks
         self._stopped_s = stopped_s
+        self._invariants: list[tuple[Callable[[], bool], str]] = []
         self.leases_lost = False
         self.plan = plan
         self._meanwhile = [] if meanwhile is None else [meanwhile]
@@ -120,6 +125,7 @@ class RunMonitor:
                     self._take_in_traces((lines.machine, lines.process), traces)
                 else:
                     self._take_in(lines)
+                self._check_invariants()
             except Exception as error:
                 # A reader or trigger of an experiment that fails must not end the capture.
                 self.trouble = self.trouble or error
@@ -144,6 +150,10 @@ class RunMonitor:
             self.connected += event.event == "connected"
             self.understood += event.event == "connected" and "late_s" not in event.details
             self.faults += event.event == "fault"
+            try:
+                self._check_invariants()
+            except Exception as error:
+                self.trouble = self.trouble or error
             self.news.notify_all()
 
     def fail(self, error: BaseException) -> None:
@@ -151,6 +161,21 @@ class RunMonitor:
         with self.news:
             self.trouble = self.trouble or error
         self.notify()
+
+    def always(self, condition: Callable[[], bool], statement: str) -> None:
+        """Let whoever waits raise InvariantBroken as soon as a condition isn't true any more."""
+        with self.news:
+            self._invariants.append((condition, statement))
+            self._check_invariants()
+
+    def _check_invariants(self) -> None:
+        for condition, statement in self._invariants:
+            if not condition():
+                self._invariants.clear()
+                self.fail(InvariantBroken(statement))
+                details = {"statement": statement}
+                self.event(Event(t=time.time(), event="broken", machine="", details=details))
+                return
 
     @contextlib.contextmanager
     def looking(self, *looks: Look, back: bool = True) -> Iterator[None]:

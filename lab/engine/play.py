@@ -7,9 +7,10 @@ from pushpull.core.errors import LabError, RunStoreError
 from pushpull.engine.build import Setting
 from pushpull.engine.deploy import Deployed, deployed
 from pushpull.engine.experiment import Experiment
-from pushpull.engine.monitor import LimitReached, NeverConnected, RunMonitor
+from pushpull.engine.monitor import InvariantBroken, LimitReached, NeverConnected, RunMonitor
 from pushpull.engine.request import RunRequest
-from pushpull.engine.scenario import Lab, TriggerMissed
+from pushpull.engine.scenario import Lab
+from pushpull.engine.triggers import TriggerMissed
 from pushpull.machines.agent import launcher
 
 
@@ -65,6 +66,9 @@ def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
     except RunStoreError as error:  # what was captured so far is judged
         monitor.fail(error)
         return Played()
+    except InvariantBroken as broken:
+        note = f"the run was ended at once, as this was no longer true: {broken}"
+        return Played(note=note, cut=f"The run was ended at once, as this was broken: {broken}.")
     except LimitReached as stuck:
         note = f"the run took too long while waiting for {stuck}"
         return Played(note=note, cut=f"The run took too long while waiting for {stuck}.")

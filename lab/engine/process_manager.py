@@ -103,8 +103,13 @@ class ProcessManager:
         target: str,
         flags: Mapping[str, Any],
         arguments: Sequence[Any],
+        *,
+        held: bool = False,
     ) -> Process:
-        """Start a program on a machine, with the address of `target`, without waiting for it."""
+        """Start a program on a machine, with the address of `target`, without waiting for it.
+
+        If it is `held`, it stands before its first line on stdout.
+        """
         program.require_callable(flags)
         address = self.address(target)
         if program.speaks_protocol:
@@ -120,12 +125,16 @@ class ProcessManager:
             **self.load,
         }
         called = words(flags, arguments)
-        return self._begin(program, machine, called, environment)
+        return self._begin(program, machine, called, environment, held=held)
 
     def start_again(self, process: Process) -> Process:
         """Start a program that has ended once more, with the same flags."""
         return self._begin(
-            process.program, process.machine, process.flags, dict(process.environment)
+            process.program,
+            process.machine,
+            process.flags,
+            dict(process.environment),
+            held=process.held,
         )
 
     def warm_up(self) -> None:
@@ -198,13 +207,19 @@ class ProcessManager:
             self._deployed.add(place)
 
     def _begin(
-        self, program: Program, machine: str, flags: list[str], environment: dict[str, str]
+        self,
+        program: Program,
+        machine: str,
+        flags: list[str],
+        environment: dict[str, str],
+        *,
+        held: bool,
     ) -> Process:
         taken = {p.name for p in self.processes if p.machine == machine}
         names = (f"{program.name}.{life}" for life in itertools.count(2))
         name = next(n for n in itertools.chain([program.name], names) if n not in taken)
         remote = self.remotes[machine]
-        process = Process(name, program, remote, self.monitor, flags, environment)
+        process = Process(name, program, remote, self.monitor, flags, environment, held=held)
         self._deploy(process)
         self.processes.append(process)
         self.monitor.event(

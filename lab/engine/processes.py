@@ -51,6 +51,8 @@ class Process:
         monitor: RunMonitor,
         flags: list[str],
         environment: Mapping[str, str],
+        *,
+        held: bool = False,
     ) -> None:
         self.name = name
         self.program = program
@@ -59,7 +61,10 @@ class Process:
         self.ended_at: float | None = None
         self.status: int | None = None
         self.ended_by = "itself"
-        self.paused = False
+        self.paused = held  # also while it stands at a line
+        self.held = held
+        self.released = False
+        self.stood_at = 0  # the number of the last line at which it was to stand
         self.killed_after_s: float | None = None  # since SIGTERM, which had not ended it
         self.flags = flags
         self.environment = environment
@@ -86,6 +91,7 @@ class Process:
                 stderr=lambda data: self._keep(partial(stderr.feed, data)),
                 ended=self._on_end,
                 by_line=self.program.by_line,
+                held=self.held,
             )
         except LabError:
             self.ended_at = clock.now()  # so nothing waits for it
@@ -101,6 +107,42 @@ class Process:
         self._killed = True
         if self._remote_process is not None:
             self._remote_process.end()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it can be let run until a line."""
+        return self.held and not self.released
+
+    def run_until(self, order: str) -> None:
+        """Let it run until the line that an order for the line holder names."""
+        self.paused = False
+        if self._remote_process is not None:
+            self._remote_process.order(order)
+
+    def stand(self, line: int) -> None:
+        """Note that it stands at the line with this number."""
+        self.paused, self.stood_at = True, line
+
+    def release(self) -> None:
+        """Let it run past all further lines."""
+        self.released, self.paused = True, False
+        if self._remote_process is not None:
+            self._remote_process.order("free")
+
+    def not_held_at(self, number: int) -> str:
+        """Return why it doesn't stand at the line with this number; empty if it does."""
+        notes = self.remote.notes(self._folder, self.name)
+        stands = notes.get("stands", "").partition(" ")[0]
+        elsewhere = "" if stands == str(number) else f"it stands at its line {stands or 0}"
+        return notes.get("not-held", elsewhere)
+
+    def wait_released(self, timeout: float) -> float | None:
+        """Return the UNIX time when it went on after `release`; None after the time-out."""
+        with contextlib.suppress(LabError):  # a machine that can't say has verified nothing
+            timeout = 0.0 if self.ended else timeout
+            at = self.remote.released_at(self._folder, self.name, timeout=timeout)
+            return None if at is None else self._monitor.our_time(self.machine, at)
+        return None
 
     def wait_gone(self, timeout: float) -> float | None:
         """Return the UNIX time when its machine reported its end; None after `timeout` seconds."""

@@ -1,37 +1,34 @@
 """The lab as a scenario sees it: start programs, wait for their output, inject faults."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import nothing
 from pushpull.core import clock, faults
 from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from pushpull.core.faults.network import PARTITION, RATE, REJECT, SLOW
-from pushpull.core.faults.process import INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
-from pushpull.core.records import LOST, Event, Record
+from pushpull.core.faults.process import HOLD, INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
+from pushpull.core.program_line import Line
 from pushpull.core.vocabulary import PORT
 from pushpull.engine import session
 from pushpull.engine.build import Parts
 from pushpull.engine.finish import Finish
-from pushpull.engine.ledger import Look
+from pushpull.engine.line_faults import LineFaults
+from pushpull.engine.network_verbs import NetworkVerbs
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
 from pushpull.engine.program import Command
 from pushpull.engine.readiness import Ready, wait_ready
-from pushpull.engine.targets import Chosen, Target, only, places_in, processes_in
+from pushpull.engine.targets import Target, only, places_in, processes_in
+from pushpull.engine.triggers import Triggers, names
 from pushpull.runs import store
 
 
-class TriggerMissed(Exception):
-    """What a scenario waited for did not happen, and can't happen any more."""
-
-
-class Lab:
+class Lab(NetworkVerbs):
     """The machines of one run, and everything that a scenario can do with them.
 
     A *target* is a process, the processes of one `start`, a machine, a role, or a list of these; or
@@ -51,6 +48,8 @@ class Lab:
         self._parts = parts
         self._manager, self._monitor, self._faults = parts.manager, parts.monitor, parts.faults
         self._observed = Observed(parts.monitor, parts.manager)
+        self._triggers = Triggers(parts.manager, parts.faults.log, self._observed)
+        self._lines = LineFaults(parts.manager, parts.faults.processes, self._triggers)
 
     @staticmethod
     def up(
@@ -101,6 +100,7 @@ class Lab:
         on: str | Sequence[str],
         to: str | Sequence[str] | None = None,
         ready: Ready | None = None,
+        held: bool = False,
         args: Sequence[Any] = (),
         **flags: Any,
     ) -> Processes:
@@ -116,6 +116,8 @@ class Lab:
                 stdout, a TCP port on which its machine listens, or the words of a command that
                 succeeds there. The lab's own programs report that themselves; another counts as
                 ready when it is started.
+            held: whether each stands before its first line on stdout, until `hold` or `kill` names
+                the line at which it is to stand, or `release` lets it go; see docs/faults.md.
             args: arguments that follow the flags, unchanged.
             flags: `high_water_mark=5` becomes `--high-water-mark 5`; a list repeats the name for
                 each value, True gives the name alone, False and None give nothing.
@@ -127,9 +129,11 @@ class Lab:
             self._manager.program(program) if isinstance(program, str) else Command(tuple(program))
         )
         started = [
-            self._manager.start(found, machine, target or machine, flags, args)
+            self._manager.start(found, machine, target or machine, flags, args, held=held)
             for machine in self._manager.machines(on)
         ]
+        if held and callable(ready):
+            self._lines.run_until_ready(started, ready)
         wait_ready(self._manager, started, ready)
         return Processes(tuple(started), self._monitor)
 
@@ -165,7 +169,7 @@ class Lab:
         It looks back over the last 50,000 lines of each. Raises TriggerMissed if all of them have
         ended, or if another one has ended and the silence is long enough to end the run.
         """
-        return self._first(processes, prints, back=True)
+        return self._triggers.first(processes, prints, back=True)
 
     def more(self, processes: Processes | Sequence[Process], *, lines: int) -> Process:
         """Wait until these have printed so many more lines; return the process of the last line.
@@ -173,7 +177,7 @@ class Lab:
         Raises TriggerMissed as `first` does.
         """
         count = itertools.count(1)
-        return self._first(processes, lambda _: next(count) >= lines, back=False)
+        return self._triggers.first(processes, lambda _: next(count) >= lines, back=False)
 
     def when(self, condition: Callable[[Observed], bool]) -> None:
         """Wait until a condition on the counts observed so far is true.
@@ -181,6 +185,14 @@ class Lab:
         An example is `lambda seen: seen.received >= 0.4 * lab.count or seen.connected >= 4`.
         """
         self._monitor.wait(lambda: condition(self._observed), "a condition on the counts")
+
+    def always(self, condition: Callable[[Observed], bool], statement: str) -> None:
+        """End the scenario as soon as a condition on the counts observed so far is false.
+
+        It is looked at after each chunk of output and each event; `statement` is what it means, in
+        words. What was captured until then is judged, and the run says what was broken.
+        """
+        self._monitor.always(lambda: condition(self._observed), statement)
 
     def let_pass(self, seconds: float) -> None:
         """Wait for a time, in experiments whose subject is time."""
@@ -199,7 +211,8 @@ class Lab:
         Arguments:
             fault: the fault, or its name.
             target: the processes or machines that it affects.
-            others: for a fault between machines, those from which the target is separated.
+            others: for a fault between machines, those from which the target is separated; `lose`
+                and `cut_after` are limited to the traffic with them.
             parameters: the parameters of the fault's `change` of the network.
 
         Raises LabError if there is no such fault, or if it is impossible for this target.
@@ -216,9 +229,34 @@ class Lab:
                 away = [] if others is None else self._machines(others)
                 self._faults.network.inject(wanted, self._machines(target), away, **parameters)
 
-    def kill(self, target: Target) -> None:
-        """End all processes of a program by SIGKILL, and verify that they are gone."""
-        self.inject(KILL, target)
+    def kill(self, target: Target, *, at: Line | None = None) -> None:
+        """End all processes of a program by SIGKILL, and verify that they are gone.
+
+        With `at`, a line as in `hold`, they do nothing after printing that line. Raises as `hold`.
+        """
+        if at is None:
+            self.inject(KILL, target)
+        else:
+            self._lines.inject(KILL, self._processes(target), at)
+
+    def hold(self, target: Target, *, at: Line) -> None:
+        """Let programs run until a line of their stdout, at which each stands until `release`.
+
+        A program that stands has printed the line, and its call that prints has not returned.
+
+        Arguments:
+            target: programs that were started with `held=True` and were not released.
+            at: the number of a line (the first is 1), or what the next line begins with, or a
+                regular expression that is found in it.
+
+        Where a machine can't hold a program, it is paused some lines late, as its event says.
+        Raises TriggerMissed as `first` does, and LabError if they can't stand at this line.
+        """
+        self._lines.inject(HOLD, self._processes(target), at)
+
+    def release(self, target: Target) -> None:
+        """Let programs that were started with `held=True` run on, past all further lines."""
+        self._lines.release(self._processes(target))
 
     def died(self, processes: Processes | Sequence[Process]) -> Process:
         """Return the first of these to kill itself at the message that its flag `--die-at` names.
@@ -231,8 +269,8 @@ class Lab:
             return [p for p in processes if p.ended and p.place in self._monitor.dying]
 
         candidates = list(processes)
-        missed = f"{_names(candidates)} never reached the message at which to die"
-        self._wait_for(lambda: bool(dead()), candidates, missed)
+        missed = f"{names(candidates)} never reached the message at which to die"
+        self._triggers.wait_for(lambda: bool(dead()), candidates, missed)
         victim = dead()[0]
         self._faults.processes.killed_itself(victim, self._monitor.dying[victim.place])
         return victim
@@ -273,28 +311,8 @@ class Lab:
         """Plug a machine's cable in again."""
         self.inject(MEND_CABLE, where)
 
-    def partition(
-        self, these: Target, those: Target, *, one_way: bool = False, reject: bool = False
-    ) -> None:
-        """Separate machines on the lab network, until `heal`.
-
-        With `one_way`, only what `these` send to `those` is blocked. Blocked packets vanish; with
-        `reject` the sender gets an RST or an ICMP error.
-        """
-        self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
-
-    def slow(
-        self, where: Target, *, delay_ms: float = 0, jitter_ms: float = 0, loss_percent: float = 0
-    ) -> None:
-        """Delay what a machine sends on the lab network, or lose some of it at random."""
-        self.inject(SLOW, where, delay_ms=delay_ms, jitter_ms=jitter_ms, loss_percent=loss_percent)
-
-    def limit_rate(self, where: Target, *, kbit: int) -> None:
-        """Let a machine send at most `kbit` kilobits a second on the lab network."""
-        self.inject(RATE, where, kbit=kbit)
-
     def heal(self) -> None:
-        """Undo every change of the network: all that `partition`, `slow` and `limit_rate` did."""
+        """Undo every change of the network that `partition` and the methods after it made."""
         self._faults.network.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
@@ -330,61 +348,8 @@ class Lab:
     def _finish(self) -> Finish:
         return Finish(self._manager, self._monitor)
 
-    def _first(
-        self, processes: Processes | Sequence[Process], prints: Callable[[str], bool], *, back: bool
-    ) -> Process:
-        candidates = {process.place: process for process in processes}
-        look = Look(candidates.keys(), prints)
-        missed = f"{_names(candidates.values())} never printed the line that is the trigger"
-        with self._monitor.looking(look, back=back):
-            self._manager.warm_up()
-            self._wait_for(lambda: look.found is not None, list(candidates.values()), missed)
-        record = self._faults.log.trigger = cast(Record, look.found)
-        details = {"fired": True, "n": record.n, "text": record.shown}
-        machine, process = record.machine, record.process
-        self._monitor.event(
-            Event(t=record.t, event="trigger", machine=machine, process=process, details=details)
-        )
-        return candidates[machine, process]
-
-    def _wait_for(
-        self, found: Callable[[], bool], candidates: Sequence[Process], missed: str
-    ) -> None:
-        """Wait for something that these do; raise TriggerMissed if it can't happen any more."""
-        whom = _names(candidates)
-
-        def over() -> bool:
-            return found() or all(process.ended for process in candidates)
-
-        def another_ended() -> bool:
-            return any(p.ended and p.ended_by in ("itself", LOST) for p in self._manager.processes)
-
-        self._monitor.wait(lambda: over() or another_ended(), whom)
-        self._monitor.wait(over, whom, self._finish.silent_until)
-        if not found():
-            raise TriggerMissed(missed)
-
     def _processes(self, target: Target) -> list[Process]:
-        return processes_in(self._chosen(target))
+        return processes_in(self._triggers.chosen(target))
 
     def _machines(self, target: Target) -> list[str]:
-        return list(dict.fromkeys(self._manager.machines(places_in(self._chosen(target)))))
-
-    def _chosen(self, target: Target) -> Chosen:
-        """Return a target; if a function chooses it, wait until it does."""
-        if not callable(target):
-            return target
-        choose, choices = target, list[Chosen]()
-
-        def chosen() -> bool:
-            if not choices and (choice := choose(self._observed)) is not None:
-                choices.append(choice)
-            return bool(choices)
-
-        missed = "the function that should choose a target never returned one"
-        self._wait_for(chosen, list(self._manager.processes), missed)
-        return choices[0]
-
-
-def _names(processes: Iterable[Process]) -> str:
-    return ", ".join(map(str, processes))
+        return list(dict.fromkeys(self._manager.machines(places_in(self._triggers.chosen(target)))))

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pushpull.core import faults
 from pushpull.core.errors import LabError
 from pushpull.core.faults.fault import Scope
+from pushpull.core.faults.process import HOLD
 from pushpull.machines import traffic_rules
 from pushpull.machines.providers.base import Machines
 from pushpull.machines.providers.registry import can_do
 from pushpull.machines.remote import Remote
 
 _TIMEOUT_S = 10
+_PRINTS = "print(1, flush=True)"
 _PATIENT = "import signal; print(flush=True); signal.pause()"
 
 
@@ -39,6 +41,7 @@ def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
     try:
         signals = ", ".join(fault.name for fault in known if fault.signal)
         yield _tried(signals, lambda: _pause_and_kill(remote, folder))
+        yield _tried(f"{HOLD} and exact kills", lambda: _hold(remote, folder))
         for fault in known:
             if fault.trial and fault in machines.faults:
                 attempt = functools.partial(traffic_rules.try_out, remote, folder, fault.trial())
@@ -85,4 +88,30 @@ def _pause_and_kill(remote: Remote, folder: str) -> None:
         raise LabError(
             "a process did not stop, or did not end, when it was signalled",
             hint="the lab's launcher needs Linux, and /proc, on the machine",
+        )
+
+
+def _hold(remote: Remote, folder: str) -> None:
+    """Start a program and hold it at a line, as the fault does."""
+    printed, gone = threading.Event(), threading.Event()
+    process = remote.start(
+        folder,
+        "held",
+        [remote.access.python, "-ISc", _PRINTS],
+        {},
+        stdout=lambda _: printed.set(),
+        stderr=lambda _: None,
+        ended=lambda *_: gone.set(),
+        held=True,
+    )
+    process.order("count 1")
+    printed.wait(_TIMEOUT_S)
+    notes = remote.notes(folder, "held")
+    process.end()
+    gone.wait(_TIMEOUT_S)
+    if "stands" not in notes:
+        raise LabError(
+            f"it can't hold a program at a line: {notes.get('not-held', 'it did not answer')}",
+            hint="that needs seccomp's user notification: Linux 5.0, outside of containers that"
+            " refuse it; kills and holds are then some lines late",
         )

@@ -29,7 +29,14 @@ from pushpull.core.errors import LabError, MachineLost
 from pushpull.core.os_errors import file_errors
 from pushpull.core.vocabulary import AGENT, FILES
 from pushpull.machines import tool_errors
-from pushpull.machines.agent import launcher, packet_capture, rule_keeper
+from pushpull.machines.agent import (
+    launcher,
+    line_buffering,
+    line_holder,
+    packet_capture,
+    rule_keeper,
+)
+from pushpull.machines.agent import wire as wire_script
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
 from pushpull.machines.providers.base import Access
 from pushpull.machines.remote_process import CHUNK, LOST, ChangeLease, Output, RemoteProcess, send
@@ -129,16 +136,27 @@ class Remote:
         stderr: Output,
         ended: Callable[[int | None, float], None],
         by_line: bool = False,
+        held: bool = False,
     ) -> "RemoteProcess":
         """Start a program under the launcher, as `name`, in the `files` of a deployed `folder`.
 
         `stdout` and `stderr` get each chunk of bytes as it arrives, each in its own thread, and an
         empty chunk at the end. Then `ended` gets the exit status (None if the machine or the
-        connection was lost) and the UNIX time when it was known. `by_line`: see the launcher.
+        connection was lost) and the UNIX time when it was known. `by_line` and `held`: see the
+        launcher.
         """
+        if by_line:
+            self._agent(folder, line_buffering)
+        if held:
+            self._agent(folder, line_holder)
         notes = self._notes(folder, name)
         order = launcher.order(
-            list(argv), dict(environment), self.path(folder, FILES), notes, by_line=by_line
+            list(argv),
+            dict(environment),
+            self.path(folder, FILES),
+            notes,
+            by_line=by_line,
+            held=held,
         )
         channel = self._take_launcher(folder)
         with contextlib.suppress(*LOST):  # it ended at once: its output will say why
@@ -159,19 +177,23 @@ class Remote:
             with ssh_errors(self.access, "start a launcher"):
                 self._spares[folder] = self._channel(self._agent(folder, launcher))
 
-    def hold(self, folder: str, order: bytes) -> "ChangeLease":
-        """Let a rule keeper change the machine's network; LabError if it can't."""
+    def hold(self, folder: str, order: bytes, *, wire: bool = False) -> "ChangeLease":
+        """Let a rule keeper change the machine's network, or a wire; LabError if it can't."""
         with ssh_errors(self.access, "change its network"):
-            channel = self.talk(self._agent(folder, rule_keeper))
+            command = self._agent(folder, rule_keeper)
+            if wire:
+                command = self.as_root(self._agent(folder, wire_script))
+            channel = self.talk(command)
             send(channel, order)
-            answer = channel.makefile("r").readline().strip()
+            answers = channel.makefile("r")
+            answer = answers.readline().strip()
         word, _, at = answer.partition(" ")
         if word != "done":
             cause, hint = tool_errors.diagnose(answer)
             raise LabError(
                 f"its network can't be changed: {cause}", where=f"machine {self.name}", hint=hint
             )
-        lease = ChangeLease(channel, _moment(at, self.access))
+        lease = ChangeLease(channel, answers, _moment(at, self.access))
         with self._mutex:
             self._running.append(lease)
         return lease
@@ -213,6 +235,12 @@ class Remote:
         number = int(signal.SIGSTOP if stopped else signal.SIGCONT)
         notes = self._notes(folder, name)
         answer = self.run(self._agent(folder, launcher, str(number), notes, str(timeout)))
+        return _moment(answer.decode(errors="replace"), self.access) if answer.strip() else None
+
+    def released_at(self, folder: str, name: str, *, timeout: float) -> Moment | None:
+        """Return when a held program went on, by its machine's clock; None after `timeout` s."""
+        notes = self._notes(folder, name)
+        answer = self.run(self._agent(folder, line_holder, notes, str(timeout)))
         return _moment(answer.decode(errors="replace"), self.access) if answer.strip() else None
 
     def talk(self, argv: Sequence[str]) -> paramiko.Channel:

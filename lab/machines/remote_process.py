@@ -8,6 +8,7 @@ import paramiko
 
 from pushpull.core import clock
 from pushpull.core.clock import Moment
+from pushpull.machines.agent import launcher
 from pushpull.machines.connection import ANSWER_TIMEOUT_S
 
 CHUNK = 1 << 16
@@ -23,23 +24,30 @@ class ChangeLease:
     `at` is when it took effect, by the machine's clocks.
     """
 
-    def __init__(self, channel: paramiko.Channel, at: Moment) -> None:
+    def __init__(
+        self, channel: paramiko.Channel, answers: paramiko.ChannelFile, at: Moment
+    ) -> None:
         self.at = at
         self.ended = False
         self._channel = channel
+        self._answers = answers
 
     def signal(self, _: int) -> None:
         """Renew the rule keeper's lease."""
         with contextlib.suppress(*LOST):
             send(self._channel, b"\n")
 
-    def release(self) -> None:
-        """Undo the change; return once it is undone."""
+    def release(self) -> str:
+        """Undo the change; return once it is undone, with the last line that was said of it."""
         self.ended = True
         with contextlib.suppress(*LOST):
             self._channel.shutdown_write()
         self._channel.status_event.wait(ANSWER_TIMEOUT_S)
+        said = ""
+        with contextlib.suppress(*LOST):
+            said = self._answers.readline().strip()
         self._channel.close()
+        return said
 
 
 class RemoteProcess:
@@ -68,6 +76,12 @@ class RemoteProcess:
         """Signal all of the program's processes, if there are any; 0 only renews the lease."""
         with contextlib.suppress(*LOST):
             send(self._channel, b"%d\n" % number)
+
+    def order(self, text: str) -> None:
+        """Give the line holder an order; the program must have been started `held`."""
+        data = text.encode("utf-8", "surrogateescape")
+        with contextlib.suppress(*LOST):
+            send(self._channel, b"%d\n%d\n%s" % (launcher.HOLD_ORDER, len(data), data))
 
     def end(self) -> None:
         """Kill all of the program's processes, as happens when the harness is gone."""

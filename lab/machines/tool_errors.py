@@ -7,6 +7,7 @@ _CAUSES = (
     (("password is required", "a terminal is required"), "sudo asks for a password", RIGHTS),
     (("sudo: No such file",), "its user isn't root, and there is no sudo", RIGHTS),
     (("nft: No such file", "nft: command not found"), "there is no nft", "install nftables there"),
+    (("ip: No such file", "ip: command not found"), "there is no ip", "install iproute2 there"),
     (("tc: No such file", "tc: command not found"), "there is no tc", "install iproute2 there"),
     (
         ("qdisc kind is unknown", "RTNETLINK answers: No such file"),

@@ -66,7 +66,18 @@ def hold(remote: Remote, folder: str, change: Change) -> ChangeLease:
     """Make a change that lasts until it is released; LabError if the machine refuses it."""
     if change.link:
         _require_default_queue(remote, change.link)
-    return remote.hold(folder, change.order())
+    return remote.hold(folder, change.order(), wire=change.wire is not None)
+
+
+def possible(remote: Remote, folder: str, change: Change, trial: Change) -> Change:
+    """Return a change, or what is done instead if a trial of it shows that it is impossible."""
+    if change.otherwise is None:
+        return change
+    try:
+        hold(remote, folder, trial).release()
+    except LabError:
+        return change.otherwise
+    return change
 
 
 def _require_default_queue(remote: Remote, link: str) -> None:
@@ -84,8 +95,8 @@ def _require_default_queue(remote: Remote, link: str) -> None:
 
 
 def try_out(remote: Remote, folder: str, trial: Change) -> None:
-    """Do and undo a harmless change; LabError if the machine refuses it."""
-    hold(remote, folder, trial).release()
+    """Do and undo a harmless change, or what is done instead; LabError if it refuses that."""
+    hold(remote, folder, possible(remote, folder, trial, trial)).release()
 
 
 def reaches(sender: Remote, receiver: Remote) -> bool:
@@ -124,8 +135,27 @@ def is_there(asker: Remote, machine: Remote) -> bool:
     return asker.run(argv).strip() == b"there"
 
 
+def counters(remote: Remote, change: Change) -> dict[str, int]:
+    """Return the packets by each counter of a change; none if the change isn't in effect."""
+    listing = ["nft", "list", "counters", "table", "inet", change.counters]
+    text = remote.run(remote.as_root(listing)).decode(errors="replace")
+    found = re.findall(r"counter (\w+) \{\s+packets (\d+)", text)
+    return {name: int(packets) for name, packets in found}
+
+
+def stop(remote: Remote, change: Change) -> dict[str, int]:
+    """End what a change does to packets; return the packets by each of its counters, if any."""
+    if not change.counters:
+        return {}
+    remote.run(remote.as_root(["nft", "flush", "table", "inet", change.counters]))
+    return counters(remote, change)
+
+
 def is_queued(remote: Remote, change: Change) -> bool:
-    """Return whether the kernel lists the queueing discipline of a change."""
+    """Return whether the kernel lists the queueing discipline, or the wire's rules, of a change."""
+    if change.wire is not None:
+        listed = remote.run(remote.as_root(["nft", "list", *change.undo[0][2:]])).decode()
+        return bool(listed.strip())
     kind = change.do[0][change.do[0].index("root") + 1]
     listed = remote.run(["tc", "qdisc", "show", "dev", change.link]).decode()
     return re.search(rf"^qdisc {re.escape(kind)} (?!0:)\w+: root", listed, re.M) is not None

@@ -2,25 +2,34 @@
 
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+_CARRIED = 0x77697265  # the mark of a packet that comes from the lab's own wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """The commands that change a machine's network and undo that; `input` is for the first one.
 
-    `link` is the link whose queueing discipline changes, if any.
+    `link` is the link whose queueing discipline changes, if any; `counters` is the nftables table
+    whose counters say what the change did, if any. `wire` are the properties of the lab's own wire,
+    if the change needs one. `otherwise` is done instead if the kernel lacks what this change needs.
     """
 
     do: Sequence[Sequence[str]]
     undo: Sequence[Sequence[str]]
     input: str = ""
     link: str = ""
+    counters: str = ""
+    wire: Mapping[str, Any] | None = None
+    otherwise: "Change | None" = None
 
     def order(self) -> bytes:
         """Encode it as the line that the rule keeper reads."""
-        return json.dumps({"do": self.do, "undo": self.undo, "input": self.input}).encode() + b"\n"
+        order = {"do": self.do, "undo": self.undo, "input": self.input, **(self.wire or {})}
+        return json.dumps(order).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +38,68 @@ class Spot:
 
     Attributes:
         find_link: asks the machine for the link that has its lab address.
-        others: the lab addresses of the machines from which it is separated.
+        others: the lab addresses of the machines from which it is separated, or whose traffic with
+            it is meant.
     """
 
     find_link: Callable[[], str]
     others: Sequence[str] = ()
 
 
-def rules(chains: str) -> Change:
+def rules(chains: str, *, egress: str = "", counting: bool = False) -> Change:
     """Return the change that adds chains of nftables, in a table with a unique name.
+
+    `egress` are chains for that hook of a link, which only another family of tables has. If it is
+    `counting`, the chains have named counters that prove what it did.
 
     The name is unique because two labs may use one host at once.
     """
     table = f"lab_{secrets.token_hex(8)}"
+    tables = {"inet": chains} | ({"netdev": egress} if egress else {})
     return Change(
         do=[["nft", "-f", "-"]],
-        undo=[["nft", "delete", "table", "inet", table]],
-        input=f"table inet {table} {{\n{chains}\n}}\n",
+        undo=[["nft", "delete", "table", family, table] for family in tables],
+        input="".join(
+            f"table {family} {table} {{\n{text}\n}}\n" for family, text in tables.items()
+        ),
+        counters=table if counting else "",
     )
 
 
-def queue(link: str, discipline: Sequence[str]) -> Change:
+def own_wire(link: str, others: Sequence[str], **properties: float) -> Change:
+    """Return the change that carries what is sent to others over a wire of the lab's own.
+
+    A rule leads these packets into a pair of links, from whose end wire.py takes them; those that
+    it sends bear a mark. The properties are those of `Wire` there.
+    """
+    name = secrets.token_hex(4)
+    inlet, outlet, table = f"lw{name}", f"lx{name}", f"lab_{secrets.token_hex(8)}"
+    place = f"netdev {table} egress"
+    rules = [
+        f"add table netdev {table}",
+        f'add chain {place} {{ type filter hook egress device "{link}" priority 0 ; }}',
+        f"add rule {place} meta mark {_CARRIED} accept",
+    ]
+    if others:
+        rules.append(f'add rule {place} ip daddr {{ {", ".join(others)} }} fwd to "{inlet}"')
+    return Change(
+        do=[
+            ["ip", "link", "add", inlet, "type", "veth", "peer", "name", outlet],
+            ["ip", "link", "set", inlet, "up"],
+            ["ip", "link", "set", outlet, "up"],
+            ["nft", " ; ".join(rules)],
+        ],
+        undo=[["nft", "delete", "table", "netdev", table], ["ip", "link", "delete", inlet]],
+        wire={"wire": properties, "link": link, "inlet": outlet, "mark": _CARRIED},
+    )
+
+
+def queue(link: str, discipline: Sequence[str], otherwise: Change | None = None) -> Change:
     """Return the change that puts another queueing discipline on a link."""
     place = ["dev", link, "root"]
     return Change(
         do=[["tc", "qdisc", "add", *place, *discipline]],
         undo=[["tc", "qdisc", "del", *place]],
         link=link,
+        otherwise=otherwise,
     )

@@ -22,13 +22,16 @@ class Check(Enum):
     ENDED = "the launcher on the machine: all processes of the program are gone"
     STOPPED = "the launcher on the machine: all processes of the program are stopped"
     RUNNING = "the launcher on the machine: no process of the program is stopped"
+    STANDING = "the launcher on the machine: the program stands in the call that prints its line"
+    RELEASED = "the launcher on the machine: the program's call was let go"
     READY = "the program, which is ready"
     SILENT = "another machine, whose connection attempts are not even refused any more"
     BACK = "the machine's SSH server"
     UNPLUGGED = "datagrams from another machine, none of which arrives"
     PLUGGED_IN = "datagrams from another machine"
     APART = "datagrams between each pair, both ways"
-    QUEUED = "the kernel's list of queueing disciplines"
+    COUNTED = "the kernel's counters of packets, which are there"
+    QUEUED = "the kernel's list of queueing disciplines, or of rules for the lab's own wire"
     UNDONE = "the check of each fault that it undoes"
 
 
@@ -45,6 +48,7 @@ class Fault:
         kind: whether it is a fault or a repair, which is also the kind of its events.
         signal: for a process, the signal to send; None if the lab can't cause it from outside.
         between: for the network, whether it separates its target from others, which must be named.
+        selective: for the network, whether it may be limited to the traffic with some others.
         change: for the network, returns the change of a machine, for a `Spot` and parameters.
         trial: for the network, returns a harmless change that tests whether a machine can do it.
     """
@@ -57,6 +61,7 @@ class Fault:
     kind: Literal["fault", "repair"] = "fault"
     signal: int | None = None
     between: bool = False
+    selective: bool = False
     change: Callable[..., Change] | None = None
     trial: Callable[[], Change] | None = None
 

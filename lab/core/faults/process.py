@@ -43,6 +43,21 @@ DIE_AT = Fault(
     check=Check.ENDED,
     repair=START_AGAIN,
 )
+RELEASE = Fault(
+    name="release",
+    kind="repair",
+    scope=Scope.PROCESS,
+    words="was released",
+    check=Check.RELEASED,
+)
+# Unlike a paused process it has done nothing since it printed that line.
+HOLD = Fault(
+    name="hold",
+    scope=Scope.PROCESS,
+    words="was held",
+    check=Check.STANDING,
+    repair=RELEASE,
+)
 RESUME = Fault(
     name="resume",
     kind="repair",

@@ -17,6 +17,9 @@ its notes file, a word and a value per line:
     not-started WHY     the system refused to execute the program (exit status NOT_STARTED)
     SIGNAL TIME         SIGSTOP or SIGCONT had reached all of the program's processes
     lease TIME          standard input was silent for LEASE_S, so the launcher ended the program
+
+If a program is `held`, line_holder.py adds notes of its own, and HOLD_ORDER in place of a signal is
+followed by an order for it: a line with a number of bytes, then so many bytes.
 """
 
 import ctypes
@@ -26,14 +29,18 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False  # importing typing takes long
+if TYPE_CHECKING:
+    from pushpull.machines.agent.line_holder import LineHolder
+
 LEASE_S = 30
 PULSE_S = 10
 NOT_STARTED = 127  # the exit status, as in a shell
 KILLED_S = 0.002  # a killed process has ended by then as a rule
 FAILED = 125  # the exit status if no readable order arrived, so that no program ran
+HOLD_ORDER = 1000  # no signal has this number
 
 _LONGEST_NUMBER = 9  # digits of the order's size, or of a signal
-_PRELOAD = ("LD_PRELOAD", "_STDBUF_O")  # what stdbuf sets for a program
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -43,18 +50,21 @@ _asked_to_kill: "set[int]" = set()
 
 
 def order(
-    argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, *, by_line: bool = False
-) -> bytes:
+    argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, *,
+    by_line: bool = False, held: bool = False,
+) -> bytes:  # fmt: skip
     """Encode an order to run `argv` in the folder `cwd` with `env` added to the environment.
 
-    With `by_line` the C library is asked to write each line at once, see `line_buffered`.
+    With `by_line` the C library is asked to write each line at once, see line_buffering.py; if it
+    is `held`, the program stands before its first line, see line_holder.py.
 
     The format: a line with a number of bytes, then so many bytes, separated by NULs: the folder,
-    the notes file, `by_line` as 1 or nothing, the number of variables, each as NAME=VALUE, and the
-    words of the command. (Not JSON, as importing json takes 12 ms.)
+    the notes file, `by_line` and `held` as 1 or nothing each, the number of variables, each as
+    NAME=VALUE, and the words of the command. (Not JSON, as importing json takes 12 ms.)
     """
     variables = [f"{name}={value}" for name, value in env.items()]
-    parts = [cwd, notes, "1" if by_line else "", str(len(variables)), *variables, *argv]
+    flags = ["1" if flag else "" for flag in (by_line, held)]
+    parts = [cwd, notes, *flags, str(len(variables)), *variables, *argv]
     text = "\0".join(parts).encode("utf-8", "surrogateescape")
     return b"%d\n%s" % (len(text), text)
 
@@ -71,15 +81,21 @@ def main() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     orders = Orders(0)
     try:
-        cwd, notes, by_line, count, *rest = orders.take_order()
+        cwd, notes, by_line, held, count, *rest = orders.take_order()
         write_pid(notes)
     except (OSError, ValueError) as error:
         os.write(2, f"launcher: no program was run: {error}\n".encode())
         os._exit(FAILED)
     variables = dict(variable.partition("=")[::2] for variable in rest[: int(count)])
     environment = {**os.environ, **variables}
-    program = start(rest[int(count) :], environment, cwd, notes, bool(by_line))
-    status = watch(program, orders, wake, notes)
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    holder: "LineHolder | None" = None
+    if held:
+        import line_holder
+
+        holder = line_holder.LineHolder(notes)
+    program = start(rest[int(count) :], environment, cwd, notes, bool(by_line), holder)
+    status = watch(program, orders, wake, notes, holder)
     for stream in (1, 2):  # their end says that all are gone, before the kernel has ended this one
         os.close(stream)
     os._exit(status)
@@ -149,7 +165,7 @@ class Orders:
         ValueError if the input is not an order.
         """
         parts = self.take(self.take_size()).decode("utf-8", "surrogateescape").split("\0")
-        if len(parts) < 5 or not parts[3].isdigit():
+        if len(parts) < 6 or not parts[4].isdigit():
             raise ValueError("the input is not an order")
         return parts
 
@@ -188,10 +204,15 @@ class Orders:
         return data
 
 
-def start(argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, by_line: bool) -> int:
+def start(
+    argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, by_line: bool,
+    holder: "LineHolder | None",
+) -> int:  # fmt: skip
     """Start the program in its own session; the kernel kills it if the launcher is killed."""
     program = os.fork()
     if program:
+        if holder:
+            holder.begin(program)
         return program
     try:
         os.setsid()
@@ -201,7 +222,13 @@ def start(argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, by_lin
             signal.signal(number, signal.SIG_DFL)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.chdir(cwd)
-        os.execvpe(argv[0], argv, line_buffered(env) if by_line else env)
+        if by_line:
+            import line_buffering
+
+            env = line_buffering.added_to(env)
+        if holder:
+            holder.arm()
+        os.execvpe(argv[0], argv, env)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         note(notes, "not-started", why)
@@ -210,33 +237,11 @@ def start(argv: "list[str]", env: "dict[str, str]", cwd: str, notes: str, by_lin
         os._exit(NOT_STARTED)
 
 
-def line_buffered(env: "dict[str, str]") -> "dict[str, str]":
-    """Add variables to `env` that make a program that uses C's stdio print line by line.
-
-    Into a pipe, stdio writes 4 KiB at a time. `stdbuf` changes that by preloading a library. This
-    only asks `stdbuf` for its variables: if it started the program, a failed start could go
-    unnoticed, as `stdbuf` then exits with 126 or 127, and so may the program itself.
-    """
-    asked, answer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.dup2(answer, 1)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            os.execvpe("stdbuf", ["stdbuf", "-oL", "cat", "/proc/self/environ"], env)
-        finally:
-            os._exit(NOT_STARTED)
-    os.close(answer)
-    with os.fdopen(asked, "rb") as file:
-        found = [os.fsdecode(variable).partition("=")[::2] for variable in file.read().split(b"\0")]
-    os.waitpid(child, 0)
-    return {**env, **{name: value for name, value in found if name in _PRELOAD}}
-
-
-def watch(program: int, orders: Orders, wake: int, notes: str) -> int:
+def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHolder | None") -> int:
     """Forward signals until no process is left; return the program's exit status."""
     status = NOT_STARTED
     heard = time.monotonic()
+    obey(orders, program, wake, notes, holder)  # what arrived together with the order
     while True:
         pid = 1
         while pid > 0:
@@ -256,21 +261,24 @@ def watch(program: int, orders: Orders, wake: int, notes: str) -> int:
             os.read(wake, 4096)
         if 0 in readable:
             heard = time.monotonic()
-            obey(orders, program, wake, notes)
+            orders.read()
+            obey(orders, program, wake, notes, holder)
         elif time.monotonic() >= heard + LEASE_S:
             note(notes, "lease", repr(time.time()))
             orders.ended = True  # for the next round to act on
 
 
-def obey(orders: Orders, program: int, wake: int, notes: str) -> None:
-    """Forward the signals that have arrived, and note when all processes were stopped, or none.
+def obey(orders: Orders, program: int, wake: int, notes: str, holder: "LineHolder | None") -> None:
+    """Forward the signals that were read, and note when all processes were stopped, or none.
 
-    The harness sends nothing but signals, so anything else counts as the end of the harness.
+    The harness sends nothing but signals and orders for the line holder, so anything else counts
+    as the end of the harness.
     """
-    orders.read()
     try:
         while (number := orders.take_number()) is not None:
-            if number == signal.SIGKILL:
+            if number == HOLD_ORDER and holder:
+                holder.order(orders.take(orders.take_size()).decode("utf-8", "surrogateescape"))
+            elif number == signal.SIGKILL:
                 # Most programs are a process group and nothing else: then the first child that ends
                 # leaves none to look for. Otherwise the next rounds kill until none is left.
                 send(-program, number)
@@ -278,7 +286,7 @@ def obey(orders: Orders, program: int, wake: int, notes: str) -> None:
                 orders.ended = True
             elif number:
                 forward(signal.Signals(number), program, notes)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         note(notes, "misunderstood", error)
         orders.ended = True
 

@@ -1,0 +1,87 @@
+"""What a scenario can do to the lab network: a method for each fault of networks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import Any
+
+from pushpull.core.faults.fault import Fault
+from pushpull.core.faults.network import CUT_AFTER, LOSE, PARTITION, RATE, REJECT, SLOW, Way
+from pushpull.engine.targets import Target
+
+
+class NetworkVerbs(ABC):
+    """The methods of a `Lab` that inject faults of networks; `heal` repairs them all."""
+
+    @abstractmethod
+    def inject(
+        self, fault: Fault | str, target: Target, *, others: Target | None = None, **parameters: Any
+    ) -> None:
+        """Inject any fault."""
+
+    def partition(
+        self, these: Target, those: Target, *, one_way: bool = False, reject: bool = False
+    ) -> None:
+        """Separate machines on the lab network, until `heal`.
+
+        With `one_way`, only what `these` send to `those` is blocked. Blocked packets vanish; with
+        `reject` the sender gets an RST or an ICMP error.
+        """
+        self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
+
+    def slow(
+        self,
+        where: Target,
+        *,
+        delay_ms: float = 0,
+        jitter_ms: float = 0,
+        loss_percent: float = 0,
+        **more: Any,
+    ) -> None:
+        """Delay what a machine sends on the lab network, or lose or alter some of it by chance.
+
+        This is the kernel's netem, or the lab's own wire if there is no netem.
+
+        Arguments:
+            where: the machines.
+            delay_ms, jitter_ms: the delay, and by how much it varies to both sides.
+            loss_percent: how much is lost.
+            more: `rate_kbit`, `reorder_percent`, `duplicate_percent` and `corrupt_percent`; with a
+                `seed`, the lab's own wire does the same to the same packet in each run.
+        """
+        always: dict[str, Any] = {"delay_ms": delay_ms, "jitter_ms": jitter_ms}
+        self.inject(SLOW, where, **always, loss_percent=loss_percent, **more)
+
+    def limit_rate(self, where: Target, *, kbit: int) -> None:
+        """Let a machine send at most `kbit` kilobits a second on the lab network."""
+        self.inject(RATE, where, kbit=kbit)
+
+    def lose(
+        self,
+        where: Target,
+        *,
+        every: int = 0,
+        packets: Collection[int] = (),
+        way: Way = "received",
+        others: Target | None = None,
+    ) -> None:
+        """Lose packets of a machine on the lab network by their number, until `heal`.
+
+        The same ones are lost in each run; the event of the repair has the kernel's counters.
+
+        Arguments:
+            where: the machines; each counts for itself.
+            every: lose each packet whose number it divides; the first packet from now on is 1.
+            packets: or lose those with these numbers.
+            way: `received`, `sent`, or `both`, each of which then counts for itself.
+            others: the machines with which the packets are exchanged; by default all others.
+        """
+        self.inject(LOSE, where, others=others, every=every, packets=sorted(packets), way=way)
+
+    def cut_after(
+        self, where: Target, *, bytes: int, way: Way = "both", others: Target | None = None
+    ) -> None:
+        """Let so many more bytes of IP packets through, and lose all after them, until `heal`.
+
+        `way` and `others` are as in `lose`, but both ways share the bytes.
+        """
+        self.inject(CUT_AFTER, where, others=others, bytes=bytes, way=way)

@@ -1,0 +1,102 @@
+"""Faults at an exact line in whole runs: kills, forced order, and machines that can't hold one."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from command import fab, only_run
+from engine_play import Play, untraced
+from fake_machine import FakeProcess, FakeRemote
+
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.runs import store
+
+EXPERIMENT = """
+from pushpull.api import Verdict, claim, experiment
+
+
+@experiment(source="a test", interval=0)
+def exact(lab):
+    "The second goes on from its third line when the first was killed at its fiftieth."
+    worker = lab.start("count", on="pull-1", held=True)
+    other = lab.start("count", on="pull-2", held=True, ready=lambda line: line == "2")
+    lab.hold(other, at=3)
+    lab.kill(worker, at=50)
+    lab.hold(other, at="9")
+    lab.release(other)
+    other.wait()
+
+
+@claim("It comes to its end.")
+def ends(run):
+    return Verdict.holds("It did.")
+"""
+COUNT = "for n in range(1, 20_001):\n    print(n, flush=True)\n"
+
+
+def test_a_kill_at_a_line_and_a_forced_order(tmp_path: Path) -> None:
+    folder = tmp_path / "exact"
+    folder.mkdir()
+    (folder / "experiment.py").write_text(EXPERIMENT)
+    (folder / "count.py").write_text(COUNT)
+    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
+    done = fab("run-experiment", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = store.load(only_run(tmp_path / "runs"))
+    printed = {name: [r.text for r in run.records if r.machine == name and r.stream == "stdout"]
+               for name in ("pull-1", "pull-2")}  # fmt: skip
+    assert printed["pull-1"] == [str(n) for n in range(1, 51)]
+    assert len(printed["pull-2"]) == 20_000
+    said = [(e.details.get("fault", e.details.get("repair")), e.details.get("line"), e.machine)
+            for e in run.events if e.event in ("fault", "repair")]  # fmt: skip
+    assert said == [
+        ("hold", 3, "pull-2"),
+        ("kill", 50, "pull-1"),
+        ("hold", 9, "pull-2"),
+        ("release", None, "pull-2"),
+    ]
+    assert all(e.details["verified"] for e in run.events if e.event in ("fault", "repair"))
+    assert "count on pull-1 was killed at its line 50" in done.stdout
+
+
+def test_where_lines_cannot_be_held_the_run_says_how_late(
+    play: Play, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    notes = {"not-held": "seccomp: Operation not permitted", "free": "1 1"}
+    monkeypatch.setattr(FakeRemote, "notes", lambda *_: notes)
+    monkeypatch.setattr(FakeRemote, "released_at", lambda *_, **__: SimpleNamespace(t=1, m=1),
+                        raising=False)  # fmt: skip
+    monkeypatch.setattr(FakeProcess, "order", lambda self, text: orders.append(text), raising=False)
+    orders: list[str] = []
+
+    def script(process: Any) -> None:
+        process.prints("1 a", "2 b", "3 c")
+        process.wait()
+
+    done = play(
+        untraced(script),
+        untraced(script),
+        scenario="worker = lab.start('work', on='pull-1', held=True); lab.kill(worker, at=1)",
+    )
+    (kill,) = [e for e in done.stored.events if e.event == "fault"]
+    assert orders == ["count 1"]
+    assert (kill.details["line"], kill.details["late_lines"]) == (1, 2)
+    assert EventDescriber().describe(kill) == (
+        "work.2 on pull-1 was killed 2 lines after its line 1, as it can't be held there:"
+        " seccomp: Operation not permitted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scenario", "says"),
+    [
+        ("lab.kill(source, at=3)", "it was not started for that, or was released"),
+        ("lab.hold(source, at='')", "'' names no line"),
+    ],
+)
+def test_what_cannot_be_held_at_a_line_is_a_mistake(
+    play: Play, impatient: None, scenario: str, says: str
+) -> None:
+    done = play(untraced(FakeProcess.wait), untraced(FakeProcess.wait), scenario=scenario)
+    assert says in str(done.error)
