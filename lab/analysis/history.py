@@ -22,8 +22,7 @@ if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wai
 
 # Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
-# How late a program may report what its library did: its thread for that may have to wait for a
-# processor. On a busy computer it was 10 ms late.
+# How late a program may report what its library did; on a busy computer it was 10 ms late.
 REPORT_LATE_S = 0.05
 
 

@@ -241,6 +241,17 @@ _DESCRIPTION: Mapping[str, Check] = {
         ),
     ),
     "clock_step_s": _number,
+    "cut": _text,
+    "disturbance": _record_of(
+        {
+            "harness_late_s": _number,
+            "suspended_s": _number,
+            "machines_late_s": _by_name(_machine, _number),
+            "limit_s": _number,
+            "disturbed": _flag,
+        },
+        needed=("harness_late_s", "suspended_s", "machines_late_s", "disturbed"),
+    ),
     "never_connected": _flag,
     "machines": _by_name(_machine, _by_name(_text, _any)),
     "code": _record_of({"lab": _word, "experiment": _word}, needed=("lab", "experiment")),
@@ -302,7 +313,9 @@ _verdict = _record_of(
         "verdict": _outcome,
         "expected": _outcome,
         "because": _text,
-        "need": _that(lambda v: isinstance(v, str) and v in set(Need), " or ".join(Need)),
+        "need": _that(
+            lambda v: isinstance(v, str) and v in set(Need), " or ".join(Need), enum=list(Need)
+        ),
         "by_chance": _flag,
         "why": _text,
         "rests_on": _text,

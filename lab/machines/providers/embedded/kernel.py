@@ -72,6 +72,9 @@ def fork_as_init() -> int:
 
     A process never leaves its own PID namespace, it only chooses that of its next children. So it
     takes no process in between.
+
+    OpenSSL notices a fork by the pid alone. Between such forks that of parent and child is 1, so
+    a parent that has used its random numbers as pid 1 would share what follows with its children.
     """
     own = os.open("/proc/self/ns/pid", os.O_RDONLY)
     pid = -1
