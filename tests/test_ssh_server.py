@@ -132,6 +132,12 @@ def test_a_command_that_closes_its_output(wire: paramiko.Transport) -> None:
     )
 
 
+def test_what_a_client_sends_to_be_ignored_is_ignored(wire: paramiko.Transport) -> None:
+    for count in (None, 1, 4000):
+        wire.send_ignore(count)
+    assert everything(command(wire, "echo on")) == (0, b"on\n", b"")
+
+
 def test_many_commands_at_once(wire: paramiko.Transport) -> None:
     channels = [command(wire, f"read line; echo {n} $line; exit {n}") for n in range(60)]
     for channel in channels:  # all of them run at this moment

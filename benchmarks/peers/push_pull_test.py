@@ -2,7 +2,6 @@
 
 import os
 
-import paramiko
 from ducktape.mark.resource import cluster
 from ducktape.services.service import Service
 from ducktape.tests.test import Test
@@ -11,21 +10,6 @@ from ducktape.utils.util import wait_until
 PROGRAMS, COUNT = os.environ["LAB_PROGRAMS"], int(os.environ["LAB_COUNT"])
 PYTHON, INTERVAL = os.environ["LAB_PYTHON"], os.environ["LAB_INTERVAL"]
 PORT = 1234
-
-
-def send_ignore(transport, byte_count=None):
-    """Send a message to be ignored, in the form of RFC 4253, 11.2.
-
-    ducktape sends one before each command. Paramiko's own has no length, whereupon AsyncSSH, the
-    server of the lab's machines, ends the connection; OpenSSH lets it pass.
-    """
-    message = paramiko.Message()
-    message.add_byte(paramiko.common.cMSG_IGNORE)
-    message.add_string(os.urandom(byte_count or 10))
-    transport._send_user_message(message)
-
-
-paramiko.Transport.send_ignore = send_ignore
 
 
 class Pullers(Service):

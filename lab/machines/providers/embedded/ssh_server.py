@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
 
 from pushpull.machines.providers.embedded import output_pump, relay
 
@@ -89,6 +90,9 @@ class _Door(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         conn._channels = _Channels()
+        # As OpenSSH: Paramiko's `send_ignore`, which ducktape uses, leaves out a length (RFC 4253,
+        # 11.2), and asyncssh 2.24.1 would end the connection.
+        conn._packet_handlers = conn._packet_handlers | {MSG_IGNORE: lambda *_: None}
 
 
 class _Channels(dict[int, Any]):
