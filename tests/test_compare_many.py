@@ -20,6 +20,7 @@ from pushpull.engine import judge
 from pushpull.experiments import catalogue, fingerprint
 from pushpull.report.many_runs_text import letter, print_tables
 from pushpull.runs import bundle, records_file, store
+from pushpull.runs.collection import Source
 
 Change = Callable[[Path], None]
 
@@ -166,13 +167,18 @@ def test_what_is_no_run_is_left_out(
 
 
 def test_a_run_that_no_judge_expects_stops_nothing(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def disturbed_oddly(copy: Path) -> None:
-        rewrite(copy / "run.json", lambda about: about.update(disturbance={"disturbed": True}))
-
     hand_in(run, tmp_path / "handed-in", "good")
-    hand_in(run, tmp_path / "handed-in", "odd", disturbed_oddly)
+    hand_in(run, tmp_path / "handed-in", "odd")
+    entry_of = compare_many._entry
+
+    def failing(source: Source) -> Entry:
+        if "odd" in source.name:
+            raise KeyError("a bug of a judge")
+        return entry_of(source)
+
+    monkeypatch.setattr(compare_many, "_entry", failing)
     assert compare_many.compare(tmp_path / "handed-in") == ExitCode.MISTAKE
     said = " ".join(capsys.readouterr().out.split())
     assert re.search(r"1 run left out: odd/\S+: judging it fails: KeyError", said)

@@ -87,7 +87,11 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
             *("run-experiment", "--experiment", experiment, "--interval", 0.01, *flags),
             *("--runs", clone / "runs"),
             within=within,
-            environment={"PYTHONPATH": str(clone), "HOME": str(clone)},
+            environment={
+                "PYTHONPATH": str(clone),
+                "HOME": str(clone),
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),  # or machines had a folder of that name
+            },
             cwd=clone,
         )
         assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr

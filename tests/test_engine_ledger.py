@@ -72,6 +72,8 @@ def test_messages_are_accounted_for_by_number_and_copy(
         ("!0 !1 -0", True),
         ("!0 !1 -1", False),  # it prints in order: it has passed over 0
         ("-0 -1 !0 !1", False),
+        ("+0 +1 !0 -1 !1", False),  # the trace of 1 came after its line: 0 was passed over
+        ("+0 +1 -1 !0 !1", False),
     ],
 )
 def test_what_a_receiver_holds(steps: str, holds: bool) -> None:

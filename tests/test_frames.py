@@ -105,7 +105,7 @@ def test_a_run_that_cannot_be_read_is_a_row(run: Path, tmp_path: Path) -> None:
     ("file", "change"),
     [
         ("run.json", lambda about: about.update(error="half \ud800 of a pair")),
-        ("run.json", lambda about: about.update(disturbance=["odd"], cut={"odd": 1}, started=0)),
+        ("run.json", lambda about: about.update(odd=["odd"], never={"odd": 1}, started=0)),
         ("run.json", lambda about: about["parameters"].update(interval=2**62, options=["\udfff"])),
         ("verdicts.json", lambda found: found[0].update(why="\ud800", id="no dot")),
         ("verdicts.json", lambda found: found[0]["evidence"].update(messages=[1.5, -(2**62)])),

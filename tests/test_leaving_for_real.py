@@ -12,7 +12,7 @@ _PUSH, _PULL = (f"experiments/programs/pyzmq/{name}.py" for name in ("push", "pu
 _GUESTS = "machines/providers/embedded/guests.py"
 _AT_ONCE = Edit("engine/process_faults.py", "VERIFY_TIMEOUT_S = 10", "VERIFY_TIMEOUT_S = 0.1")
 _EVERY = "range(options.first, options.first + options.count)"
-_PRINT = "print(message, flush=True)"
+_PRINT = "print(message)\n    sys.stdout.flush()"
 
 # Each is done to a copy of the lab, which then really runs: edits, experiment, and the marks of its
 # claims (+ holds, X refuted, ? not observed; packets are not captured).
@@ -22,11 +22,11 @@ REAL: dict[str, tuple[list[Edit], str, str]] = {
         "ways_to_leave:pause", "???",
     ),
     "a cable is not cut": (
-        [Edit(_GUESTS, 'self._set_link(name, "down"),', 'None,')],
+        [Edit(_GUESTS, 'lambda name: self._set_link(name, up=False),', 'lambda _: None,')],
         "ways_to_leave:cut_cable", "???",
     ),
     "a power cut says goodbye": (
-        [Edit(_GUESTS, 'self._set_link(name, "down")\n        self._end',
+        [Edit(_GUESTS, 'self._set_link(name, up=False)\n        self._end',
               "self._end")],
         "power_cut", "X?",
     ),
@@ -59,7 +59,7 @@ REAL: dict[str, tuple[list[Edit], str, str]] = {
         "fast_kill:told", "???",
     ),
     "puller dies a message late": (
-        [Edit(_PULL, _PRINT, f"{_PRINT}; number = str(int(number) - 1)"),
+        [Edit(_PULL, _PRINT, f"{_PRINT}\n    number = str(int(number) - 1)"),
          Edit(_PULL, 'trace("dies", number=number)', 'trace("dies", number=options.die_at)')],
         "fast_kill:told", "X++",
     ),

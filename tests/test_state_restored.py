@@ -23,7 +23,7 @@ States = dict[str, dict[str, str]]
 # Pullers whose machine, once it has got a few messages, can send only slowly.
 CRAWL = '''
 from pushpull.api import Verdict, claim, experiment
-from pushpull.experiments import messages
+from lab.experiments import messages
 
 
 @experiment(source="a test", reads=messages.read, count=30, interval=0.1, faults=("rate",))

@@ -193,6 +193,7 @@ class _Hand:
         self.traces = True
         if number in self._early:
             del self._early[number]
+            self.held.clear()  # received before this one, whose line has come
         else:
             self.held[number] = None
 

@@ -37,9 +37,11 @@ def install() -> None:
 
 def _name_now(name: str) -> str:
     package, _, module = name.partition(".")
-    if package != "lab":
-        return name
-    return ".".join(filter(None, ["pushpull", _MOVED.get(module, module)]))
+    if package == "lab":
+        return ".".join(filter(None, ["pushpull", _MOVED.get(module, module)]))
+    if package == "pushpull" and module in _MOVED:  # `from lab import claims` asks for that
+        return f"pushpull.{_MOVED[module]}"
+    return name
 
 
 class _OldNames(MetaPathFinder, Loader):
