@@ -1,11 +1,13 @@
 """The relay between a client of a machine and its SSH server: bytes both ways, and their ends."""
 
+import asyncio
 import contextlib
 import os
 import socket
 import stat
 from collections.abc import Iterator
 from threading import Thread
+from typing import cast
 
 import pytest
 
@@ -104,3 +106,32 @@ def _ends(connection: socket.socket) -> list[object]:
     with contextlib.suppress(OSError):  # it isn't connected
         peer = connection.getpeername()
     return [connection.getsockname(), peer]
+
+
+class Written:
+    """A transport that notes what it is told to do."""
+
+    def __init__(self) -> None:
+        self.did: list[object] = []
+
+    def write(self, data: bytes) -> None:
+        self.did.append(data)
+
+    def write_eof(self) -> None:
+        self.did.append("end")
+
+    def close(self) -> None:
+        self.did.append("close")
+
+
+def test_what_comes_before_the_other_end_is_there_is_sent_when_it_is() -> None:
+    one, other = relay._End(), relay._End()
+    one.other, other.other = other, one
+    there = Written()
+    one.transport = cast(asyncio.Transport, Written())
+    for data in (b"first", b"second"):
+        one.data_received(data)
+    one.eof_received()
+    one.connection_lost(None)
+    one.catch_up(cast(asyncio.Transport, there))
+    assert there.did == [b"first", b"second", "end", "close"]

@@ -81,39 +81,60 @@ async def _join(client: socket.socket, near: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_accepted_socket(lambda: one, client)
     await loop.connect_accepted_socket(lambda: other, near)
-    one.transport.resume_reading()
-    other.transport.resume_reading()
 
 
 class _End(asyncio.Protocol):
-    """One of two sockets that are joined. What it receives goes out at the `other`."""
+    """One of two sockets that are joined. What it receives goes out at the `other`.
+
+    That may not be there yet, and Python 3.11.2 reads from a transport that is paused when made.
+    """
 
     other: "_End"
-    transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self.ended = False
+        self.transport: asyncio.Transport | None = None
+        self.ended = self._lost = False
+        self._early: list[bytes] = []  # what came before the other one was there
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.pause_reading()  # until the other one is there
+        if self.other.transport is not None:
+            self.other.catch_up(transport)
+
+    def catch_up(self, to: asyncio.Transport) -> None:
+        """Do what could not be done before the other one was there."""
+        for data in self._early:
+            to.write(data)
+        self._early.clear()
+        if self.ended:
+            to.write_eof()
+        if self._lost:
+            to.close()
 
     def data_received(self, data: bytes) -> None:
-        self.other.transport.write(data)
+        if self.other.transport is None:
+            self._early.append(data)
+        else:
+            self.other.transport.write(data)
 
     def eof_received(self) -> bool:
         self.ended = True
-        self.other.transport.write_eof()
-        if self.other.ended:
+        if self.other.transport is not None:
+            self.other.transport.write_eof()
+        if self.other.ended and self.transport is not None:
             self.transport.close()
         return True  # the other direction goes on
 
     def connection_lost(self, _: Exception | None) -> None:
-        self.other.transport.close()  # after what is left to send
+        self._lost = True
+        if self.other.transport is not None:
+            self.other.transport.close()  # after what is left to send
 
     def pause_writing(self) -> None:
-        self.other.transport.pause_reading()
+        if self.other.transport is not None:
+            self.other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.other.transport.resume_reading()
+        if self.other.transport is not None:
+            self.other.transport.resume_reading()
