@@ -207,6 +207,9 @@ def test_machines_are_asked_how_late_their_programs_are() -> None:
             for pid in map(int, remotes["pull-1"].run(["pgrep", "-f", "time.monotonic"]).split())
             if pid > 1
         )
+        # It has begun to measure when it sleeps for the first time; before, it could miss the stop.
+        state = ["sh", "-c", f"while ! grep -q 'S (sleeping)' /proc/{probe}/status; do :; done"]
+        remotes["pull-1"].run(state)
         remotes["pull-1"].run(["kill", "-STOP", str(probe)])
         threading.Event().wait(0.6)
         remotes["pull-1"].run(["kill", "-CONT", str(probe)])
