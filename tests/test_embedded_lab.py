@@ -87,11 +87,7 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
             *("run-experiment", "--experiment", experiment, "--interval", 0.01, *flags),
             *("--runs", clone / "runs"),
             within=within,
-            environment={
-                "PYTHONPATH": f"{clone}",
-                "HOME": f"{clone}",
-                "XDG_CACHE_HOME": f"{clone}-c",
-            },
+            environment={"PYTHONPATH": str(clone), "HOME": str(tmp_path)},
             cwd=clone,
         )
         assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
