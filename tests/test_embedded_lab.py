@@ -82,12 +82,13 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
         within = [sys.executable, str(PROJECT / "tests/unprivileged.py"), "12345", needed]
 
     def run(experiment: object) -> Path:
+        own = {"PYTHONPATH": f"{clone}", "HOME": f"{clone}", "XDG_CACHE_HOME": f"{clone}-cache"}
         flags = ("--provider", "namespaces", "--inventory", clone / "inventory.yaml")
         done = fab(
             *("run-experiment", "--experiment", experiment, "--interval", 0.01, *flags),
             *("--runs", clone / "runs"),
             within=within,
-            environment={"PYTHONPATH": str(clone), "HOME": str(tmp_path)},
+            environment=own,
             cwd=clone,
         )
         assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
@@ -202,8 +203,7 @@ def _network() -> list[str]:
 
 
 def _listening_ports() -> list[int]:
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    found = [line.split() for line in lines]
+    found = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return [int(f[1].partition(":")[2], 16) for f in found if f[3] == "0A"]
 
 
