@@ -32,7 +32,7 @@ class Running:
         said: what it printed on stderr.
     """
 
-    def __init__(self, argv: Sequence[str], cwd: Path) -> None:
+    def __init__(self, argv: Sequence[str], cwd: Path, news: threading.Condition) -> None:
         self.lines: list[str] = []
         self.said: list[str] = []
         self.process = subprocess.Popen(
@@ -45,7 +45,7 @@ class Running:
             errors="backslashreplace",
             start_new_session=True,  # a program may be a script that starts another
         )
-        self._news = threading.Condition()
+        self._news = news  # of all that run together: one may wait for what another prints
         streams = ((self.process.stdout, self.lines), (self.process.stderr, self.said))
         self._readers = [threading.Thread(target=self._read, args=each) for each in streams]
         for reader in self._readers:
@@ -127,6 +127,7 @@ class Local:
         self._folder = folder
         self._implementations = implementations
         self._running: list[Running] = []
+        self._news = threading.Condition()
 
     def __enter__(self) -> "Local":
         return self
@@ -152,7 +153,7 @@ class Local:
         flags = ["--address", self.address, *map(str, words), *["--trace"] * trace]
         argv = program.argv(sys.executable, flags, self._implementations)
         try:
-            self._running.append(Running(argv, cwd))
+            self._running.append(Running(argv, cwd, self._news))
         except OSError as error:
             raise Mismatch(f"can't start {argv[0]}: {error.strerror}") from error
         return self._running[-1]
