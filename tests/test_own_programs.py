@@ -185,6 +185,18 @@ def test_files_that_programs_left_are_in_the_run(folder: Path) -> None:
     assert set(told["left_out"]) == {"link", "fifo"}
 
 
+def test_a_run_has_the_files_of_its_beginning(folder: Path) -> None:
+    for name in ("edited.txt", "deleted.txt"):
+        (folder / name).write_text("before\n")
+    edits = f"""\
+    (pathlib.Path({str(folder)!r}) / "edited.txt").write_text("afterwards\\n")
+    (pathlib.Path({str(folder)!r}) / "deleted.txt").unlink()
+"""
+    scenario = "import pathlib\n" + SCENARIO.rstrip() + "\n" + edits + "\n"
+    says(folder, "cat edited.txt deleted.txt", "before before", scenario=scenario)
+    assert not (command.only_run(folder.parent / "runs") / "pull-1" / "files").exists()
+
+
 @pytest.mark.slow
 def test_a_scenario_fetches_a_file(folder: Path) -> None:
     (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo on; sleep 100\n")

@@ -138,8 +138,8 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     while not any(command_of(pid).startswith("sleep") for pid in family.alive()):
         assert sweeping.poll() is None, sweeping.communicate()[0]
     (tiny / "wait").unlink()
-    # The nursery, and the worker that it forked.
-    _, worker = sorted(p for p in family.alive() if "pushpull.cli.sweep_nursery" in command_of(p))
+    # The nursery, and the worker that it forked: parents come first, while process ids start again.
+    _, worker = (p for p in family.alive() if "pushpull.cli.sweep_nursery" in command_of(p))
     os.kill(worker, signal.SIGKILL)
     said = sweeping.communicate()[0]
     assert "exit code 4, its process was killed" in said

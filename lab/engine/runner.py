@@ -64,7 +64,10 @@ def run(
     result = Result(path=directory.path, code=ExitCode.INTERRUPTED)
     try:
         if request.experiment.is_own:
-            directory.carry({MODULE: request.experiment.file, **request.files})
+            copies = directory.carry({MODULE: request.experiment.file, **request.files})
+            # The user may edit the originals while the run deploys and fetches.
+            files = {name: copies[name] for name in request.files}
+            request = replace(request, files=files)
         setting = Setting(
             machines=machines, remotes=remotes, directory=directory, view=view, meanwhile=meanwhile
         )

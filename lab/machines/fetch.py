@@ -101,7 +101,7 @@ def _fetch(
 ) -> Fetched:
     order = {
         "folder": remote.path(folder, FILES),
-        "known": {name: path.stat().st_size for name, path in known.items()},
+        "known": {name: _size(path) for name, path in known.items()},
         "since": remote.path(folder, DEPLOYED),
         "only": only,
         "files": MOST_FILES,
@@ -123,6 +123,13 @@ def _fetch(
                 _keep(stream, file.size, into / file.name, end)
                 names.append(file.name)
     return Fetched(tuple(names), left_out)
+
+
+def _size(deployed: Path) -> int:
+    try:
+        return deployed.stat().st_size
+    except FileNotFoundError:  # deleted here since: what is there counts as changed
+        return -1
 
 
 def _files(stream: Stream) -> Iterator[_File]:

@@ -104,20 +104,24 @@ class RunDirectory:
             path.parent.mkdir(exist_ok=True)
             return io.FileIO(path, "a"), IndexFile(index_of(path))
 
-    def carry(self, files: Mapping[str, Path]) -> None:
+    def carry(self, files: Mapping[str, Path]) -> dict[str, Path]:
         """Copy the user's own experiment as it is now, so that its claims can be judged anywhere.
 
         Arguments:
             files: its files, by their names in its folder; links are followed.
 
+        Returns:
+            The copies, by the same names.
+
         Raises:
             LabError: one can't be read or written.
         """
-        for name, file in files.items():
-            kept = self.path / EXPERIMENT / name
-            with file_errors(file, "keep"):
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, kept)
+        copies = {name: self.path / EXPERIMENT / name for name in files}
+        for name, copy in copies.items():
+            with file_errors(files[name], "keep"):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(files[name], copy)
+        return copies
 
     def packets(self, machine: str) -> io.FileIO:
         """Open the file that gets the packets of a machine's lab link, unbuffered."""
