@@ -109,6 +109,13 @@ class Times(_ByNumber[float]):
         super().__init__(index)
         self.times = times
 
+    def at(self, numbers: Ints, otherwise: Floats) -> Floats:
+        """Return the time of each number; of one that has none, its time in `otherwise`."""
+        there, at = self.index.find(numbers)
+        found = otherwise.copy()
+        found[there] = self.times[at[there]]
+        return found
+
     def until(self, t: float) -> int:
         """Return how many times are not after a time."""
         return int((self.times <= t).sum())
