@@ -175,7 +175,7 @@ def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
     ns = _numbers_of_lines(PLAIN, data, n, len(rows))
     found: list[Found] = []
     at = 0
-    for event, group in groupby(rows, itemgetter(2)):
+    for event, group in groupby(rows, lambda row: b"" if row[-1] else row[2]):
         some = list(group)
         of_lines = ns[at : at + len(some)]
         at += len(some)
