@@ -10,7 +10,7 @@ set -eu
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 cd "$work"; python3 -m venv venv
 venv/bin/pip install --quiet paho-mqtt==2.2.0 amqtt==0.12.1  # the latter for a broker
-venv/bin/python - 2>/dev/null <<'PYTHON'
+venv/bin/python - <<'PYTHON'
 import asyncio
 import queue
 import socket
