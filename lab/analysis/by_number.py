@@ -91,7 +91,7 @@ class Takers(_ByNumber[list[str]]):
         of = self._machine_of == self.machines.index(machine)
         return self.index.unique[vectors.any_of_each(of, self.index)]
 
-    def taken_by(self, numbers: Sequence[int], machines: Sequence[str]) -> Flags:
+    def taken_by(self, numbers: Iterable[int], machines: Sequence[str]) -> Flags:
         """Return whether one of `machines` printed each number."""
         wanted = vectors.column(numbers)
         came = [vectors.is_in(wanted, self.came_to(machine)) for machine in machines]
