@@ -24,12 +24,12 @@ def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:
     traces: list[int | Trace] = []
     odd = len(lines) - len(found)
     for _, _, event, number, _, other in found:
-        if event == b"received":
-            traces.append(int(number.strip(b'"')))
-        elif other:
+        if other:
             trace = parse_line(other)
             odd += trace is None
             traces += [] if trace is None else [trace]
+        elif event == b"received":
+            traces.append(int(number.strip(b'"')))
     return traces, [record for record in lines if trace_of(record) is None] if odd else []
 
 
@@ -47,11 +47,11 @@ def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
             continue
         if lines.stream == "stdout" or b'"text"' not in data:
             continue
-        for _, _, _, number, text, other in PLAIN.findall(data):
-            if text:
-                yield int(number.strip(b'"')), text.decode()
-            elif b'"text"' in other:
+        for _, _, event, number, text, other in PLAIN.findall(data):
+            if b'"text"' in other:
                 yield from _sent_text(parse_line(other))
+            elif text and not other and event == b"sent":
+                yield int(number.strip(b'"')), text.decode()
 
 
 def _sent_text(trace: Trace | None) -> Iterator[tuple[int, str]]:
