@@ -13,8 +13,10 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from pushpull.analysis import cut
-from pushpull.analysis.deliveries import FATES
+from pushpull.analysis.by_number import Times
+from pushpull.analysis.deliveries import FATES, Delivery
 from pushpull.analysis.history import Run
+from pushpull.analysis.schedule import intended
 from pushpull.analysis.timeline import timeline
 from pushpull.core.errors import LabError
 from pushpull.core.records import Event, Reader
@@ -92,6 +94,7 @@ MESSAGES = _schema(
         "sent_s": pl.Float64,
         "received_s": pl.Float64,
         "latency_s": pl.Float64,
+        "lateness_s": pl.Float64,
         "fate": pl.Enum(list(FATES)),
     }
 )
@@ -244,7 +247,9 @@ def _lazily(sources: Sequence[Source], reader_of: Callable[[StoredRun], Reader])
 
 
 def _messages(name: str, stored: StoredRun, reader: Reader) -> Iterable[_Row]:
-    found = timeline(stored, Run(stored, reader))
+    run = Run(stored, reader)
+    found = timeline(stored, run)
+    due = intended(run, float(stored.description["parameters"]["interval"]))
     for one in found.deliveries:
         yield (
             _text(name),
@@ -254,8 +259,15 @@ def _messages(name: str, stored: StoredRun, reader: Reader) -> Iterable[_Row]:
             one.sent,
             one.got,
             one.latency_s,
+            _lateness(one, found.origin, due),
             one.fate,
         )
+
+
+def _lateness(one: Delivery, origin: float, due: Times) -> float | None:
+    if one.got is None or one.number not in due:
+        return None
+    return origin + one.got - due[one.number]
 
 
 def _origin(stored: StoredRun) -> float:

@@ -8,6 +8,7 @@ from pushpull.analysis import vectors
 from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run, first_in_a_row
 from pushpull.analysis.recovery import recovery, repair
+from pushpull.analysis.schedule import intended, latest
 
 _LATE_S = 0.05  # beyond an interval
 _COLUMNS = ("sent", "received", "late", "never", "twice")
@@ -23,6 +24,8 @@ class MessageCounts:
         noticed_s: how long after the fault the sender's library reported it.
         recovery_s, backlog_s: when the first message was through after the repair, and when
             nothing waited any more, see `recovery`.
+        lateness_s: by how much the latest message came after the time at which it was to be sent,
+            see `schedule`.
         had_fault, had_repair: whether these took place, the latter while messages were sent.
     """
 
@@ -37,6 +40,7 @@ class MessageCounts:
     backlog_s: float | None
     had_fault: bool
     had_repair: bool = False
+    lateness_s: float | None = None
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
@@ -56,6 +60,7 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
         had_repair=back is not None and back.t < dealt.times.max(initial=back.t),
+        lateness_s=latest(arrived, intended(run, interval)),
     )
 
 
