@@ -43,6 +43,7 @@ PATTERNS = [
     r"(?P<n>\d+) (a|b)?",
     r"(\d*)",
     r"(a)?(\d+)",
+    r"(?P<x>\d*) ?,? ?(?P<number>\d+)(?:\.\d+)?",
     # These are read line by line.
     r"(\d+)\s*",
     r"(?i)GOT (\d+)",
