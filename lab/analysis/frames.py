@@ -16,8 +16,9 @@ from polars.io.plugins import register_io_source
 from pushpull.analysis import cut
 from pushpull.analysis.deliveries import FATES
 from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import NO_MESSAGE
 from pushpull.analysis.timeline import timeline
-from pushpull.analysis.values import NO_MESSAGE, Values
+from pushpull.analysis.values import Values
 from pushpull.core.errors import LabError
 from pushpull.core.records import Event, Reader
 from pushpull.core.verdict import Outcome

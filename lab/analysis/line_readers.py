@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
+NO_MESSAGE = -1
 _TRACES = {"sent": "dealt", "received": "taken"}
 
 
 class Reading(NamedTuple):
-    """What one line says: values by their names, and the number of its message if it has one."""
+    """What one line says: values by their names, and its message's number; -1 for none."""
 
     values: Mapping[str, float]
-    number: int | None = None
+    number: int = NO_MESSAGE
 
 
 def lines(
@@ -86,7 +87,8 @@ class LineReader:
         for pattern, number, names in self._valued_of(record.process):
             if match := pattern.fullmatch(text):
                 found = {name: _real(match[name]) for name in names if match[name] is not None}
-                return Reading(found, _whole(match[number]) if number else None)
+                about = _whole(match[number]) if number else None
+                return Reading(found, NO_MESSAGE if about is None else about)
         return Reading({})
 
     def __call__(self, record: Record) -> Message | None:
@@ -222,7 +224,7 @@ def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
     rows = PLAIN.findall(data)
     if rows and len(rows) == _count(data):
         ts, ms, events, numbers, _, others = zip(*rows, strict=True)
-        if not any(others) and len(set(events)) == 1:
+        if not any(others) and len(set(events)) == 1 and events[0]:
             return [
                 Found(
                     _TRACES[events[0].decode()],

@@ -3,6 +3,7 @@
 They are kept as columns, 34 bytes each, and read only when somebody asks for them.
 """
 
+import json
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,15 +14,14 @@ from typing import Any
 import numpy as np
 
 from pushpull.analysis import vectors
-from pushpull.analysis.line_readers import LineReader, Reading
+from pushpull.analysis.line_readers import NO_MESSAGE, LineReader, Reading
 from pushpull.analysis.messages import steady
 from pushpull.analysis.vectors import Floats, Ints
+from pushpull.core.clock import Moment
 from pushpull.core.records import Reader, Record
-from pushpull.core.trace import trace_of
+from pushpull.core.trace import VALUED, Trace, parse_line, trace_of
 from pushpull.runs.lines import Lines
 from pushpull.runs.stored_records import StoredRecords
-
-NO_MESSAGE = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,10 +79,10 @@ class _Column:
         self.messages = array("q")
         self.places = array("H")
 
-    def add(self, value: float, t: float, message: int | None, place: int) -> None:
+    def add(self, value: float, t: float, message: int, place: int) -> None:
         self.numbers.append(value)
         self.times.append(t)
-        self.messages.append(NO_MESSAGE if message is None else message)
+        self.messages.append(message)
         self.places.append(place)
 
     def in_order(self, name: str, sources: Sequence[tuple[str, str]]) -> Values:
@@ -114,11 +114,11 @@ def read(
     """
     columns: dict[str, _Column] = {}
     sources: list[tuple[str, str]] = []
-    for (machine, process, stream), ours in _by_stream(records, reads):
+    for (machine, process, stream), chunks in _by_stream(records, reads):
         place = len(sources)
         sources.append((machine, process))
-        read = _TraceReader(clocks, machine) if stream == "stderr" else _line_reader(reads)
-        for t, reading in map(read, ours):
+        read_chunk = _TraceReader(clocks, machine) if stream == "stderr" else _line_reader(reads)
+        for t, reading in chain.from_iterable(map(read_chunk, chunks)):
             for name, value in reading.values.items():
                 columns.setdefault(name, _Column()).add(value, t, reading.number, place)
     return {name: columns[name].in_order(name, sources) for name in sorted(columns)}
@@ -129,7 +129,6 @@ def _number(value: object) -> float:
     return float(value) if is_number else math.nan  # type: ignore[arg-type]
 
 
-_NOTHING = Reading({})
 _Timed = tuple[float, Reading]
 _Source = tuple[str, str, str]
 
@@ -141,36 +140,53 @@ class _TraceReader:
         self._steady = steady(clocks, machine)
         self._ahead = float(clocks.get(machine, {}).get("offset_s", 0.0))
 
-    def __call__(self, record: Record) -> _Timed:
-        trace = trace_of(record)
-        values = None if trace is None else trace.details.get("values")
-        if trace is None or not isinstance(values, dict):
-            return record.t, _NOTHING
-        t = trace.at.t
-        if trace.at.m is not None and self._steady is not None:
-            t = self._steady(trace.at.m)
-        found = {name: _number(value) for name, value in values.items()}
-        return t - self._ahead, Reading(found, trace.number)
+    def __call__(self, lines: Sequence[Record]) -> Iterator[_Timed]:
+        data = lines.piece.data if isinstance(lines, Lines) else None
+        if data is None:
+            yield from self._read(filter(None, map(trace_of, lines)))
+        elif b'"values"' in data:
+            for t, m, number, values, other in VALUED.findall(data):
+                if other:
+                    yield from self._read(filter(None, (parse_line(other),)))
+                else:
+                    moment = Moment(float(t), float(m) if m else None)
+                    found = {name: float(value) for name, value in json.loads(values).items()}
+                    yield self._time(moment), Reading(found, int(number.strip(b'"') or NO_MESSAGE))
+
+    def _read(self, traces: Iterable[Trace]) -> Iterator[_Timed]:
+        for trace in traces:
+            values = trace.details.get("values")
+            if isinstance(values, dict):
+                found = {name: _number(value) for name, value in values.items()}
+                about = NO_MESSAGE if trace.number is None else trace.number
+                yield self._time(trace.at), Reading(found, about)
+
+    def _time(self, at: Moment) -> float:
+        t = at.t if at.m is None or self._steady is None else self._steady(at.m)
+        return t - self._ahead
 
 
-def _line_reader(reads: Reader) -> Callable[[Record], _Timed]:
+def _line_reader(reads: Reader) -> Callable[[Sequence[Record]], Iterator[_Timed]]:
     assert isinstance(reads, LineReader)
-    return lambda record: (record.t, reads.values(record))
+    return lambda lines: ((record.t, reads.values(record)) for record in lines)
 
 
 def _by_stream(
     records: Sequence[Record], reads: Reader
-) -> Iterator[tuple[_Source, Iterable[Record]]]:
-    """Give the lines of each stream that may have values."""
+) -> Iterator[tuple[_Source, Iterable[Sequence[Record]]]]:
+    """Give the lines of each stream that may have values, in chunks."""
 
     def has_values(source: _Source) -> bool:
         _, process, stream = source
         return stream == "stderr" or (isinstance(reads, LineReader) and reads.has_values(process))
 
     if isinstance(records, StoredRecords):
-        for stream in records.streams():
-            if has_values(stream.source):
-                yield stream.source, chain.from_iterable(map(_that_may, stream.batches()))
+        for stream in filter(lambda one: has_values(one.source), records.streams()):
+            # A line's time is that of its chunk; a trace has its own.
+            yield (
+                stream.source,
+                stream.blocks() if stream.source[2] == "stderr" else stream.batches(),
+            )
         return
 
     def source_of(record: Record) -> _Source:
@@ -178,10 +194,4 @@ def _by_stream(
 
     for source, lines in groupby(sorted(records, key=source_of), source_of):
         if has_values(source):
-            yield source, lines
-
-
-def _that_may(lines: Lines) -> Iterable[Record]:
-    """Return the lines of a chunk unless it is of stderr and has no trace with values."""
-    data = lines.piece.data
-    return () if lines.stream == "stderr" and data and b'"values"' not in data else lines
+            yield source, [list(lines)]

@@ -17,13 +17,25 @@ from pushpull.core.run_schema import LARGEST, LATEST, require_event
 _LONGEST = 8 * 1024  # characters
 _T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"
 _N = rb'("\d{1,18}"|0|[1-9]\d{0,17})'
+_TEXT = rb'(?:, "text": "([ !#-\[\]-~]{1,4000})")?'
+_REAL = rb"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,25})?(?:e[+-]?\d\d)?"
+_VALUES = rb'\{(?:"[ !#-\[\]-~]{1,64}": %b(?:, (?=")|(?=\}))){0,20}\}' % _REAL
 # Finds, in whole lines of up to 64 KiB, message traces in the form in which the lab's own programs
 # write them. Groups: `t`; `m`, if given; `sent` or `received`; the number, perhaps in quotes; the
 # text that was sent, if given. The last group is any other line that may be a trace, for
-# `parse_line`. A line that does not match is not a trace.
+# `parse_line`; all are empty for a trace that only has values. A line that does not match is not a
+# trace.
 PLAIN = re.compile(
-    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(sent|received)", "number": %b'
-    rb'(?:, "text": "([ !#-\[\]-~]{1,4000})")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
+    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": (?:"(sent|received)", "number": %b%b|"values")'
+    rb'(?:, "values": %b)?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N, _TEXT, _VALUES),
+    re.MULTILINE,
+)
+# Finds traces with values. Groups: `t`; `m`, if given; the number of a message, perhaps in quotes;
+# the values, as JSON. The last group is any other line that may be such a trace.
+VALUED = re.compile(
+    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(?:(?:sent|received)", "number": %b%b|values")'
+    rb', "values": (%b)\}\r*|(\{.*"values".*|.*\r.*))$'
+    % (_T, _T, _N, _TEXT.replace(b"([", b"(?:["), _VALUES),
     re.MULTILINE,
 )
 _OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # not details of an event

@@ -12,7 +12,8 @@ def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:
     """Return the traces in lines of stderr, in their order, and the lines that are none.
 
     Of a plain trace that a message was received only the number is there, and a plain one that a
-    message was sent is left out: those are many, and nobody needs more of them while a run goes on.
+    message was sent, or of values alone, is left out: those are many, and nobody needs more of them
+    while a run goes on.
     """
     data = lines.piece.data
     if data is None:
