@@ -181,8 +181,8 @@ def test_it_says_what_it_is(subject: Subject) -> None:
 def test_each_machine_of_the_inventory_answers_ssh(subject: Subject) -> None:
     with subject.lab() as (machines, remotes):
         assert machines.faults == subject.kind.faults
-        named = {machine.name: machine.role for machine in subject.inventory.machines}
-        assert {name: there.role for name, there in machines.access.items()} == named
+        named = {machine.name: machine.roles for machine in subject.inventory.machines}
+        assert {name: there.roles for name, there in machines.access.items()} == named
         assert {there.provider for there in machines.access.values()} == {subject.name}
         assert len({there.address for there in machines.access.values()}) == len(named)
         said = at_once(remotes, lambda remote: remote.run(["echo", remote.name]))

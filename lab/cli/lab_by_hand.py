@@ -40,7 +40,7 @@ def status(inventory: Inventory, provider: str) -> None:
     states = choose(provider, inventory, _say).status()
     for machine in inventory.machines:
         state = states.get(machine.name, "unknown")
-        print(f"{machine.name:12} {machine.role:10} {machine.address:16} {state}")
+        print(f"{machine.name:12} {', '.join(machine.roles):10} {machine.address:16} {state}")
 
 
 def shell(inventory: Inventory, provider: str, name: str, command: str = "") -> int:

@@ -56,7 +56,7 @@ class ProcessManager:
         """
         if not isinstance(where, str):
             return [machine for one in where for machine in self.machines(one)]
-        with_role = [r.name for r in self.remotes.values() if r.access.role == where]
+        with_role = [r.name for r in self.remotes.values() if where in r.access.roles]
         named = [where] if where in self.remotes else []
         if named and with_role not in ([], named):
             raise LabError(
@@ -64,10 +64,11 @@ class ProcessManager:
                 hint="give one of them another name in the inventory",
             )
         if not named and not with_role:
+            roles = dict.fromkeys(role for r in self.remotes.values() for role in r.access.roles)
             raise LabError(
                 f"no machine has the name or the role '{where}'",
                 hint=f"there are the machines {', '.join(self.remotes)}, with the roles "
-                + ", ".join(dict.fromkeys(r.access.role for r in self.remotes.values())),
+                + ", ".join(roles),
             )
         return named or with_role
 
@@ -228,7 +229,7 @@ class ProcessManager:
                 event="start",
                 machine=machine,
                 process=name,
-                details=_origin(program) | {"role": remote.access.role},
+                details=_origin(program) | {"role": ", ".join(remote.access.roles)},
             )
         )
         process.start(self.capture, self.folder)

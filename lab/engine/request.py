@@ -105,7 +105,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
             "git_revision": _git_revision(),
         },
         "inventory": {
-            remote.name: {"role": remote.access.role, "address": remote.access.address}
+            remote.name: {"role": ", ".join(remote.access.roles), "address": remote.access.address}
             for remote in remotes.values()
         },
     }

@@ -149,7 +149,7 @@ def _refusal(write: Callable[[], None]) -> LabError | None:
 
 def _need_machines(request: RunRequest, machines: Machines) -> None:
     for role, least in request.experiment.machines.items():
-        found = sum(access.role == role for access in machines.access.values())
+        found = sum(role in access.roles for access in machines.access.values())
         if found < least:
             raise LabError(
                 f"{request.title} needs {least} machines with the role {role}, there "

@@ -206,6 +206,8 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         given["reads"] = _with_mistakes_located(meta.reads, scenario, file)
     if not own and meta.uses is None:
         given["uses"] = dict.fromkeys(meta.variants, _PUSH_AND_PULL)
+    if not own and not meta.machines:
+        given["machines"] = dict.fromkeys(experiments.ROLES, 1)
     return Experiment(
         **given,
         name=name,

@@ -147,7 +147,7 @@ class Embedded(Provider):
         access = {
             machine.name: _access(
                 machine.name,
-                machine.role,
+                machine.roles,
                 description,
                 client_key,
                 provides,
@@ -255,7 +255,7 @@ class _Found:
 
 def _access(
     machine: str,
-    role: str,
+    roles: tuple[str, ...],
     described: dict[str, Any],
     client_key: str,
     provides: set[str],
@@ -266,7 +266,7 @@ def _access(
     return Access(
         provider=described["provider"],
         machine=machine,
-        role=role,
+        roles=roles,
         address=there["address"],
         host="127.0.0.1",
         port=there["port"],
