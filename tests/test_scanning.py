@@ -192,7 +192,7 @@ def test_lines_that_are_nearly_traces(seed: int) -> None:
 
 
 def same_as_one_by_one(found: Lines) -> None:
-    """Of receipts the number counts; what was sent, and mere values, may be left out where plain."""
+    """Of receipts the number counts; what is sent, or a mere value, may be left out where plain."""
     rest = ("sent", "values")
     traces, said = traces_and_said(found)
     one_by_one = [trace_of(record) for record in found]
