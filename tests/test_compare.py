@@ -355,4 +355,5 @@ def test_values_of_two_runs() -> None:
         "latency_ms",
         "  A  median 2 ms, p90 300.2 ms, p99 300.2 ms, 1 ms to 300.2 ms, 3 values, 1 not a number",
         "  B  no values",
+        "",
     ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from captured_lines import captured
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from story import run_of
 
@@ -90,6 +90,7 @@ def test_times_of_traces_are_on_the_harness_clock_and_in_order() -> None:
     assert values(run, "x").numbers.tolist() == [1, 2]
 
 
+@settings(deadline=None)  # the first one imports NumPy
 @given(st.lists(st.floats(allow_nan=True), max_size=30), st.floats(0, 100))
 def test_a_percentile_is_the_nearest_rank(numbers: list[float], percent: float) -> None:
     known = sorted(number for number in numbers if not math.isnan(number))

@@ -222,27 +222,32 @@ def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
     if b'"number"' not in data:
         return []
     rows = PLAIN.findall(data)
-    if rows and len(rows) == _count(data):
-        ts, ms, events, numbers, _, others = zip(*rows, strict=True)
-        if not any(others) and len(set(events)) == 1 and events[0]:
-            return [
-                Found(
-                    _TRACES[events[0].decode()],
-                    numbers=list(map(int, b" ".join(numbers).replace(b'"', b"").split())),
-                    ns=range(n, n + len(rows)),
-                    ts=list(map(float, ts)),
-                    ms=[float(m or b"nan") for m in ms],
-                )
-            ]
-    return list(_traces_by_line(data, n))
-
-
-def _traces_by_line(data: bytes, n: int) -> Iterator[Found]:
+    ns = _numbers_of_lines(PLAIN, data, n, len(rows))
+    found: list[Found] = []
     at = 0
-    for match in PLAIN.finditer(data):
-        n += data.count(b"\n", at, match.start())
-        at = match.start()
-        trace = parse_line(match[0]) if b'"number"' in match[0] else None
+    for event, group in groupby(rows, lambda row: b"" if row[-1] else row[2]):
+        some = list(group)
+        of_lines = ns[at : at + len(some)]
+        at += len(some)
+        found += [_plain(event, some, of_lines)] if event else _odd(some, of_lines)
+    return found
+
+
+def _plain(event: bytes, rows: Sequence[tuple[bytes, ...]], ns: Sequence[int]) -> Found:
+    ts, ms, _, numbers, *_ = zip(*rows, strict=True)
+    return Found(
+        _TRACES[event.decode()],
+        numbers=list(map(int, b" ".join(numbers).replace(b'"', b"").split())),
+        ns=ns,
+        ts=list(map(float, ts)),
+        ms=[float(m or b"nan") for m in ms],
+    )
+
+
+def _odd(rows: Sequence[tuple[bytes, ...]], ns: Sequence[int]) -> Iterator[Found]:
+    """Give the messages of traces that have another form than the lab's own programs give them."""
+    for (*_, line), n in zip(rows, ns, strict=True):
+        trace = parse_line(line) if b'"number"' in line else None
         if trace is not None and trace.number is not None and trace.event in _TRACES:
             m = math.nan if trace.at.m is None else trace.at.m
             yield Found(_TRACES[trace.event], (trace.number,), (n,), (trace.at.t,), (m,))

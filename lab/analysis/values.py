@@ -145,10 +145,10 @@ class _TraceReader:
         if data is None:
             yield from self._read(filter(None, map(trace_of, lines)))
         elif b'"values"' in data:
-            for t, m, number, values, other in VALUED.findall(data):
+            for t, m, event, number, values, other in VALUED.findall(data):
                 if other:
                     yield from self._read(filter(None, (parse_line(other),)))
-                else:
+                elif number or event == b"values":
                     moment = Moment(float(t), float(m) if m else None)
                     found = {name: float(value) for name, value in json.loads(values).items()}
                     yield self._time(moment), Reading(found, int(number.strip(b'"') or NO_MESSAGE))
