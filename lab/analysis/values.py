@@ -140,13 +140,12 @@ class _TraceReader:
         self._ahead = float(clocks.get(machine, {}).get("offset_s", 0.0))
 
     def __call__(self, lines: Sequence[Record]) -> Iterator[_Timed]:
-        data = lines.piece.data if isinstance(lines, Lines) else None
-        if data is None:
+        if not isinstance(lines, Lines) or lines.piece.data is None:
             for record in lines:
                 yield from self._read(trace_of(record), record.t)
-        elif b'"values"' in data:
+        elif b'"values"' in lines.piece.data:
             captured = lines.t
-            for t, m, event, number, values, other in VALUED.findall(data):
+            for t, m, event, number, values, other in VALUED.findall(lines.piece.data):
                 if other:
                     yield from self._read(parse_line(other), captured)
                 elif number or event == b"values":
