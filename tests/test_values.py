@@ -123,3 +123,15 @@ def test_intervals_and_rates() -> None:
 def test_a_pattern_without_a_named_value_is_refused() -> None:
     with pytest.raises(ValueError, match=r"name the value's group"):
         lines(values={"client": r"depth (\d+)"})
+
+
+def test_where_the_lab_set_the_clock_only_the_capture_counts() -> None:
+    made = run_of("AB", {"A": 0, "B": 0})
+    clocks = {"pull-1": {"offset_s": 0.0, "uncertainty_s": 0.0, "monotonic_ahead_s": -1000.0,
+                         "wall_ahead_s": 3600.0}}  # fmt: skip
+    line = '{"t": 9.0, "event": "values", "values": {"x": 1}}'
+    steady = '{"t": 9.0, "m": 5.0, "event": "values", "values": {"x": 2}}'
+    described = {**made.description, "clocks": clocks}
+    records = list(captured([line, steady], stream="stderr", t=7.0))
+    run = Run(replace(made, description=described, records=records), lines())
+    assert values(run, "x").times.tolist() == [7.0, 1005.0]

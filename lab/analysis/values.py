@@ -17,7 +17,6 @@ from pushpull.analysis import vectors
 from pushpull.analysis.line_readers import NO_MESSAGE, LineReader, Reading
 from pushpull.analysis.messages import steady
 from pushpull.analysis.vectors import Floats, Ints
-from pushpull.core.clock import Moment
 from pushpull.core.records import Reader, Record
 from pushpull.core.trace import VALUED, Trace, parse_line, trace_of
 from pushpull.runs.lines import Lines
@@ -141,29 +140,32 @@ class _TraceReader:
         self._ahead = float(clocks.get(machine, {}).get("offset_s", 0.0))
 
     def __call__(self, lines: Sequence[Record]) -> Iterator[_Timed]:
-        data = lines.piece.data if isinstance(lines, Lines) else None
-        if data is None:
-            yield from self._read(filter(None, map(trace_of, lines)))
-        elif b'"values"' in data:
-            for t, m, event, number, values, other in VALUED.findall(data):
+        if not isinstance(lines, Lines) or lines.piece.data is None:
+            for record in lines:
+                yield from self._read(trace_of(record), record.t)
+        elif b'"values"' in lines.piece.data:
+            captured = lines.t
+            for t, m, event, number, values, other in VALUED.findall(lines.piece.data):
                 if other:
-                    yield from self._read(filter(None, (parse_line(other),)))
+                    yield from self._read(parse_line(other), captured)
                 elif number or event == b"values":
-                    moment = Moment(float(t), float(m) if m else None)
                     found = {name: float(value) for name, value in json.loads(values).items()}
-                    yield self._time(moment), Reading(found, int(number.strip(b'"') or NO_MESSAGE))
+                    about = int(number.strip(b'"') or NO_MESSAGE)
+                    yield self._time(float(t), float(m or "nan"), captured), Reading(found, about)
 
-    def _read(self, traces: Iterable[Trace]) -> Iterator[_Timed]:
-        for trace in traces:
-            values = trace.details.get("values")
-            if isinstance(values, dict):
-                found = {name: _number(value) for name, value in values.items()}
-                about = NO_MESSAGE if trace.number is None else trace.number
-                yield self._time(trace.at), Reading(found, about)
+    def _read(self, trace: Trace | None, captured: float) -> Iterator[_Timed]:
+        values = None if trace is None else trace.details.get("values")
+        if trace is None or not isinstance(values, dict):
+            return
+        found = {name: _number(value) for name, value in values.items()}
+        about = NO_MESSAGE if trace.number is None else trace.number
+        t, m = trace.at
+        yield self._time(t, math.nan if m is None else m, captured), Reading(found, about)
 
-    def _time(self, at: Moment) -> float:
-        t = at.t if at.m is None or self._steady is None else self._steady(at.m)
-        return t - self._ahead
+    def _time(self, t: float, m: float, captured: float) -> float:
+        """Return a trace's time; that of its capture where the lab set the machine's clock."""
+        theirs = t if self._steady is None else self._steady.time(t, m)
+        return captured if math.isnan(theirs) else theirs - self._ahead
 
 
 def _line_reader(reads: Reader) -> Callable[[Sequence[Record]], Iterator[_Timed]]:
