@@ -2,11 +2,12 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pushpull.analysis import vectors
 from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run, first_in_a_row
+from pushpull.analysis.quantities import figures, quantities
 from pushpull.analysis.recovery import recovery, repair
 from pushpull.analysis.schedule import intended, latest
 
@@ -27,6 +28,7 @@ class MessageCounts:
         lateness_s: by how much the latest message came after the time at which it was to be sent,
             see `schedule`.
         had_fault, had_repair: whether these took place, the latter while messages were sent.
+        quantities: the median and the 99th percentile of each quantity of the programs' own.
     """
 
     sent: int
@@ -41,6 +43,7 @@ class MessageCounts:
     had_fault: bool
     had_repair: bool = False
     lateness_s: float | None = None
+    quantities: Mapping[str, float] = field(default_factory=dict)
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
@@ -61,19 +64,47 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         had_fault=run.fault is not None,
         had_repair=back is not None and back.t < dealt.times.max(initial=back.t),
         lateness_s=latest(arrived, intended(run, interval)),
+        quantities=figures(quantities(run.values)),
     )
 
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", *_COLUMNS, "first in a row", "noticed after", "recovered after")
+    own = dict.fromkeys(
+        name for found in outcomes.values() for one in found for name in one.quantities
+    )
+    head = (
+        "variant",
+        "runs",
+        *_COLUMNS,
+        "first in a row",
+        "noticed after",
+        "recovered after",
+        *map(_cell, own),
+    )
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
         counts = [counted(found, column) for column in _COLUMNS]
         rows_at_start = [one.first_row for one in found if one.first_row is not None]
         first = _range(rows_at_start) if rows_at_start else "-"
-        rows.append((name, str(len(found)), *counts, first, noticed(found), recovered(found)))
+        spread = [_measured([one.quantities.get(figure) for one in found]) for figure in own]
+        rows.append(
+            (name, str(len(found)), *counts, first, noticed(found), recovered(found), *spread)
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(name: str) -> str:
+    return name.replace("|", "\\|")
+
+
+def _measured(values: Sequence[float | None]) -> str:
+    """Return the median of a figure over the runs that have it, and its range."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return "-"
+    middle = f"{statistics.median(known):.4g}"
+    return middle if known[0] == known[-1] else f"{middle} ({known[0]:.4g} to {known[-1]:.4g})"
 
 
 def _arrived(run: Run) -> Times:
