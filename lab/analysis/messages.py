@@ -110,6 +110,18 @@ class Messages(Sequence[Message]):
         self._line_places.append(self._line_sources.index(source))
         self._line_ns = _joined(self._line_ns, (record.n,))
 
+    def at(self, rows: Any) -> "Messages":
+        """Return some of them, by their rows."""
+        some = Messages(self.kind, self.named, self._clock_of)
+        some.numbers, some.ns = _sorted(self.numbers, rows), _sorted(self.ns, rows)
+        some.ts, some.places = _sorted(self.ts, rows), _sorted(self.places, rows)
+        some.ms = _sorted(self.ms, rows) if self.ms else self.ms
+        if self._line_sources:
+            some._line_sources = self._line_sources
+            some._line_places = _sorted(self._line_places, rows)
+            some._line_ns = _sorted(self._line_ns, rows)
+        return some
+
     def sort(self, order: Any) -> None:
         """Put the messages into an order: the first is the one that is now at `order[0]`."""
         self.numbers, self.ns = _sorted(self.numbers, order), _sorted(self.ns, order)
@@ -175,6 +187,12 @@ class Columns:
         if kind not in self._of_kind:
             self._of_kind[kind] = Messages(kind, self._named, self._clock_of)
         return self._of_kind[kind]
+
+    def part(self, rows: Mapping[str, Any]) -> "Columns":
+        """Return some of them, by the rows of each kind."""
+        some = Columns((), lambda _: None, self._clock_of)
+        some._of_kind = {kind: self.of(kind).at(of_kind) for kind, of_kind in rows.items()}
+        return some
 
     def kinds(self) -> Iterable[Messages]:
         """Return all that there are."""
@@ -257,4 +275,6 @@ def _column(numbers: Sequence[int]) -> Sequence[int]:
 def _sorted(column: Any, order: Any) -> Any:
     from pushpull.analysis import vectors
 
+    if isinstance(column, list):
+        return [column[row] for row in order]
     return array(column.typecode, vectors.column(column)[order].tobytes())

@@ -38,16 +38,20 @@ class MessageCounts:
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
-    """Count what became of a run's messages; late means later than `interval` seconds."""
-    arrived = _arrived(run)
-    recovered, back = recovery(run, arrived), repair(run)
+    """Count what became of a run's messages; late means later than `interval` seconds.
+
+    In a pipeline they are sent by its source, and received at its end.
+    """
+    last = run.hops[-1]
+    arrived = _arrived(last)
+    recovered, back = recovery(last, arrived), repair(run)
     late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
     return MessageCounts(
         sent=len(run.dealt),
         received=len(arrived),
         late=len(late),
         never=len(set(run.dealt) - set(arrived)),
-        twice=sum(len(takers) > 1 for takers in run.takers.values()),
+        twice=sum(len(takers) > 1 for hop in run.hops for takers in hop.takers.values()),
         first_row=first_in_a_row(run) or None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
