@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
 from pushpull.analysis.run import NO_ORDER_S, REPORT_LATE_S, Handshake, Run
-from pushpull.analysis.wording import counted, joined, listed, sentence, was
 from pushpull.core.verdict import Outcome, Verdict
+from pushpull.core.wording import counted, joined, listed, sentence
 
 __all__ = [
     "NO_ORDER_S", "REPORT_LATE_S", "Handshake", "Run", "all_taken", "exactly_once",
@@ -59,7 +59,7 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
     }
     found = {name: sorted(wrong) for name, wrong in problems.items() if wrong}
     if found:
-        why = "; ".join(f"{listed(wrong)} {was(wrong)} {name}" for name, wrong in found.items())
+        why = "; ".join(f"{listed(wrong)} {_was(wrong)} {name}" for name, wrong in found.items())
         return Verdict.refuted(
             sentence(why),
             messages=sorted({n for w in found.values() for n in w}),
@@ -69,7 +69,9 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
         return Verdict.not_observed(f"The sender did not get to send {listed(unsent)}.")
     if not numbers:
         return Verdict.not_observed("No message was sent.")
-    why = f"{counted(len(numbers))} arrived, each at one machine: {shares(run, numbers)}."
+    why = (
+        f"{counted(len(numbers), 'message')} arrived, each at one machine: {shares(run, numbers)}."
+    )
     return Verdict.holds(why, messages=numbers)
 
 
@@ -79,13 +81,13 @@ def never_twice(run: Run) -> Verdict:
     twice = run.takers.twice
     if twice:
         return Verdict.refuted(
-            sentence(f"{listed(twice)} {was(twice)} received more than once"),
+            sentence(f"{listed(twice)} {_was(twice)} received more than once"),
             messages=twice,
             final=True,
         )
     if not run.received:
         return Verdict.not_observed("No message was received.")
-    return Verdict.holds(f"{counted(len(run.takers))} arrived, none of them twice.")
+    return Verdict.holds(f"{counted(len(run.takers), 'message')} arrived, none of them twice.")
 
 
 def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict:
@@ -104,8 +106,9 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
     run = next((hop for hop in run.hops if set(machines) <= set(hop.receivers)), run)
     size = len(machines)
     if len(numbers) <= size:
+        many = counted(len(numbers), "message")
         return Verdict.not_observed(
-            f"{counted(len(numbers))} arrived after all {size} were connected: too few to decide."
+            f"{many} arrived after all {size} were connected: too few to decide."
         )
     from pushpull.analysis import vectors
 
@@ -145,3 +148,7 @@ def shares(run: Run, numbers: Iterable[int]) -> str:
     """Return each receiver's number of messages, as `host-1 10, host-2 10`."""
     count = run.takers.count_by_machine(numbers)
     return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in run.receivers)
+
+
+def _was(numbers: Sequence[int]) -> str:
+    return "was" if len(numbers) == 1 else "were"

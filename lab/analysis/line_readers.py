@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushpull.analysis.chunk_patterns import pattern_of_lines
 from pushpull.analysis.messages import Found
 from pushpull.core.errors import LabError
-from pushpull.core.records import Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Reader, Record
 from pushpull.core.trace import PLAIN, parse_line, trace_of
 from pushpull.runs.lines import Lines
 
@@ -35,14 +35,20 @@ def lines(
     Arguments:
         sent: for each program that sends (its file name without extension), a regular expression
             that must match the whole line; its first group is the message's number.
-        received: the same for each program that receives.
+        received: the same for each program that receives. A program that prints one line for a
+            message that it received and sent on has the same expression in both.
 
     The reader also reads traces on stderr (see docs/program-protocol.md).
     """
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
+    sent, received = sent or {}, received or {}
+    both = {program for program in sent if sent[program] == received.get(program)}
     for kind, by_program in (("sent", sent), ("received", received)):
-        for program, pattern in (by_program or {}).items():
-            patterns[program].append((kind, _with_a_group(pattern)))
+        for program, pattern in by_program.items():
+            if program not in both:
+                patterns[program].append((kind, _with_a_group(pattern)))
+    for program in both:
+        patterns[program].append((HANDED_ON, _with_a_group(sent[program])))
     return LineReader(patterns)
 
 
@@ -66,6 +72,12 @@ class LineReader:
             if match := pattern.fullmatch(text):
                 return _message(record, kind, _number(match), record.t)
         return None
+
+    def hands_on(self, process: str) -> bool:
+        """Return whether a process may hand messages on: it sends and receives."""
+        return bool({kind for kind, _ in self._of(process)} & {HANDED_ON}) or (
+            {kind for kind, _ in self._of(process)} >= {"sent", "received"}
+        )
 
     def scan(self, lines: Lines) -> Sequence[Found] | None:
         """Return what the lines of a chunk say of messages, as a call for each would.

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from typing import Any, NamedTuple, overload
 
-from pushpull.core.records import Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Reader, Record
 from pushpull.runs.lines import Lines, Source
 from pushpull.runs.stored_records import StoredRecords
 
@@ -178,7 +178,8 @@ class Columns:
             for record in records:
                 if (message := reads(record)) is not None:
                     place = self._place(message.machine, message.process)
-                    self.of(message.kind).add_one(message, place, record)
+                    for kind in _kinds(message.kind):
+                        self.of(kind).add_one(message, place, record)
         else:
             self._scan(records, scan, reads)
 
@@ -213,8 +214,8 @@ class Columns:
             for lines in stream.blocks():
                 found = scan(lines)
                 for one in _one_by_one(lines, reads) if found is None else found:
-                    if len(one.numbers):
-                        self.of(one.kind).add(one, self._place(lines.machine, lines.process))
+                    for kind in _kinds(one.kind) if len(one.numbers) else ():
+                        self.of(kind).add(one, self._place(lines.machine, lines.process))
             for kind, messages in self._of_kind.items():
                 if len(messages) > (start := before.get(kind, 0)):
                     ns = vectors.column(messages.ns)[start:]
@@ -250,6 +251,11 @@ def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:
             m = _NOT_TRACED if message.m is None else message.m
             t = None if record.stream == "stdout" else (message.t,)
             yield Found(message.kind, (message.number,), (message.n,), t, (m,) if t else ())
+
+
+def _kinds(kind: str) -> Sequence[str]:
+    """Return the kinds as which a line's message counts."""
+    return ("received", "sent") if kind == HANDED_ON else (kind,)
 
 
 def _joined(column: MutableSequence[int], more: Sequence[int]) -> MutableSequence[int]:

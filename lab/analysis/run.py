@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pushpull.analysis import cut
 from pushpull.analysis.messages import Columns, Messages, steady
-from pushpull.analysis.wording import joined
 from pushpull.core.names import program_of
 from pushpull.core.records import Event, Message, Reader, Record
+from pushpull.core.wording import joined
 from pushpull.runs import pcap
 from pushpull.runs.directory import packets_of
 from pushpull.runs.store import StoredRun
@@ -291,7 +291,7 @@ class HopRun(Run):
     """
 
     def __init__(self, whole: Run, hop: "Hop") -> None:
-        self._stored, self._clocks = whole._stored, whole._clocks
+        self._stored, self._clocks, self._whole = whole._stored, whole._clocks, whole
         self._messages, self.rows = hop.messages, hop.rows
         self._hands_on = hop.number > 0
         self.disturbed, self.cut = whole.disturbed, whole.cut
@@ -302,9 +302,16 @@ class HopRun(Run):
 
     @functools.cached_property
     def receivers(self) -> list[str]:
-        """The machines on which a program was started that received on this hop."""
-        programs = {program_of(process) for _, process in self.received.speakers()}
-        started = [e.machine for e in self.events("start") if program_of(e.process) in programs]
+        """The machines on which a program was started that received on this hop, or could have."""
+        here = self.received.speakers()
+        elsewhere = self._whole.received.speakers() - here
+        programs = {program_of(process) for _, process in here}
+        started = [
+            event.machine
+            for event in self.events("start")
+            if program_of(event.process) in programs
+            and (event.machine, event.process) not in elsewhere
+        ]
         return list(dict.fromkeys(started))
 
     def _finished(self, end: Event) -> bool:
