@@ -3,6 +3,8 @@
 import csv
 import importlib.util
 import io
+import json
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -133,12 +135,19 @@ def test_the_page_shows_what_was_counted(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],  # type: ignore[type-arg]
 ) -> None:
-    campaign_files.write(tmp_path, "sweep-1", "./fab sweep", EVERY, made(EVERY[:2]))
+    runs = made(EVERY[:2])
+    own = {"latency_ms median": 1.5, "=latency_ms p99": math.inf}
+    runs[0] = (*runs[0][:2], replace(runs[0][2], quantities=own))
+    campaign_files.write(tmp_path, "sweep-1", "./fab sweep", EVERY, runs)
+    rows = json.loads((tmp_path / "sweep-1.json").read_text())["runs"]
+    assert (rows[0]["latency_ms median"], rows[0]["=latency_ms p99"]) == (1.5, None)
+    assert "latency_ms median" not in rows[1]
     html = (tmp_path / "sweep-1.html").read_text()
     assert "4 runs of 2 combinations" in html
     assert "interval=&lt;b&gt;" in html
     assert "<b>" not in html.partition("<main")[2].partition("</style>")[2]
     assert "<td>8 (0 to 16)</td>" in html  # lost
+    assert "<td>1.5 in 1 of 2 runs</td>" in html
     assert (tmp_path / "sweep-1.claims.svg").read_text().startswith("<svg")
     assert (tmp_path / "sweep-1.figures.svg").read_text().startswith("<svg")
     said = capsys.readouterr().out

@@ -17,6 +17,7 @@ from pushpull.runs.store import StoredRun
 if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wait
     from pushpull.analysis.by_number import Takers, Times
     from pushpull.analysis.hops import Hop
+    from pushpull.analysis.values import Values
     from pushpull.analysis.vectors import Floats
 
 # Two events closer than this, on two clocks or threads, have no order.
@@ -52,6 +53,7 @@ class Run:
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
+        self._reads = reads
         self._messages = Columns(stored.records, reads, functools.partial(steady, self._clocks))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
@@ -82,6 +84,13 @@ class Run:
     def received(self) -> Messages:
         """The messages that receivers printed."""
         return self._messages.of("received")
+
+    @functools.cached_property
+    def values(self) -> "Mapping[str, Values]":
+        """The values of each quantity that lines or traces carry, by its name."""
+        from pushpull.analysis import values
+
+        return values.read(self.records, self._reads, self._clocks)
 
     @property
     def variant(self) -> str:
@@ -292,7 +301,7 @@ class HopRun(Run):
 
     def __init__(self, whole: Run, hop: "Hop") -> None:
         self._stored, self._clocks, self._whole = whole._stored, whole._clocks, whole
-        self._messages, self.rows = hop.messages, hop.rows
+        self._messages, self._reads, self.rows = hop.messages, whole._reads, hop.rows
         self._hands_on = hop.number > 0
         self.disturbed, self.cut = whole.disturbed, whole.cut
 

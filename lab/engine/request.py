@@ -102,7 +102,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
             "python": platform.python_version(),
             "kernel": platform.release(),
             "lab": __version__,
-            "git_revision": _git_revision(),
+            "git_revision": git_revision(),
         },
         "inventory": {
             remote.name: {"role": ", ".join(remote.access.roles), "address": remote.access.address}
@@ -112,7 +112,8 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
 
 
 @functools.cache  # a sweep asks for each of its runs
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
+    """Return the commit of the lab's clone; None if it isn't one."""
     git = shutil.which("git")
     if git is None or not (SHIPPED / ".git").exists():
         return None
