@@ -47,16 +47,20 @@ class MessageCounts:
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
-    """Count what became of a run's messages; late means later than `interval` seconds."""
-    dealt, arrived = run.dealt, _arrived(run)
+    """Count what became of a run's messages; late means later than `interval` seconds.
+
+    In a pipeline they are sent by its source, and received at its end.
+    """
+    last = run.hops[-1]
+    dealt, arrived = run.dealt, _arrived(last)
     took = arrived.times - dealt.at(arrived.index.unique, arrived.times)
-    recovered, back = recovery(run, arrived), repair(run)
+    recovered, back = recovery(last, arrived), repair(run)
     return MessageCounts(
         sent=len(dealt),
         received=len(arrived),
         late=int((took > interval + _LATE_S).sum()),
         never=int((~arrived.index.has(dealt.index.unique)).sum()),
-        twice=len(run.takers.twice),
+        twice=sum(len(hop.takers.twice) for hop in run.hops),
         first_row=first_in_a_row(run) or None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
