@@ -1,5 +1,11 @@
 """Counts of what became of messages in recorded runs, and their table."""
 
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_runs import MadeRun
 from message_mutations import done
 from story import LEAVING
 
@@ -45,6 +51,21 @@ def test_recovery_is_measured_from_the_repair() -> None:
     assert restarted.backlog_s == 0
 
 
+def test_lateness_counts_from_when_a_message_was_to_be_sent(tmp_path: Path) -> None:
+    """The sender is held up for a second, and sends what it was to send then afterwards."""
+    run = MadeRun(tmp_path, count=6)
+    run.begin()
+    for number, t in enumerate((1.0, 1.1, 2.2, 2.3, 2.4, 2.5)):
+        run.sent(t, number)
+        run.got(t + 0.01, number, "pull-1")
+    made = Run(load(run.end(3.0)), read)
+    found = outcome(made, INTERVAL_S)
+    assert found.late == 0
+    assert found.lateness_s == pytest.approx(1.01)
+    assert outcome(made, 0.0).lateness_s is None
+    assert outcome(made, 0.3).lateness_s is None  # it sends sooner than that
+
+
 def test_a_repair_after_which_nothing_came_is_no_recovery() -> None:
     cut = of("cut_cable_maxrt")  # mended when the run was over
     assert cut.noticed_s is not None
@@ -71,3 +92,12 @@ def test_the_table_has_medians_and_ranges() -> None:
         mixed
         == "| mixed | 3 | 40 | 24 (24 to 40) | 0 | 16 (0 to 16) | 0 | 2 | 0.00 s (in 1 of 3) | - |"
     )
+
+
+def test_the_table_has_the_figures_of_own_quantities() -> None:
+    few = replace(of("pause"), quantities={"a|b_ms median": 1.23456})
+    many = replace(of("pause"), quantities={"a|b_ms median": 3.0, "x p99": math.inf})
+    head, _, mixed, plain = table({"mixed": [few, many], "plain": [of("pause")]}).splitlines()
+    assert head.endswith(r"| recovered after | a\|b_ms median | x p99 |")
+    assert mixed.endswith("| 2.117 (1.235 to 3) | inf |")
+    assert plain.endswith("| - | - |")

@@ -43,6 +43,7 @@ PATTERNS = [
     r"(?P<n>\d+) (a|b)?",
     r"(\d*)",
     r"(a)?(\d+)",
+    r"(?P<x>\d*) ?,? ?(?P<number>\d+)(?:\.\d+)?",
     # These are read line by line.
     r"(\d+)\s*",
     r"(?i)GOT (\d+)",
@@ -199,12 +200,13 @@ def test_lines_that_are_nearly_traces(seed: int) -> None:
 
 
 def same_as_one_by_one(found: Lines) -> None:
-    """Of receipts the number counts; what was sent may be left out where it is plain."""
+    """Of receipts the number counts; what is sent, or a mere value, may be left out where plain."""
+    rest = ("sent", "values")
     traces, said = traces_and_said(found)
     one_by_one = [trace_of(record) for record in found]
-    expected = [number_or_trace(one) for one in one_by_one if one and one.event != "sent"]
+    expected = [number_or_trace(one) for one in one_by_one if one and one.event not in rest]
     assert [
-        number_or_trace(one) for one in traces if isinstance(one, int) or one.event != "sent"
+        number_or_trace(one) for one in traces if isinstance(one, int) or one.event not in rest
     ] == expected
     assert list(said) == [r for r, t in zip(found, one_by_one, strict=True) if t is None]
 

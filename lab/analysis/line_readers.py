@@ -1,4 +1,4 @@
-"""Readers that turn lines into messages, and access for claims to other lines."""
+"""Readers that find messages and values in lines, and access for claims to other lines."""
 
 import contextlib
 import functools
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushpull.analysis.chunk_patterns import pattern_of_lines
 from pushpull.analysis.messages import Found
 from pushpull.core.errors import LabError
-from pushpull.core.records import Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Reader, Record
 from pushpull.core.trace import PLAIN, parse_line, trace_of
 from pushpull.runs.lines import Lines
 
@@ -24,36 +24,78 @@ if TYPE_CHECKING:
 
 _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
+NO_MESSAGE = -1
 _TRACES = {"sent": "dealt", "received": "taken"}
 
 
+class Reading(NamedTuple):
+    """What one line says: values by their names, and its message's number; -1 for none."""
+
+    values: Mapping[str, float]
+    number: int = NO_MESSAGE
+
+
 def lines(
-    *, sent: Mapping[str, str] | None = None, received: Mapping[str, str] | None = None
+    *,
+    sent: Mapping[str, str] | None = None,
+    received: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> "LineReader":
     """Return a reader of lines for `@experiment(reads=...)`.
 
     Arguments:
         sent: for each program that sends (its file name without extension), a regular expression
-            that must match the whole line; its first group is the message's number.
-        received: the same for each program that receives.
+            that must match the whole line. Its group called `number`, or else its first group, is
+            the message's number. Each other group that has a name is a value:
+            `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`.
+        received: the same for each program that receives. A program that prints one line for a
+            message that it received and sent on has the same expression in both.
+        values: the same for lines that are not about a message sent or received: only groups with
+            a name count, and `number` may be left out.
 
     The reader also reads traces on stderr (see docs/program-protocol.md).
     """
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
+    sent, received = sent or {}, received or {}
+    both = {program for program in sent if sent[program] == received.get(program)}
     for kind, by_program in (("sent", sent), ("received", received)):
-        for program, pattern in (by_program or {}).items():
-            patterns[program].append((kind, _with_a_group(pattern)))
-    return LineReader(patterns)
+        for program, pattern in by_program.items():
+            if program not in both:
+                patterns[program].append((kind, _with_a_group(pattern)))
+    for program in both:
+        patterns[program].append((HANDED_ON, _with_a_group(sent[program])))
+    others = {program: _with_a_name(pattern) for program, pattern in (values or {}).items()}
+    return LineReader(patterns, others)
 
 
 class LineReader:
     """Reads lines by patterns: one by one when called with a Record, or many at once."""
 
-    def __init__(self, patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]) -> None:
+    def __init__(
+        self,
+        patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]],
+        others: Mapping[str, re.Pattern[str]] | None = None,
+    ) -> None:
         self._patterns = patterns
+        self._others = others or {}
         self._of = functools.cache(self._patterns_of)
+        self._valued_of = functools.cache(self._make_valued)
         self._scanner_of = functools.cache(self._make_scanner)
         self._shapes_of = functools.cache(self._make_shapes)
+
+    def has_values(self, process: str) -> bool:
+        """Return whether lines of a process may have values."""
+        return any(names for _, _, names in self._valued_of(process))
+
+    def values(self, record: Record) -> Reading:
+        """Return the values in a line of stdout: by the first pattern that matches it."""
+        text = record.shown or ""
+        for pattern, number, names in self._valued_of(record.process):
+            if match := pattern.fullmatch(text):
+                found = {name: _real(match[name]) for name in names if match[name] is not None}
+                about = _whole(match[number]) if number else None
+                return Reading(found, NO_MESSAGE if about is None else about)
+        return Reading({})
 
     def __call__(self, record: Record) -> Message | None:
         """Return the message that a line speaks of, if any."""
@@ -64,8 +106,14 @@ class LineReader:
             return _traced(record, text)
         for kind, pattern in self._of(record.process):
             if match := pattern.fullmatch(text):
-                return _message(record, kind, _number(match), record.t)
+                return _message(record, kind, _number_in(match), record.t)
         return None
+
+    def hands_on(self, process: str) -> bool:
+        """Return whether a process may hand messages on: it sends and receives."""
+        return bool({kind for kind, _ in self._of(process)} & {HANDED_ON}) or (
+            {kind for kind, _ in self._of(process)} >= {"sent", "received"}
+        )
 
     def scan(self, lines: Lines) -> Sequence[Found] | None:
         """Return what the lines of a chunk say of messages, as a call for each would.
@@ -94,6 +142,19 @@ class LineReader:
             for one in self._patterns[program]
         ]
 
+    def _make_valued(self, process: str) -> list[tuple[re.Pattern[str], int, Sequence[str]]]:
+        """Return each pattern with the place of its number, 0 for none, and its values' names."""
+        patterns = [(pattern, _place(pattern)) for _, pattern in self._of(process)]
+        patterns += [
+            (pattern, pattern.groupindex.get("number", 0))
+            for program, pattern in self._others.items()
+            if is_life(process, program)
+        ]
+        return [
+            (pattern, number, [name for name, k in pattern.groupindex.items() if k != number])
+            for pattern, number in patterns
+        ]
+
     def _make_shapes(self, process: str) -> "tuple[str, Sequence[Shape]] | None":
         """Return the kind and the shapes of a process's lines, if they can be found by these."""
         from pushpull.analysis import digit_lines
@@ -111,8 +172,9 @@ class LineReader:
         if pattern is None:
             return None
         before = accumulate((one.groups for _, one in patterns), initial=0)
-        kinds = [kind for kind, _ in patterns]
-        return _Scanner(pattern, tuple(zip(before, kinds, strict=False)))
+        kinds = [(_place(one) - 1, kind) for kind, one in patterns]
+        places = ((k + place, kind) for k, (place, kind) in zip(before, kinds, strict=False))
+        return _Scanner(pattern, tuple(places))
 
 
 def _scan_much(data: bytes, n: int, kind: str, shapes: "Sequence[Shape]") -> Sequence[Found] | None:
@@ -219,11 +281,38 @@ def _with_a_group(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _number(match: re.Match[str]) -> int:
-    if not re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", match[1] or "", re.ASCII):
+def _with_a_name(pattern: str) -> re.Pattern[str]:
+    compiled = re.compile(pattern)
+    if not compiled.groupindex.keys() - {"number"}:
+        cure = r"name the value's group, as in (?P<bytes>\d+)"
+        raise ValueError(f"the pattern {pattern!r} has no group with a name: {cure}")
+    return compiled
+
+
+def _place(pattern: re.Pattern[str]) -> int:
+    """Return which group of a message's pattern is the number, from 1."""
+    return pattern.groupindex.get("number", 1)
+
+
+def _number_in(match: re.Match[str]) -> int:
+    number = _whole(match[_place(match.re)])
+    if number is None:
         what = f"the group of {match.re.pattern!r} finds no number in {match.string!r}"
         raise LabError(what, hint=r"write (\d+) for the number")
-    return int(match[1])
+    return number
+
+
+def _whole(text: str | None) -> int | None:
+    is_one = re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", text or "", re.ASCII)
+    return int(text) if text and is_one else None
+
+
+def _real(text: str) -> float:
+    """Return the number that a text is; NaN if it is none."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
 
 
 def _traced(record: Record, text: str) -> Message | None:

@@ -2,12 +2,14 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pushpull.analysis import vectors
 from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run, first_in_a_row
+from pushpull.analysis.quantities import figures, quantities
 from pushpull.analysis.recovery import recovery, repair
+from pushpull.analysis.schedule import intended, latest
 
 _LATE_S = 0.05  # beyond an interval
 _COLUMNS = ("sent", "received", "late", "never", "twice")
@@ -23,7 +25,10 @@ class MessageCounts:
         noticed_s: how long after the fault the sender's library reported it.
         recovery_s, backlog_s: when the first message was through after the repair, and when
             nothing waited any more, see `recovery`.
+        lateness_s: by how much the latest message came after the time at which it was to be sent,
+            see `schedule`.
         had_fault, had_repair: whether these took place, the latter while messages were sent.
+        quantities: the median and the 99th percentile of each quantity of the programs' own.
     """
 
     sent: int
@@ -37,38 +42,73 @@ class MessageCounts:
     backlog_s: float | None
     had_fault: bool
     had_repair: bool = False
+    lateness_s: float | None = None
+    quantities: Mapping[str, float] = field(default_factory=dict)
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
-    """Count what became of a run's messages; late means later than `interval` seconds."""
-    dealt, arrived = run.dealt, _arrived(run)
+    """Count what became of a run's messages; late means later than `interval` seconds.
+
+    In a pipeline they are sent by its source, and received at its end.
+    """
+    last = run.hops[-1]
+    dealt, arrived = run.dealt, _arrived(last)
     took = arrived.times - dealt.at(arrived.index.unique, arrived.times)
-    recovered, back = recovery(run, arrived), repair(run)
+    recovered, back = recovery(last, arrived), repair(run)
     return MessageCounts(
         sent=len(dealt),
         received=len(arrived),
         late=int((took > interval + _LATE_S).sum()),
         never=int((~arrived.index.has(dealt.index.unique)).sum()),
-        twice=len(run.takers.twice),
+        twice=sum(len(hop.takers.twice) for hop in run.hops),
         first_row=first_in_a_row(run) or None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
         had_repair=back is not None and back.t < dealt.times.max(initial=back.t),
+        lateness_s=latest(arrived, intended(run, interval)),
+        quantities=figures(quantities(run.values)),
     )
 
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", *_COLUMNS, "first in a row", "noticed after", "recovered after")
+    own = dict.fromkeys(
+        name for found in outcomes.values() for one in found for name in one.quantities
+    )
+    head = (
+        "variant",
+        "runs",
+        *_COLUMNS,
+        "first in a row",
+        "noticed after",
+        "recovered after",
+        *map(_cell, own),
+    )
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
         counts = [counted(found, column) for column in _COLUMNS]
         rows_at_start = [one.first_row for one in found if one.first_row is not None]
         first = _range(rows_at_start) if rows_at_start else "-"
-        rows.append((name, str(len(found)), *counts, first, noticed(found), recovered(found)))
+        spread = [_measured([one.quantities.get(figure) for one in found]) for figure in own]
+        rows.append(
+            (name, str(len(found)), *counts, first, noticed(found), recovered(found), *spread)
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(name: str) -> str:
+    return name.replace("|", "\\|")
+
+
+def _measured(values: Sequence[float | None]) -> str:
+    """Return the median of a figure over the runs that have it, and its range."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return "-"
+    middle = f"{statistics.median(known):.4g}"
+    return middle if known[0] == known[-1] else f"{middle} ({known[0]:.4g} to {known[-1]:.4g})"
 
 
 def _arrived(run: Run) -> Times:

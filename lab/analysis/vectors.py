@@ -44,6 +44,13 @@ def floats(values: "array[float]") -> Floats:
     return np.frombuffer(values, np.float64) if values else np.empty(0)
 
 
+def fill(values: "array[float]", start: int, others: Floats) -> None:
+    """Put others in the place of what is NaN from `start` on."""
+    there = floats(values)[start:]
+    unknown = np.isnan(there)
+    there[unknown] = others[unknown]
+
+
 def reals(values: Sequence[float]) -> Floats:
     """Return real numbers as an array."""
     return np.array(values, np.float64)

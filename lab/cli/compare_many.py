@@ -7,9 +7,9 @@ from typing import Any
 
 from pushpull import __version__
 from pushpull.analysis import cut
-from pushpull.analysis.history import joined
 from pushpull.analysis.many_runs import Entry, facts_of, tables
 from pushpull.core.errors import ExitCode, LabError, RunStoreError, worst
+from pushpull.core.wording import joined
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.judge import judge
 from pushpull.engine.request import git_revision

@@ -236,6 +236,7 @@ _DESCRIPTION: Mapping[str, Check] = {
                 "offset_s": _number,
                 "uncertainty_s": _positive,
                 "monotonic_ahead_s": _or_null(_number),
+                "wall_ahead_s": _or_null(_number),
             },
             needed=("offset_s", "uncertainty_s"),
         ),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pushpull.analysis.history import joined, listed
+from pushpull.core.wording import joined, listed
 from pushpull.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.process_manager import ProcessManager
@@ -74,8 +74,8 @@ class Finish:
         """Whether nothing more can arrive; called under the lock, like all wait conditions."""
         if all(process.ended for process in self.manager.processes):
             return True
-        senders = self.monitor.ledger.senders
-        return self.monitor.ledger.all_came and not any(o.place in senders for o in self._living)
+        sources = self.monitor.ledger.sources
+        return self.monitor.ledger.all_came and not any(o.place in sources for o in self._living)
 
     def _is_held_up(self) -> bool:
         """Whether an outsider has stopped a process that could print what is missing."""
