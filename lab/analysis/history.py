@@ -5,10 +5,10 @@ Everything here is a pure function of a run directory's content.
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushpull.analysis import cut
+from pushpull.analysis import brokers, cut
+from pushpull.analysis.handshakes import Handshake, paired
 from pushpull.analysis.messages import Columns, Messages, steady
 from pushpull.core.records import Event, Message, Reader, Record
 from pushpull.core.verdict import Verdict
@@ -24,19 +24,6 @@ if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wai
 NO_ORDER_S = 0.005
 # How late a program may report what its library did; on a busy computer it was 10 ms late.
 REPORT_LATE_S = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
-    """A connection, as the libraries on both ends reported it; `own` is the receiver's event.
-
-    A busy machine may report late. So messages before the `first` of the two were sent without the
-    connection, and messages after the `last` were sent with it.
-    """
-
-    own: Event
-    first: Event
-    last: Event
 
 
 class Run:
@@ -189,8 +176,8 @@ class Run:
 
     @functools.cached_property
     def receivers(self) -> list[str]:
-        """The machines on which anything but a sender was started, in the order of their start."""
-        started = (event.machine for event in self.events("start"))
+        """The machines on which more than senders or a broker started, in the order of that."""
+        started = (e.machine for e in self.events("start") if e.place not in self.brokers)
         return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
 
     def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
@@ -205,23 +192,26 @@ class Run:
 
     @functools.cached_property
     def connections(self) -> list[Event]:
-        """The handshakes that the sender's library reported."""
-        return self.events("connected", by=self.senders)
+        """The handshakes that the sender's library reported, or those of the broker between."""
+        return self.at_the_source("connected")
+
+    def at_the_source(self, name: str) -> list[Event]:
+        """Return what connections with receivers did, where they connect to: a sender or broker."""
+        if not self.brokers:
+            return self.events(name, by=self.senders)
+        inventory = self._stored.description["inventory"]
+        senders = {inventory[machine]["address"] for machine in self.senders}
+        return brokers.with_receivers(self.events(name), self.brokers, senders)
+
+    @functools.cached_property
+    def brokers(self) -> frozenset[tuple[str, str]]:
+        """The machine and the process of each life of a broker between senders and receivers."""
+        return brokers.places(self.events("start"))
 
     @functools.cached_property
     def handshakes(self) -> list[Handshake]:
-        """The connections in order; the ends don't name each other, but both report in order."""
-        owns = self.events("connected", by=self.receivers)
-        if len(owns) != len(self.connections):  # no traces: match by time
-            owns = [
-                min(owns, key=lambda own: abs(own.t - event.t), default=event)
-                for event in self.connections
-            ]
-        found = []
-        for own, event in zip(owns, self.connections, strict=True):
-            first, last = sorted((own, event), key=lambda end: end.t)
-            found.append(Handshake(own=own, first=first, last=last))
-        return found
+        """The connections in order."""
+        return paired(self.events("connected", by=self.receivers), self.connections)
 
     @functools.cached_property
     def fault(self) -> Event | None:
@@ -233,7 +223,7 @@ class Run:
         """Whether every sender finished without an error, so that it has sent everything."""
         if self.cut:
             return False
-        exits = self.events("exit", by=self.senders)
+        exits = [e for e in self.events("exit", by=self.senders) if e.place not in self.brokers]
         return bool(exits) and all(
             e.details["by"] == "itself" and e.details["status"] == 0 for e in exits
         )

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushpull.analysis import history
-from pushpull.analysis.history import Handshake, Run
+from pushpull.analysis.handshakes import Handshake
+from pushpull.analysis.history import Run
 from pushpull.core.verdict import Verdict
 
 # The least backlog at which a queue may be full: ZMQ_SNDHWM's 1,000, of which the reader may have
