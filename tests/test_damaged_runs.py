@@ -151,15 +151,18 @@ def test_nothing_is_written_through_a_link(whole: Path, tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
-def test_a_run_names_no_code_inside_of_it(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_run_names_no_code_to_execute(whole: Path, tmp_path: Path, inside: bool) -> None:
+    """Neither of its own, nor of a file of this computer that the user never ran."""
     run = tmp_path / whole.name
     shutil.copytree(whole, run)
-    (run / "_experiment").mkdir()
+    folder = run / "_experiment" if inside else tmp_path / "of-the-user"
+    folder.mkdir()
     code = "from pathlib import Path\nPath(__file__).with_name('was-run').touch()\n# experiment("
-    (run / "_experiment/experiment.py").write_text(code)
+    (folder / "experiment.py").write_text(code)
     description = json.loads((run / "run.json").read_text())
-    module = {"experiment": "mine", "module": str(run / "_experiment/experiment.py")}
+    module = {"experiment": "mine", "module": str(folder / "experiment.py")}
     (run / "run.json").write_text(json.dumps(description | module))
     show.report(tmp_path, run.name, again=False)
     lab_by_hand.compare_machines(tmp_path, run.name)
-    assert not (run / "_experiment/was-run").exists()
+    assert not (folder / "was-run").exists()

@@ -5,9 +5,9 @@ A message's send returns when the broker has acknowledged it: from then on it an
 
 from collections.abc import Sequence
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
 from pushpull.analysis.recovery import repair
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import leaving
 
@@ -39,5 +39,5 @@ def _all_arrive(run: Run, numbers: Sequence[int], which: str) -> Verdict:
     lost = [n for n in numbers if not run.takers.get(n)]
     why = f"Of {len(numbers)} messages {which} {len(lost) or 'none'} never arrived"
     if lost:
-        return Verdict.refuted(f"{why}: {history.listed(lost)}.", messages=lost)
+        return Verdict.refuted(f"{why}: {wording.listed(lost)}.", messages=lost)
     return Verdict.holds(f"{why}.", messages=numbers)
