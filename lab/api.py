@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pushpull.analysis.handshakes import Handshake
 from pushpull.analysis.history import (
+    Handshake,
     Run,
     all_taken,
     exactly_once,

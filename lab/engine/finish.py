@@ -74,8 +74,8 @@ class Finish:
         """Whether nothing more can arrive; called under the lock, like all wait conditions."""
         if all(p.ended or p.program.is_broker for p in self.manager.processes):
             return True
-        senders = self.monitor.ledger.senders
-        return self.monitor.ledger.all_came and not any(o.place in senders for o in self._living)
+        sources = self.monitor.ledger.sources
+        return self.monitor.ledger.all_came and not any(o.place in sources for o in self._living)
 
     def _is_held_up(self) -> bool:
         """Whether an outsider has stopped a process that could print what is missing."""

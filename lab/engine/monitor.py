@@ -145,6 +145,9 @@ class RunMonitor:
             self.fail(error)
         self._view.event(event)
         with self.news:
+            hands_on = getattr(self.reads, "hands_on", None)
+            if event.event == "start" and hands_on and hands_on(event.process):
+                self.ledger.may_hand_on((event.machine, event.process))
             if event.event == "ready":
                 self.ready[event.machine, event.process] = time.monotonic()
                 self.versions[event.machine] = event.details

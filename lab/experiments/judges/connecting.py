@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushpull.analysis import history
-from pushpull.analysis.handshakes import Handshake
-from pushpull.analysis.history import Run
+from pushpull.analysis.history import Handshake, Run
 from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 

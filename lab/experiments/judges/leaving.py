@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from pushpull.analysis import history
-from pushpull.analysis.handshakes import Handshake
-from pushpull.analysis.history import Run
+from pushpull.analysis.history import Handshake, Run
 from pushpull.core import wording
 from pushpull.core.records import Event
 from pushpull.core.verdict import Verdict
