@@ -15,6 +15,7 @@ from pushpull.analysis.deliveries import FATES, NOBODY, Deliveries, Delivery
 from pushpull.analysis.timeline import Timeline
 from pushpull.analysis.vectors import Flags, Floats, Ints
 from pushpull.core.text import duration
+from pushpull.core.wording import counted
 
 MOST_KEPT = 2_000_000  # messages that a page holds one by one, 15 bytes each
 _MOST_CELLS = 2_000  # messages that the strip and the latencies show one by one
@@ -162,7 +163,7 @@ def shares(found: Timeline) -> Rows:
     total = max(1, sum(got.values()))
     return [
         {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
-         "tooltip": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
+         "tooltip": f"{name} got {counted(got[name], 'message')}, {got[name] / total:.1%}"}
         for name in (receivers(found) if found.deliveries else ())
     ]  # fmt: skip
 
