@@ -76,7 +76,7 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
         config.write_text(before)
     no_nft = "its network can't be changed: there is no nft"
     assert f"○ pull-1       can't do partition, reject, lose, cut_after: {no_nft}" in told
-    assert "can't do slow: its network can't be changed: there is no ip" in told
+    assert "can't do slow, cut_at: its network can't be changed: there is no ip" in told
     assert "can't do rate: its network can't be changed: there is no tc" in told
     assert "→ install nftables there" in told
 
