@@ -132,7 +132,7 @@ def _noticed(run: Run) -> float | None:
         return None
     since = run.fault.t - float(run.fault.details["took_s"])
     until = run.dealt.times.max(initial=since)  # afterwards it is the sender that leaves
-    ends = [e.t for e in run.events("disconnected", by=run.senders) if since <= e.t <= until]
+    ends = [e.t for e in run.at_the_source("disconnected") if since <= e.t <= until]
     return max(0.0, ends[0] - run.fault.t) if ends else None
 
 

@@ -58,6 +58,11 @@ class Event:
     process: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and process."""
+        return self.machine, self.process
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
