@@ -11,6 +11,7 @@ from pushpull.analysis.line_readers import nothing
 from pushpull.core import clock, faults
 from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
+from pushpull.core.faults.planned import PlannedFault
 from pushpull.core.faults.process import HOLD, INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
 from pushpull.core.program_line import Line
 from pushpull.core.vocabulary import PORT
@@ -128,13 +129,18 @@ class Lab(NetworkVerbs):
         found = (
             self._manager.program(program) if isinstance(program, str) else Command(tuple(program))
         )
-        started = [
-            self._manager.start(found, machine, target or machine, flags, args, held=held)
-            for machine in self._manager.machines(on)
-        ]
-        if held and callable(ready):
-            self._lines.run_until_ready(started, ready)
+        schedule = self._parts.schedule
+        started = []
+        for machine in self._manager.machines(on):
+            hold = schedule.must_hold(found.name, machine, held=held)
+            to_machine = target or machine
+            one = self._manager.start(found, machine, to_machine, flags, args, held=hold)
+            started.append(one)
+        if callable(ready):
+            self._lines.run_until_ready([p for p in started if p.is_held], ready)
         wait_ready(self._manager, started, ready)
+        if not held:
+            schedule.begin(*started)
         return Processes(tuple(started), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
@@ -158,6 +164,7 @@ class Lab(NetworkVerbs):
         ordered = clock.now()
         again = self._manager.start_again(ended)
         wait_ready(self._manager, [again], None)
+        self._parts.schedule.begin(again)
         self._faults.processes.started_again(again, ordered)
         return again
 
@@ -228,6 +235,35 @@ class Lab(NetworkVerbs):
             case Scope.NETWORK:
                 away = [] if others is None else self._machines(others)
                 self._faults.network.inject(wanted, self._machines(target), away, **parameters)
+
+    def schedule(
+        self,
+        fault: str,
+        program: str,
+        *,
+        on: str,
+        at: int,
+        repaired_after: float | None = None,
+        **parameters: Any,
+    ) -> None:
+        """Plan a fault before the scenario starts the program at whose line it is to be done.
+
+        It is done beside the scenario, once the program is ready; see docs/search.md.
+
+        Arguments:
+            fault: its name.
+            program: the name of the program, which stands at the line while the fault is done.
+            on: the machine where it runs; faults of machines and networks are done to this one, and
+                separate it from all others.
+            at: the number of the line; 0 is before the first one.
+            repaired_after: seconds until the repair; by default it is not repaired.
+            parameters: those of the fault, such as `every=10` of `lose`.
+
+        Raises LabError if there is no such fault or machine.
+        """
+        when: dict[str, Any] = {"at": at, "repaired_after": repaired_after}
+        planned = PlannedFault(fault, program, on, **when, parameters=parameters)
+        self._parts.schedule.add(planned)
 
     def kill(self, target: Target, *, at: Line | None = None) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone.
@@ -335,6 +371,7 @@ class Lab(NetworkVerbs):
         See docs/when-a-run-ends.md. The result is a sentence for a reader; it is empty if the
         programs could not have printed any more messages.
         """
+        self._parts.schedule.wait()
         self._finish.wait_over()
         still_open = self._finish.end_all()
         self.stop()
