@@ -125,8 +125,8 @@ def _write(wanted: Wanted, base: Scheduled, found: Schedule, tried: Tried, folde
     print(f"  {search_report.shown(refuting[0].why)}\n")
     print(f"experiment: {place}")
     print(f"run:        {folder / refuting[0].run}")
-    command = wanted.call.command(str(place))
-    print(f"again:      {command}")
+    again = replace(wanted.call, interval=None)  # the experiment has it
+    print(f"again:      {again.command(str(place))}")
 
 
 def _say(number: int, trial: Trial) -> None:

@@ -1,7 +1,7 @@
 """The search itself: plays what is drawn until something refutes the claim, and shrinks that."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +11,7 @@ from pushpull.cli.search_space import Space, key
 from pushpull.cli.search_tried import Confirmation, Trial, Tried
 from pushpull.core.faults.planned import Schedule
 
-_AHEAD = 500  # schedules that are drawn in advance, to be played side by side
+_MOST_AHEAD = 1000  # schedules that are drawn in advance, to be played side by side
 
 
 class Player(Protocol):
@@ -60,14 +60,15 @@ class Search:
         self._say = say
         self._began = time.monotonic()
         self._made = 0
-        self._ahead: list[Schedule] = []
+        self._ahead: Iterator[Schedule] = iter(())
         self._running: dict[Future[Trial], Schedule] = {}
         self._confirmed: list[Schedule] = []
         self.is_complete = True  # unless a limit ends it
 
     def smallest(self, space: Space, seed: int) -> Schedule | None:
         """Return the smallest schedule found that refutes the claim; None if there is none."""
-        self._ahead = search_space.drawn(space, seed, _AHEAD)
+        ahead = min(self._limits.runs or _MOST_AHEAD, _MOST_AHEAD)
+        self._ahead = iter(search_space.drawn(space, seed, ahead))
         try:
             return search_space.smallest(space, seed, self._refutes)
         except LimitReached:
@@ -102,8 +103,7 @@ class Search:
             self._begin(schedule)
         if self._confirmed or counts:
             return
-        while self._free and self._ahead:
-            following = self._ahead.pop(0)
+        while self._free and (following := next(self._ahead, None)) is not None:
             if not self._tried.counts(following) and not self._in_progress(following):
                 self._begin(following)
 

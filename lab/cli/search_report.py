@@ -20,7 +20,8 @@ def print_coverage(
     space: Space, trials: Sequence[Trial], confirmation: Confirmation, *, file: TextIO
 ) -> None:
     """Print which faults were done to which program in which part of its output, and how often."""
-    rows = coverage(space, trials)
+    every = coverage(space, trials)
+    rows = [row for row in every if any(row.drawn.values())]
     heads = ["fault", "at a line of", *PHASES]
     table = [heads, *([row.fault, row.victim, *map(str, _cells(row))] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -28,9 +29,10 @@ def print_coverage(
     for line in table:
         cells = [f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)]
         print(shown(f"  {'  '.join(cells)}".rstrip()), file=file)
-    never = sum(not row.done[phase] for row in rows for phase in PHASES)
-    print(f"never came up: {never} of {len(rows) * len(PHASES)} combinations", file=file)
-    print("  (-: never drawn; 0/2: drawn twice, but the program had ended before)\n", file=file)
+    print("  -: never drawn; 0/2: drawn twice, but its program never printed that line", file=file)
+    for fault, victims in never_drawn(every).items():
+        print(shown(f"never drawn: {fault} at a line of {', '.join(victims)}"), file=file)
+    print(file=file)
     for sentence in flaky(trials, confirmation):
         print(f"flaky: {shown(sentence)}", file=file)
 
@@ -50,6 +52,15 @@ def _outcomes(trials: Sequence[Trial]) -> str:
     each = ", ".join(f"{outcome} in {count}" for outcome, count in counts.most_common())
     schedules = len({key(trial.schedule) for trial in trials if trial.schedule})
     return f"{len(trials)} runs of {schedules} schedules: {each}"
+
+
+def never_drawn(every: Sequence[Cover]) -> dict[str, list[str]]:
+    """Return by fault the victims for which it was never drawn."""
+    found: dict[str, list[str]] = {}
+    for row in every:
+        if not any(row.drawn.values()):
+            found.setdefault(row.fault, []).append(row.victim)
+    return found
 
 
 def flaky(trials: Sequence[Trial], confirmation: Confirmation) -> list[str]:

@@ -4,6 +4,7 @@ Hypothesis draws schedules from a seed, and shrinks one that refutes a claim: to
 to simpler ones, which come first in the lists below. See https://hypothesis.readthedocs.io.
 """
 
+import contextlib
 import json
 import random
 from collections import Counter
@@ -97,31 +98,35 @@ def key(schedule: Schedule) -> str:
     return json.dumps([fault.as_json() for fault in schedule], sort_keys=True)
 
 
+class _Enough(BaseException):
+    """Ends the drawing; no exception that Hypothesis would catch."""
+
+
 def drawn(space: Space, seed: int, most: int) -> list[Schedule]:
-    """Return the first schedules that `smallest` draws while none refutes, each once."""
+    """Return the first schedules that `smallest` draws as long as none refutes, each once."""
     found: dict[str, Schedule] = {}
 
     def note(schedule: Schedule) -> bool:
         found.setdefault(key(schedule), schedule)
+        if len(found) == most:
+            raise _Enough
         return False
 
-    smallest(space, seed, note, most)
+    with contextlib.suppress(_Enough):
+        smallest(space, seed, note)
     return [*found.values()]
 
 
-def smallest(
-    space: Space, seed: int, refutes: Callable[[Schedule], bool], most: int = _MOST_DRAWN
-) -> Schedule | None:
+def smallest(space: Space, seed: int, refutes: Callable[[Schedule], bool]) -> Schedule | None:
     """Draw schedules until one refutes, shrink it, and return it; None if none of them does.
 
     Arguments:
         space: what to draw from.
         seed: the same one draws the same schedules.
         refutes: plays a schedule; it must always answer the same for it.
-        most: how many are drawn.
     """
     chosen = settings(
-        max_examples=most,
+        max_examples=_MOST_DRAWN,
         database=None,  # what was tried is kept in a file of the search's own
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
@@ -137,20 +142,25 @@ def _schedules(space: Space) -> st.SearchStrategy[Schedule]:
     def victim(fault: PlannedFault) -> tuple[str, str]:
         return fault.program, fault.machine
 
-    return st.lists(_faults(space), min_size=1, max_size=_MOST_FAULTS, unique_by=victim)
+    drawable = [(fault, victim) for fault in space.faults for victim in space.victims]
+    planned = st.one_of([_planned(fault, victim, space) for fault, victim in drawable])
+    return st.lists(planned, min_size=1, max_size=_MOST_FAULTS, unique_by=victim)
 
 
-@st.composite
-def _faults(draw: st.DrawFn, space: Space) -> PlannedFault:
-    fault = draw(st.sampled_from(space.faults))
-    victim = draw(st.sampled_from(space.victims))
-    at = draw(st.integers(0, max(0, victim.lines - 1)))
-    parameters = draw(_parameters(fault))
-    after = st.integers(1, _LONGEST_BREAK)
-    stands = victim.is_awaited and fault in (HOLD, PAUSE)
-    pauses = draw(after if stands else st.none() | after)
-    seconds = None if pauses is None else round(pauses * max(space.interval, _LEAST_S), 4)
-    return PlannedFault(fault.name, victim.program, victim.machine, at, seconds, parameters)
+def _planned(fault: Fault, victim: Victim, space: Space) -> st.SearchStrategy[PlannedFault]:
+    pauses = [n * max(space.interval, _LEAST_S) for n in range(1, _LONGEST_BREAK + 1)]
+    seconds: list[float | None] = [round(pause, 4) for pause in pauses]
+    if not (victim.is_awaited and fault in (HOLD, PAUSE)):
+        seconds.insert(0, None)
+    return st.builds(
+        PlannedFault,
+        st.just(fault.name),
+        st.just(victim.program),
+        st.just(victim.machine),
+        st.integers(0, max(0, victim.lines - 1)),
+        st.sampled_from(seconds),
+        _parameters(fault),
+    )
 
 
 def _parameters(fault: Fault) -> st.SearchStrategy[Mapping[str, Any]]:

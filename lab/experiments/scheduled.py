@@ -12,7 +12,7 @@ from typing import Any
 
 from pushpull.core.errors import LabError
 from pushpull.core.faults.fault import Scope
-from pushpull.core.faults.planned import Schedule
+from pushpull.core.faults.planned import Schedule, as_code
 from pushpull.core.os_errors import file_errors
 from pushpull.engine.experiment import Claim, Experiment
 from pushpull.experiments import catalogue
@@ -152,7 +152,7 @@ def _is_text(one: ast.stmt) -> bool:
 def _mark(mark: ast.expr, wanted: Scheduled, source: str) -> list[str]:
     """Return the lines of the decorator, with other arguments."""
     assert isinstance(mark, ast.Call)
-    given = {name: repr(value) for name, value in wanted.arguments.items()}
+    given = {name: as_code(value) for name, value in wanted.arguments.items()}
     written = [
         (word.arg, ast.get_source_segment(source, word.value) or "")
         for word in mark.keywords

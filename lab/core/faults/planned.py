@@ -39,10 +39,11 @@ class PlannedFault:
 
     def as_call(self, lab: str = "lab") -> str:
         """Return the line of a scenario that plans it; `lab` is the name of the scenario's lab."""
-        words = [repr(self.fault), repr(self.program), f"on={self.machine!r}", f"at={self.at}"]
+        words = [as_code(self.fault), as_code(self.program), f"on={as_code(self.machine)}"]
+        words.append(f"at={self.at}")
         if self.repaired_after is not None:
             words.append(f"repaired_after={self.repaired_after!r}")
-        words += [f"{name}={value!r}" for name, value in self.parameters.items()]
+        words += [f"{name}={as_code(value)}" for name, value in self.parameters.items()]
         return f"{lab}.schedule({', '.join(words)})"
 
     def __str__(self) -> str:
@@ -64,6 +65,12 @@ class PlannedFault:
 def from_json(content: Mapping[str, Any]) -> PlannedFault:
     """Return a planned fault that `as_json` described; raises TypeError for anything else."""
     return PlannedFault(**content)
+
+
+def as_code(value: object) -> str:
+    """Return a value as Python has it, with this project's quotes where that is possible."""
+    code = repr(value)
+    return code if '"' in code or "\\" in code else code.replace("'", '"')
 
 
 Schedule = Sequence[PlannedFault]
