@@ -16,17 +16,17 @@ from pushpull.analysis.history import (
     all_taken,
     exactly_once,
     first_in_a_row,
-    joined,
-    listed,
     never_twice,
     shares,
     strict_turns,
 )
 from pushpull.analysis.line_readers import lines, printed
+from pushpull.analysis.measures import intervals, percentile, rate, values
 from pushpull.core.errors import HostKeyError, InventoryError, LabError, MachineLost, NotFit
 from pushpull.core.faults.fault import Fault
 from pushpull.core.records import Event, Message, Record
 from pushpull.core.verdict import Need, Outcome, Verdict
+from pushpull.core.wording import joined, listed
 from pushpull.engine.experiment import claim, experiment
 from pushpull.engine.monitor import LimitReached
 from pushpull.engine.observed import Observed
@@ -63,19 +63,23 @@ __all__ = [
     "exactly_once",
     "experiment",
     "first_in_a_row",
+    "intervals",
     "joined",
     "lines",
     "listed",
     "load",
     "never_twice",
+    "percentile",
     "printed",
+    "rate",
     "shares",
     "strict_turns",
+    "values",
 ]
 
 
 def load(*runs: str | os.PathLike[str]) -> "Frames":
-    """Return runs as four Polars data frames: `runs`, `claims`, `events` and `messages`.
+    """Return runs as five Polars data frames: `runs`, `claims`, `events`, `messages`, `values`.
 
     docs/data-frames.md explains their columns. This executes nothing of a bundle.
 

@@ -13,7 +13,7 @@ from pushpull.engine.build import Parts
 from pushpull.engine.fault_schedule import FaultSchedule
 from pushpull.engine.faults import Faults
 from pushpull.engine.scenario import Lab
-from pushpull.machines import traffic_rules
+from pushpull.machines import traffic_rules, wall_clock
 
 
 class Broken:
@@ -24,11 +24,16 @@ class Broken:
         remotes = [FakeRemote(name, roles[name], {}, 161 + k) for k, name in enumerate(names)]
         self.machines = FakeMachines(*remotes)
         self.events: list[Event] = []
-        monitor: Any = SimpleNamespace(event=self.events.append, our_time=lambda _, at: at.t)
+        monitor: Any = SimpleNamespace(
+            event=self.events.append,
+            our_time=lambda _, at: at.t,
+            wall_clock_set=lambda *_: None,
+        )
         self.manager: Any = SimpleNamespace(
             remotes=self.machines.remotes,
             folder="folder",
             processes=[],
+            wall_clocks={},
             machines=lambda where: [where] if isinstance(where, str) else list(where),
             monitor=monitor,
         )
@@ -38,6 +43,8 @@ class Broken:
         schedule = FaultSchedule.of(self.manager, self.faults)
         parts = Parts(monitor=monitor, manager=self.manager, faults=self.faults, schedule=schedule)
         self.lab = Lab(parts, variant="", count=1, interval=0.0)
+        monkeypatch.setattr(wall_clock, "environment", lambda *_: {})
+        monkeypatch.setattr(wall_clock, "set_ahead", lambda *_: None)
         monkeypatch.setattr(traffic_rules, "reached", self._reached)
         monkeypatch.setattr(
             traffic_rules, "is_there", lambda asker, one: one.name not in self.silent

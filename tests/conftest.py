@@ -53,6 +53,12 @@ def _debian_tools() -> Path:
     return Path(told) if told else debian.unpacked()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what the lab remembers of the tests' experiments out of the user's home."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder for pictures in the docs: a temporary one, unless --pictures names another."""

@@ -122,7 +122,7 @@ class FakeRemote:
         self.access = Access(
             provider="fake",
             machine=name,
-            role=role,
+            roles=(role,),
             address=f"192.168.0.{number}",
             host="127.0.0.1",
             port=None,

@@ -1,7 +1,7 @@
 """Run directories as a run would leave them, made from lines that the programs would print."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,27 @@ def of_many(root: Path, count: int) -> Path:
             run.printed(at[start] + taken, f"pull-{k + 1}", b"\n".join(lines))
             run.printed(at[start] + taken, f"pull-{k + 1}", b"\n".join(traces), "stderr")
     return run.end(0.3 + count * gap)
+
+
+def with_values(
+    root: Path, quantities: Mapping[str, Sequence[float | None]], t: float = 0.2
+) -> Path:
+    """Make a run whose pullers trace the values of each quantity in turns, one in a millisecond."""
+    run = MadeRun(root, "round_robin", 0)
+    run.begin()
+    longest = max(map(len, quantities.values()))
+    for k in range(0, longest, 1000):
+        lines: dict[str, list[bytes]] = {"pull-1": [], "pull-2": []}
+        for place in range(k, min(k + 1000, longest)):
+            said = {
+                name: values[place] for name, values in quantities.items() if place < len(values)
+            }
+            trace = {"t": START + t + place / 1000, "event": "values", "values": said}
+            lines[f"pull-{place % 2 + 1}"].append(json.dumps(trace).encode())
+        for machine, ours in lines.items():
+            if ours:
+                run.printed(t + k / 1000, machine, b"\n".join(ours), "stderr")
+    return run.end(t + longest / 1000)
 
 
 def _every(count: int, interval: float = 0.1) -> Iterator[tuple[float, int]]:

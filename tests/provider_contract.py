@@ -167,7 +167,7 @@ def test_it_says_what_it_is(subject: Subject) -> None:
     assert issubclass(kind, Provider)
     assert kind.name == subject.name
     assert len(kind.summary.splitlines()) == 1
-    assert {fault.scope for fault in kind.faults} <= {Scope.MACHINE, Scope.NETWORK}
+    assert {fault.scope for fault in kind.faults} <= {Scope.MACHINE, Scope.NETWORK, Scope.CLOCK}
     assert {fault.repair for fault in kind.faults} - {None} <= kind.faults
     for settings in filter(None, (kind.settings, kind.machine_settings)):
         Draft202012Validator.check_schema(settings)
@@ -181,8 +181,8 @@ def test_it_says_what_it_is(subject: Subject) -> None:
 def test_each_machine_of_the_inventory_answers_ssh(subject: Subject) -> None:
     with subject.lab() as (machines, remotes):
         assert machines.faults == subject.kind.faults
-        named = {machine.name: machine.role for machine in subject.inventory.machines}
-        assert {name: there.role for name, there in machines.access.items()} == named
+        named = {machine.name: machine.roles for machine in subject.inventory.machines}
+        assert {name: there.roles for name, there in machines.access.items()} == named
         assert {there.provider for there in machines.access.values()} == {subject.name}
         assert len({there.address for there in machines.access.values()}) == len(named)
         said = at_once(remotes, lambda remote: remote.run(["echo", remote.name]))
@@ -233,7 +233,7 @@ def test_every_fault_that_it_declares_works_and_is_verified(
     with subject.lab() as (machines, remotes):
         declared = sorted((f for f in machines.faults if f.kind == "fault"), key=str)
         faults = [f for f in declared if f.trial is None or _has(remotes, f.trial())]
-    repairs = {f.name: f.repair.name if f.scope is Scope.MACHINE else "" for f in faults}
+    repairs = {f.name: "" if f.scope is Scope.NETWORK else f.repair.name for f in faults}
     between = [f.name for f in faults if f.between]
     text = EXPERIMENT.format(faults=repairs, between=between, parameters=PARAMETERS)
     (tmp_path / "broken.py").write_text(text)

@@ -3,6 +3,9 @@
 import csv
 import importlib.util
 import io
+import json
+import math
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +18,7 @@ from story import LEAVING
 
 from pushpull.analysis.campaign import CampaignRun, Cell, claim_rows, csv_of, run_rows, tallies_of
 from pushpull.cli import campaign_files
-from pushpull.cli.capacity import Capacity, Waiting
+from pushpull.cli.capacity import Capacity, Processors
 from pushpull.core.errors import LabError
 from pushpull.engine.judge import judge
 from pushpull.experiments import catalogue
@@ -24,58 +27,68 @@ from pushpull.report import campaign_page, page
 from pushpull.runs.store import StoredRun
 from pushpull.runs.store import load as load_run
 
-# How long runs waited for a processor, in seconds for each second of work.
-CALM, HURRIED, TOO_MUCH = 0.2, 1.5, 3.0
+# How busy the processors were while a run lasted.
+IDLE, HALF, FULL = 0.2, 0.5, 0.95
 
 
-def after(capacity: Capacity, waits: Sequence[float], late_s: float = 0.0) -> list[int]:
+def after(capacity: Capacity, shares: Sequence[float], late_s: float = 0.0) -> list[int]:
     """Return the numbers of labs after each of these runs."""
     numbers = []
-    for waited in waits:
-        capacity.note(waited, late_s)
+    for busy in shares:
+        capacity.note(busy, late_s)
         numbers.append(capacity.labs)
     return numbers
 
 
-def test_more_labs_while_runs_hardly_wait() -> None:
-    assert after(Capacity(2, 64), [CALM] * 4) == [3, 4, 5, 6]  # each run adds one: it doubles
-    assert after(Capacity(2, 3), [CALM] * 3) == [3, 3, 3]  # memory for three
+def test_as_many_labs_as_keep_the_processors_busy() -> None:
+    capacity = Capacity(2, 64)
+    assert after(capacity, [IDLE]) == [4]  # twice as many at most
+    assert after(capacity, [IDLE, HALF]) == [4, 7]  # the first began when there were two
+    assert after(capacity, [IDLE] * 3 + [FULL] * 9) == [7] * 12
+    assert after(Capacity(2, 3), [IDLE] * 3) == [3, 3, 3]  # memory for three
 
 
-def test_half_as_many_labs_when_one_waits_too_long() -> None:
+def test_half_as_many_labs_when_a_run_is_late() -> None:
     capacity = Capacity(8, 64)
-    assert after(capacity, [TOO_MUCH]) == [4]
-    assert after(capacity, [TOO_MUCH] * 7) == [4] * 7  # they began when there were eight
-    assert after(capacity, [CALM] * 4) == [4, 4, 4, 5]  # from now on one more a round
-    assert after(capacity, [CALM, CALM, HURRIED, *[CALM] * 5]) == [5] * 7 + [6]
-    assert after(capacity, [CALM], late_s=0.3) == [3]
-    assert after(Capacity(1, 64), [TOO_MUCH, TOO_MUCH]) == [1, 1]
+    assert after(capacity, [IDLE], late_s=0.3) == [4]
+    assert after(capacity, [IDLE] * 7, late_s=0.3) == [4] * 7  # they began when there were eight
+    assert after(capacity, [IDLE] * 5) == [5, 5, 5, 5, 6]  # from now on one more at a time
+    assert after(capacity, [FULL] * 7, late_s=0.3) == [6, 6, 6, 6, 3, 3, 3]
+    assert after(Capacity(1, 64), [FULL, FULL], late_s=0.3) == [1, 1]
 
 
 def test_a_number_that_the_user_gave_stays() -> None:
-    assert after(Capacity.fixed(3), [CALM, TOO_MUCH, CALM]) == [3, 3, 3]
+    assert after(Capacity.fixed(3), [IDLE, FULL, IDLE]) == [3, 3, 3]
+    assert after(Capacity.fixed(3), [FULL], late_s=0.3) == [3]
 
 
-def test_the_number_settles_where_the_computer_is_full() -> None:
-    """On two processors, each lab works half of the time; so four labs keep them busy."""
+@pytest.mark.parametrize("others", [0.0, 0.3])
+def test_the_number_settles_where_the_computer_is_full(others: float) -> None:
+    """Each lab takes a tenth of it, more or less."""
     capacity, seen = Capacity(2, 64), []
     chance = random.Random(3)
     for _ in range(400):
-        capacity.note(max(0.0, capacity.labs / 4 - 1 + chance.uniform(0, 0.5)), 0.0)
+        busy = others + capacity.labs * chance.uniform(0.09, 0.11)
+        capacity.note(min(1.0, busy), 0.0)
         seen.append(capacity.labs)
-    assert all(4 <= labs <= 12 for labs in seen[20:])
-    assert max(seen) < 64
+    assert all(7 <= labs + 10 * others <= 11 for labs in seen[20:])
 
 
-def test_waiting_for_a_processor_is_what_the_kernel_counts(tmp_path: Path) -> None:
-    counted = tmp_path / "schedstat"
-    counted.write_text("1000000 500000 7\n")
-    waiting = Waiting(counted)
-    counted.write_text("3000000 6500000 9\n")
-    assert waiting.for_each_second() == 3.0
+def test_how_busy_the_processors_are_is_what_the_kernel_counts(tmp_path: Path) -> None:
+    counted = tmp_path / "stat"
+    names = [f"cpu{k}" for k in os.sched_getaffinity(0)]
+
+    def write(user: int, idle: int, disk: int) -> None:
+        lines = [f"{name} {user} 0 0 {idle} {disk} 0 0 0 9 9" for name in names]
+        counted.write_text("\n".join(["cpu 9 9 9 9", *lines, "cpu9999 0 0 0 7 7 0 0 0", "ctxt 1"]))
+
+    write(100, 50, 0)
+    processors = Processors(counted)
+    write(130, 55, 5)
+    assert processors.busy() == 0.75
     counted.unlink()
-    assert waiting.for_each_second() == 0
-    assert Waiting().for_each_second() >= 0  # of this kernel
+    assert Processors(counted).busy() == 1
+    assert 0 <= Processors().busy() <= 1  # of this kernel
 
 
 def test_a_resized_inventory_is_a_file_like_any_other(tmp_path: Path) -> None:
@@ -133,12 +146,19 @@ def test_the_page_shows_what_was_counted(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],  # type: ignore[type-arg]
 ) -> None:
-    campaign_files.write(tmp_path, "sweep-1", "./fab sweep", EVERY, made(EVERY[:2]))
+    runs = made(EVERY[:2])
+    own = {"latency_ms median": 1.5, "=latency_ms p99": math.inf}
+    runs[0] = (*runs[0][:2], replace(runs[0][2], quantities=own))
+    campaign_files.write(tmp_path, "sweep-1", "./fab sweep", EVERY, runs)
+    rows = json.loads((tmp_path / "sweep-1.json").read_text())["runs"]
+    assert (rows[0]["latency_ms median"], rows[0]["=latency_ms p99"]) == (1.5, None)
+    assert "latency_ms median" not in rows[1]
     html = (tmp_path / "sweep-1.html").read_text()
     assert "4 runs of 2 combinations" in html
     assert "interval=&lt;b&gt;" in html
     assert "<b>" not in html.partition("<main")[2].partition("</style>")[2]
     assert "<td>8 (0 to 16)</td>" in html  # lost
+    assert "<td>1.5 in 1 of 2 runs</td>" in html
     assert (tmp_path / "sweep-1.claims.svg").read_text().startswith("<svg")
     assert (tmp_path / "sweep-1.figures.svg").read_text().startswith("<svg")
     said = capsys.readouterr().out

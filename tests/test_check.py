@@ -40,7 +40,7 @@ def test_the_embedded_lab() -> None:
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {POWER}, {PROCESSES}, partition, reject, slow, " in able
-        assert "lose, cut_after, capture" in able
+        assert "lose, cut_after, set_clock, capture" in able
         assert f"✓ {name:12} can become root" in told
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
 
@@ -48,7 +48,7 @@ def test_the_embedded_lab() -> None:
 def test_plain_processes_leave_this_computers_network_alone() -> None:
     told = said("--provider", "loopback")
     assert f"✓ pull-1       can do {PROCESSES}\n" in told
-    no = f"can't do {POWER}, partition, reject, slow, rate, lose, cut_after"
+    no = f"can't do {POWER}, partition, reject, slow, rate, lose, cut_after, set_clock"
     assert f"{no}: the provider 'loopback'" in told
 
 
@@ -58,7 +58,7 @@ def test_hosts(up: Hosts) -> None:
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {PROCESSES}, partition" in able
-        assert f"○ {name:12} can't do {POWER}: the provider 'ssh' can't do it" in told
+        assert f"○ {name:12} can't do {POWER}, set_clock: the provider 'ssh' can't do it" in told
     assert up.quiet_within(5)
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 

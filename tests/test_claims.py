@@ -19,6 +19,7 @@ from story import (
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Run
+from pushpull.core import wording
 from pushpull.core.errors import ExitCode
 from pushpull.core.records import Record
 from pushpull.engine.judge import exit_code, judge
@@ -350,4 +351,4 @@ def test_a_line_is_read(
     ],
 )
 def test_numbers_in_words(numbers: list[int], words: str) -> None:
-    assert history.listed(numbers) == words
+    assert wording.listed(numbers) == words

@@ -1,16 +1,22 @@
 """A run's machines side by side, and how two runs differ."""
 
+import functools
 import io
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pushpull.analysis.side_by_side import Differences, Row, SideBySide, differences, side_by_side
+from pushpull.analysis.quantities import Quantity, quantity
+from pushpull.analysis.side_by_side import Row, SideBySide, differences, side_by_side
+from pushpull.analysis.values import none
 from pushpull.core.records import Event, Message, Record
 from pushpull.experiments.judges.line_formats import read
-from pushpull.report.compare_text import print_differences, print_side_by_side
+from pushpull.report.compare_text import print_differences, print_side_by_side, print_values
 from pushpull.runs.store import StoredRun
 
 START = 1353761234.5
@@ -47,9 +53,7 @@ def told(row: Row) -> tuple[list[str], list[str | None], str]:
     return [r.machine for r in row.records], [r.text for r in row.records], row.note
 
 
-def printed(
-    show: Callable[..., None], what: SideBySide | Differences, columns: int = 80
-) -> list[str]:
+def printed(show: Callable[..., None], what: object, columns: int = 80) -> list[str]:
     file = io.StringIO()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("COLUMNS", str(columns))
@@ -332,3 +336,24 @@ def test_verdicts_that_differ() -> None:
     ]
     assert differences(one, run([])).verdicts_differ  # it was interrupted, so it judged nothing
     assert not differences(run([]), run([])).verdicts_differ
+
+
+def quantity_of(name: str, numbers: list[float]) -> Quantity:
+    return quantity(replace(none(name), numbers=np.array(numbers)))
+
+
+def test_values_of_two_runs() -> None:
+    one = quantity_of("latency_ms", [1, 2, 300.25, math.nan])
+    other = quantity_of("depth\x1b[2J", [7, math.inf])
+    said = printed(functools.partial(print_values, {"a": one}), {"b": other}, 120)
+    assert said == [
+        "",
+        "depth\\x1b[2J",
+        "  A  no values",
+        "  B  median 7, p90 inf, p99 inf, 7 to inf, 2 values",
+        "",
+        "latency_ms",
+        "  A  median 2 ms, p90 300.2 ms, p99 300.2 ms, 1 ms to 300.2 ms, 3 values, 1 not a number",
+        "  B  no values",
+        "",
+    ]

@@ -17,7 +17,8 @@ from pushpull.analysis.many_runs import Entry, tables
 from pushpull.cli import compare_many
 from pushpull.core.errors import ExitCode
 from pushpull.engine import judge
-from pushpull.experiments import catalogue, fingerprint
+from pushpull.engine.experiment import Experiment
+from pushpull.experiments import catalogue, fingerprint, implementations
 from pushpull.report.many_runs_text import letter, print_tables
 from pushpull.runs import bundle, records_file, store
 from pushpull.runs.collection import Source
@@ -30,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with all that a real one has: records.jsonl, and the hashes of what judged it."""
     path = made_runs.with_a_loss(tmp_path_factory.mktemp("made") / "runs")
     records_file.write(store.load(path))
-    code = fingerprint.code(catalogue.load("kill_worker"))
+    code = fingerprint.of_run(catalogue.load("kill_worker"), implementations.chosen(""))
     rewrite(path / "run.json", lambda about: about.update(code=code, call="0123"))
     return path
 
@@ -89,6 +90,7 @@ def cut_log(copy: Path) -> None:
 
 def by_older_code(copy: Path) -> None:
     rewrite(copy / "run.json", lambda about: about["code"].update(lab="older"))
+    rewrite(copy / "run.json", lambda about: about["environment"].update(lab="0.0.1"))
     forged_verdict(copy)
 
 
@@ -110,7 +112,8 @@ def test_a_class_of_many(run: Path, tmp_path: Path) -> None:
     assert lines[rows["loss"]].split()[:3] == ["✗", "✗", "✓"]
     assert "differs: a refuted, b refuted" in lines[rows["loss"] + 1]
     assert "kernel 5.10" in lines[rows["kernel"] + 1]
-    assert "another version of the lab" in lines[rows["older"] + 1]
+    assert "lab 0.0.1" in lines[rows["older"] + 1]
+    assert "judged again" in lines[rows["older"] + 2]
     assert "the same run as again/" in done.stdout
     assert "12 runs: 4 verdicts differ from those of most" in done.stdout
     page = (folder / "compared.html").read_text()
@@ -173,10 +176,10 @@ def test_a_run_that_no_judge_expects_stops_nothing(
     hand_in(run, tmp_path / "handed-in", "odd")
     entry_of = compare_many._entry
 
-    def failing(source: Source) -> Entry:
+    def failing(source: Source, given: Experiment | None) -> Entry:
         if "odd" in source.name:
             raise KeyError("a bug of a judge")
-        return entry_of(source)
+        return entry_of(source, given)
 
     monkeypatch.setattr(compare_many, "_entry", failing)
     assert compare_many.compare(tmp_path / "handed-in") == ExitCode.MISTAKE
@@ -193,11 +196,113 @@ def test_an_own_experiment_is_not_executed(
         (copy / "_experiment" / "experiment.py").write_text(
             f"from pathlib import Path\nPath({str(tmp_path / 'executed')!r}).touch()\n"
         )
+        code = {"experiment": fingerprint.carried(copy)}
+        rewrite(copy / "run.json", lambda about: about["code"].update(code))
 
     hand_in(run, tmp_path / "handed-in", "own", carries_code)
     assert compare_many.compare(tmp_path / "handed-in") == ExitCode.EXPECTED
     assert "the verdicts are as handed in" in " ".join(capsys.readouterr().out.split())
     assert not (tmp_path / "executed").exists()
+
+
+OWN = '''"""Mine."""
+from pushpull.api import Verdict, claim, experiment
+
+@experiment(source="a test")
+def mine(lab): ...
+
+@claim("Twelve messages are sent.")
+def all_sent(run):
+    lines = [r for r in run.records if r.machine == "push" and r.stream == "stdout"]
+    return (Verdict.holds if len(lines) == 12 else Verdict.refuted)(f"{len(lines)} were.")
+'''
+
+
+@pytest.fixture
+def own(run: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """An experiment of the user's own, and a run that it made."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "experiment.py").write_text(OWN)
+    made = Path(shutil.copytree(run, tmp_path / run.name.replace("kill_worker", "mine")))
+    of_experiment(made, folder)
+    return folder, made
+
+
+def of_experiment(made: Path, folder: Path) -> None:
+    """Let a run be one of the experiment in a folder."""
+    experiment = catalogue.load(str(folder))
+    shutil.rmtree(made / "_experiment", ignore_errors=True)
+    for name, file in catalogue.own_files(experiment).items():
+        (made / "_experiment").mkdir(exist_ok=True)
+        shutil.copy(file, made / "_experiment" / name)
+    code = fingerprint.code(experiment)
+    rewrite(made / "run.json", lambda about: about["code"].update(code))
+    rewrite(made / "run.json", lambda about: about.update(experiment="mine"))
+    verdicts = judge.judge(store.load(made), experiment, partial=False)
+    (made / "verdicts.json").write_text(json.dumps(verdicts))
+
+
+def by_an_edited_program(copy: Path) -> None:
+    rewrite(copy / "run.json", lambda about: about["code"].update(programs="edited"))
+
+
+def test_twenty_authors(run: Path, tmp_path: Path) -> None:
+    """All began in the same second; one changed the run, one the code that made it."""
+    folder = tmp_path / "handed-in"
+    changes = {7: forged_records, 13: by_an_edited_program}
+    packed = [
+        hand_in(run, folder, f"author-{k}", *[change for at, change in changes.items() if at == k])
+        for k in range(20)
+    ]
+    assert len({file.name for file in packed}) == 20
+    for file in packed:  # all in one folder
+        file.rename(folder / file.name)
+    done = fab("compare", "--runs", folder)
+    assert done.returncode == ExitCode.MISTAKE, done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    assert "kill_worker: 19 runs" in said
+    name = packed[7].name.removesuffix(bundle.ENDING)
+    assert f"1 run left out: {name}: it was changed after the run: line" in said
+    assert "no verdicts differ from those of most; 1 run by edited code" in said
+    (row,) = re.findall(r"(\S+) made by edited code: the lab's programs", said)
+    assert row == packed[13].name.removesuffix(bundle.ENDING)
+    assert said.count("made by edited code") == 1
+    assert "made by edited code: the lab's programs" in " ".join(
+        (folder / "compared.html").read_text().replace("&#39;", "'").split()
+    )
+
+
+def test_runs_of_ones_own_experiment_are_judged_by_it_if_named(
+    own: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teachers, made = own
+
+    def by_edited_claims(copy: Path) -> None:
+        edited = tmp_path / "edited" / "mine"
+        edited.mkdir(parents=True)
+        (edited / "experiment.py").write_text(OWN.replace("== 12", "== 13"))
+        of_experiment(copy, edited)
+
+    def exchanged(copy: Path) -> None:
+        (copy / "_experiment" / "experiment.py").write_text(OWN + "# and more")
+
+    hand_in(made, tmp_path / "handed-in", "ann")
+    hand_in(made, tmp_path / "handed-in", "ben")
+    hand_in(made, tmp_path / "handed-in", "editor", by_edited_claims)
+    assert compare_many.compare(tmp_path / "handed-in", str(teachers)) == ExitCode.UNEXPECTED
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"✓ editor/\S+ made by edited code: the experiment own code", said)
+    assert said.count("made by edited code") == 1
+    compare_many.compare(tmp_path / "handed-in")  # unnamed: none is executed, one is unlike most
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"✗ editor/\S+ differs: a refuted own code", said)
+    hand_in(made, tmp_path / "handed-in", "forger", forged_verdict)
+    hand_in(made, tmp_path / "handed-in", "exchanger", exchanged)
+    assert compare_many.compare(tmp_path / "handed-in", str(teachers)) == ExitCode.MISTAKE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "its verdict on mine.all_sent is not what its records give" in said
+    assert "the experiment that it carries is not the one that ran" in said
 
 
 def test_a_folder_of_own_runs_is_shown_as_before(run: Path) -> None:

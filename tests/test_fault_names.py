@@ -11,7 +11,7 @@ from pushpull.core.errors import LabError
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER
 from pushpull.core.faults.network import PARTITION
 from pushpull.engine.judge import judged
-from pushpull.experiments import catalogue
+from pushpull.experiments import catalogue, run_here
 
 
 def write(folder: Path, faults: str) -> str:
@@ -72,6 +72,7 @@ def test_what_the_provider_cannot_do_is_another_mistake(play: Play) -> None:
 def test_a_run_with_a_fault_of_another_version_is_judged(play: Play, impatient: None) -> None:
     done = play(untraced(_ends), untraced(_ends))
     module = Path(done.stored.description["module"])
+    run_here.remember(module)
     module.write_text(module.read_text().replace("faults=()", "faults=('melt',)"))
     experiment = catalogue.of_run(done.stored)
     assert experiment.faults == {"": ("melt",)}

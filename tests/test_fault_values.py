@@ -2,6 +2,7 @@
 
 import ast
 import re
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from provider_contract import PARAMETERS
 
 from pushpull.analysis.event_text import EventDescriber
 from pushpull.core import clock, faults
+from pushpull.core.clock import Clock
 from pushpull.core.errors import LabError
 from pushpull.core.faults.change import Spot, rules
 from pushpull.core.faults.fault import Check, Fault, Scope
@@ -20,7 +22,7 @@ from pushpull.core.faults.network import HEAL
 from pushpull.core.faults.process import DIE_AT, HOLD, RELEASE, START_AGAIN
 from pushpull.core.records import Event
 from pushpull.engine.process_faults import AtLine
-from pushpull.machines import traffic_rules
+from pushpull.machines import traffic_rules, wall_clock
 
 # Done in another way than by a signal.
 OTHERWISE = (DIE_AT, HOLD, RELEASE, START_AGAIN)
@@ -91,12 +93,15 @@ def the_check_says(
 
         for name in ("reached", "is_there", "is_queued", "counters"):
             monkeypatch.setattr(traffic_rules, name, refuse)
+        monkeypatch.setattr(wall_clock, "measure", refuse)
         return
     through = says is (fault.check is Check.PLUGGED_IN)
     lab.passes = lambda sender, receiver: through
     lab.silent = {"pull-1"} if says else set()
     monkeypatch.setattr(traffic_rules, "is_queued", lambda *_: says)
     monkeypatch.setattr(traffic_rules, "counters", lambda *_: {"seen_sent": 0} if says else {})
+    told = time.time() - clock.now() if says else 1.0
+    monkeypatch.setattr(wall_clock, "measure", lambda *_: Clock(offset_s=told))
 
 
 @pytest.fixture
@@ -166,7 +171,7 @@ def test_a_fault_without_a_check_is_verified_null(lab: Broken, fault: Fault) -> 
 
 
 def test_names_are_unique_and_none_is_forgotten() -> None:
-    modules = (faults.process, faults.machine, faults.network)
+    modules = (faults.process, faults.machine, faults.network, faults.clock)
     there = [v for module in modules for v in vars(module).values() if isinstance(v, Fault)]
     assert sorted(fault.name for fault in there) == sorted(faults.ALL)
 

@@ -26,7 +26,7 @@ class Machine:
     access = Access(
         provider="fake",
         machine="pull-1",
-        role="puller",
+        roles=("puller",),
         address="192.168.0.162",
         host="127.0.0.1",
         port=None,

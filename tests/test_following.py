@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -41,18 +42,28 @@ def test_a_line_without_end_is_not_kept_whole(tmp_path: Path) -> None:
     assert max(map(len, found)) < 200_000
 
 
-@pytest.mark.parametrize("has_logs", [True, False])
-def test_if_nothing_ran_it_says_so_and_reads_no_input(tmp_path: Path, has_logs: bool) -> None:
-    """The standard input stays open, and would be read for ever."""
-    flags = ("--experiment", "round_robin", "--interval", 0.01, "--runs", tmp_path)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of twenty messages."""
+    root = tmp_path_factory.mktemp("runs")
+    flags = ("--experiment", "round_robin", "--interval", 0.01, "--runs", root)
     assert fab("run-experiment", *flags).returncode == 0
+    return only_run(root)
+
+
+@pytest.mark.parametrize("has_logs", [True, False])
+def test_if_nothing_ran_it_says_so_and_reads_no_input(
+    run: Path, tmp_path: Path, has_logs: bool
+) -> None:
+    """The standard input stays open, and would be read for ever."""
+    here = shutil.copytree(run, tmp_path / run.name)
     if not has_logs:
         for name in ("push.log", "push.log.index"):
-            (only_run(tmp_path) / "push" / name).unlink()
+            (here / "push" / name).unlink()
     reading, writing = os.pipe()
     os.write(writing, b"SECRET\n")
     done = subprocess.run(
-        [*FAB, "logs", "--machine", "push", "--runs", tmp_path],
+        [*FAB, "logs", "--machine", "push", "--runs", tmp_path, "--run", run.name],
         stdin=reading, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     os.close(writing)
@@ -74,10 +85,10 @@ def test_a_run_is_followed_to_its_end(tmp_path: Path) -> None:
     assert told.splitlines() == [str(k) for k in range(20)]
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[tuple[object, ...]]:
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object, ...]]:
     """The flags of a lab of one machine that is up."""
-    inventory = tmp_path / "inventory.yaml"
+    inventory = tmp_path_factory.mktemp("lab") / "inventory.yaml"
     inventory.write_text(
         "network: 192.168.0.0/24\nmachines:\n  push: {role: pusher, address: 192.168.0.161}\n"
     )

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import re
 import runpy
 import shutil
@@ -35,7 +36,7 @@ def changed(run: Path, into: Path, file: str, change: Any) -> Path:
     return copy
 
 
-def test_the_four_frames_of_a_run(run: Path) -> None:
+def test_the_frames_of_a_run(run: Path) -> None:
     found = api.load(run)
     (row,) = found.runs.to_dicts()
     assert (row["run"], row["experiment"], row["state"]) == (run.name, "kill_worker", "finished")
@@ -57,6 +58,21 @@ def test_the_four_frames_of_a_run(run: Path) -> None:
     }  # fmt: skip
     assert by_number[8]["fate"] == "late"
     assert by_number[8]["latency_s"] == pytest.approx(0.65)
+
+
+def test_the_values_of_a_run(run: Path, tmp_path: Path) -> None:
+    assert api.load(run).values.collect().is_empty()
+    valued = made_runs.with_values(tmp_path, {"depth": [3, 1.5], "odd": [None]})
+    rows = api.load(valued).values.collect().to_dicts()
+    assert [(row["name"], row["machine"], row["process"]) for row in rows] == [
+        ("depth", "pull-1", "pull"), ("depth", "pull-2", "pull"), ("odd", "pull-1", "pull"),
+    ]  # fmt: skip
+    assert rows[0] | {"t_s": 0} == {
+        "run": valued.name, "name": "depth", "value": 3.0, "t_s": 0, "machine": "pull-1",
+        "process": "pull", "number": None,
+    }  # fmt: skip
+    assert [row["t_s"] for row in rows] == pytest.approx([0.2, 0.201, 0.2])
+    assert math.isnan(rows[2]["value"])
 
 
 def test_bundles_folders_and_names_that_occur_twice(run: Path, tmp_path: Path) -> None:
@@ -138,7 +154,7 @@ def test_without_polars_one_line_says_how_to_install_it(
 
 def test_the_page_has_every_column_and_no_other() -> None:
     page = (PROJECT / "docs" / "data-frames.md").read_text()
-    for name in ("runs", "claims", "events", "messages"):
+    for name in ("runs", "claims", "events", "messages", "values"):
         section = page.partition(f"## `{name}`")[2].partition("\n## ")[0]
         cells = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
         listed = [column for cell in cells for column in re.findall(r"`(\w+)`", cell)]

@@ -100,7 +100,7 @@ def machine(access: Access) -> Any:
 
 
 def access(provider: str, **more: Any) -> Access:
-    given: dict[str, Any] = {"role": "", "address": "", "port": 22, "user": None, "work": ""}
+    given: dict[str, Any] = {"roles": (), "address": "", "port": 22, "user": None, "work": ""}
     given |= {"provider": provider, "machine": "m", "host": "host-1", "python": sys.executable}
     return Access(**given | more)
 

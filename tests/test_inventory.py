@@ -11,7 +11,7 @@ import pytest
 from inventory_changes import CHANGES, GOOD
 
 from pushpull.core.errors import LabError
-from pushpull.machines.inventory import Inventory, load
+from pushpull.machines.inventory import Inventory, load, resized
 from pushpull.machines.providers.ssh import SshSettings
 
 REPOSITORY = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ def ssh(lab: Inventory, machine: str) -> SshSettings:
 def test_the_projects_own_inventory_names_the_machines_of_the_article() -> None:
     lab = load(REPOSITORY / "inventory.yaml", roles=["pusher", "puller"])
 
-    assert [(m.name, m.role, m.address) for m in lab.machines] == [
+    assert [(m.name, *m.roles, m.address) for m in lab.machines] == [
         ("push", "pusher", "192.168.0.161"),
         ("pull-1", "puller", "192.168.0.162"),
         ("pull-2", "puller", "192.168.0.163"),
@@ -117,7 +117,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(inventory: Any) -> N
 
 def test_quoted_words_are_just_words(inventory: Any) -> None:
     lab = inventory("network: 10.0.0.0/8\nmachines: {'no': {role: \"yes\", address: 10.0.0.1}}")
-    assert lab.machine("no").role == "yes"
+    assert lab.machine("no").roles == ("yes",)
 
 
 def test_the_results_cant_be_changed(inventory: Any) -> None:
@@ -201,6 +201,35 @@ def test_a_role_without_a_machine(mistakes: Any) -> None:
     assert mistakes(GOOD, roles=["pusher", "puller", "broker"]) == [
         "2: no machine has the role 'broker' - write `role: broker` for one of them"
     ]
+    (found,) = mistakes(GOOD, roles=["broker"], needed_by="relay")
+    assert found.startswith("2: no machine has the role 'broker', which relay needs - write")
+
+
+def test_a_machine_with_several_roles(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yaml"
+    file.write_text(GOOD.replace("role: puller", "role: [stage, sink, stage]", 1))
+    lab = load(file, roles=["pusher", "stage", "sink", "puller"])
+    assert [m.roles for m in lab.machines] == [("pusher",), ("stage", "sink"), ("puller",)]
+    assert lab.with_role("sink") == lab.with_role("stage") == (lab.machine("pull-1"),)
+    more = resized.resized(lab, "sink", 2, tmp_path)
+    resized.write(more)
+    assert [m.roles for m in load(more.path).machines] == [m.roles for m in more.machines]
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("[]", "'role' is empty - write a word of a-z, 0-9 and -,"),
+        ("[a, B]", "'role' can't be 'B' - write a word of"),
+        ("[a, yes, b]", "'yes' is read as yes or no, not as text - quote it:"),
+        ("[a, [b]]", "'role' can't hold a list - write a word of"),
+        ("[{a: b}, c]", "'role' can't hold keys of its own - write a word of"),
+        ("[stage, *x]", "the alias 'x' is not allowed here"),
+    ],
+)
+def test_mistakes_in_a_list_of_roles(mistakes: Any, role: str, expected: str) -> None:
+    (found,) = mistakes(GOOD.replace("role: puller", f"role: {role}", 1), roles=["pusher"])
+    assert found.startswith(f"4: {expected}")
 
 
 def test_a_misspelt_role_is_reported_at_its_line(mistakes: Any) -> None:

@@ -1,5 +1,8 @@
 """Counts of what became of messages in recorded runs, and their table."""
 
+import math
+from dataclasses import replace
+
 from message_mutations import done
 from story import LEAVING
 
@@ -71,3 +74,12 @@ def test_the_table_has_medians_and_ranges() -> None:
         mixed
         == "| mixed | 3 | 40 | 24 (24 to 40) | 0 | 16 (0 to 16) | 0 | 2 | 0.00 s (in 1 of 3) | - |"
     )
+
+
+def test_the_table_has_the_figures_of_own_quantities() -> None:
+    few = replace(of("pause"), quantities={"a|b_ms median": 1.23456})
+    many = replace(of("pause"), quantities={"a|b_ms median": 3.0, "x p99": math.inf})
+    head, _, mixed, plain = table({"mixed": [few, many], "plain": [of("pause")]}).splitlines()
+    assert head.endswith(r"| recovered after | a\|b_ms median | x p99 |")
+    assert mixed.endswith("| 2.117 (1.235 to 3) | inf |")
+    assert plain.endswith("| - | - |")

@@ -13,7 +13,7 @@ from own_folder import SHELL, run
 from pushpull.cli import lab_by_hand, show
 from pushpull.core.errors import LabError
 from pushpull.engine.judge import judge
-from pushpull.experiments import catalogue, user_folder
+from pushpull.experiments import catalogue, run_here, user_folder
 from pushpull.experiments.implementations import Choice
 from pushpull.runs import store
 from pushpull.runs.directory import describe
@@ -159,7 +159,7 @@ def test_a_run_is_judged_as_before_here_and_elsewhere(folder: Path, tmp_path: Pa
     again = command.fab("report", "--judge", "--runs", here)
     assert "\nsame verdicts as before\n" in again.stdout, again.stderr
     assert command.fab("bundle", "--runs", here, cwd=tmp_path).returncode == 0
-    (file,) = tmp_path.glob("*-mine.run.tar.gz")
+    (file,) = tmp_path.glob("*-mine-*.run.tar.gz")
     shutil.rmtree(folder)
     again = command.fab("report", "--judge", "--run", file, "--runs", elsewhere)
     assert again.returncode == 0, again.stderr
@@ -186,6 +186,7 @@ def test_a_failing_reader_is_the_users_mistake_wherever_it_is_called(
     told = "@experiment(source='s', reads=reads)\ndef mine(lab): ...\n"
     head = "from pushpull.api import Verdict, claim, experiment\n"
     (folder / "experiment.py").write_text(code + head + told)
+    run_here.remember(folder / "experiment.py")
     description = store.load(path).description
     module = {"experiment": "mine", "module": str(folder / "experiment.py")}
     describe(path, description | module)

@@ -54,7 +54,7 @@ class Standing(Provider):
         return Access(
             provider=self.name,
             machine=machine.name,
-            role=machine.role,
+            roles=machine.roles,
             address=machine.address,
             host="127.0.0.1",
             port=settings["port"],

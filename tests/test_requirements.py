@@ -21,7 +21,7 @@ class Machine:
         self.access = Access(
             provider="fake",
             machine=self.name,
-            role="puller",
+            roles=("puller",),
             address="192.168.0.162",
             host="127.0.0.1",
             port=22,

@@ -127,9 +127,12 @@ def test_a_packed_run_is_judged_elsewhere(
     out = capsys.readouterr().out
     assert "same verdicts as before" in out
     assert "NOT the same" not in out
-    assert (elsewhere / run.name / "push/push.log").read_bytes().startswith(b"0\n1\n")
-    with pytest.raises(LabError, match="exists already"):
+    (there,) = elsewhere.glob(f"{run.name}-*")
+    assert (there / "push/push.log").read_bytes().startswith(b"0\n1\n")
+    with pytest.raises(LabError, match="exists already") as refused:
         bundle.unpack(file, elsewhere)
+    assert f"report --run {there}" in refused.value.hint
+    assert bundle.pack(there, tmp_path).name == file.name  # it has its tag already
 
 
 OWN = '''
@@ -179,10 +182,10 @@ def test_a_users_experiment_is_packed_and_executed_only_on_request(
     own_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = bundle.pack(own_run, tmp_path)
-    packed = tmp_path / "elsewhere" / own_run.name
     assert show.report(tmp_path / "elsewhere", str(file), again=False) == ExitCode.EXPECTED
+    (packed,) = (tmp_path / "elsewhere").glob(f"{own_run.name}-*")
     assert not (packed / "_experiment/.was-run").exists()
-    assert show.report(tmp_path / "elsewhere", own_run.name, again=True) == ExitCode.EXPECTED
+    assert show.report(tmp_path / "elsewhere", packed.name, again=True) == ExitCode.EXPECTED
     assert (packed / "_experiment/.was-run").exists()
     out = capsys.readouterr().out
     assert "It is mine." in out

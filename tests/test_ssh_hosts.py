@@ -69,13 +69,18 @@ def refused(inventory: Path, tmp_path: Path) -> str:
 def test_the_articles_verdicts_are_the_same_on_every_provider(lab: Hosts, tmp_path: Path) -> None:
     embedded = shutil.copy(PROJECT / "inventory.yaml", tmp_path)
     seen = []
-    for provider in ("ssh", "namespaces", "loopback"):
-        inventory = lab.inventory() if provider == "ssh" else embedded
-        flags = ("--provider", provider, "--inventory", inventory, "--runs", tmp_path / provider)
-        # Forty messages: one that returns after the eighth has more than a second to be there.
-        done = fab("run-experiment", *flags, "--interval", 0.05, "--count", 40)
-        assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
-        seen.append([certain(verdicts(run)) for run in store.last_call(tmp_path / provider)])
+    with contextlib.ExitStack() as stack:
+        calls = {}
+        for provider in ("ssh", "namespaces", "loopback"):
+            inventory = lab.inventory() if provider == "ssh" else embedded
+            flags = ("--provider", provider, "--inventory", inventory)
+            # Forty messages: one that returns after the eighth has more than a second to be there.
+            plan = ("--interval", 0.05, "--count", 40, "--runs", tmp_path / provider)
+            calls[provider] = stack.enter_context(started("run-experiment", *flags, *plan))
+        for provider, call in calls.items():
+            said = call.communicate()[0]
+            assert call.returncode == ExitCode.EXPECTED, said
+            seen.append([certain(verdicts(run)) for run in store.last_call(tmp_path / provider)])
     assert len(seen[0]) == 4
     assert seen[0] == seen[1] == seen[2]
 

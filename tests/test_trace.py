@@ -61,6 +61,9 @@ SOUND = [
     '{"event": "dies", "t": 3.5, "number": "3"}',
     '{"event": "sent", "t": 2.5, "number": 3}',
     '{"event": "ready", "t": 1.0, "machine": [], "process": {"x": 1}}',
+    '{"t": 1.5, "event": "values", "values": {"ms": 1.5, "a b": -0.25e-07}}',
+    '{"t": 1.5, "m": 2.5, "event": "received", "number": 3, "values": {"ms": 12, "n": null}}',
+    '{"t": 1.5, "event": "sent", "number": "3", "text": "3", "values": {}}',
 ]
 
 

@@ -91,7 +91,7 @@ class Takers(_ByNumber[list[str]]):
         of = self._machine_of == self.machines.index(machine)
         return self.index.unique[vectors.any_of_each(of, self.index)]
 
-    def taken_by(self, numbers: Sequence[int], machines: Sequence[str]) -> Flags:
+    def taken_by(self, numbers: Iterable[int], machines: Sequence[str]) -> Flags:
         """Return whether one of `machines` printed each number."""
         wanted = vectors.column(numbers)
         came = [vectors.is_in(wanted, self.came_to(machine)) for machine in machines]
@@ -108,6 +108,13 @@ class Times(_ByNumber[float]):
         """Take the numbers, and a time for each of `index.unique`."""
         super().__init__(index)
         self.times = times
+
+    def at(self, numbers: Ints, otherwise: Floats) -> Floats:
+        """Return the time of each number; of one that has none, its time in `otherwise`."""
+        there, at = self.index.find(numbers)
+        found = otherwise.copy()
+        found[there] = self.times[at[there]]
+        return found
 
     def until(self, t: float) -> int:
         """Return how many times are not after a time."""

@@ -106,7 +106,8 @@ def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(cell: Cell, run: StoredRun, outcome: MessageCounts) -> dict[str, Any]:
-    figures = {name: getattr(outcome, name) for name in MessageCounts.__dataclass_fields__}
+    counts = [name for name in MessageCounts.__dataclass_fields__ if name != "quantities"]
+    figures = {name: getattr(outcome, name) for name in counts} | dict(outcome.quantities)
     verdicts = {_claim(v["id"]): v["verdict"] for v in run.verdicts or ()}
     head = {"run": run.path.name, "variant": cell.variant, **dict(cell.settings)}
     if cell.experiment:

@@ -96,6 +96,9 @@ def _which(event: Event) -> str:
             which = f"number {first}" + (", ..." if len(numbers) > _NUMBERS else "")
         case {"bytes": int(size), "way": str(way)}:
             which = f"{size:,}"
+        case {"ahead_s": int(seconds) | float(seconds)}:
+            way = "behind" if seconds < 0 else "ahead"
+            return f" {abs(seconds):g} s {way}"
         case {"delay_ms": _}:
             said = [
                 f"{event.details[name]:g}{unit}" for name, unit in _SLOWNESS if _is(event, name)

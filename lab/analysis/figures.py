@@ -9,7 +9,7 @@ from pushpull.analysis.outcome_table import MessageCounts
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure: its name in MessageCounts, its label, and its unit if it has one."""
+    """A figure: its name in MessageCounts or in its quantities, its label, and its unit if any."""
 
     name: str
     label: str
@@ -17,7 +17,7 @@ class Figure:
 
     def of(self, outcome: MessageCounts) -> float | None:
         """Return its value in one run, if that has it."""
-        value: float | None = getattr(outcome, self.name)
+        value: float | None = getattr(outcome, self.name, outcome.quantities.get(self.name))
         return value
 
     def in_words(self, value: float) -> str:
@@ -34,6 +34,12 @@ FIGURES = (
     Figure("recovery_s", "recovered after", "s"),
     Figure("backlog_s", "backlog gone after", "s"),
 )
+
+
+def figures(outcomes: Sequence[MessageCounts]) -> Sequence[Figure]:
+    """Return all figures that these runs may have, those of their own quantities last."""
+    own = dict.fromkeys(name for outcome in outcomes for name in outcome.quantities)
+    return (*FIGURES, *(Figure(name, name) for name in own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,7 @@ class Spread:
 def spreads(outcomes: Iterable[MessageCounts]) -> Sequence[Spread]:
     """Return the distribution of each figure that at least one of the runs has."""
     found = list(outcomes)
-    columns = {figure: [figure.of(outcome) for outcome in found] for figure in FIGURES}
+    columns = {figure: [figure.of(outcome) for outcome in found] for figure in figures(found)}
     known = {figure: [v for v in values if v is not None] for figure, values in columns.items()}
     return [
         Spread(

@@ -1,12 +1,13 @@
-"""Runs as Polars data frames: a row for each run, claim, event and message.
+"""Runs as Polars data frames: a row for each run, claim, event, message and value.
 
 Every column has its type here. No library guesses it from the first lines, which silently drops a
 key that first comes later, or rounds a number that first has a fraction later.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,9 @@ from polars.io.plugins import register_io_source
 from pushpull.analysis import cut
 from pushpull.analysis.deliveries import FATES
 from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import NO_MESSAGE
 from pushpull.analysis.timeline import timeline
+from pushpull.analysis.values import Values
 from pushpull.core.errors import LabError
 from pushpull.core.records import Event, Reader
 from pushpull.core.verdict import Outcome
@@ -95,7 +98,19 @@ MESSAGES = _schema(
         "fate": pl.Enum(list(FATES)),
     }
 )
+VALUES = _schema(
+    {
+        "run": pl.String,
+        "name": pl.String,
+        "value": pl.Float64,
+        "t_s": pl.Float64,
+        "machine": pl.String,
+        "process": pl.String,
+        "number": pl.Int64,
+    }
+)
 _Row = Sequence[Any]
+_ReaderOf = Callable[[StoredRun], Reader]
 _LARGEST = 2**63
 
 
@@ -109,19 +124,21 @@ class Frames:
         events: a row for each event.
         messages: a row for each message. It is read from the logs when it is collected, one run
             after another, and not before: a run may have millions.
+        values: a row for each value that a line or a trace carries, read in the same way.
     """
 
     runs: pl.DataFrame
     claims: pl.DataFrame
     events: pl.DataFrame
     messages: pl.LazyFrame
+    values: pl.LazyFrame
 
 
-def frames(sources: Sequence[Source], reader_of: Callable[[StoredRun], Reader]) -> Frames:
+def frames(sources: Sequence[Source], reader_of: _ReaderOf) -> Frames:
     """Return the data frames of runs.
 
     Arguments:
-        sources: where the runs are. Bundles must stay there until `messages` is collected.
+        sources: where the runs are. Bundles must stay there until the lazy frames are collected.
         reader_of: returns the reader of a run's lines.
     """
     runs: list[_Row] = []
@@ -141,7 +158,8 @@ def frames(sources: Sequence[Source], reader_of: Callable[[StoredRun], Reader]) 
         runs=_frame(RUNS, runs),
         claims=_frame(CLAIMS, claims),
         events=_frame(EVENTS, events),
-        messages=_lazily(readable, reader_of),
+        messages=_lazily(readable, MESSAGES, partial(_messages, reader_of)),
+        values=_lazily(readable, VALUES, partial(_values, reader_of)),
     )
 
 
@@ -224,8 +242,10 @@ def _details(event: Event) -> str | None:
     return json.dumps(event.details) if event.details else None
 
 
-def _lazily(sources: Sequence[Source], reader_of: Callable[[StoredRun], Reader]) -> pl.LazyFrame:
-    """Return the messages as a frame that reads one run after another when it is collected."""
+def _lazily(
+    sources: Sequence[Source], schema: pl.Schema, frame_of: Callable[[str, StoredRun], pl.DataFrame]
+) -> pl.LazyFrame:
+    """Return a frame that reads one run after another when it is collected."""
 
     def read(
         columns: list[str] | None, wanted: pl.Expr | None, most: int | None, _: int | None
@@ -234,19 +254,19 @@ def _lazily(sources: Sequence[Source], reader_of: Callable[[StoredRun], Reader])
             if most == 0:
                 return
             with source.opened() as stored:
-                found = _frame(MESSAGES, list(_messages(source.name, stored, reader_of(stored))))
+                found = frame_of(source.name, stored)
             found = found if most is None else found.head(most)
             most = None if most is None else most - found.height
             found = found if wanted is None else found.filter(wanted)
             yield found if columns is None else found.select(columns)
 
-    return register_io_source(read, schema=MESSAGES)
+    return register_io_source(read, schema=schema)
 
 
-def _messages(name: str, stored: StoredRun, reader: Reader) -> Iterable[_Row]:
-    found = timeline(stored, Run(stored, reader))
-    for one in found.deliveries:
-        yield (
+def _messages(reader_of: _ReaderOf, name: str, stored: StoredRun) -> pl.DataFrame:
+    found = timeline(stored, Run(stored, reader_of(stored)))
+    rows = [
+        (
             _text(name),
             _whole(one.number),
             one.by or None,
@@ -256,6 +276,33 @@ def _messages(name: str, stored: StoredRun, reader: Reader) -> Iterable[_Row]:
             one.latency_s,
             one.fate,
         )
+        for one in found.deliveries
+    ]
+    return _frame(MESSAGES, rows)
+
+
+def _values(reader_of: _ReaderOf, name: str, stored: StoredRun) -> pl.DataFrame:
+    origin = _origin(stored)
+    found = [
+        _of_quantity(name, origin, one) for one in Run(stored, reader_of(stored)).values.values()
+    ]
+    return pl.concat([pl.DataFrame(schema=VALUES), *found])
+
+
+def _of_quantity(name: str, origin: float, found: Values) -> pl.DataFrame:
+    """Return the values of one quantity, column by column: there may be millions."""
+    sources = pl.DataFrame(
+        found.sources, {"machine": pl.String, "process": pl.String}, orient="row"
+    )
+    numbers = pl.Series("number", found.messages, pl.Int64)
+    columns = {"value": found.numbers, "t_s": found.times - origin}
+    return (
+        pl.DataFrame(columns)
+        .with_columns(run=pl.lit(_text(name)), name=pl.lit(_text(found.name)))
+        .hstack(sources[found.places])
+        .hstack([numbers.replace(NO_MESSAGE, None)])
+        .select(VALUES.names())
+    )
 
 
 def _origin(stored: StoredRun) -> float:

@@ -12,12 +12,14 @@ from pushpull.analysis import cut
 from pushpull.analysis.messages import Columns, Messages, steady
 from pushpull.core.records import Event, Message, Reader, Record
 from pushpull.core.verdict import Verdict
+from pushpull.core.wording import counted, joined, listed, sentence
 from pushpull.runs import pcap
 from pushpull.runs.directory import packets_of
 from pushpull.runs.store import StoredRun
 
 if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wait
     from pushpull.analysis.by_number import Takers, Times
+    from pushpull.analysis.values import Values
     from pushpull.analysis.vectors import Floats
 
 # Two events closer than this, on two clocks or threads, have no order.
@@ -53,6 +55,7 @@ class Run:
     def __init__(self, stored: StoredRun, reads: Reader) -> None:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
+        self._reads = reads
         self._messages = Columns(stored.records, reads, functools.partial(steady, self._clocks))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
@@ -83,6 +86,13 @@ class Run:
     def received(self) -> Messages:
         """The messages that receivers printed."""
         return self._messages.of("received")
+
+    @functools.cached_property
+    def values(self) -> "Mapping[str, Values]":
+        """The values of each quantity that lines or traces carry, by its name."""
+        from pushpull.analysis import values
+
+        return values.read(self.records, self._reads, self._clocks)
 
     @property
     def variant(self) -> str:
@@ -284,7 +294,7 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
     if found:
         why = "; ".join(f"{listed(wrong)} {_was(wrong)} {name}" for name, wrong in found.items())
         return Verdict.refuted(
-            _sentence(why),
+            sentence(why),
             messages=sorted({n for w in found.values() for n in w}),
             final=found.keys() <= {"sent twice", "received twice"},
         )
@@ -292,7 +302,9 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
         return Verdict.not_observed(f"The sender did not get to send {listed(unsent)}.")
     if not numbers:
         return Verdict.not_observed("No message was sent.")
-    why = f"{_count(len(numbers))} arrived, each at one machine: {shares(run, numbers)}."
+    why = (
+        f"{counted(len(numbers), 'message')} arrived, each at one machine: {shares(run, numbers)}."
+    )
     return Verdict.holds(why, messages=numbers)
 
 
@@ -301,13 +313,13 @@ def never_twice(run: Run) -> Verdict:
     twice = run.takers.twice
     if twice:
         return Verdict.refuted(
-            _sentence(f"{listed(twice)} {_was(twice)} received more than once"),
+            sentence(f"{listed(twice)} {_was(twice)} received more than once"),
             messages=twice,
             final=True,
         )
     if not run.received:
         return Verdict.not_observed("No message was received.")
-    return Verdict.holds(f"{_count(len(run.takers))} arrived, none of them twice.")
+    return Verdict.holds(f"{counted(len(run.takers), 'message')} arrived, none of them twice.")
 
 
 def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict:
@@ -317,18 +329,17 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
     if missed:
         elsewhere = {machine for n in missed for machine in run.takers.get(n, [])}
         where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "never arrived"
-        return Verdict.refuted(_sentence(f"{listed(missed)} {where}"), messages=missed)
-    return Verdict.holds(
-        f"{_sentence(f'{listed(numbers)} went to {joined(by)}')}", messages=numbers
-    )
+        return Verdict.refuted(sentence(f"{listed(missed)} {where}"), messages=missed)
+    return Verdict.holds(f"{sentence(f'{listed(numbers)} went to {joined(by)}')}", messages=numbers)
 
 
 def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
     """`numbers` went to all the machines in turns that never change."""
     size = len(machines)
     if len(numbers) <= size:
+        many = counted(len(numbers), "message")
         return Verdict.not_observed(
-            f"{_count(len(numbers))} arrived after all {size} were connected: too few to decide."
+            f"{many} arrived after all {size} were connected: too few to decide."
         )
     from pushpull.analysis import vectors
 
@@ -337,7 +348,7 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
     turn = [names[k] for k in order[:size]]
     if set(turn) != set(machines):
         return Verdict.refuted(
-            _sentence(
+            sentence(
                 f"{listed(numbers[:size])} went to {joined(turn)}, not to all {size} machines"
             ),
             messages=numbers[:size],
@@ -369,32 +380,5 @@ def shares(run: Run, numbers: Iterable[int]) -> str:
     return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in run.receivers)
 
 
-def listed(numbers: Sequence[int]) -> str:
-    """Return numbers as words: `message 7`, `messages 1, 3 and 5 to 9`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    texts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else " and ".join(map(str, r)) for r in runs]
-    if len(texts) > 8:
-        texts = [*texts[:7], f"{len(texts) - 7} more"]
-    return f"message{'' if len(numbers) == 1 else 's'} {joined(texts)}"
-
-
-def joined(words: Sequence[str]) -> str:
-    """Return `a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _count(number: int) -> str:
-    return "1 message" if number == 1 else f"{number} messages"
-
-
 def _was(numbers: Sequence[int]) -> str:
     return "was" if len(numbers) == 1 else "were"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

@@ -1,4 +1,4 @@
-"""Readers that turn lines into messages, and access for claims to other lines."""
+"""Readers that find messages and values in lines, and access for claims to other lines."""
 
 import contextlib
 import functools
@@ -24,18 +24,33 @@ if TYPE_CHECKING:
 
 _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
+NO_MESSAGE = -1
 _TRACES = {"sent": "dealt", "received": "taken"}
 
 
+class Reading(NamedTuple):
+    """What one line says: values by their names, and its message's number; -1 for none."""
+
+    values: Mapping[str, float]
+    number: int = NO_MESSAGE
+
+
 def lines(
-    *, sent: Mapping[str, str] | None = None, received: Mapping[str, str] | None = None
+    *,
+    sent: Mapping[str, str] | None = None,
+    received: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> "LineReader":
     """Return a reader of lines for `@experiment(reads=...)`.
 
     Arguments:
         sent: for each program that sends (its file name without extension), a regular expression
-            that must match the whole line; its first group is the message's number.
+            that must match the whole line. Its group called `number`, or else its first group, is
+            the message's number. Each other group that has a name is a value:
+            `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`.
         received: the same for each program that receives.
+        values: the same for lines that are not about a message sent or received: only groups with
+            a name count, and `number` may be left out.
 
     The reader also reads traces on stderr (see docs/program-protocol.md).
     """
@@ -43,17 +58,38 @@ def lines(
     for kind, by_program in (("sent", sent), ("received", received)):
         for program, pattern in (by_program or {}).items():
             patterns[program].append((kind, _with_a_group(pattern)))
-    return LineReader(patterns)
+    others = {program: _with_a_name(pattern) for program, pattern in (values or {}).items()}
+    return LineReader(patterns, others)
 
 
 class LineReader:
     """Reads lines by patterns: one by one when called with a Record, or many at once."""
 
-    def __init__(self, patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]) -> None:
+    def __init__(
+        self,
+        patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]],
+        others: Mapping[str, re.Pattern[str]] | None = None,
+    ) -> None:
         self._patterns = patterns
+        self._others = others or {}
         self._of = functools.cache(self._patterns_of)
+        self._valued_of = functools.cache(self._make_valued)
         self._scanner_of = functools.cache(self._make_scanner)
         self._shapes_of = functools.cache(self._make_shapes)
+
+    def has_values(self, process: str) -> bool:
+        """Return whether lines of a process may have values."""
+        return any(names for _, _, names in self._valued_of(process))
+
+    def values(self, record: Record) -> Reading:
+        """Return the values in a line of stdout: by the first pattern that matches it."""
+        text = record.shown or ""
+        for pattern, number, names in self._valued_of(record.process):
+            if match := pattern.fullmatch(text):
+                found = {name: _real(match[name]) for name in names if match[name] is not None}
+                about = _whole(match[number]) if number else None
+                return Reading(found, NO_MESSAGE if about is None else about)
+        return Reading({})
 
     def __call__(self, record: Record) -> Message | None:
         """Return the message that a line speaks of, if any."""
@@ -64,7 +100,7 @@ class LineReader:
             return _traced(record, text)
         for kind, pattern in self._of(record.process):
             if match := pattern.fullmatch(text):
-                return _message(record, kind, _number(match), record.t)
+                return _message(record, kind, _number_in(match), record.t)
         return None
 
     def scan(self, lines: Lines) -> Sequence[Found] | None:
@@ -94,6 +130,19 @@ class LineReader:
             for one in self._patterns[program]
         ]
 
+    def _make_valued(self, process: str) -> list[tuple[re.Pattern[str], int, Sequence[str]]]:
+        """Return each pattern with the place of its number, 0 for none, and its values' names."""
+        patterns = [(pattern, _place(pattern)) for _, pattern in self._of(process)]
+        patterns += [
+            (pattern, pattern.groupindex.get("number", 0))
+            for program, pattern in self._others.items()
+            if is_life(process, program)
+        ]
+        return [
+            (pattern, number, [name for name, k in pattern.groupindex.items() if k != number])
+            for pattern, number in patterns
+        ]
+
     def _make_shapes(self, process: str) -> "tuple[str, Sequence[Shape]] | None":
         """Return the kind and the shapes of a process's lines, if they can be found by these."""
         from pushpull.analysis import digit_lines
@@ -111,8 +160,9 @@ class LineReader:
         if pattern is None:
             return None
         before = accumulate((one.groups for _, one in patterns), initial=0)
-        kinds = [kind for kind, _ in patterns]
-        return _Scanner(pattern, tuple(zip(before, kinds, strict=False)))
+        kinds = [(_place(one) - 1, kind) for kind, one in patterns]
+        places = ((k + place, kind) for k, (place, kind) in zip(before, kinds, strict=False))
+        return _Scanner(pattern, tuple(places))
 
 
 def _scan_much(data: bytes, n: int, kind: str, shapes: "Sequence[Shape]") -> Sequence[Found] | None:
@@ -172,27 +222,32 @@ def _scan_traces(data: bytes, n: int) -> Sequence[Found]:
     if b'"number"' not in data:
         return []
     rows = PLAIN.findall(data)
-    if rows and len(rows) == _count(data):
-        ts, ms, events, numbers, _, others = zip(*rows, strict=True)
-        if not any(others) and len(set(events)) == 1:
-            return [
-                Found(
-                    _TRACES[events[0].decode()],
-                    numbers=list(map(int, b" ".join(numbers).replace(b'"', b"").split())),
-                    ns=range(n, n + len(rows)),
-                    ts=list(map(float, ts)),
-                    ms=[float(m or b"nan") for m in ms],
-                )
-            ]
-    return list(_traces_by_line(data, n))
-
-
-def _traces_by_line(data: bytes, n: int) -> Iterator[Found]:
+    ns = _numbers_of_lines(PLAIN, data, n, len(rows))
+    found: list[Found] = []
     at = 0
-    for match in PLAIN.finditer(data):
-        n += data.count(b"\n", at, match.start())
-        at = match.start()
-        trace = parse_line(match[0]) if b'"number"' in match[0] else None
+    for event, group in groupby(rows, lambda row: b"" if row[-1] else row[2]):
+        some = list(group)
+        of_lines = ns[at : at + len(some)]
+        at += len(some)
+        found += [_plain(event, some, of_lines)] if event else _odd(some, of_lines)
+    return found
+
+
+def _plain(event: bytes, rows: Sequence[tuple[bytes, ...]], ns: Sequence[int]) -> Found:
+    ts, ms, _, numbers, *_ = zip(*rows, strict=True)
+    return Found(
+        _TRACES[event.decode()],
+        numbers=list(map(int, b" ".join(numbers).replace(b'"', b"").split())),
+        ns=ns,
+        ts=list(map(float, ts)),
+        ms=[float(m or b"nan") for m in ms],
+    )
+
+
+def _odd(rows: Sequence[tuple[bytes, ...]], ns: Sequence[int]) -> Iterator[Found]:
+    """Give the messages of traces that have another form than the lab's own programs give them."""
+    for (*_, line), n in zip(rows, ns, strict=True):
+        trace = parse_line(line) if b'"number"' in line else None
         if trace is not None and trace.number is not None and trace.event in _TRACES:
             m = math.nan if trace.at.m is None else trace.at.m
             yield Found(_TRACES[trace.event], (trace.number,), (n,), (trace.at.t,), (m,))
@@ -214,11 +269,38 @@ def _with_a_group(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _number(match: re.Match[str]) -> int:
-    if not re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", match[1] or "", re.ASCII):
+def _with_a_name(pattern: str) -> re.Pattern[str]:
+    compiled = re.compile(pattern)
+    if not compiled.groupindex.keys() - {"number"}:
+        cure = r"name the value's group, as in (?P<bytes>\d+)"
+        raise ValueError(f"the pattern {pattern!r} has no group with a name: {cure}")
+    return compiled
+
+
+def _place(pattern: re.Pattern[str]) -> int:
+    """Return which group of a message's pattern is the number, from 1."""
+    return pattern.groupindex.get("number", 1)
+
+
+def _number_in(match: re.Match[str]) -> int:
+    number = _whole(match[_place(match.re)])
+    if number is None:
         what = f"the group of {match.re.pattern!r} finds no number in {match.string!r}"
         raise LabError(what, hint=r"write (\d+) for the number")
-    return int(match[1])
+    return number
+
+
+def _whole(text: str | None) -> int | None:
+    is_one = re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", text or "", re.ASCII)
+    return int(text) if text and is_one else None
+
+
+def _real(text: str) -> float:
+    """Return the number that a text is; NaN if it is none."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
 
 
 def _traced(record: Record, text: str) -> Message | None:

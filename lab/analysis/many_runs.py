@@ -10,6 +10,7 @@ from pushpull.runs.store import StoredRun
 
 _Verdict = Mapping[str, Any]
 NO_CLAIM = "-"
+_SHORT_HASH = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Entry:
         title: the experiment, with its variant if there is one.
         facts: how and where it was run, by name.
         verdicts: as verdicts.json has them.
+        edited: which code was edited before the run, in words; empty if none was.
         notes: sentences that a reader must know.
         identity: equal in two entries that are the same run.
     """
@@ -29,6 +31,7 @@ class Entry:
     title: str
     facts: Mapping[str, str]
     verdicts: Sequence[_Verdict]
+    edited: str = ""
     notes: tuple[str, ...]
     identity: tuple[object, ...]
 
@@ -60,12 +63,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A run: its cells in the order of the claims, and the facts that few share, by name."""
+    """A run: its cells in the order of the claims, and the facts that few share, by name.
+
+    `edited` is a note on edited code.
+    """
 
     name: str
     cells: tuple[Cell, ...]
     facts: Mapping[str, str]
     unusual: Mapping[str, str]
+    edited: str
     notes: tuple[str, ...]
 
 
@@ -83,6 +90,11 @@ class Table:
         """The number of verdicts that differ from those of most runs, other than by chance."""
         return sum(cell.counts for row in self.rows for cell in row.cells)
 
+    @property
+    def edited(self) -> int:
+        """The number of runs that edited code made."""
+        return sum(bool(row.edited) for row in self.rows)
+
 
 def facts_of(stored: StoredRun) -> dict[str, str]:
     """Return how and where a run was made."""
@@ -93,6 +105,8 @@ def facts_of(stored: StoredRun) -> dict[str, str]:
         "messages": f"{parameters['count']:,}",
         "interval": f"{parameters['interval']:g} s",
         "options": " ".join(parameters.get("options", ())),
+        "lab": str(about.get("environment", {}).get("lab", "")),
+        "own code": str(about.get("code", {}).get("experiment", ""))[:_SHORT_HASH],
         "implementation": str(about.get("implementation", "")),
         "provider": str(about.get("provider", "")),
         "machines": str(len(about.get("inventory", ()))),
@@ -130,6 +144,7 @@ def _table(title: str, entries: Sequence[Entry]) -> Table:
                     for name in {**usual, **entry.facts}
                     if entry.facts.get(name) != usual.get(name)
                 },
+                edited=entry.edited,
                 notes=(*copied, *entry.notes),
             )
         )

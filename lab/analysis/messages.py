@@ -9,6 +9,7 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
 from pushpull.core.records import Message, Reader, Record
@@ -16,8 +17,29 @@ from pushpull.runs.lines import Lines, Source
 from pushpull.runs.stored_records import StoredRecords
 
 _NOT_TRACED = math.nan
-# Returns for a machine how its CLOCK_MONOTONIC becomes a time of the run, if it does.
-ClockOf = Callable[[str], Callable[[float], float] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyClock:
+    """A machine's clock that was never set: its CLOCK_MONOTONIC, which is `ahead_s` of the run's.
+
+    If the lab set its wall clock (`wall_is_set`), no time comes from that.
+    """
+
+    ahead_s: float
+    wall_is_set: bool
+
+    def time(self, t: float, m: float) -> float:
+        """Return the time of a trace that gives `t` and, unless it is NaN, `m`.
+
+        NaN says that only the time of its capture is known.
+        """
+        if m == m:
+            return m - self.ahead_s
+        return math.nan if self.wall_is_set else t
+
+
+ClockOf = Callable[[str], SteadyClock | None]
 
 
 class Found(NamedTuple):
@@ -87,10 +109,10 @@ class Messages(Sequence[Message]):
     def add(self, found: Found, place: int) -> None:
         """Add what was found in lines; times that it doesn't give are to be added afterwards."""
         count = len(found.numbers)
-        ours = self._clock_of(self.named[place][0])
-        if found.ts and found.ms and ours is not None:
-            # The time of a clock that was never set, in the place of the trace's.
-            ts = [t if m != m else ours(m) for t, m in zip(found.ts, found.ms, strict=True)]
+        clock = self._clock_of(self.named[place][0])
+        if found.ts and clock is not None and (found.ms or clock.wall_is_set):
+            ms = found.ms or array("d", [_NOT_TRACED]) * count
+            ts = [clock.time(t, m) for t, m in zip(found.ts, ms, strict=True)]
             found = found._replace(ts=ts, ms=())
         self.numbers = _joined(self.numbers, found.numbers)
         self.ns = _joined(self.ns, found.ns)
@@ -100,10 +122,17 @@ class Messages(Sequence[Message]):
             self.ms.extend(found.ms or array("d", [_NOT_TRACED]) * count)
         self.places.extend(array("H", [place]) * count)
 
+    def is_on_set_clock(self) -> bool:
+        """Return whether the last one comes from a machine whose wall clock the lab set."""
+        clock = self._clock_of(self.named[self.places[-1]][0])
+        return clock is not None and clock.wall_is_set
+
     def add_one(self, message: Message, place: int, record: Record) -> None:
         """Add what a reader of the user's own says of a line."""
         m = _NOT_TRACED if message.m is None else message.m
         self.add(Found(message.kind, (message.number,), (message.n,), (message.t,), (m,)), place)
+        if math.isnan(self.ts[-1]):
+            self.ts[-1] = record.t
         source = record.machine, record.process, record.stream
         if source not in self._line_sources:
             self._line_sources.append(source)
@@ -202,8 +231,11 @@ class Columns:
                     ns = vectors.column(messages.ns)[start:]
                     of_stream = vectors.chunks_of_lines(ns, stream.firsts)
                     chunks[kind].append(vectors.column(stream.ranks)[of_stream])
+                    captured = vectors.floats(stream.times)[of_stream]
                     if len(messages.ts) < len(messages):
-                        messages.ts.frombytes(vectors.floats(stream.times)[of_stream].tobytes())
+                        messages.ts.frombytes(captured.tobytes())
+                    elif messages.is_on_set_clock():
+                        vectors.fill(messages.ts, start, captured)
                     del ns  # or the column could not grow
         for kind, found_in in chunks.items():
             if len(found_in) > 1:  # of one stream they are in order
@@ -217,13 +249,13 @@ class Columns:
         return self._places[key]
 
 
-def steady(
-    clocks: Mapping[str, Mapping[str, Any]], machine: str
-) -> Callable[[float], float] | None:
-    """Return the time of a trace by a clock of its machine that was never set, if there is."""
+def steady(clocks: Mapping[str, Mapping[str, Any]], machine: str) -> SteadyClock | None:
+    """Return the clock of a machine that was never set, if there is one."""
     clock = clocks.get(machine, {})
-    ahead, offset = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
-    return None if ahead is None else lambda m: m - ahead + offset
+    ahead_s, offset_s = clock.get("monotonic_ahead_s"), clock.get("offset_s", 0.0)
+    if ahead_s is None:
+        return None
+    return SteadyClock(ahead_s - offset_s, clock.get("wall_ahead_s") is not None)
 
 
 def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:

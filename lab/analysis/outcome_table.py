@@ -2,9 +2,12 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pushpull.analysis import vectors
+from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run, first_in_a_row
+from pushpull.analysis.quantities import figures, quantities
 from pushpull.analysis.recovery import recovery, repair
 
 _LATE_S = 0.05  # beyond an interval
@@ -22,6 +25,7 @@ class MessageCounts:
         recovery_s, backlog_s: when the first message was through after the repair, and when
             nothing waited any more, see `recovery`.
         had_fault, had_repair: whether these took place, the latter while messages were sent.
+        quantities: the median and the 99th percentile of each quantity of the programs' own.
     """
 
     sent: int
@@ -35,60 +39,90 @@ class MessageCounts:
     backlog_s: float | None
     had_fault: bool
     had_repair: bool = False
+    quantities: Mapping[str, float] = field(default_factory=dict)
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
     """Count what became of a run's messages; late means later than `interval` seconds."""
-    arrived = _arrived(run)
+    dealt, arrived = run.dealt, _arrived(run)
+    took = arrived.times - dealt.at(arrived.index.unique, arrived.times)
     recovered, back = recovery(run, arrived), repair(run)
-    late = [n for n, t in arrived.items() if t - run.dealt.get(n, t) > interval + _LATE_S]
     return MessageCounts(
-        sent=len(run.dealt),
+        sent=len(dealt),
         received=len(arrived),
-        late=len(late),
-        never=len(set(run.dealt) - set(arrived)),
-        twice=sum(len(takers) > 1 for takers in run.takers.values()),
+        late=int((took > interval + _LATE_S).sum()),
+        never=int((~arrived.index.has(dealt.index.unique)).sum()),
+        twice=len(run.takers.twice),
         first_row=first_in_a_row(run) or None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
-        had_repair=back is not None and back.t < max(run.dealt.values(), default=back.t),
+        had_repair=back is not None and back.t < dealt.times.max(initial=back.t),
+        quantities=figures(quantities(run.values)),
     )
 
 
 def table(outcomes: Mapping[str, Sequence[MessageCounts]]) -> str:
     """Return the outcomes of each variant's runs as a Markdown table: medians, and ranges."""
-    head = ("variant", "runs", *_COLUMNS, "first in a row", "noticed after", "recovered after")
+    own = dict.fromkeys(
+        name for found in outcomes.values() for one in found for name in one.quantities
+    )
+    head = (
+        "variant",
+        "runs",
+        *_COLUMNS,
+        "first in a row",
+        "noticed after",
+        "recovered after",
+        *map(_cell, own),
+    )
     rows = [head, tuple("---" for _ in head)]
     for name, found in outcomes.items():
         counts = [counted(found, column) for column in _COLUMNS]
         rows_at_start = [one.first_row for one in found if one.first_row is not None]
         first = _range(rows_at_start) if rows_at_start else "-"
-        rows.append((name, str(len(found)), *counts, first, noticed(found), recovered(found)))
+        spread = [_measured([one.quantities.get(figure) for one in found]) for figure in own]
+        rows.append(
+            (name, str(len(found)), *counts, first, noticed(found), recovered(found), *spread)
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _arrived(run: Run) -> dict[int, float]:
+def _cell(name: str) -> str:
+    return name.replace("|", "\\|")
+
+
+def _measured(values: Sequence[float | None]) -> str:
+    """Return the median of a figure over the runs that have it, and its range."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return "-"
+    middle = f"{statistics.median(known):.4g}"
+    return middle if known[0] == known[-1] else f"{middle} ({known[0]:.4g} to {known[-1]:.4g})"
+
+
+def _arrived(run: Run) -> Times:
     """When each message that was printed came: as its receiver traced it, else as it was captured.
 
     A busy harness may capture a line late, so the trace's time counts.
     """
-    arrived: dict[int, float] = {}
-    for number, t in zip(run.received.numbers, run.received.ts, strict=True):
-        arrived.setdefault(number, t)
-    taken = run.taken
-    for number, t, machine in zip(taken.numbers, taken.ts, taken.machines(), strict=True):
-        if number in arrived:
-            arrived[number] = min(t - run.offsets.get(machine, 0.0), arrived[number])
-    return arrived
+    received, taken = run.received, run.taken
+    return Times(
+        *vectors.earliest(
+            vectors.column(received.numbers),
+            vectors.floats(received.ts),
+            vectors.column(taken.numbers),
+            run.our_times(taken),
+        )
+    )
 
 
 def _noticed(run: Run) -> float | None:
     if run.fault is None:
         return None
     since = run.fault.t - float(run.fault.details["took_s"])
-    until = max(run.dealt.values(), default=since)  # afterwards it is the sender that leaves
+    until = run.dealt.times.max(initial=since)  # afterwards it is the sender that leaves
     ends = [e.t for e in run.events("disconnected", by=run.senders) if since <= e.t <= until]
     return max(0.0, ends[0] - run.fault.t) if ends else None
 

@@ -1,8 +1,8 @@
 """How long a run took to recover from its fault: a pure function of the run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run
 from pushpull.core.records import Event
 
@@ -21,7 +21,7 @@ class Recovery:
     backlog_s: float
 
 
-def recovery(run: Run, arrived: Mapping[int, float]) -> Recovery | None:
+def recovery(run: Run, arrived: Times) -> Recovery | None:
     """Return how a run recovered, or None if nothing came through after a repair.
 
     The repair is the first one of the machine that had the fault or, if its program was killed, the
@@ -39,17 +39,14 @@ def recovery(run: Run, arrived: Mapping[int, float]) -> Recovery | None:
     # What came while the repair took effect came through it.
     since = back.t - float(back.details.get("took_s", 0.0))
     there = affected - run.senders or set(run.receivers)
-    through = [
-        arrived[number]
-        for number, machines in run.takers.items()
-        if there & set(machines) and arrived[number] >= since
-    ]
-    waited = [t for number, t in arrived.items() if run.dealt.get(number, t) < since <= t]
-    if not through:
+    numbers, times = arrived.index.unique, arrived.times
+    through = times[(times >= since) & run.takers.taken_by(numbers, sorted(there))]
+    if not len(through):
         return None
+    waited = times[(times >= since) & (run.dealt.at(numbers, times) < since)]
     return Recovery(
-        first_s=max(0.0, min(through) - back.t),
-        backlog_s=max(0.0, max(waited) - back.t) if waited else 0.0,
+        first_s=max(0.0, float(through.min()) - back.t),
+        backlog_s=max(0.0, float(waited.max(initial=back.t)) - back.t),
     )
 
 

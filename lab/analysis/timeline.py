@@ -10,10 +10,11 @@ from itertools import pairwise
 
 from pushpull.analysis.deliveries import Deliveries, deliveries_of
 from pushpull.analysis.event_text import EventDescriber, state
-from pushpull.analysis.history import Run, joined
+from pushpull.analysis.history import Run
 from pushpull.analysis.side_by_side import ordered_machines
 from pushpull.core.records import Event
 from pushpull.core.text import harmless
+from pushpull.core.wording import joined
 from pushpull.runs.store import StoredRun
 from pushpull.runs.stored_records import times_of
 

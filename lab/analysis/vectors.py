@@ -6,6 +6,7 @@ It is imported late: it costs a tenth of a second, which only who judges a run o
 import contextlib
 import ctypes
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +42,13 @@ def column(values: Iterable[Any]) -> Ints:
 def floats(values: "array[float]") -> Floats:
     """Return times as an array, without a copy."""
     return np.frombuffer(values, np.float64) if values else np.empty(0)
+
+
+def fill(values: "array[float]", start: int, others: Floats) -> None:
+    """Put others in the place of what is NaN from `start` on."""
+    there = floats(values)[start:]
+    unknown = np.isnan(there)
+    there[unknown] = others[unknown]
 
 
 def reals(values: Sequence[float]) -> Floats:
@@ -118,7 +126,8 @@ class Index:
 
     def place(self, number: int) -> int:
         """Return a number's place in `unique`; -1 if it isn't there."""
-        place = int(np.searchsorted(self.unique, number))
+        # Not by NumPy, which first copies a column of another width to compare it with one number.
+        place = bisect_left(self.unique, number)
         return place if place < len(self.unique) and self.unique[place] == number else -1
 
     def rows(self, place: int) -> Ints:

@@ -114,7 +114,7 @@ def file(path: str) -> Path | None:
     return Path(path) if path else None
 
 
-def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
+def inventory(path: str, roles: Sequence[str] = (), needed_by: str = "") -> Inventory:
     """Load an inventory; LabError for its mistakes, including a missing role.
 
     Without a path, load the one in the current folder, or else the lab's own.
@@ -122,4 +122,5 @@ def inventory(path: str, roles: Sequence[str] = ()) -> Inventory:
     from pushpull.machines.inventory import load
 
     here = Path(_INVENTORY)
-    return load(Path(path) if path else here if here.exists() else SHIPPED / here, roles=roles)
+    chosen = Path(path) if path else here if here.exists() else SHIPPED / here
+    return load(chosen, roles=roles, needed_by=needed_by)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pushpull.cli import arguments
 from pushpull.core.errors import LabError
 from pushpull.core.project import COMMAND
-from pushpull.experiments import ROLES, catalogue, implementations
+from pushpull.experiments import DEFAULT, catalogue, implementations
 from pushpull.experiments.implementations import Choice
 from pushpull.machines.inventory import Inventory, resized
 
@@ -43,13 +43,13 @@ class Call:
         return shlex.join([*words, "--runs", str(self.runs)])
 
 
-def quick_call(provider: str, inventory: str, runs: Path) -> Call:
-    """Return a call that runs any of the lab's experiments with its defaults."""
+def quick_call(provider: str, inventory: str, runs: Path, experiment: str = "") -> Call:
+    """Return a call that runs an experiment, or any of the lab's, with its defaults."""
     return Call(
-        experiment="",
+        experiment=experiment,
         implementation=Choice(),
         provider=provider,
-        inventory=arguments.inventory(inventory, ROLES),
+        inventory=inventory_for(experiment, inventory),
         count=None,
         interval=None,
         options=(),
@@ -59,9 +59,11 @@ def quick_call(provider: str, inventory: str, runs: Path) -> Call:
     )
 
 
-def roles(experiment: str) -> Sequence[str]:
-    """Return the roles that machines need; a user's own experiment checks its own."""
-    return ROLES if not experiment or experiment in catalogue.names() else ()
+def inventory_for(experiment: str, path: str) -> Inventory:
+    """Load an inventory; LabError if the experiment, or one of the default ones, lacks a role."""
+    wanted = [experiment] if experiment else DEFAULT
+    roles = dict.fromkeys(role for name in wanted for role in catalogue.load(name).machines)
+    return arguments.inventory(path, list(roles), needed_by=wanted[0])
 
 
 def role_of(inventory: Inventory, setting: str) -> str | None:

@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ def write(
     rows, claims = run_rows(runs), claim_rows(tallies, anytime=anytime)
     _write(root / f"{name}.csv", csv_of(rows), "table")
     _write(root / f"{name}.claims.csv", csv_of(claims), "claims")
+    _write(root / f"{name}.json", _json({"runs": rows, "claims": claims}), "json")
     _write_parquet(root / f"{name}.parquet", rows)
     campaign = Campaign(
         name=name, command=command, runs=runs, tallies=tallies, claims=claims, anytime=anytime
@@ -50,6 +53,19 @@ def write(
         for what, svg in drawn.items():
             _write(root / f"{name}.{what}.svg", svg, "plot")
         _write(root / f"{name}.html", campaign_page.page(campaign, drawn), "page")
+
+
+def _json(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return tables as JSON, which has no infinity: null."""
+    finite = {
+        name: [{key: _finite(value) for key, value in row.items()} for row in rows]
+        for name, rows in tables.items()
+    }
+    return json.dumps(finite, indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write(path: Path, text: str, what: str) -> None:

@@ -16,7 +16,7 @@ from pushpull.machines import provider_plugins
 from pushpull.machines.inventory import Inventory
 from pushpull.machines.providers import registry
 from pushpull.machines.providers.registry import choose
-from pushpull.report.compare_text import print_differences, print_side_by_side
+from pushpull.report.compare_text import print_differences, print_side_by_side, print_values
 from pushpull.runs import following, store
 from pushpull.runs.directory import MODULE
 
@@ -40,7 +40,7 @@ def status(inventory: Inventory, provider: str) -> None:
     states = choose(provider, inventory, _say).status()
     for machine in inventory.machines:
         state = states.get(machine.name, "unknown")
-        print(f"{machine.name:12} {machine.role:10} {machine.address:16} {state}")
+        print(f"{machine.name:12} {', '.join(machine.roles):10} {machine.address:16} {state}")
 
 
 def shell(inventory: Inventory, provider: str, name: str, command: str = "") -> int:
@@ -101,11 +101,15 @@ def compare_machines(root: Path, run: str | None) -> ExitCode:
 
 def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
     """Print how two runs differ, and make a page of both; UNEXPECTED if their verdicts differ."""
+    from pushpull.analysis.history import Run
+    from pushpull.analysis.quantities import quantities
     from pushpull.report import compare_page
 
     one, other = (store.load(store.find(root, name)) for name in (run, against))
     found = differences(one, other)
     print_differences(found, file=sys.stdout)
+    measured = [quantities(Run(each, catalogue.reader(each)).values) for each in (one, other)]
+    print_values(*measured, file=sys.stdout)
     print(f"\npage:  {compare_page.make(one, other, catalogue.reader)}")
     return ExitCode.UNEXPECTED if found.verdicts_differ else ExitCode.EXPECTED
 

@@ -14,7 +14,13 @@ from pushpull.engine import monitor, runner
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.request import RunRequest
 from pushpull.engine.runner import Result
-from pushpull.experiments import catalogue, expectations, fingerprint, implementations
+from pushpull.experiments import (
+    catalogue,
+    expectations,
+    fingerprint,
+    implementations,
+    run_here,
+)
 from pushpull.experiments.manifest import Manifest
 from pushpull.machines import preflight, requirements
 from pushpull.machines.pool import at_once, connected
@@ -84,11 +90,13 @@ def run_connected(
     results: list[Result] = []
     call_id = secrets.token_hex(8)
     for name, experiment, variant in _parts(found):
+        if experiment.is_own:
+            run_here.remember(experiment.file)
         request = RunRequest(
             experiment=expectations.applied(experiment, variant, call.implementation),
             programs=catalogue.programs(experiment, call.implementation),
             files=catalogue.files(experiment),
-            code=fingerprint.code(experiment),
+            code=fingerprint.of_run(experiment, call.implementation),
             implementation=str(call.implementation),
             variant=variant,
             count=call.count,

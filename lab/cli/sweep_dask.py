@@ -25,7 +25,7 @@ from pushpull.cli.sweep_pool import MOST_TRIES, Done
 from pushpull.cli.sweep_worker import Answer
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.text import harmless
-from pushpull.experiments import catalogue, fingerprint
+from pushpull.experiments import catalogue, fingerprint, run_here
 from pushpull.runs import bundle, store
 from pushpull.runs.directory import adopt
 
@@ -170,8 +170,11 @@ class DaskPool:
 
         What arrives is unpacked as from a stranger, and has lost the place of its experiment.
         """
-        same = store.description(run).get("code") == fingerprint.code(self._experiment)
-        return str(self._experiment.file.resolve()) if self._experiment.is_own and same else None
+        theirs, ours = store.description(run).get("code", {}), fingerprint.code(self._experiment)
+        if not self._experiment.is_own or any(theirs.get(name) != ours[name] for name in ours):
+            return None
+        run_here.remember(self._experiment.file)
+        return str(self._experiment.file.resolve())
 
 
 @contextlib.contextmanager

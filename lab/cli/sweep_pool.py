@@ -102,7 +102,7 @@ class Pool:
                     done = ended.get()
                     busy -= 1
                     tries[done.number] += 1
-                    self._limit.note(done.answer.waited, done.answer.late_s)
+                    self._limit.note(done.answer.busy, done.answer.late_s)
                     self._pass_on(done.answer.remarks)
                     if done.answer.disturbed and tries[done.number] < MOST_TRIES:
                         done = replace(done, again=True)

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pushpull.analysis.campaign import Cell
 from pushpull.cli import run_series
 from pushpull.cli.call import Call, with_setting
-from pushpull.cli.capacity import Waiting
+from pushpull.cli.capacity import Processors
 from pushpull.cli.silent_view import Silent
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.engine.experiment import Experiment
@@ -42,7 +42,7 @@ class Answer:
         directory: where it is, empty if there is none.
         said: the message of its error, or a note on it.
         failed: whether it has an error, so that it says nothing about its claims.
-        waited: how long it waited for a processor, in seconds for each second of work.
+        busy: the share of the processors' time that was used while it lasted.
         late_s: how late the computer let it be, in seconds.
         disturbed: whether that was too late.
         remarks: what the provider said meanwhile.
@@ -52,7 +52,7 @@ class Answer:
     directory: str = ""
     said: str = ""
     failed: bool = False
-    waited: float = 0.0
+    busy: float = 1.0
     late_s: float = 0.0
     disturbed: bool = False
     remarks: tuple[str, ...] = ()
@@ -112,9 +112,9 @@ class _Worker:
         self._cells.put(None)  # for `serve`
 
     def _answer_to(self, cell: Cell, up: contextlib.ExitStack) -> Answer:
-        waiting = Waiting()
+        processors = Processors()
         try:
-            return self._described(self._play(cell, up), waiting)
+            return self._described(self._play(cell, up), processors)
         except LabError as error:  # the machines don't come up: that is this run's result
             return Answer(code=ExitCode.MISTAKE, said=str(error), failed=True)
 
@@ -150,7 +150,7 @@ class _Worker:
             self._labs[call.inventory.digest] = machines, remotes
         return self._labs[call.inventory.digest]
 
-    def _described(self, result: Result, waiting: Waiting) -> Answer:
+    def _described(self, result: Result, processors: Processors) -> Answer:
         disturbance = {}
         with contextlib.suppress(LabError):  # a spoiled run may be unreadable
             disturbance = store.description(result.path).get("disturbance", {})
@@ -161,7 +161,7 @@ class _Worker:
             directory=str(result.path),
             said=str(result.error or result.note),
             failed=result.error is not None,
-            waited=waiting.for_each_second(),
+            busy=processors.busy(),
             late_s=max(*late, *disturbance.get("machines_late_s", {}).values()),
             disturbed=bool(disturbance.get("disturbed")),
             remarks=remarks,

@@ -37,14 +37,19 @@ class Clock:
 
     On this computer, `monotonic_ahead_s` is how far CLOCK_MONOTONIC is ahead of `now`; then setting
     the wall clock doesn't matter. It is None on other computers, which may reboot during a run.
+    `wall_ahead_s` is how far ahead of ours programs there see the wall clock, if the lab has set
+    it; then no time comes from it.
     """
 
     offset_s: float = 0.0
     uncertainty_s: float = 0.0
     monotonic_ahead_s: float | None = None
+    wall_ahead_s: float | None = None
 
     def ours(self, theirs: Moment) -> float:
         """Return a moment on the machine as a time on our clock."""
         if self.monotonic_ahead_s is not None and theirs.m is not None:
             return theirs.m - self.monotonic_ahead_s
+        if self.wall_ahead_s is not None:
+            return now()
         return theirs.t - self.offset_s

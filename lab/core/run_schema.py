@@ -236,6 +236,7 @@ _DESCRIPTION: Mapping[str, Check] = {
                 "offset_s": _number,
                 "uncertainty_s": _positive,
                 "monotonic_ahead_s": _or_null(_number),
+                "wall_ahead_s": _or_null(_number),
             },
             needed=("offset_s", "uncertainty_s"),
         ),
@@ -254,7 +255,9 @@ _DESCRIPTION: Mapping[str, Check] = {
     ),
     "never_connected": _flag,
     "machines": _by_name(_machine, _by_name(_text, _any)),
-    "code": _record_of({"lab": _word, "experiment": _word}, needed=("lab", "experiment")),
+    "code": _record_of(
+        {"lab": _word, "experiment": _word, "programs": _word}, needed=("lab", "experiment")
+    ),
 }
 
 _KINDS = ("start", "trigger", "fault", "repair", "exit")  # events of the harness itself

@@ -17,13 +17,29 @@ from pushpull.core.run_schema import LARGEST, LATEST, require_event
 _LONGEST = 8 * 1024  # characters
 _T = rb"((?:0|[1-9]\d{0,10})\.\d{1,17})"
 _N = rb'("\d{1,18}"|0|[1-9]\d{0,17})'
-# Finds, in whole lines of up to 64 KiB, message traces in the form in which the lab's own programs
-# write them. Groups: `t`; `m`, if given; `sent` or `received`; the number, perhaps in quotes; the
-# text that was sent, if given. The last group is any other line that may be a trace, for
-# `parse_line`. A line that does not match is not a trace.
+_TEXT = rb"[ !#-\[\]-~]{1,4000}"
+_REAL = rb"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,25})?(?:e[+-]?\d\d)?"
+_VALUES = rb'\{(?:"[ !#-\[\]-~]{1,64}": ?%b(?:, ?(?=")|(?=\}))){0,20}\}' % _REAL
+_T_OR_M = rb'"t": ?%b|"m": ?%b' % (_T, _T)
+_KEY = rb'%b|"event": ?"(sent|received)"|"number": ?%b|"text": ?"(%b)"|"values": ?%b' % (
+    *(_T_OR_M, _N, _TEXT, _VALUES),
+)
+_KEY_WITH_VALUES = rb'%b|"event": ?"(%b)"|"number": ?%b|"text": ?"%b"|"values": ?(%b)' % (
+    *(_T_OR_M, rb"sent|received|values", _N, _TEXT, _VALUES),
+)
+_OBJECT = rb'\{(?:(?:%b)(?:, ?(?=")|(?=\})))+\}'
+# Finds, in whole lines of up to 64 KiB, message traces with no other keys than these, in any order.
+# Groups: `t`; `m`, if given; `sent` or `received`; the number, perhaps in quotes; the text that was
+# sent, if given. The last group is any other line that may be a trace, for `parse_line`; then the
+# others mean nothing. A line that does not match is not a trace.
 PLAIN = re.compile(
-    rb'^(?:\{"t": %b, (?:"m": %b, )?"event": "(sent|received)", "number": %b'
-    rb'(?:, "text": "([ !#-\[\]-~]{1,4000})")?\}\r*|(\{.*|.*\r.*))$' % (_T, _T, _N),
+    rb"^(?:%b(?(1)|(?!))(?(3)|(?!))(?(4)|(?!))\r*|(\{.*|.*\r.*))$" % (_OBJECT % _KEY), re.MULTILINE
+)
+# The same for traces with values. Groups: `t`; `m`, if given; the event; the number, if given; the
+# values as JSON; any other line that may be such a trace.
+VALUED = re.compile(
+    rb'^(?:%b(?(1)|(?!))(?(3)|(?!))(?(5)|(?!))\r*|(\{.*"values".*|.*\r.*))$'
+    % (_OBJECT % _KEY_WITH_VALUES),
     re.MULTILINE,
 )
 _OWN_KEYS = frozenset({"t", "m", "event", "machine", "process"})  # not details of an event

@@ -9,6 +9,7 @@ import contextlib
 from dataclasses import dataclass
 
 from pushpull.core.errors import LabError
+from pushpull.engine.clock_faults import ClockFaults
 from pushpull.engine.fault_log import FaultLog
 from pushpull.engine.machine_faults import MachineFaults
 from pushpull.engine.network_faults import NetworkFaults
@@ -25,6 +26,7 @@ class Faults:
     processes: ProcessFaults
     machines: MachineFaults
     network: NetworkFaults
+    clocks: ClockFaults
 
     @classmethod
     def of(cls, supply: Machines, manager: ProcessManager) -> "Faults":
@@ -35,6 +37,7 @@ class Faults:
             ProcessFaults(log),
             MachineFaults(supply, manager, log),
             NetworkFaults(manager, log),
+            ClockFaults(manager, log),
         )
 
     def undo(self) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pushpull.analysis.history import joined, listed
+from pushpull.core.wording import joined, listed
 from pushpull.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.process_manager import ProcessManager

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from pushpull.core.clock import Clock, Moment
@@ -82,7 +83,7 @@ class RunMonitor:
         self._view = view
         self.reads = reads
         self.reads_messages = reads is not None
-        self._clocks = clocks
+        self._clocks = dict(clocks)
         self._stopped_s = stopped_s
         self._invariants: list[tuple[Callable[[], bool], str]] = []
         self.leases_lost = False
@@ -275,6 +276,12 @@ class RunMonitor:
             return False
         self.leases_lost = True
         return True
+
+    def wall_clock_set(self, machine: str, ahead_s: float) -> None:
+        """Note how far ahead programs on a machine see the wall clock; no time comes from it."""
+        found = replace(self._clocks.get(machine, Clock()), wall_ahead_s=ahead_s)
+        self._clocks[machine] = found
+        self._run.update(clocks={name: asdict(one) for name, one in self._clocks.items()})
 
     def our_time(self, machine: str, theirs: Moment) -> float:
         """Return a moment on a machine as a time on our clock."""

@@ -48,6 +48,7 @@ def _perform(request: RunRequest, setting: Setting, there: Deployed) -> Played:
     experiment, parts = request.experiment, there.parts
     setting.view.experiment(request.heading, experiment.summary, request.planned_s)
     parts.faults.network.try_out(request.faults)
+    parts.faults.clocks.prepare(request.faults)
     if request.packets:
         there.sniffers.begin()
     parts.monitor.begin()

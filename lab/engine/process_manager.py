@@ -32,7 +32,8 @@ class ProcessManager:
     `run` is the run directory; `options` are socket options as `NAME=VALUE`: flags of programs that
     speak the protocol, LAB_SET in every program's environment; `load` is what else it finds there.
     `grace_s` are the seconds that it has to end itself, `folder` is the place on each machine to
-    which the programs and the user's own `files` are deployed.
+    which the programs and the user's own `files` are deployed. `wall_clocks` has, for machines
+    whose wall clock the lab can set, the variables with which programs see it.
     """
 
     remotes: dict[str, Remote]
@@ -46,6 +47,7 @@ class ProcessManager:
     capture: Capture
     monitor: RunMonitor
     processes: list[Process] = field(default_factory=list)
+    wall_clocks: dict[str, dict[str, str]] = field(default_factory=dict)
     _deployed: set[tuple[str, str]] = field(default_factory=set)
 
     def machines(self, where: str | Sequence[str]) -> list[str]:
@@ -56,7 +58,7 @@ class ProcessManager:
         """
         if not isinstance(where, str):
             return [machine for one in where for machine in self.machines(one)]
-        with_role = [r.name for r in self.remotes.values() if r.access.role == where]
+        with_role = [r.name for r in self.remotes.values() if where in r.access.roles]
         named = [where] if where in self.remotes else []
         if named and with_role not in ([], named):
             raise LabError(
@@ -64,10 +66,11 @@ class ProcessManager:
                 hint="give one of them another name in the inventory",
             )
         if not named and not with_role:
+            roles = dict.fromkeys(role for r in self.remotes.values() for role in r.access.roles)
             raise LabError(
                 f"no machine has the name or the role '{where}'",
                 hint=f"there are the machines {', '.join(self.remotes)}, with the roles "
-                + ", ".join(dict.fromkeys(r.access.role for r in self.remotes.values())),
+                + ", ".join(roles),
             )
         return named or with_role
 
@@ -148,6 +151,7 @@ class ProcessManager:
         self.remotes[machine] = Remote(self.remotes[machine].access)
         self.remotes[machine].deploy(self.folder, self.files)
         self._deployed = {place for place in self._deployed if place[0] != machine}
+        self.wall_clocks.pop(machine, None)
 
     def fetch(self, machine: str, path: str) -> Path:
         """Fetch a file from the folder where programs run, see `fetch.one`."""
@@ -219,6 +223,7 @@ class ProcessManager:
         names = (f"{program.name}.{life}" for life in itertools.count(2))
         name = next(n for n in itertools.chain([program.name], names) if n not in taken)
         remote = self.remotes[machine]
+        environment |= self.wall_clocks.get(machine, {})
         process = Process(name, program, remote, self.monitor, flags, environment, held=held)
         self._deploy(process)
         self.processes.append(process)
@@ -228,7 +233,7 @@ class ProcessManager:
                 event="start",
                 machine=machine,
                 process=name,
-                details=_origin(program) | {"role": remote.access.role},
+                details=_origin(program) | {"role": ", ".join(remote.access.roles)},
             )
         )
         process.start(self.capture, self.folder)

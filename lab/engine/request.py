@@ -102,17 +102,18 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
             "python": platform.python_version(),
             "kernel": platform.release(),
             "lab": __version__,
-            "git_revision": _git_revision(),
+            "git_revision": git_revision(),
         },
         "inventory": {
-            remote.name: {"role": remote.access.role, "address": remote.access.address}
+            remote.name: {"role": ", ".join(remote.access.roles), "address": remote.access.address}
             for remote in remotes.values()
         },
     }
 
 
 @functools.cache  # a sweep asks for each of its runs
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
+    """Return the commit of the lab's clone; None if it isn't one."""
     git = shutil.which("git")
     if git is None or not (SHIPPED / ".git").exists():
         return None

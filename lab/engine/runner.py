@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pushpull.analysis.cut import clock_step, disturbed_reason, lost_machines
-from pushpull.analysis.history import joined
 from pushpull.analysis.line_readers import unread
 from pushpull.core import os_errors
 from pushpull.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
 from pushpull.core.faults.fault import Scope
+from pushpull.core.wording import joined
 from pushpull.engine.build import Setting
 from pushpull.engine.judge import exit_code, judged
 from pushpull.engine.monitor import View
@@ -149,7 +149,7 @@ def _refusal(write: Callable[[], None]) -> LabError | None:
 
 def _need_machines(request: RunRequest, machines: Machines) -> None:
     for role, least in request.experiment.machines.items():
-        found = sum(access.role == role for access in machines.access.values())
+        found = sum(role in access.roles for access in machines.access.values())
         if found < least:
             raise LabError(
                 f"{request.title} needs {least} machines with the role {role}, there "

@@ -9,6 +9,7 @@ from typing import Any
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import nothing
 from pushpull.core import clock, faults
+from pushpull.core.faults.clock import CORRECT_CLOCK, SET_CLOCK
 from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from pushpull.core.faults.planned import PlannedFault
@@ -220,7 +221,7 @@ class Lab(NetworkVerbs):
             target: the processes or machines that it affects.
             others: for a fault between machines, those from which the target is separated; `lose`
                 and `cut_after` are limited to the traffic with them.
-            parameters: the parameters of the fault's `change` of the network.
+            parameters: those of the fault's `change` of the network, or of `set_clock`.
 
         Raises LabError if there is no such fault, or if it is impossible for this target.
         """
@@ -235,6 +236,9 @@ class Lab(NetworkVerbs):
             case Scope.NETWORK:
                 away = [] if others is None else self._machines(others)
                 self._faults.network.inject(wanted, self._machines(target), away, **parameters)
+            case Scope.CLOCK:
+                for machine in self._machines(target):
+                    self._faults.clocks.inject(wanted, machine, **parameters)
 
     def schedule(
         self,
@@ -346,6 +350,18 @@ class Lab(NetworkVerbs):
     def mend_cable(self, where: Target) -> None:
         """Plug a machine's cable in again."""
         self.inject(MEND_CABLE, where)
+
+    def set_clock(self, where: Target, *, ahead_s: float) -> None:
+        """Set a machine's wall clock so far ahead of the computer's, or behind if negative.
+
+        The programs there see it, now and when they read it next, except static ones; those that
+        run already do if the experiment declares `faults=("set_clock",)`. See docs/faults.md.
+        """
+        self.inject(SET_CLOCK, where, ahead_s=ahead_s)
+
+    def correct_clock(self, where: Target) -> None:
+        """Set a machine's wall clock right again."""
+        self.inject(CORRECT_CLOCK, where)
 
     def heal(self) -> None:
         """Undo every change of the network that `partition` and the methods after it made."""

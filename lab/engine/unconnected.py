@@ -7,7 +7,7 @@ not reach the other. Programs of the protocol report their connections, so that 
 import time
 from collections.abc import Sequence
 
-from pushpull.analysis.history import joined
+from pushpull.core.wording import joined
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.processes import Process
 from pushpull.engine.program import ProtocolProgram

@@ -10,7 +10,7 @@ from pushpull.experiments.judges import line_formats, pushers
     reads=line_formats.read,
     interval=0.05,
     takes=3,
-    machines={"puller": 2},
+    machines={"pusher": 1, "puller": 2},
     uses={"push": ["--connect", "--linger"], "pull": ["--bind"]},
 )
 def absent_worker(lab: Lab) -> None:

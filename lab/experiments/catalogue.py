@@ -18,7 +18,13 @@ from pushpull.core.records import Message, Reader, Record
 from pushpull.core.verdict import Outcome
 from pushpull.engine.experiment import Claim, Experiment, ExperimentMeta, Uses
 from pushpull.engine.program import Program
-from pushpull.experiments import expectations, implementations, old_names, user_folder
+from pushpull.experiments import (
+    expectations,
+    implementations,
+    old_names,
+    run_here,
+    user_folder,
+)
 from pushpull.experiments.implementations import Choice
 from pushpull.experiments.protocol import KINDS
 from pushpull.runs.directory import EXPERIMENT, MODULE
@@ -157,17 +163,16 @@ def _no_experiment(wanted: str) -> LabError:
 
 
 def _made_here(stored: StoredRun) -> Path | None:
-    """Return the module with which a run was made, if that is on this computer.
+    """Return the module with which a run was made, if the user has run that on this computer.
 
-    A module inside the run doesn't count: whoever made the run chose its content.
+    No other counts: whoever made the run chose what it names.
     """
     module = stored.description.get("module")
     if module is None or "\0" in module:
         return None
     file = Path(module)
     with contextlib.suppress(OSError):  # a name longer than one can be
-        outside = not file.resolve().is_relative_to(stored.path.resolve())
-        if outside and file.is_file() and b"experiment(" in file.read_bytes():
+        if file.is_file() and run_here.was_run(file):
             return file
     return None
 
@@ -206,6 +211,8 @@ def _described(module: ModuleType, name: str, *, own: bool) -> Experiment:
         given["reads"] = _with_mistakes_located(meta.reads, scenario, file)
     if not own and meta.uses is None:
         given["uses"] = dict.fromkeys(meta.variants, _PUSH_AND_PULL)
+    if not own and not meta.machines:
+        given["machines"] = dict.fromkeys(experiments.ROLES, 1)
     return Experiment(
         **given,
         name=name,

@@ -9,7 +9,7 @@ from pushpull.experiments.judges import line_formats, pushers
     reads=line_formats.read,
     interval=0.05,
     takes=2,
-    machines={"puller": 2},
+    machines={"pusher": 1, "puller": 2},
     uses={"push": ["--connect", "IMMEDIATE"], "pull": ["--bind"]},
 )
 def immediate(lab: Lab) -> None:

@@ -10,7 +10,7 @@ from pushpull.experiments.judges import joining, line_formats
     count=40,
     interval=0.1,
     takes=2,
-    machines={"puller": 2},
+    machines={"pusher": 1, "puller": 2},
     uses={"publish": [], "subscribe": []},
 )
 def slow_joiner(lab: Lab) -> None:

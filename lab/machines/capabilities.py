@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from pushpull.core import faults
 from pushpull.core.errors import LabError
-from pushpull.core.faults.fault import Scope
+from pushpull.core.faults.clock import SET_CLOCK
+from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.process import HOLD
-from pushpull.machines import traffic_rules
+from pushpull.machines import traffic_rules, wall_clock
 from pushpull.machines.providers.base import Machines
 from pushpull.machines.providers.registry import can_do
 from pushpull.machines.remote import Remote
@@ -31,7 +32,9 @@ class Ability:
 
 def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
     """Try each action on a machine, except for those that its provider carries out."""
-    missing = _missing(machines, remote)
+    missing = _missing(
+        remote, (faults.of(Scope.MACHINE) | faults.of(Scope.NETWORK)) - machines.faults
+    )
     known = [fault for fault in faults.ALL.values() if fault.kind == "fault"]
     for fault in known:
         if fault.scope is Scope.MACHINE:
@@ -48,9 +51,17 @@ def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
                 yield _tried(fault.name, attempt)
             elif fault.trial:
                 yield Ability(fault.name, missing)
+        if SET_CLOCK in machines.faults:
+            yield _tried(SET_CLOCK.name, lambda: _prepare_clock(remote, folder))
+        else:
+            yield Ability(SET_CLOCK.name, _missing(remote, frozenset({SET_CLOCK})))
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)
+
+
+def _prepare_clock(remote: Remote, folder: str) -> None:
+    wall_clock.environment(remote, folder)
 
 
 def _tried(name: str, attempt: Callable[[], None]) -> Ability:
@@ -61,9 +72,8 @@ def _tried(name: str, attempt: Callable[[], None]) -> Ability:
     return Ability(name)
 
 
-def _missing(machines: Machines, remote: Remote) -> LabError:
-    """Return that the provider can't do the faults it doesn't declare, and which one can."""
-    missing = (faults.of(Scope.MACHINE) | faults.of(Scope.NETWORK)) - machines.faults
+def _missing(remote: Remote, missing: frozenset[Fault]) -> LabError:
+    """Return that the provider can't do faults which it doesn't declare, and which one can."""
     what = f"the provider '{remote.access.provider}' can't do it"
     return LabError(what, hint=can_do(missing))
 

@@ -1,12 +1,14 @@
 """The page and the plot of many runs: how often each claim held, and how the figures vary."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pushpull.analysis.campaign import CampaignRun, Cell
-from pushpull.analysis.figures import FIGURES, spreads
+from pushpull.analysis.figures import figures, spreads
+from pushpull.analysis.outcome_table import MessageCounts
 from pushpull.analysis.tally import Tally
 from pushpull.core.verdict import Outcome
 from pushpull.report.chart_files import picture
@@ -54,7 +56,7 @@ def page(campaign: Campaign, drawn: Mapping[str, str]) -> str:
         "combinations": len(campaign.tallies),
         "interval": "at any number of runs" if campaign.anytime else "for this number of runs",
         "claims": [_claim(name, campaign) for name in _names(campaign)],
-        "labels": [figure.label for figure in FIGURES],
+        "labels": [figure.label for figure in figures(_outcomes(campaign))],
         "figures": [
             (str(cell), {spread.figure.label: str(spread) for spread in found})
             for cell in campaign.tallies
@@ -71,6 +73,10 @@ def plots(campaign: Campaign) -> dict[str, str]:
     """Return the plots of `claims` and `figures` as SVG; one without data is left out."""
     charts = {"claims": _proportions(campaign), "figures": _figures(campaign)}
     return {name: str(picture(chart, "svg")) for name, chart in charts.items() if chart}
+
+
+def _outcomes(campaign: Campaign) -> list[MessageCounts]:
+    return [outcome for _, _, outcome in campaign.runs]
 
 
 def _names(campaign: Campaign) -> list[str]:
@@ -137,14 +143,14 @@ def _proportions(campaign: Campaign) -> dict[str, Any] | None:
 def _figures(campaign: Campaign) -> dict[str, Any] | None:
     """Return the chart of the figures that differ between runs."""
     rows = []
-    for order, figure in enumerate(FIGURES):
+    for order, figure in enumerate(figures(_outcomes(campaign))):
         values = [(str(cell), figure.of(outcome)) for cell, _, outcome in campaign.runs]
         if len({value for _, value in values} - {None}) > 1:
             label = f"{figure.label}, {figure.unit}" if figure.unit else figure.label
             rows += [
                 {"order": order, "figure": label, "cell": cell, "value": value}
                 for cell, value in values
-                if value is not None
+                if value is not None and math.isfinite(value)
             ]
     return _filled("figures", "figures", rows, campaign)
 

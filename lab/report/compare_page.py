@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pushpull.analysis.history import Run
+from pushpull.analysis.quantities import quantities
 from pushpull.analysis.side_by_side import TIMES, differences
 from pushpull.analysis.timeline import Timeline
 from pushpull.core.records import Reader
@@ -51,6 +53,7 @@ def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Read
         "verdicts": verdicts,
         "differing": sum(before != after for _, before, after in verdicts),
         "shares": _pairs(*map(_shares, flows)),
+        "values": _pairs(*(_quantities(run, reader_of(run)) for run in (one, other))),
         "settings": _pairs(_settings(one), _settings(other)),
         "lists": list(_lines(one, other)),
         "times": TIMES,
@@ -86,6 +89,11 @@ def _shares(found: Timeline) -> dict[str, str]:
     lost, late = (found.deliveries.of_fate(fate) for fate in ("lost", "late"))
     counted = {name: f"{got[name]:,}" for name in chart_data.receivers(found)}
     return counted | {"lost": f"{lost:,}", "late": f"{late:,}"}
+
+
+def _quantities(run: StoredRun, reader: Reader) -> dict[str, str]:
+    """Return each quantity of the programs' own in a few words."""
+    return {one.name: str(one) for one in quantities(Run(run, reader).values).values()}
 
 
 def _settings(run: StoredRun) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -12,6 +12,9 @@ from pushpull.analysis.event_text import EventDescriber
 from pushpull.analysis.side_by_side import TIMES, Differences, LogDifference, Row, SideBySide
 from pushpull.core.text import duration, fitted, harmless, line_of
 from pushpull.report.console import ALARM, colours, console_on, print_hanging, print_rule
+
+if TYPE_CHECKING:  # it imports NumPy
+    from pushpull.analysis.quantities import Quantity
 
 _LONGEST_LINE = 200  # characters
 _WIDEST_COLUMN = 40
@@ -127,6 +130,17 @@ def print_differences(found: Differences, *, file: TextIO) -> None:
             _print_list(console, f"  only in {letter}: ", names)
     _print_lines_that_differ(console, found)
     _print_verdicts(console, found)
+
+
+def print_values(
+    one: "Mapping[str, Quantity]", other: "Mapping[str, Quantity]", *, file: TextIO
+) -> None:
+    """Print the quantities of two runs in a few numbers each; nothing if they have none."""
+    console = console_on(file)
+    for name, either in {**other, **one}.items():
+        console.print(f"\n{either.name}", markup=False, highlight=False)
+        for letter, found in ("A", one.get(name)), ("B", other.get(name)):
+            print_hanging(console, Text(f"  {letter}  ", "bold"), Text(str(found or "no values")))
 
 
 def _name(log: LogDifference) -> str:

@@ -66,6 +66,7 @@ def _row(row: Row, names: Sequence[str]) -> dict[str, Any]:
             for name, cell in zip(names, row.cells, strict=True)
         ],
         "unusual": facts(row.unusual),
+        "edited": plain(row.edited),
         "notes": [plain(note) for note in row.notes],
-        "differs": any(cell.counts for cell in row.cells),
+        "differs": bool(row.edited) or any(cell.counts for cell in row.cells),
     }  # fmt: skip

@@ -30,7 +30,10 @@ def print_tables(
     runs = sum(len(table.rows) for table in tables)
     differing = sum(table.differing for table in tables)
     verdicts = "1 verdict differs" if differing == 1 else f"{differing or 'no'} verdicts differ"
-    console.print(f"{_runs(runs)}: {verdicts} from those of most", style=ALARM * bool(differing))
+    edited = sum(table.edited for table in tables)
+    said = f"{_runs(runs)}: {verdicts} from those of most"
+    said += f"; {_runs(edited)} by edited code" if edited else ""
+    console.print(said, style=ALARM * bool(differing or edited))
 
 
 def kind_of(cell: Cell) -> str:
@@ -87,6 +90,8 @@ def _print_row(console: Console, row: Row, letters: Sequence[str], width: int) -
     indent = Text(" " * (line.cell_len + 2))
     if differing:
         print_hanging(console, indent, Text(f"differs: {', '.join(differing)}", ALARM))
+    if row.edited:
+        print_hanging(console, indent, Text(_plain(row.edited), ALARM))
     if row.unusual:
         print_hanging(console, indent, Text(facts(row.unusual), "yellow"))
     for note in row.notes:

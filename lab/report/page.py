@@ -249,6 +249,11 @@ def _figures(stored: StoredRun, run: Run) -> Sequence[Spread]:
 def _clocks(stored: StoredRun) -> str:
     clocks: Mapping[str, Mapping[str, float]] = stored.description.get("clocks", {})
     worst = max((c["uncertainty_s"] for c in clocks.values()), default=0.0)
+    if any(c.get("wall_ahead_s") is not None for c in clocks.values()):
+        return (
+            "The lab set wall clocks of machines, as the faults say. No time here comes from those:"
+            " all are those of one clock that was never set."
+        )
     if not worst:
         return "All machines shared one clock, so their times can be compared as they are."
     return (

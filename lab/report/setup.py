@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pushpull.analysis.history import joined
 from pushpull.analysis.timeline import Timeline
 from pushpull.core.text import duration
+from pushpull.core.wording import joined
 from pushpull.report import chart_data
 from pushpull.runs.store import StoredRun
 from pushpull.runs.stored_records import count_of

@@ -1,9 +1,11 @@
 """Packs a run into one file for others, who can unpack it and judge it again without a lab."""
 
+import hashlib
 import io
 import json
 import os
 import re
+import shlex
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,6 +25,7 @@ _COMPRESSION = 1
 _TAR_EACH = 4 * 1024  # bytes that a file's headers and padding take at most
 _MADE_AGAIN = (".html", ".svg", ".png")  # never trust a packed page or picture: make it again
 # Where home folders can be: their owners' names must not leave this computer.
+_TAG = 6  # hexadecimal digits
 _HOME = re.compile(r"(?:/home|/Users|/var/home|/data/home)/[^/\s'\"]+|/root(?=/)")
 
 
@@ -35,7 +38,8 @@ def pack(path: Path, into: Path) -> Path:
     """Pack a run, with the user's experiment inside it, into one file in a folder.
 
     Hidden files are left out, and so is what reveals the owner: user names, and home folders in
-    run.json and traceback.txt.
+    run.json and traceback.txt. The file has the run's name and a tag of its own, so that the runs
+    of many authors, who may have begun in the same second, have different names in one folder.
 
     Raises:
         LabError: the run can't be read or is still running, or the file can't be written.
@@ -46,7 +50,8 @@ def pack(path: Path, into: Path) -> Path:
             "this run is still going on", where=str(path), hint="pack it when it has ended"
         )
     folder = path.resolve()  # for `latest`, its target
-    file = into / f"{folder.name}{ENDING}"
+    name = _tagged(folder)
+    file = into / f"{name}{ENDING}"
     part = file.with_name(f".{file.name}")
     try:
         sources = list(_packed(folder))
@@ -56,7 +61,7 @@ def pack(path: Path, into: Path) -> Path:
             tarfile.open(part, "w:gz", compresslevel=_COMPRESSION) as packed,
         ):
             for source in sources:
-                _add(packed, source, PurePosixPath(folder.name, source.relative_to(folder)))
+                _add(packed, source, PurePosixPath(name, source.relative_to(folder)))
         with file_errors(file):
             part.replace(file)
     finally:
@@ -103,7 +108,8 @@ def _checked(file: Path, scratch: Path, root: Path) -> Path:
         raise RunStoreError(
             "this run exists already",
             where=str(target),
-            hint="use its name to look at it, or unpack into another folder: --runs DIR",
+            hint=f"look at it: `{COMMAND} report --run {shlex.quote(str(target))}`, with --judge to"
+            " judge it again; or unpack the file into another folder: --runs DIR",
         )
     for path in run.iterdir():
         if path.suffix in _MADE_AGAIN and path.is_file():
@@ -118,6 +124,15 @@ def _checked(file: Path, scratch: Path, root: Path) -> Path:
     describe(run, stored.description | {"module": None})
     run.rename(target)
     return target
+
+
+def _tagged(folder: Path) -> str:
+    """Return a run's name with a tag made of its run.json, which is unique; only once."""
+    named = store.NAME.fullmatch(folder.name)
+    if named is None or named["tag"]:
+        return folder.name
+    said = _anonymous("run.json", (folder / "run.json").read_text("utf-8", "replace"))
+    return f"{folder.name}-{hashlib.sha256(said.encode()).hexdigest()[:_TAG]}"
 
 
 def _packed(folder: Path) -> Iterator[Path]:

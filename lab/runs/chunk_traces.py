@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pushpull.core.records import Record, shown
-from pushpull.core.trace import PLAIN, Trace, parse_line, trace_of
+from pushpull.core.trace import PLAIN, VALUED, Trace, parse_line, trace_of
 from pushpull.runs.lines import Lines, text_of
 from pushpull.runs.stored_records import StoredRecords
 
@@ -12,7 +12,8 @@ def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:
     """Return the traces in lines of stderr, in their order, and the lines that are none.
 
     Of a plain trace that a message was received only the number is there, and a plain one that a
-    message was sent is left out: those are many, and nobody needs more of them while a run goes on.
+    message was sent, or of values alone, is left out: those are many, and nobody needs more of them
+    while a run goes on.
     """
     data = lines.piece.data
     if data is None:
@@ -24,13 +25,19 @@ def traces_and_said(lines: Lines) -> tuple[list[int | Trace], Sequence[Record]]:
     traces: list[int | Trace] = []
     odd = len(lines) - len(found)
     for _, _, event, number, _, other in found:
-        if event == b"received":
-            traces.append(int(number.strip(b'"')))
-        elif other:
+        if other and not _is_values(other):
             trace = parse_line(other)
             odd += trace is None
             traces += [] if trace is None else [trace]
+        elif event == b"received" and not other:
+            traces.append(int(number.strip(b'"')))
     return traces, [record for record in lines if trace_of(record) is None] if odd else []
+
+
+def _is_values(line: bytes) -> bool:
+    """Return whether a line is a plain trace of values alone."""
+    found = VALUED.fullmatch(line) if b'"values"' in line else None
+    return found is not None and not found[6] and found[3] == b"values"
 
 
 def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
@@ -47,11 +54,11 @@ def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
             continue
         if lines.stream == "stdout" or b'"text"' not in data:
             continue
-        for _, _, _, number, text, other in PLAIN.findall(data):
-            if text:
-                yield int(number.strip(b'"')), text.decode()
-            elif b'"text"' in other:
+        for _, _, event, number, text, other in PLAIN.findall(data):
+            if b'"text"' in other:
                 yield from _sent_text(parse_line(other))
+            elif text and not other and event == b"sent":
+                yield int(number.strip(b'"')), text.decode()
 
 
 def _sent_text(trace: Trace | None) -> Iterator[tuple[int, str]]:

@@ -24,7 +24,8 @@ from pushpull.runs.jsonl import LineFile, event_line
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # a copy of the user's own experiment; not a valid machine name
-_NUMBER = re.compile(r"-[0-9]{1,4}$")  # of a run whose name was taken
+# The number of a run whose name was taken, and the tag of one that was packed.
+_ENDING = re.compile(r"(-[0-9]{1,4})?(-[0-9a-f]{6})?$")
 _RESERVE = 256 * 1024  # bytes of the disk, for what is said of a run in the end
 FORMAT = 2  # in runs of format 1, which don't say so, each line was written to records.jsonl
 _SUFFIX = {"stdout": "log", "stderr": "err"}
@@ -229,7 +230,7 @@ def adopt(run: Path, root: Path, **fields: Any) -> Path:
         LabError: it can't be moved.
     """
     describe(run, json.loads((run / "run.json").read_bytes()) | fields)
-    target = _free_folder(root, _NUMBER.sub("", run.name))
+    target = _free_folder(root, _ENDING.sub("", run.name))
     with file_errors(target):
         run.replace(target)  # onto an empty folder
     return target

@@ -25,8 +25,11 @@ from pushpull.runs.jsonl import to_event, to_record
 from pushpull.runs.regular_files import read_regular, require_plain_files, whole_lines
 from pushpull.runs.stored_records import derive
 
-# A run's folder: its start, its experiment, and a number if two started in one second.
-NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?")
+# A run's folder: its start, its experiment, a number if two started in one second, and the tag that
+# it got when it was packed.
+NAME = re.compile(
+    r"[0-9]{8}T[0-9]{6}Z-(?P<experiment>[a-z0-9_]{1,40})(-[0-9]{1,4})?(-(?P<tag>[0-9a-f]{6}))?"
+)
 MOST_FILES = 100_000
 _LARGEST_DESCRIPTION = 16 * 1024**2  # bytes; of 1,000 machines it is half a megabyte
 _LARGEST_VERDICTS = 64 * 1024**2

@@ -44,7 +44,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     until: str = "",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
-    from pushpull.cli.call import Call, roles
+    from pushpull.cli.call import Call, inventory_for
     from pushpull.cli.run_experiment import run
     from pushpull.experiments import implementations
 
@@ -52,7 +52,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         experiment=experiment,
         implementation=implementations.chosen(implementation),
         provider=provider,
-        inventory=arguments.inventory(inventory, roles(experiment)),
+        inventory=inventory_for(experiment, inventory),
         count=arguments.whole_number("--count", count),
         interval=arguments.seconds("--interval", interval),
         options=arguments.options("--set", set or []),
@@ -102,7 +102,7 @@ def sweep(
 
         require_scheduler(scheduler)
 
-    call = replace(quick_call(provider, inventory, Path(runs)), experiment=experiment)
+    call = quick_call(provider, inventory, Path(runs), experiment)
     wanted = sweeping.Sweep(
         call=call,
         vary=sweeping.varied(call, vary or []),
@@ -206,7 +206,6 @@ def quiz(
     runs: str = "runs",
 ) -> int:
     """Predict each claim of an experiment, run it, and see where you were wrong."""
-    from dataclasses import replace
 
     from pushpull.cli import quiz as asking
     from pushpull.cli.call import quick_call

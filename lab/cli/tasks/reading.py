@@ -14,20 +14,23 @@ from pushpull.cli.tasks import help_texts
         "run": "a run, by name or path; default: all runs of the last call",
         "against": "another run to compare it with",
         "runs": f"{help_texts.RUNS}; if it has bundles, all of them are compared",
+        "experiment": "your own experiment's folder: bundles of it are judged by that",
     }
 )
 @arguments.exits
-def compare(_: Context, run: str = "", against: str = "", runs: str = "runs") -> int:
+def compare(
+    _: Context, run: str = "", against: str = "", runs: str = "runs", experiment: str = ""
+) -> int:
     """Show a run's machines side by side, compare two runs (--against), or many (--runs)."""
     from pushpull.cli import lab_by_hand
     from pushpull.runs import collection
 
     if against:
         return lab_by_hand.compare_runs(Path(runs), run or None, against)
-    if not run and collection.is_collection(Path(runs)):
+    if experiment or (not run and collection.is_collection(Path(runs))):
         from pushpull.cli import compare_many
 
-        return compare_many.compare(Path(runs))
+        return compare_many.compare(Path(runs), experiment)
     return lab_by_hand.compare_machines(Path(runs), run or None)
 
 

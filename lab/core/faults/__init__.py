@@ -4,12 +4,12 @@ import difflib
 from collections.abc import Mapping
 
 from pushpull.core.errors import LabError
-from pushpull.core.faults import machine, network, process
+from pushpull.core.faults import clock, machine, network, process
 from pushpull.core.faults.fault import Fault, Scope
 
 ALL: Mapping[str, Fault] = {
     value.name: value
-    for module in (process, machine, network)
+    for module in (process, machine, network, clock)
     for value in vars(module).values()
     if isinstance(value, Fault)
 }

@@ -14,6 +14,7 @@ class Scope(Enum):
     PROCESS = "process"
     MACHINE = "machine"
     NETWORK = "network"
+    CLOCK = "clock"
 
 
 class Check(Enum):
@@ -32,6 +33,7 @@ class Check(Enum):
     APART = "datagrams between each pair, both ways"
     COUNTED = "the kernel's counters of packets, which are there"
     QUEUED = "the kernel's list of queueing disciplines, or of rules for the lab's own wire"
+    TOLD_TIME = "a program on the machine, whose wall clock is compared with ours"
     UNDONE = "the check of each fault that it undoes"
 
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
 from pushpull.analysis.messages import Messages
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.runs.chunk_traces import shown_texts, traced_texts
 
@@ -37,7 +37,7 @@ def in_order(run: Run) -> Verdict:
             if not (vectors.is_rising(sent) and vectors.is_rising(arrived)):
                 wrong += _late(vectors.plain(arrived), _places(vectors.plain(sent)))
     if wrong:
-        late = history.listed(sorted(wrong)).capitalize()
+        late = wording.listed(sorted(wrong)).capitalize()
         why = f"{late} arrived after a later message, on the same machine."
         return Verdict.refuted(why, messages=sorted(wrong), final=True)
     if not pairs:
@@ -104,7 +104,7 @@ def as_sent(run: Run) -> Verdict:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     if wrong:
         numbers = sorted(wrong)
-        why = f"The text printed for {history.listed(numbers)} was never sent."
+        why = f"The text printed for {wording.listed(numbers)} was never sent."
         return Verdict.refuted(why, messages=numbers)
     return Verdict.holds(f"{compared} lines were printed, each the text of a message as sent.")
 

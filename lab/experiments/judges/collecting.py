@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import printed
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges.line_formats import read
 
@@ -20,8 +20,8 @@ def each_arrives_once(run: Run) -> Verdict:
     if missing and (end is None or end.details["status"] != 0):
         return Verdict.not_observed("The ventilator did not finish.")
     if missing or twice:
-        what = [f"{history.listed(missing)} never arrived"] if missing else []
-        what += [f"{history.listed(twice)} arrived more than once"] if twice else []
+        what = [f"{wording.listed(missing)} never arrived"] if missing else []
+        what += [f"{wording.listed(twice)} arrived more than once"] if twice else []
         return Verdict.refuted(f"{'; '.join(what).capitalize()}.", messages=[*missing, *twice])
     return Verdict.holds(f"{len(arrived)} messages arrived.", messages=sorted(arrived))
 
@@ -44,6 +44,6 @@ def in_order(run: Run) -> Verdict:
         return Verdict.not_observed("Fewer than two messages arrived.")
     if late:
         return Verdict.refuted(
-            f"{history.listed(late).capitalize()} arrived after later ones.", messages=late
+            f"{wording.listed(late).capitalize()} arrived after later ones.", messages=late
         )
     return Verdict.holds("Each arrived after all that were sent before it.", messages=numbers)

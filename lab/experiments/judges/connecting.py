@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Handshake, Run
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 
 # The least backlog at which a queue may be full: ZMQ_SNDHWM's 1,000, of which the reader may have
@@ -73,7 +74,7 @@ def each_gets_some(run: Run) -> Verdict:
             f"Too few messages were sent while all were connected: {shares}.",
             events=run.connections,
         )
-    return Verdict.refuted(f"{history.joined(idle)} got none: {shares}.", events=run.connections)
+    return Verdict.refuted(f"{wording.joined(idle)} got none: {shares}.", events=run.connections)
 
 
 def turns_once_all_are_connected(run: Run) -> Verdict:

@@ -1,7 +1,7 @@
 """Judges of the claims about PUB and SUB: what subscribers miss."""
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 
 
@@ -15,7 +15,7 @@ def start_is_missed(run: Run) -> Verdict:
     arrived = [message.number for message in run.by(early) if message.number in before]
     if not before:
         return Verdict.not_observed("It was connected before message 0 was published.")
-    numbers = history.listed(sorted(arrived or before)).capitalize()
+    numbers = wording.listed(sorted(arrived or before)).capitalize()
     if arrived:
         why = f"{numbers} arrived nevertheless."
         return Verdict.refuted(why, messages=arrived, events=[connected])
@@ -37,11 +37,11 @@ def start_never_comes(run: Run) -> Verdict:
     if not missed:
         return Verdict.not_observed("Nothing was published before it.", events=[late])
     if arrived:
-        numbers = history.listed(arrived).capitalize()
+        numbers = wording.listed(arrived).capitalize()
         return Verdict.refuted(f"{numbers} reached {late.machine}.", messages=arrived)
     first = min(message.number for message in run.by(late.machine))
     return Verdict.holds(
-        f"Before its start {history.listed(missed)} had been published; the first that reached"
+        f"Before its start {wording.listed(missed)} had been published; the first that reached"
         f" {late.machine} is {first}.",
         messages=missed,
         events=[late],
@@ -59,7 +59,7 @@ def all_from_the_first_on(run: Run) -> Verdict:
         wrong = sorted(set(due) ^ set(got)) or [n for n in set(got) if got.count(n) > 1]
         if wrong:
             return Verdict.refuted(
-                f"{machine} did not get {history.listed(wrong)} exactly once.", messages=wrong
+                f"{machine} did not get {wording.listed(wrong)} exactly once.", messages=wrong
             )
         firsts[machine] = got[0]
     if len(firsts) < 2:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Handshake, Run
+from pushpull.core import wording
 from pushpull.core.records import Event
 from pushpull.core.verdict import Verdict
 
@@ -100,7 +101,7 @@ def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     lost = [n for n in flying if not run.takers.get(n)]
     rest = f"in flight at the kill: {len(flying)}, of which lost: {len(lost)}"
     return Verdict.holds(
-        f"{history.listed(numbers).capitalize()} arrived; {rest}.",
+        f"{wording.listed(numbers).capitalize()} arrived; {rest}.",
         messages=numbers,
         events=[run.fault],
     )
@@ -148,7 +149,7 @@ def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
             events=[*started, *ready],
         )
     return Verdict.holds(
-        f"{history.joined(sorted(run.senders))} was started and bound once, then only sent;"
+        f"{wording.joined(sorted(run.senders))} was started and bound once, then only sent;"
         f" the library alone connected {late.own.machine}.",
         events=[*ready, late.last],
     )
@@ -162,7 +163,7 @@ def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
     missing = [n for n in numbers if n not in sent]
     if not missing:
         return None
-    what = f"The sender never sent {history.listed(missing)}"
+    what = f"The sender never sent {wording.listed(missing)}"
     if run.sent_all:
         return Verdict.refuted(f"{what}, yet it finished without an error.", messages=missing)
     return Verdict.not_observed(f"{what}: it did not finish.")

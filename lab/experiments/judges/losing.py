@@ -2,6 +2,7 @@
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Run
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import leaving, line_formats
 
@@ -25,10 +26,10 @@ def backlog_is_lost(run: Run, *, behind: bool) -> Verdict:
     waited = [n for n in lost if run.dealt[n] < since]
     why = f"It had done {len(done)} when it was killed; lost with it: {len(lost)}."
     if earlier:
-        why = f"It had already passed {history.listed(earlier)}."
+        why = f"It had already passed {wording.listed(earlier)}."
         return Verdict.refuted(why, messages=earlier)
     if later:
-        why = f"{history.listed(later).capitalize()} was sent later, and lost."
+        why = f"{wording.listed(later).capitalize()} was sent later, and lost."
         return Verdict.refuted(why, messages=later)
     if behind and not lost:
         return Verdict.refuted(f"{why} It was behind, yet lost none.", events=[run.fault])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Run
+from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import connecting, leaving
 
@@ -16,7 +17,7 @@ def blocked_until_one_came(run: Run) -> Verdict:
     early = [n for n, t in run.dealt.items() if t < first.t - run.report_late_s]
     if early:
         return Verdict.refuted(
-            f"{history.listed(early).capitalize()} left before a worker was there.",
+            f"{wording.listed(early).capitalize()} left before a worker was there.",
             messages=early,
             events=[first],
         )
@@ -36,7 +37,7 @@ def blocked_while_gone(run: Run) -> Verdict:
     numbers = leaving.while_it_is_gone(run)
     if numbers:
         return Verdict.refuted(
-            f"{history.listed(numbers).capitalize()} left while it was gone.", messages=numbers
+            f"{wording.listed(numbers).capitalize()} left while it was gone.", messages=numbers
         )
     return Verdict.holds("No send returned while it was gone.", events=[back.first])
 
@@ -50,7 +51,7 @@ def sent_while_gone(run: Run) -> Verdict:
     if not numbers:
         return Verdict.refuted("No send returned while it was gone.", events=[back.first])
     return Verdict.holds(
-        f"{history.listed(numbers).capitalize()} left while it was gone.", messages=numbers
+        f"{wording.listed(numbers).capitalize()} left while it was gone.", messages=numbers
     )
 
 
@@ -103,7 +104,7 @@ def once_each(run: Run, numbers: Sequence[int]) -> Verdict:
         each = "; ".join(f"{n} arrived {len(run.takers.get(n, []))} times" for n in wrong[:5])
         return Verdict.refuted(f"{each}.", messages=wrong)
     if unsent:
-        return Verdict.not_observed(f"{history.listed(unsent).capitalize()} was never sent.")
+        return Verdict.not_observed(f"{wording.listed(unsent).capitalize()} was never sent.")
     return Verdict.holds(
         f"{len(numbers)} messages arrived, each once: {history.shares(run, numbers)}.",
         messages=numbers,
@@ -161,7 +162,7 @@ def first_gets_all(run: Run) -> Verdict:
     if len(numbers) < 2:
         return Verdict.not_observed("Another one was connected before two were sent.")
     receivers = {machine for n in numbers for machine in run.takers.get(n, [])}
-    what = f"{len(numbers)} of {len(run.dealt)} were sent to {history.joined(sorted(receivers))}"
+    what = f"{len(numbers)} of {len(run.dealt)} were sent to {wording.joined(sorted(receivers))}"
     judged = Verdict.holds if len(receivers) == 1 else Verdict.refuted
     return judged(f"{what} before another one was connected.", messages=numbers)
 

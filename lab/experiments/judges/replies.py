@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import lines, printed
+from pushpull.core import wording
 from pushpull.core.records import Record
 from pushpull.core.verdict import Verdict
 
@@ -59,7 +59,7 @@ def all_answered(run: Run) -> Verdict:
     if missing and not run.sent_all:
         return Verdict.not_observed("The client did not finish.")
     if missing:
-        return Verdict.refuted(f"No reply to {history.listed(missing)}.", messages=missing)
+        return Verdict.refuted(f"No reply to {wording.listed(missing)}.", messages=missing)
     return Verdict.holds(f"{len(answered)} replies arrived.", messages=answered)
 
 

@@ -8,8 +8,8 @@ what it had sent there is dropped (RFC 30, PIPELINE).
 
 from collections.abc import Sequence
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
+from pushpull.core import wording
 from pushpull.core.records import Event
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import leaving
@@ -133,7 +133,7 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     turn = [n for n in numbers if lost and (n - lost[0]) % every == 0]
     if not lost or lost != turn:
         return Verdict.refuted(
-            f"{history.listed(lost).capitalize() if lost else 'Nothing'} was lost, which is not"
+            f"{wording.listed(lost).capitalize() if lost else 'Nothing'} was lost, which is not"
             f" every turn of {fault.machine}.",
             messages=lost or numbers,
         )
@@ -157,7 +157,7 @@ def its_turns_are_late(run: Run) -> Verdict:
         return Verdict.not_observed(_NO_FAULT)
     missing = [n for n in run.planned if not run.takers.get(n)]
     if missing:
-        gone = history.listed(missing).capitalize()
+        gone = wording.listed(missing).capitalize()
         return Verdict.refuted(f"{gone} never arrived.", messages=missing)
     between = run.dealt_between(run.fault.t, repair.t)
     arrived = {message.number: message.t for message in run.by(run.fault.machine)}
@@ -167,11 +167,11 @@ def its_turns_are_late(run: Run) -> Verdict:
     begun = repair.t - float(repair.details.get("took_s", 0.0))  # it took effect before it was seen
     early = [n for n in its if arrived[n] < begun - run.no_order_s]
     if early:
-        why = f"{history.listed(early).capitalize()} arrived before the repair."
+        why = f"{wording.listed(early).capitalize()} arrived before the repair."
         return Verdict.refuted(why, messages=early)
     longest = max(arrived[n] - run.dealt[n] for n in its)
     return Verdict.holds(
-        f"{history.listed(its).capitalize()} arrived up to {longest:.1f} s late, none was lost.",
+        f"{wording.listed(its).capitalize()} arrived up to {longest:.1f} s late, none was lost.",
         messages=its,
         events=[run.fault, repair],
     )
@@ -202,7 +202,7 @@ def is_never_served(run: Run) -> Verdict:
     left_s = _left_s(run, back)
     later = [message.number for message in run.by(fault.machine) if message.t >= back.t]
     if later:
-        return Verdict.refuted(f"It got {history.listed(later)}.", messages=later)
+        return Verdict.refuted(f"It got {wording.listed(later)}.", messages=later)
     if left_s < _LONG_S:
         return _back_too_late(run, back)
     return Verdict.holds(f"It got nothing in the remaining {left_s:.1f} s.", events=[fault, back])

@@ -17,11 +17,12 @@ _NAMES_SHOWN = 12
 class Machine:
     """One member of the lab; `address` is its IPv4 address on the lab network.
 
-    `settings` are those of its own stanza, by provider.
+    `roles` are what it is in experiments, in the file's order. `settings` are those of its own
+    stanza, by provider.
     """
 
     name: str
-    role: str
+    roles: tuple[str, ...]
     address: str
     settings: Mapping[str, Mapping[str, Any]]
 
@@ -54,7 +55,7 @@ class Inventory:
 
     def with_role(self, role: str) -> tuple[Machine, ...]:
         """Return the machines with this role, if any."""
-        return tuple(machine for machine in self.machines if machine.role == role)
+        return tuple(machine for machine in self.machines if role in machine.roles)
 
     def _unknown(self, name: str) -> LabError:
         import difflib
@@ -70,12 +71,13 @@ class Inventory:
         )
 
 
-def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
+def load(path: Path, *, roles: Sequence[str] = (), needed_by: str = "") -> Inventory:
     """Read an inventory file.
 
     Arguments:
         path: the file, which messages name as it is given here.
-        roles: the roles that the caller needs; one without a machine is a mistake in the file.
+        roles: those that are needed; one without a machine is a mistake in the file.
+        needed_by: what needs them, for that message.
 
     Raises InventoryError with all mistakes in the file, one per line: `file:line: what - hint`.
     """
@@ -83,13 +85,13 @@ def load(path: Path, *, roles: Sequence[str] = ()) -> Inventory:
     from pushpull.machines.inventory.mistakes import check
 
     content = _content(path)
-    checked = check(_text(content, path), file=str(path), roles=roles)
+    checked = check(_text(content, path), file=str(path), roles=roles, needed_by=needed_by)
     return Inventory(
         path=path,
         network=checked.network,
         machines=tuple(
-            Machine(name=name, role=role, address=address, settings=own)
-            for name, role, address, own in checked.machines
+            Machine(name=name, roles=its_roles, address=address, settings=own)
+            for name, its_roles, address, own in checked.machines
         ),
         settings=checked.settings,
         digest=hashlib.sha256(content).hexdigest(),

@@ -45,7 +45,7 @@ class CheckedMachine(NamedTuple):
     """One machine, after expanding `count`; `settings` are those of its own stanza."""
 
     name: str
-    role: str
+    roles: tuple[str, ...]
     address: str
     settings: Settings
 
@@ -59,13 +59,14 @@ class Checked:
     settings: Settings
 
 
-def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
+def check(text: str, *, file: str, roles: Sequence[str], needed_by: str) -> Checked:
     """Return the content of an inventory; InventoryError with all mistakes if it has any.
 
     Arguments:
         text: the YAML text.
         file: the file's name for the messages.
         roles: roles that need a machine.
+        needed_by: what needs them, perhaps empty.
     """
     mistakes = Mistakes(file)
     root = compose(text, mistakes)
@@ -77,7 +78,7 @@ def check(text: str, *, file: str, roles: Sequence[str]) -> Checked:
     stanzas = list(_stanzas(tree))
     _check_names(stanzas, mistakes)
     _check_addresses(stanzas, tree, mistakes)
-    _check_roles(stanzas, roles, tree, mistakes)
+    _check_roles(stanzas, roles, needed_by, tree, mistakes)
     if mistakes:
         raise mistakes.error()
     return Checked(
@@ -152,7 +153,9 @@ class _Tree:
             return self._mapping(node, keys)
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
-        return []  # a list is never valid here, so its content doesn't matter
+        for k, each in enumerate(node.value):
+            self._keys[*keys, str(k)] = self._values[*keys, str(k)] = each
+        return [self._value(each, (*keys, str(k))) for k, each in enumerate(node.value)]
 
     def _key(self, node: yaml.Node, above: Keys, written: set[str]) -> str | None:
         """Return the key in a node, None if it is unusable."""
@@ -181,7 +184,7 @@ class _Tree:
 
     def _explained(self, fault: Fault) -> tuple[str, str]:
         """Return in plain words what is wrong with a value, and the hint."""
-        node, name = self._values[fault.keys], shown(fault.keys[-1])
+        node, name = self._values[fault.keys], shown(self._owner(fault.keys)[-1])
         hint = f"write {description(fault.keys)}"
         if not isinstance(node, yaml.ScalarNode):
             if fault.kind == "empty":
@@ -198,10 +201,16 @@ class _Tree:
         return f"{name} can't be {shown(node.value)}", fault.hint or hint
 
     def _take_out(self, keys: Keys) -> None:
-        holder = self.data
+        keys, holder = self._owner(keys), self.data
         for key in keys[:-1]:
-            holder = holder[key]
+            holder = holder.get(key, {})
         holder.pop(keys[-1], None)
+
+    def _owner(self, keys: Keys) -> Keys:
+        """Return the keys of a value, or if it is a member of a list, those of the list."""
+        while isinstance(self._values.get(keys[:-1]), yaml.SequenceNode):
+            keys = keys[:-1]
+        return keys
 
 
 def _scalar(node: yaml.ScalarNode) -> str | int | _Misread:
@@ -229,10 +238,10 @@ def _closest(word: str, words: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stanza:
-    """One entry under `machines`; `address` is -1 and `role` empty if it has no valid one."""
+    """One entry under `machines`; `address` is -1 and `roles` empty if it has no valid one."""
 
     name: str
-    role: str
+    roles: tuple[str, ...]
     address: int
     count: int | None
     settings: Settings
@@ -249,19 +258,23 @@ class _Stanza:
         for i in range(self.count or 1):
             name = self.name if self.count is None else f"{self.name}-{i + 1}"
             address = str(ipaddress.IPv4Address(self.address + i))
-            yield CheckedMachine(name, self.role, address, self.settings)
+            yield CheckedMachine(name, self.roles, address, self.settings)
 
 
 def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
     for name, data in tree.data.get("machines", {}).items():
         yield _Stanza(
             name=name,
-            role=data.get("role", ""),
+            roles=_words(data.get("role", [])),
             address=int(ipaddress.IPv4Address(data["address"])) if "address" in data else -1,
             count=data.get("count"),
             settings={key: held for key, held in data.items() if isinstance(held, dict)},
             tree=tree,
         )
+
+
+def _words(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
 
 
 def _check_names(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
@@ -347,13 +360,18 @@ def _report_same_address(one: _Stanza, other: _Stanza, mistakes: Mistakes) -> No
 
 
 def _check_roles(
-    stanzas: Sequence[_Stanza], roles: Sequence[str], tree: _Tree, mistakes: Mistakes
+    stanzas: Sequence[_Stanza],
+    roles: Sequence[str],
+    needed_by: str,
+    tree: _Tree,
+    mistakes: Mistakes,
 ) -> None:
     if not stanzas:
         return  # there is no machine at all, which is already reported
-    holders = {stanza.role: stanza for stanza in reversed(stanzas) if stanza.role}
+    holders = {role: stanza for stanza in reversed(stanzas) for role in stanza.roles}
     for role in roles:
         what, hint = f"no machine has the role {role!r}", f"write `role: {role}`"
+        what += f", which {needed_by} needs" if needed_by else ""
         close = _closest(role, holders)
         if close is None:
             mistakes.add(tree.line("machines"), what, f"{hint} for one of them")

@@ -24,7 +24,7 @@ def resized(inventory: Inventory, role: str, number: int, folder: Path) -> Inven
         LabError: there would be too many machines, or more than the network has addresses.
     """
     kept = inventory.with_role(role)[:number]
-    others = [machine for machine in inventory.machines if machine.role != role]
+    others = [machine for machine in inventory.machines if role not in machine.roles]
     missing = number - len(kept)
     if len(others) + number > MAX_MACHINES:
         raise LabError(f"a lab has at most {MAX_MACHINES} machines", where=str(inventory.path))
@@ -46,13 +46,17 @@ def text_of(inventory: Inventory) -> str:
     import yaml
 
     machines = {
-        machine.name: {"role": machine.role, "address": machine.address, **machine.settings}
+        machine.name: {"role": _role(machine), "address": machine.address, **machine.settings}
         for machine in inventory.machines
     }
     whole = {"network": inventory.network, "machines": machines}
     if inventory.settings:
         whole["providers"] = dict(inventory.settings)
     return str(yaml.safe_dump(whole, sort_keys=False))
+
+
+def _role(machine: Machine) -> str | list[str]:
+    return machine.roles[0] if len(machine.roles) == 1 else list(machine.roles)
 
 
 def write(inventory: Inventory) -> None:

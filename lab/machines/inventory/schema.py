@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from pushpull.machines import provider_plugins
 from pushpull.machines.inventory.formats import FORMATS
-from pushpull.machines.inventory.settings import UNIQUE, Schema, number, section, text
+from pushpull.machines.inventory.settings import UNIQUE, Schema, number, section, words
 
 Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
 
@@ -47,7 +47,7 @@ def schema(providers: Iterable[Declared]) -> dict[str, Any]:
     """Return the JSON Schema of an inventory that may have settings of these providers."""
     known = list(providers)
     machine = {one.name: one.machine_settings for one in known if one.machine_settings} | {
-        "role": text("a word of a-z, 0-9 and -, such as worker", NAME),
+        "role": words("a word of a-z, 0-9 and -, such as worker, or a list of these", NAME),
         "address": _formatted("an IPv4 address, such as 192.168.0.161", "ipv4"),
         "count": number(1, MAX_MACHINES, f"a number from 1 to {MAX_MACHINES}"),
     }
@@ -129,7 +129,7 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
         for key in error.validator_value:
             if key not in error.instance:
                 yield Fault(keys=(*keys, key), kind="missing")
-    elif error.validator == "minProperties":
+    elif error.validator in ("minProperties", "minItems"):
         yield Fault(keys=keys, kind="empty")
     elif error.validator == "format":
         yield Fault(keys=keys, kind="value", hint=FORMATS[error.validator_value](error.instance))
@@ -146,7 +146,7 @@ def _at(keys: Keys) -> Schema:
     found: Schema = _schema()
     for key in keys:
         others = found.get("additionalProperties") or {}
-        found = found.get("properties", {}).get(key, others)
+        found = found.get("properties", {}).get(key, found.get("items", others))
     return found
 
 

@@ -29,6 +29,12 @@ def text(description: str, pattern: str = _WORDS, **more: Any) -> Schema:
     }
 
 
+def words(description: str, pattern: str) -> Schema:
+    """Describe a text that matches `pattern` as a whole, or a list of such texts."""
+    one = text(description, pattern)
+    return {**one, "type": ["string", "array"], "items": one, "minItems": 1}
+
+
 def path(description: str, **more: Any) -> Schema:
     """Describe the path of a file on this computer; `~` is a user's home."""
     return text(description, format="local-path", **more)

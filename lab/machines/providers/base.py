@@ -23,20 +23,20 @@ from pushpull.machines.inventory.settings import Schema
 class Access:
     """How to reach one machine, and where to find things on it.
 
-    `address` is its address on the lab network; its SSH server answers at `host` and `port`. The
-    client key is `key` (its text) or `key_file`; with neither, the lab tries the user's agent and
-    `~/.ssh`. The host key is `host_key` (as in known_hosts: type and base64); without one, it must
-    be in `known_hosts`. Each run creates a folder below `work`, which may be relative to the
-    user's home there. `if_key_changed` is the hint if the machine answers with another host key
-    than `host_key`. `implementations` is the folder of what is installed there for the lab's
-    programs (see `machines.installer`). `open_network` is true if any user of this computer can
-    connect to the lab address. `provides` are the commands and modules that it was seen to have
-    (see `requirements`); machines with the same programs share one set.
+    `roles` are the inventory's. `address` is its address on the lab network; its SSH server answers
+    at `host` and `port`. The client key is `key` (its text) or `key_file`; with neither, the lab
+    tries the user's agent and `~/.ssh`. The host key is `host_key` (as in known_hosts: type and
+    base64); without one, it must be in `known_hosts`. Each run creates a folder below `work`, which
+    may be relative to the user's home there. `if_key_changed` is the hint if the machine answers
+    with another host key than `host_key`. `implementations` is the folder of what is installed
+    there for the lab's programs (see `machines.installer`). `open_network` is true if any user of
+    this computer can connect to the lab address. `provides` are the commands and modules that it
+    was seen to have (see `requirements`); machines with the same programs share one set.
     """
 
     provider: str
     machine: str
-    role: str
+    roles: tuple[str, ...]
     address: str
     host: str
     port: int | None

@@ -9,11 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from pushpull.machines.inventory.settings import section, text
+from pushpull.machines.inventory.settings import number, section, text
 from pushpull.machines.providers.base import Auto, Refused
-from pushpull.machines.providers.embedded.provider import Embedded, IsolatedMachines
+from pushpull.machines.providers.embedded.provider import AHEAD, Embedded, IsolatedMachines
 
 _VM_WAY = "virtual machines (`vagrant up`) need none of this"
+_MOST_AHEAD_S = 3_000_000_000  # the kernel allows for less than 146 years
 _PROFILE = "/etc/apparmor.d/push-pull-lab"
 
 
@@ -29,6 +30,10 @@ class Namespaces(Embedded):
                 "folders of this computer, such as /opt/tools:~/data", format="local-folders"
             )
         },
+    )
+    machine_settings = section(
+        "settings, such as {monotonic_ahead_s: 3600}",
+        {AHEAD: number(-_MOST_AHEAD_S, _MOST_AHEAD_S, "seconds, such as 3600 or -5")},
     )
     faults = IsolatedMachines.faults
     knows_names = True
@@ -63,6 +68,11 @@ def _cause_and_hint(number: int) -> tuple[str, str]:
         )
     if number == errno.ENOSYS:
         return "it is older than Linux 5.12", "use a newer kernel"
+    if number == errno.ERANGE:
+        return (
+            "a machine's monotonic clock would be below 0, or more than 146 years ahead",
+            f"choose another {AHEAD} for it in the inventory",
+        )
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return (
             "this container forbids them",

@@ -83,7 +83,7 @@ def _access(machine: Machine, inventory: Inventory) -> Access:
     return Access(
         provider="ssh",
         machine=machine.name,
-        role=machine.role,
+        roles=machine.roles,
         address=machine.address,
         host=settings.host,
         port=settings.port,

@@ -47,7 +47,8 @@ class GuestSpec:
     """What a guest is made from.
 
     `prefix` is the length of the network's mask in bits; `open_files` is the initial limit on open
-    files of its programs (ulimit -Sn).
+    files of its programs (ulimit -Sn); `monotonic_ahead_s` is how far ahead of the computer's these
+    see the monotonic clock.
     """
 
     name: str
@@ -59,6 +60,7 @@ class GuestSpec:
     host_key: asyncssh.SSHKey
     client_key: asyncssh.SSHKey
     open_files: int
+    monotonic_ahead_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def _be_isolated(
     _keep_only([guest_spec.far_line.fileno(), answers.fileno(), plug.turn])
     _enter_network(guest_spec, plug)
     socket.sethostname(guest_spec.name)
+    if guest_spec.monotonic_ahead_s:
+        kernel.set_clocks_ahead(guest_spec.monotonic_ahead_s)
     machine_root.add_own(guest_spec.name, visible)
     kernel.drop_capabilities(*_GIVEN_UP)
     kernel.forbid_inspection()

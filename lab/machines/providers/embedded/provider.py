@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from pushpull.core import limits
 from pushpull.core.errors import LabError
+from pushpull.core.faults.clock import CORRECT_CLOCK, SET_CLOCK
 from pushpull.core.faults.fault import Fault
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from pushpull.machines import installer, lab_folder
@@ -22,13 +23,23 @@ from pushpull.machines.providers.embedded.control import Client
 from pushpull.machines.providers.embedded.early_start import Supervisor, take_prepared
 from pushpull.machines.providers.embedded.own_folders import hides_own
 
+# A machine's setting: how many seconds its monotonic clock is ahead of the computer's.
+AHEAD = "monotonic_ahead_s"
 _MOST_MACHINES = 1000  # a Linux bridge has 1,023 ports
 
 
 class IsolatedMachines(Machines):
     """Machines in namespaces; their supervisor carries out faults."""
 
-    faults = NETWORK | {CUT_POWER, SHUT_DOWN, POWER_ON, CUT_CABLE, MEND_CABLE}
+    faults = NETWORK | {
+        CUT_POWER,
+        SHUT_DOWN,
+        POWER_ON,
+        CUT_CABLE,
+        MEND_CABLE,
+        SET_CLOCK,
+        CORRECT_CLOCK,
+    }
 
     def __init__(self, access: Mapping[str, Access], client: Client) -> None:
         super().__init__(access)
@@ -147,7 +158,7 @@ class Embedded(Provider):
         access = {
             machine.name: _access(
                 machine.name,
-                machine.role,
+                machine.roles,
                 description,
                 client_key,
                 provides,
@@ -179,6 +190,11 @@ class Embedded(Provider):
             "network": self.inventory.network,
             "visible": [sys.prefix, sys.base_prefix, *_implementations(), *self._visible()],
             "machines": {machine.name: machine.address for machine in self.inventory.machines},
+            "monotonic_ahead_s": {
+                machine.name: ahead
+                for machine in self.inventory.machines
+                if (ahead := machine.settings.get(self.name, {}).get(AHEAD))
+            },
         }
 
     def _visible(self) -> list[str]:
@@ -255,7 +271,7 @@ class _Found:
 
 def _access(
     machine: str,
-    role: str,
+    roles: tuple[str, ...],
     described: dict[str, Any],
     client_key: str,
     provides: set[str],
@@ -266,7 +282,7 @@ def _access(
     return Access(
         provider=described["provider"],
         machine=machine,
-        role=role,
+        roles=roles,
         address=there["address"],
         host="127.0.0.1",
         port=there["port"],

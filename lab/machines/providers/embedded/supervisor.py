@@ -172,6 +172,7 @@ def _guest_specs(
             host_key=asyncssh.generate_private_key("ssh-ed25519"),
             client_key=client_key,
             open_files=open_files,
+            monotonic_ahead_s=spec["monotonic_ahead_s"].get(name, 0),
         )
         for name, address in spec["machines"].items()
     ]

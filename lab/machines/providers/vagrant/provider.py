@@ -243,7 +243,7 @@ def _access(machine: Machine, answer: Mapping[str, Any]) -> Access:
     return Access(
         provider="vagrant",
         machine=machine.name,
-        role=machine.role,
+        roles=machine.roles,
         address=machine.address,
         host=answer["host"],
         port=answer["port"],
