@@ -13,7 +13,7 @@ import hypothesis.configuration
 from pushpull.cli import repeat, search_report
 from pushpull.cli.call import Call
 from pushpull.cli.run_experiment import experiments_of, say
-from pushpull.cli.search_loop import Limits, Search
+from pushpull.cli.search_loop import Limits, Search, SearchLimit
 from pushpull.cli.search_player import LabPlayer
 from pushpull.cli.search_space import FAULTS, Space, space_of
 from pushpull.cli.search_tried import FAILED, Confirmation, Trial, Tried
@@ -74,6 +74,9 @@ def run(wanted: Wanted) -> ExitCode:
             search = Search(player, tried, wanted.confirmation, wanted.limits, _say)
             try:
                 return _search(wanted, base, search, tried, folder)
+            except SearchLimit:
+                print("a limit ended the search before its first run did", flush=True)
+                return ExitCode.NOT_OBSERVED
             except KeyboardInterrupt:
                 print("interrupted; repeat the command to continue", flush=True)
                 return ExitCode.INTERRUPTED
@@ -86,7 +89,7 @@ def _search(
     if first.outcome == FAILED:
         raise LabError("the experiment fails without any further fault", hint=first.why)
     space = _space(base, folder / first.run)
-    found = [] if first.outcome == "refuted" else search.smallest(space, wanted.seed)
+    found = search.smallest(space, wanted.seed)
     search_report.print_coverage(space, tried.trials, wanted.confirmation, file=sys.stdout)
     if found is None:
         return _nothing_found(search, tried.trials)

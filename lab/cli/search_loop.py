@@ -22,7 +22,7 @@ class Player(Protocol):
     def submit(self, schedule: Schedule) -> "Future[Trial]": ...
 
 
-class LimitReached(BaseException):
+class SearchLimit(BaseException):
     """The search has used up its time or its runs; no exception that Hypothesis would catch."""
 
 
@@ -70,13 +70,15 @@ class Search:
         ahead = min(self._limits.runs or _MOST_AHEAD, _MOST_AHEAD)
         self._ahead = iter(search_space.drawn(space, seed, ahead))
         try:
+            if self._refutes([]):
+                return []
             return search_space.smallest(space, seed, self._refutes)
-        except LimitReached:
+        except SearchLimit:
             self.is_complete = False
             return min(self._confirmed, key=_size, default=None)
 
     def play(self, schedule: Schedule) -> Trial:
-        """Play a schedule once."""
+        """Play a schedule once; SearchLimit if that takes too long."""
         self._begin(schedule)
         while True:
             for trial in self._ended():
@@ -84,6 +86,7 @@ class Search:
                     return trial
 
     def _refutes(self, schedule: Schedule) -> bool:
+        """Play a schedule as often as needed; return whether it refutes the claim often enough."""
         while (decided := self._decided(schedule)) is None:
             self._begin_all(schedule)
             self._ended()
@@ -123,7 +126,7 @@ class Search:
         """Wait until runs have ended, and keep them."""
         done, _ = wait(self._running, self._seconds_left(), FIRST_COMPLETED)
         if not done:
-            raise LimitReached
+            raise SearchLimit
         trials = []
         for future in done:
             del self._running[future]
@@ -136,7 +139,7 @@ class Search:
         left = self._seconds_left()
         if (left is not None and left <= 0) or self._made == self._limits.runs:
             if not self._running:
-                raise LimitReached
+                raise SearchLimit
             self._ended()
             self._require_within_limits()
 

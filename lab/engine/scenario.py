@@ -12,7 +12,6 @@ from pushpull.core import clock, faults
 from pushpull.core.faults.clock import CORRECT_CLOCK, SET_CLOCK
 from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
-from pushpull.core.faults.planned import PlannedFault
 from pushpull.core.faults.process import HOLD, INTERRUPT, KILL, PAUSE, RESUME, TERMINATE
 from pushpull.core.program_line import Line
 from pushpull.core.vocabulary import PORT
@@ -22,6 +21,7 @@ from pushpull.engine.finish import Finish
 from pushpull.engine.line_faults import LineFaults
 from pushpull.engine.network_verbs import NetworkVerbs
 from pushpull.engine.observed import Observed
+from pushpull.engine.planning_verbs import PlanningVerbs
 from pushpull.engine.processes import Process, Processes
 from pushpull.engine.program import Command
 from pushpull.engine.readiness import Ready, wait_ready
@@ -30,7 +30,7 @@ from pushpull.engine.triggers import Triggers, names
 from pushpull.runs import store
 
 
-class Lab(NetworkVerbs):
+class Lab(NetworkVerbs, PlanningVerbs):
     """The machines of one run, and everything that a scenario can do with them.
 
     A *target* is a process, the processes of one `start`, a machine, a role, or a list of these; or
@@ -239,35 +239,6 @@ class Lab(NetworkVerbs):
             case Scope.CLOCK:
                 for machine in self._machines(target):
                     self._faults.clocks.inject(wanted, machine, **parameters)
-
-    def schedule(
-        self,
-        fault: str,
-        program: str,
-        *,
-        on: str,
-        at: int,
-        repaired_after: float | None = None,
-        **parameters: Any,
-    ) -> None:
-        """Plan a fault before the scenario starts the program at whose line it is to be done.
-
-        It is done beside the scenario, once the program is ready; see docs/search.md.
-
-        Arguments:
-            fault: its name.
-            program: the name of the program, which stands at the line while the fault is done.
-            on: the machine where it runs; faults of machines and networks are done to this one, and
-                separate it from all others.
-            at: the number of the line; 0 is before the first one.
-            repaired_after: seconds until the repair; by default it is not repaired.
-            parameters: those of the fault, such as `every=10` of `lose`.
-
-        Raises LabError if there is no such fault or machine.
-        """
-        when: dict[str, Any] = {"at": at, "repaired_after": repaired_after}
-        planned = PlannedFault(fault, program, on, **when, parameters=parameters)
-        self._parts.schedule.add(planned)
 
     def kill(self, target: Target, *, at: Line | None = None) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone.
