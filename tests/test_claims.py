@@ -17,11 +17,10 @@ from story import (
     with_messages,
 )
 
-from pushpull.analysis import history
 from pushpull.analysis.history import Run
 from pushpull.core import wording
 from pushpull.core.errors import ExitCode
-from pushpull.core.records import Record
+from pushpull.core.records import Event, Record
 from pushpull.engine.judge import exit_code, judge
 from pushpull.experiments import catalogue
 from pushpull.experiments.judges import leaving
@@ -275,7 +274,7 @@ def test_another_that_connects_after_the_kill_is_not_the_one_that_returns() -> N
     assert outcomes(run, "return_worker")["survivor_gets_the_rest"] == HOLDS
 
 
-def late_start(order: str, late: float, *events: history.Event) -> StoredRun:
+def late_start(order: str, late: float, *events: Event) -> StoredRun:
     """B is started 0.35 s after message 0, and connects at `late`."""
     run = run_of(order, {"A": -0.01, "B": late})
     start = event("start", 0.35, puller("B"))

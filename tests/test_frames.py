@@ -54,7 +54,7 @@ def test_the_frames_of_a_run(run: Path) -> None:
     assert by_number.keys() == set(range(12))
     assert by_number[5] | {"sent_s": 0} == {
         "run": run.name, "number": 5, "sender": "push", "receiver": None, "sent_s": 0,
-        "received_s": None, "latency_s": None, "fate": "lost",
+        "received_s": None, "latency_s": None, "lateness_s": None, "fate": "lost",
     }  # fmt: skip
     assert by_number[8]["fate"] == "late"
     assert by_number[8]["latency_s"] == pytest.approx(0.65)

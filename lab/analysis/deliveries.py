@@ -4,14 +4,14 @@ Pure functions of a run directory's content.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
 
 from pushpull.analysis import vectors
-from pushpull.analysis.history import Run
 from pushpull.analysis.messages import Messages
+from pushpull.analysis.run import HopRun, Run
 from pushpull.analysis.vectors import Flags, Floats, Ints, places_of
 
 LATE_S = 0.1  # a message that takes longer was held up somewhere
@@ -28,6 +28,7 @@ FATES = {
 }
 _CODE = {fate: code for code, fate in enumerate(FATES)}
 NOBODY = -1  # instead of a machine
+_COLUMNS = ("numbers", "by", "to", "sent", "got", "fates", "hops", "sends", "receipts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Deliveries(Sequence[Delivery]):
         numbers: the messages'.
         sent, got: seconds, NaN for never.
         fates: places in FATES.
+        hops: on which hop of a pipeline each went, from 0, see `hops`; elsewhere all are 0.
         sends, receipts: rows of `Run.sent` and `Run.received`, -1 for none.
     """
 
@@ -74,6 +76,7 @@ class Deliveries(Sequence[Delivery]):
     sent: Floats
     got: Floats
     fates: Ints
+    hops: Ints
     sends: Ints
     receipts: Ints
 
@@ -112,17 +115,13 @@ class Deliveries(Sequence[Delivery]):
         """Return some of them."""
         if places.dtype == np.bool_ and places.all():
             return self
-        return Deliveries(
-            machines=self.machines,
-            numbers=self.numbers[places],
-            by=self.by[places],
-            to=self.to[places],
-            sent=self.sent[places],
-            got=self.got[places],
-            fates=self.fates[places],
-            sends=self.sends[places],
-            receipts=self.receipts[places],
-        )
+        some = {name: getattr(self, name)[places] for name in _COLUMNS}
+        return Deliveries(machines=self.machines, **some)
+
+    def of_hops(self) -> "list[Deliveries]":
+        """Return those of each hop, in their order; of no messages, all of them."""
+        numbers = np.unique(self.hops).tolist() or [0]
+        return [self.at(self.hops == number) for number in numbers]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -155,6 +154,29 @@ class Deliveries(Sequence[Delivery]):
 
 def deliveries_of(run: Run, machines: tuple[str, ...], origin: float) -> Deliveries:
     """Return how the messages went whose lines are on stdout; `origin` is second 0."""
+    if len(run.hops) == 1:
+        return _on_one_hop(run, machines, origin)
+    parts = [
+        replace(
+            part := _on_one_hop(hop, machines, origin),
+            hops=np.full(len(part), number, np.uint8),
+            sends=_of_whole_run(hop.rows["sent"], part.sends),
+            receipts=_of_whole_run(hop.rows["received"], part.receipts),
+        )
+        for number, hop in enumerate(run.hops)
+        if isinstance(hop, HopRun)
+    ]
+    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    found = Deliveries(machines=machines, **whole)
+    return found.at(vectors.order_of(np.fmin(found.sent, found.got)))
+
+
+def _of_whole_run(rows: Ints, of_hop: Ints) -> Ints:
+    """Return the rows that those of a hop have in the whole run; -1 stays -1."""
+    return np.append(rows, -1)[of_hop]
+
+
+def _on_one_hop(run: Run, machines: tuple[str, ...], origin: float) -> Deliveries:
     sent, received = _Printed(run.sent, machines), _Printed(run.received, machines)
     sends, receipts, repeated = _in_order_of_lines(sent, received)
     departed, arrived = sends >= 0, receipts >= 0
@@ -185,6 +207,7 @@ def deliveries_of(run: Run, machines: tuple[str, ...], origin: float) -> Deliver
         sent=sent_t,
         got=got_t,
         fates=fates,
+        hops=np.zeros(len(numbers), np.uint8),
         sends=np.where(departed, sent.get(sent.rows, sends), -1),
         receipts=np.where(arrived, received.get(received.rows, receipts), -1),
     )

@@ -14,9 +14,11 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from pushpull.analysis import cut
-from pushpull.analysis.deliveries import FATES
+from pushpull.analysis.by_number import Times
+from pushpull.analysis.deliveries import FATES, Delivery
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import NO_MESSAGE
+from pushpull.analysis.schedule import intended
 from pushpull.analysis.timeline import timeline
 from pushpull.analysis.values import Values
 from pushpull.core.errors import LabError
@@ -95,6 +97,7 @@ MESSAGES = _schema(
         "sent_s": pl.Float64,
         "received_s": pl.Float64,
         "latency_s": pl.Float64,
+        "lateness_s": pl.Float64,
         "fate": pl.Enum(list(FATES)),
     }
 )
@@ -264,7 +267,9 @@ def _lazily(
 
 
 def _messages(reader_of: _ReaderOf, name: str, stored: StoredRun) -> pl.DataFrame:
-    found = timeline(stored, Run(stored, reader_of(stored)))
+    run = Run(stored, reader_of(stored))
+    found = timeline(stored, run)
+    due = intended(run, float(stored.description["parameters"]["interval"]))
     rows = [
         (
             _text(name),
@@ -274,6 +279,7 @@ def _messages(reader_of: _ReaderOf, name: str, stored: StoredRun) -> pl.DataFram
             one.sent,
             one.got,
             one.latency_s,
+            _lateness(one, found.origin, due),
             one.fate,
         )
         for one in found.deliveries
@@ -303,6 +309,12 @@ def _of_quantity(name: str, origin: float, found: Values) -> pl.DataFrame:
         .hstack([numbers.replace(NO_MESSAGE, None)])
         .select(VALUES.names())
     )
+
+
+def _lateness(one: Delivery, origin: float, due: Times) -> float | None:
+    if one.got is None or one.number not in due:
+        return None
+    return origin + one.got - due[one.number]
 
 
 def _origin(stored: StoredRun) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushpull.analysis.chunk_patterns import pattern_of_lines
 from pushpull.analysis.messages import Found
 from pushpull.core.errors import LabError
-from pushpull.core.records import Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Reader, Record
 from pushpull.core.trace import PLAIN, parse_line, trace_of
 from pushpull.runs.lines import Lines
 
@@ -48,16 +48,22 @@ def lines(
             that must match the whole line. Its group called `number`, or else its first group, is
             the message's number. Each other group that has a name is a value:
             `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`.
-        received: the same for each program that receives.
+        received: the same for each program that receives. A program that prints one line for a
+            message that it received and sent on has the same expression in both.
         values: the same for lines that are not about a message sent or received: only groups with
             a name count, and `number` may be left out.
 
     The reader also reads traces on stderr (see docs/program-protocol.md).
     """
     patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
+    sent, received = sent or {}, received or {}
+    both = {program for program in sent if sent[program] == received.get(program)}
     for kind, by_program in (("sent", sent), ("received", received)):
-        for program, pattern in (by_program or {}).items():
-            patterns[program].append((kind, _with_a_group(pattern)))
+        for program, pattern in by_program.items():
+            if program not in both:
+                patterns[program].append((kind, _with_a_group(pattern)))
+    for program in both:
+        patterns[program].append((HANDED_ON, _with_a_group(sent[program])))
     others = {program: _with_a_name(pattern) for program, pattern in (values or {}).items()}
     return LineReader(patterns, others)
 
@@ -102,6 +108,12 @@ class LineReader:
             if match := pattern.fullmatch(text):
                 return _message(record, kind, _number_in(match), record.t)
         return None
+
+    def hands_on(self, process: str) -> bool:
+        """Return whether a process may hand messages on: it sends and receives."""
+        return bool({kind for kind, _ in self._of(process)} & {HANDED_ON}) or (
+            {kind for kind, _ in self._of(process)} >= {"sent", "received"}
+        )
 
     def scan(self, lines: Lines) -> Sequence[Found] | None:
         """Return what the lines of a chunk say of messages, as a call for each would.

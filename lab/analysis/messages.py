@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequen
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
-from pushpull.core.records import Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Reader, Record
 from pushpull.runs.lines import Lines, Source
 from pushpull.runs.stored_records import StoredRecords
 
@@ -139,6 +139,18 @@ class Messages(Sequence[Message]):
         self._line_places.append(self._line_sources.index(source))
         self._line_ns = _joined(self._line_ns, (record.n,))
 
+    def at(self, rows: Any) -> "Messages":
+        """Return some of them, by their rows."""
+        some = Messages(self.kind, self.named, self._clock_of)
+        some.numbers, some.ns = _sorted(self.numbers, rows), _sorted(self.ns, rows)
+        some.ts, some.places = _sorted(self.ts, rows), _sorted(self.places, rows)
+        some.ms = _sorted(self.ms, rows) if self.ms else self.ms
+        if self._line_sources:
+            some._line_sources = self._line_sources
+            some._line_places = _sorted(self._line_places, rows)
+            some._line_ns = _sorted(self._line_ns, rows)
+        return some
+
     def sort(self, order: Any) -> None:
         """Put the messages into an order: the first is the one that is now at `order[0]`."""
         self.numbers, self.ns = _sorted(self.numbers, order), _sorted(self.ns, order)
@@ -195,7 +207,8 @@ class Columns:
             for record in records:
                 if (message := reads(record)) is not None:
                     place = self._place(message.machine, message.process)
-                    self.of(message.kind).add_one(message, place, record)
+                    for kind in _kinds(message.kind):
+                        self.of(kind).add_one(message, place, record)
         else:
             self._scan(records, scan, reads)
 
@@ -204,6 +217,12 @@ class Columns:
         if kind not in self._of_kind:
             self._of_kind[kind] = Messages(kind, self._named, self._clock_of)
         return self._of_kind[kind]
+
+    def part(self, rows: Mapping[str, Any]) -> "Columns":
+        """Return some of them, by the rows of each kind."""
+        some = Columns((), lambda _: None, self._clock_of)
+        some._of_kind = {kind: self.of(kind).at(of_kind) for kind, of_kind in rows.items()}
+        return some
 
     def kinds(self) -> Iterable[Messages]:
         """Return all that there are."""
@@ -224,8 +243,8 @@ class Columns:
             for lines in stream.blocks():
                 found = scan(lines)
                 for one in _one_by_one(lines, reads) if found is None else found:
-                    if len(one.numbers):
-                        self.of(one.kind).add(one, self._place(lines.machine, lines.process))
+                    for kind in _kinds(one.kind) if len(one.numbers) else ():
+                        self.of(kind).add(one, self._place(lines.machine, lines.process))
             for kind, messages in self._of_kind.items():
                 if len(messages) > (start := before.get(kind, 0)):
                     ns = vectors.column(messages.ns)[start:]
@@ -266,6 +285,11 @@ def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:
             yield Found(message.kind, (message.number,), (message.n,), t, (m,) if t else ())
 
 
+def _kinds(kind: str) -> Sequence[str]:
+    """Return the kinds as which a line's message counts."""
+    return ("received", "sent") if kind == HANDED_ON else (kind,)
+
+
 def _joined(column: MutableSequence[int], more: Sequence[int]) -> MutableSequence[int]:
     """Return a column with more numbers: the same one, or a wider one if they need that."""
     added = _column(more)
@@ -289,4 +313,6 @@ def _column(numbers: Sequence[int]) -> Sequence[int]:
 def _sorted(column: Any, order: Any) -> Any:
     from pushpull.analysis import vectors
 
+    if isinstance(column, list):
+        return [column[row] for row in order]
     return array(column.typecode, vectors.column(column)[order].tobytes())

@@ -55,14 +55,21 @@ def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
     rows = [line.row(start) for line in _paired(printed, messages)]
     rows += [Row(t=event.t - start, event=event) for event in run.events]
     rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
-    senders = {message.machine for message in messages if message and message.kind == "sent"}
+    senders = [{message.machine for message in messages if message and message.kind == "sent"}]
     machines = ordered_machines(run, senders)
-    return SideBySide(machines=machines, rows=tuple(rows), sends=bool(senders))
+    return SideBySide(machines=machines, rows=tuple(rows), sends=bool(senders[0]))
 
 
-def ordered_machines(run: StoredRun, senders: Container[str]) -> tuple[str, ...]:
-    """Return the machines of a run, senders first, and host-2 before host-10."""
-    return tuple(sorted(_machines(run), key=lambda name: (name not in senders, _natural(name))))
+def ordered_machines(run: StoredRun, senders: Sequence[Container[str]]) -> tuple[str, ...]:
+    """Return the machines of a run: the senders of each hop, then all others.
+
+    Of these, host-2 precedes host-10.
+    """
+
+    def rank(name: str) -> int:
+        return next((k for k, there in enumerate(senders) if name in there), len(senders))
+
+    return tuple(sorted(_machines(run), key=lambda name: (rank(name), _natural(name))))
 
 
 @dataclass(slots=True)

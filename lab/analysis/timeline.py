@@ -75,7 +75,7 @@ def timeline(stored: StoredRun, run: Run) -> Timeline:
     """
     origin, last = _extent(stored)
     end = last - origin
-    machines = ordered_machines(stored, run.sent.line_machines())
+    machines = ordered_machines(stored, [hop.sent.line_machines() for hop in run.hops])
     events = sorted(stored.events, key=lambda event: event.t)
     moments = tuple(_moments(events, origin))
     spans = tuple(_spans(events, moments, run, end))

@@ -8,6 +8,9 @@ from typing import Any
 LOST = "lost"  # the connection to its machine broke
 LEASE = "lease"  # the lab was silent for so long that the program's lease ran out
 
+# The `kind` of a message whose line says both that it was received and that it was sent on.
+HANDED_ON = "handed on"
+
 
 def shown(text: str) -> str:
     """Return a line as a terminal finally shows it.
@@ -55,15 +58,20 @@ class Event:
     process: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and process."""
+        return self.machine, self.process
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What one line or trace says about a message.
 
-    `kind` is `sent` or `received` for a line of the program's output, and `dealt` (the send
-    returned) or `taken` (the message was received) for a trace. `n` is the record's number in its
-    stream. `t` is its UNIX time in seconds; for a trace, on the clock of `machine`, and then `m` is
-    that machine's CLOCK_MONOTONIC, if the trace has it.
+    `kind` is `sent`, `received` or HANDED_ON for a line of the program's output, and `dealt` (the
+    send returned) or `taken` (the message was received) for a trace. `n` is the record's number in
+    its stream. `t` is its UNIX time in seconds; for a trace, on the clock of `machine`, and then
+    `m` is that machine's CLOCK_MONOTONIC, if the trace has it.
     """
 
     kind: str

@@ -69,7 +69,7 @@ def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bo
     if any(one.place in in_hand for one in alive):
         return max(plan.quiet_s, AT_WORK_S)
     settled = reads and not ledger.outstanding and ledger.is_exact
-    waited_for = [one for one in alive if not settled or one.place in ledger.senders]
+    waited_for = [one for one in alive if not settled or one.place in ledger.sources]
     if not waited_for:
         return plan.quiet_s
     slowest = max(

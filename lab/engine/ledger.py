@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from pushpull.core.records import Message, Record
+from pushpull.core.records import HANDED_ON, Message, Record
 from pushpull.runs.lines import LastLines, Lines
 
 # The last lines of each process that a trigger set later still finds; a run may print millions.
@@ -71,6 +71,7 @@ class Ledger:
         self._balance: Counter[int] = Counter()  # sent minus received; no zeros
         self._over = 0  # copies that were received and not sent
         self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
+        self._relays: dict[Place, _Relay] = {}
         self._gaps: dict[Place, float] = {}
         self._times: dict[Place, float] = {}  # of the last line
 
@@ -93,19 +94,36 @@ class Ledger:
 
     def messages(self, kind: str, place: Place, numbers: Sequence[int]) -> None:
         """Account for what lines of a process say of messages, all of one kind and in order."""
-        if kind == "sent":
-            self.sent += len(numbers)
-            self.senders.add(place)
-            for number in numbers:
-                self._move(number, 1)
+        if kind == HANDED_ON:
+            self._received(place, numbers)
+            self._sent(place, numbers)
+        elif kind == "sent":
+            self._sent(place, numbers)
         elif kind == "received":
-            self.received += len(numbers)
-            self.received_by[place] += len(numbers)
-            self.last_receiver = place if numbers else self.last_receiver
-            put_down = self._hands[place].put_down
-            for number in numbers:
-                self._move(number, -1)
-                put_down(number)
+            self._received(place, numbers)
+
+    def _sent(self, place: Place, numbers: Sequence[int]) -> None:
+        self.sent += len(numbers)
+        self.senders.add(place)
+        for number in numbers:
+            self._move(number, 1)
+        if place in self._relays:
+            self._relays[place].send(numbers)
+
+    def _received(self, place: Place, numbers: Sequence[int]) -> None:
+        self.received += len(numbers)
+        self.received_by[place] += len(numbers)
+        self.last_receiver = place if numbers else self.last_receiver
+        put_down = self._hands[place].put_down
+        for number in numbers:
+            self._move(number, -1)
+            put_down(number)
+        if place in self._relays:
+            self._relays[place].receive(numbers)
+
+    def may_hand_on(self, place: Place) -> None:
+        """Note that a process both sends and receives, before it does either."""
+        self._relays[place] = _Relay()
 
     def taken(self, place: Place, number: int) -> None:
         """Note that a program has received a message, by its trace; its line is still to come."""
@@ -132,11 +150,19 @@ class Ledger:
 
     @property
     def all_came(self) -> bool:
-        """Whether each message came as often as it was sent, and none is in a receiver's hands.
+        """Whether each message came as often as it was sent, and nobody has one in hand.
 
         Never so where one came more often than it was sent, see `is_exact`.
         """
         return self.sent > 0 and not self._balance and not any(self.in_hand())
+
+    @property
+    def sources(self) -> set[Place]:
+        """The processes that send what they have not received: the others only hand on."""
+        return {place for place in self.senders if not self._hands_on(place)}
+
+    def _hands_on(self, place: Place) -> bool:
+        return place in self._relays and self._relays[place].hands_on
 
     @property
     def is_exact(self) -> bool:
@@ -147,8 +173,12 @@ class Ledger:
         return self._over == 0
 
     def in_hand(self) -> Iterator[Place]:
-        """Give the processes that have received what they have not printed yet, by their traces."""
-        return (place for place, hand in self._hands.items() if hand.held)
+        """Give the processes that have received what they have not printed yet, by their traces.
+
+        Also those that hand messages on, and have one still to be sent.
+        """
+        yield from (place for place, hand in self._hands.items() if hand.held)
+        yield from (place for place, relay in self._relays.items() if relay.held)
 
     def traces_receipts(self, place: Place) -> bool:
         """Whether a process has traced a receipt."""
@@ -205,3 +235,26 @@ class _Hand:
             return
         while self.held.popitem(last=False)[0] != number:
             pass
+
+
+class _Relay:
+    """What a process that sends and receives holds: it received it, and has still to send it on.
+
+    What comes back to it is not to be sent on: it sent that first, as a client does.
+    """
+
+    def __init__(self) -> None:
+        self.hands_on = False
+        self.held: set[int] = set()
+        self._own: set[int] = set()  # it sent these, and they have not come back
+
+    def receive(self, numbers: Sequence[int]) -> None:
+        own = self._own.intersection(numbers)
+        self._own -= own
+        self.held.update(set(numbers) - own)
+
+    def send(self, numbers: Sequence[int]) -> None:
+        handed_on = self.held.intersection(numbers)
+        self.held -= handed_on
+        self.hands_on = self.hands_on or bool(handed_on)
+        self._own.update(set(numbers) - handed_on)

@@ -124,15 +124,19 @@ class Lab(NetworkVerbs, PlanningVerbs):
             flags: `high_water_mark=5` becomes `--high-water-mark 5`; a list repeats the name for
                 each value, True gives the name alone, False and None give nothing.
 
+        An implementation's broker, if it has one, is started before its first other program.
+
         Raises LabError if it ends, or isn't ready in time.
         """
         target = None if to is None else self._manager.only(to)
         found = (
             self._manager.program(program) if isinstance(program, str) else Command(tuple(program))
         )
-        schedule = self._parts.schedule
-        started = []
-        for machine in self._manager.machines(on):
+        machines = self._manager.machines(on)
+        if found.speaks_protocol and (broker := self._manager.start_broker(target or machines[0])):
+            wait_ready(self._manager, [broker], None)
+        started, schedule = [], self._parts.schedule
+        for machine in machines:
             hold = schedule.must_hold(found.name, machine, held=held)
             to_machine = target or machine
             one = self._manager.start(found, machine, to_machine, flags, args, held=hold)
@@ -143,6 +147,12 @@ class Lab(NetworkVerbs, PlanningVerbs):
         if not held:
             schedule.begin(*started)
         return Processes(tuple(started), self._monitor)
+
+    @property
+    def broker(self) -> Processes:
+        """The last life of the server between senders and receivers; empty where there is none."""
+        broker = self._manager.broker
+        return Processes((broker,) if broker else (), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return the endpoint to bind or connect to, on a machine or the first with a role."""

@@ -307,8 +307,9 @@ def _with_mistakes_located(reads: Reader, scenario: object, file: Path) -> Reade
             raise user_code.mistake(error, file, scenario) from error
         return message
 
-    if scan := getattr(reads, "scan", None):  # of `lines(...)`, where no line can fail at once
-        read.scan = scan  # type: ignore[attr-defined]
+    for name in ("scan", "hands_on"):  # of `lines(...)`, where no line can fail at once
+        if hasattr(reads, name):
+            setattr(read, name, getattr(reads, name))
     return read
 
 

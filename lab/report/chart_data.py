@@ -6,6 +6,7 @@ first, and of the others one in 2, 4, 8 ...
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,9 +130,12 @@ def moments(found: Timeline) -> Rows:
 
 def cells(found: Timeline) -> Rows:
     """Return which machine got which message: one by one, or as shares if there are too many."""
-    deliveries = found.deliveries
+    return [row for hop in found.deliveries.of_hops() for row in _cells(found, hop)]
+
+
+def _cells(found: Timeline, deliveries: Deliveries) -> Rows:
     sent = _by_number(deliveries, deliveries.departed)
-    one_by_one = len(sent) <= _MOST_CELLS
+    one_by_one = len(found.deliveries) <= _MOST_CELLS
     names = [*found.machines, ""]
     rows: Rows = []
     for start, end in _parts(len(sent), 1 if one_by_one else -(-len(sent) // _BINS)):
@@ -157,12 +161,16 @@ def rows_of_strip(found: Timeline) -> list[str]:
 
 
 def shares(found: Timeline) -> Rows:
-    """Return how many messages each receiver got, duplicates included."""
-    got = received(found)
-    total = max(1, sum(got.values()))
+    """Return how many messages each receiver got, and which part of all that arrived on its hop."""
+    got, total = received(found), dict.fromkeys(found.machines, 0)
+    for hop in found.deliveries.of_hops():
+        of_hop = received(replace(found, deliveries=hop))
+        for name in (name for name, number in of_hop.items() if number):
+            total[name] += sum(of_hop.values())
+    parts = {name: got[name] / max(1, total[name]) for name in found.machines}
     return [
-        {"machine": name, "number": got[name], "label": f"{got[name]:,} ({got[name] / total:.1%})",
-         "tooltip": f"{name} got {got[name]:,} messages, {got[name] / total:.1%}"}
+        {"machine": name, "number": got[name], "label": f"{got[name]:,} ({parts[name]:.1%})",
+         "tooltip": f"{name} got {got[name]:,} messages, {parts[name]:.1%}"}
         for name in (receivers(found) if found.deliveries else ())
     ]  # fmt: skip
 

@@ -1,7 +1,11 @@
 """One sentence about a run: who sent how many messages to whom, as observed."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
+from pushpull.analysis.deliveries import Deliveries
 from pushpull.analysis.timeline import Timeline
 from pushpull.core.text import duration
 from pushpull.core.wording import joined
@@ -28,9 +32,31 @@ def setup(stored: StoredRun, found: Timeline) -> str:
         got = chart_data.received(found)
         to = joined([name for name in found.machines if got[name]])
         return f"{to} printed {_messages(arrived)}; no program reported sending them."
+    hops = deliveries.of_hops()
+    if len(hops) > 1:
+        return _pipeline(stored, found, hops)
     target = f" to {to}" if to and not _is_round_trip(found) else ""
     sent = f"{joined(senders)} sent {_what(stored, found)}{target}{_pace(found)}."
     return f"{sent} {_arrived(found)}"
+
+
+def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) -> str:
+    """Return what the source of a pipeline sent, who handed it on, and what reached its end."""
+    first = replace(found, deliveries=hops[0])
+    text = f"{joined(hops[0].senders())} sent {_what(stored, first)} to {_receivers(hops[0])}"
+    text += _pace(first)
+    for hop in hops[1:]:
+        text += f"; {joined(hop.senders())} sent {int(hop.departed.sum()):,} on"
+        text += f" to {_receivers(hop)}" if hop.arrived.any() else ""
+    arrived = len(np.unique(hops[-1].numbers[hops[-1].arrived]))
+    lost = found.deliveries.of_fate("lost")
+    words = f"{arrived:,}" if arrived else "None"
+    lost_words = f"{f'{lost:,}' if lost else 'none'} {'was' if lost == 1 else 'were'} lost"
+    return f"{text}. {words} reached the end, {lost_words}."
+
+
+def _receivers(deliveries: Deliveries) -> str:
+    return joined([deliveries.machines[k] for k in np.unique(deliveries.to[deliveries.arrived])])
 
 
 def implementation(stored: StoredRun) -> str:

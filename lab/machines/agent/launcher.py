@@ -37,6 +37,7 @@ LEASE_S = 30
 PULSE_S = 10
 NOT_STARTED = 127  # the exit status, as in a shell
 KILLED_S = 0.002  # a killed process has ended by then as a rule
+REAPED_AT_ONCE = 50  # processes; more may end faster than they are reaped, and orders must be heard
 FAILED = 125  # the exit status if no readable order arrived, so that no program ran
 HOLD_ORDER = 1000  # no signal has this number
 
@@ -243,12 +244,13 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
     heard = time.monotonic()
     obey(orders, program, wake, notes, holder)  # what arrived together with the order
     while True:
-        pid = 1
-        while pid > 0:
+        for _ in range(REAPED_AT_ONCE):
             try:
                 pid, how = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return status
+            if not pid:
+                break
             if pid == program:
                 code = os.waitstatus_to_exitcode(how)
                 status = code if code >= 0 else 128 - code
@@ -256,6 +258,8 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
             signal_descendants(signal.SIGKILL)
         sources = [wake] if orders.ended else [wake, 0]
         patience = None if orders.ended else max(0.0, heard + LEASE_S - time.monotonic())
+        if pid:  # there may be more to reap
+            patience = 0.0
         readable, _, _ = select.select(sources, [], [], patience)
         if wake in readable:
             os.read(wake, 4096)

@@ -223,6 +223,10 @@ const words = (moment) => moment.tooltip.replace(/^[\d.]+ s: /, "");
 function story(i) {
   const sent = begins(i);
   const sentences = [`${inWords(i)}.`];
+  // In a pipeline it is handed on, by the next occurrence of its number.
+  for (let k = i + 1; timeInP && k < P.number.length; k++) {
+    if (P.number[k] === P.number[i]) sentences.push(`Then ${inWords(k).replace(/^message \S+: /, "")}.`);
+  }
   const connected = data.periods.find((e) => sent >= e.start && sent < e.end);
   if (connected) sentences.push(`When it was sent, ${connected.text}.`);
   const done = data.moments.filter((m) => ["fault", "repair"].includes(m.kind));

@@ -1,0 +1,113 @@
+"""Pipelines: programs that receive messages and hand them on, so that each one goes several hops.
+
+From the source to the first relays is hop 0, from there to the next programs hop 1, and so on. A
+number then has a send and a receipt on each hop, and none of them is a repetition.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pushpull.analysis import vectors
+from pushpull.analysis.messages import Columns, Messages
+from pushpull.analysis.vectors import Ints, places_of
+from pushpull.core.names import program_of
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One hop: its messages, and the rows that they have among all messages of their kinds."""
+
+    number: int
+    messages: Columns
+    rows: dict[str, Ints]
+
+
+def hops_of(messages: Columns) -> list[Hop]:
+    """Return the hops of a run in their order; none if no program hands messages on.
+
+    A process hands on if it prints that it sent a message after it printed that it received it. One
+    that sends first and receives afterwards, as a client does, doesn't.
+    """
+    sent, received = messages.of("sent"), messages.of("received")
+    both = np.intersect1d(np.unique(vectors.column(sent.places)), vectors.column(received.places))
+    relays = [place for place in both.tolist() if _hands_on(place, sent, received)]
+    if not relays:
+        return []
+    levels = _levels(relays, sent, received)
+    hop_of_sends = np.zeros(len(sent.named), np.int64)
+    for relay, level in levels.items():
+        hop_of_sends[relay] = level
+    hop_of_receipts = _hops_of_receipts(levels, hop_of_sends, sent, received)
+    count = 1 + max(levels.values())
+    by_kind = {
+        "sent": hop_of_sends, "dealt": hop_of_sends,
+        "received": hop_of_receipts, "taken": hop_of_receipts,
+    }  # fmt: skip
+    return [_hop(messages, by_kind, number) for number in range(count)]
+
+
+def _hop(messages: Columns, by_kind: dict[str, Ints], number: int) -> Hop:
+    rows = {}
+    for kind, hop_of in by_kind.items():
+        places = vectors.column(messages.of(kind).places)
+        rows[kind] = places_of(hop_of[places] == number) if len(places) else vectors.upto(0)
+    return Hop(number, messages.part(rows), rows)
+
+
+def _hands_on(place: int, sent: Messages, received: Messages) -> bool:
+    """Return whether a process mostly printed the receipt of a message before its send."""
+    (sends, sent_ns), (receipts, received_ns) = _firsts(place, sent), _firsts(place, received)
+    common, of_sends, of_receipts = np.intersect1d(sends, receipts, return_indices=True)
+    before = received_ns[of_receipts] <= sent_ns[of_sends]
+    return len(common) > 0 and 2 * int(before.sum()) > len(common)
+
+
+def _firsts(place: int, messages: Messages, column: str = "ns") -> tuple[Ints, Ints]:
+    """Return the numbers of a process's messages, and what a column says of each one's first."""
+    mine = places_of(vectors.column(messages.places) == place)
+    index = vectors.Index(vectors.column(messages.numbers)[mine])
+    values = np.asarray(getattr(messages, column))[mine]
+    return index.unique, values[index.first_rows()]
+
+
+def _levels(relays: list[int], sent: Messages, received: Messages) -> dict[int, int]:
+    """Return how many hops a message has behind it when it has reached each relay, from 1.
+
+    That is the relay's usual place among those that received the same message, by the time.
+    """
+    parts: list[tuple[Ints, Ints, Ints]] = []
+    for relay in relays:
+        numbers, times = _firsts(relay, received, "ts")
+        handed_on = np.isin(numbers, _firsts(relay, sent)[0])
+        parts.append((numbers[handed_on], times[handed_on], np.full(int(handed_on.sum()), relay)))
+    numbers, times, of = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((times, numbers))
+    _, before = vectors.Index(numbers[order]).nth_rows()
+    return {relay: 1 + int(np.median(before[of[order] == relay])) for relay in relays}
+
+
+def _hops_of_receipts(
+    levels: dict[int, int], hop_of_sends: Ints, sent: Messages, received: Messages
+) -> Ints:
+    """Return the hop by which messages came to each process."""
+    programs = {program_of(sent.named[relay][1]): level for relay, level in levels.items()}
+    hops = np.zeros(len(received.named), np.int64)
+    hop_of: Any = hop_of_sends[vectors.column(sent.places)]
+    handed_on = {
+        level: np.unique(vectors.column(sent.numbers)[hop_of == level])
+        for level in sorted(set(levels.values()))
+    }
+    for place in np.unique(vectors.column(received.places)).tolist():
+        if place in levels:
+            hops[place] = levels[place] - 1
+            continue
+        if (level := programs.get(program_of(received.named[place][1]))) is not None:
+            hops[place] = level - 1  # one that died before it could hand on
+            continue
+        numbers, _ = _firsts(place, received)
+        for level, there in handed_on.items():
+            if 2 * int(np.isin(numbers, there).sum()) > len(numbers):
+                hops[place] = level
+    return hops

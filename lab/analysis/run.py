@@ -1,0 +1,344 @@
+"""A run as a judge sees it: a pure function of a run directory's content."""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pushpull.analysis import brokers, cut
+from pushpull.analysis.messages import Columns, Messages, steady
+from pushpull.core.names import program_of
+from pushpull.core.records import Event, Message, Reader, Record
+from pushpull.core.wording import joined
+from pushpull.runs import pcap
+from pushpull.runs.directory import packets_of
+from pushpull.runs.store import StoredRun
+
+if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wait
+    from pushpull.analysis.by_number import Takers, Times
+    from pushpull.analysis.hops import Hop
+    from pushpull.analysis.values import Values
+    from pushpull.analysis.vectors import Floats
+
+# Two events closer than this, on two clocks or threads, have no order.
+NO_ORDER_S = 0.005
+# How late a program may report what its library did; on a busy computer it was 10 ms late.
+REPORT_LATE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """A connection, as the libraries on both ends reported it; `own` is the receiver's event.
+
+    A busy machine may report late. So messages before the `first` of the two were sent without the
+    connection, and messages after the `last` were sent with it.
+    """
+
+    own: Event
+    first: Event
+    last: Event
+
+
+class Run:
+    """One run: messages, connections and faults.
+
+    All times are UNIX seconds on the harness's clock.
+
+    Attributes:
+        cut: a sentence that says why missing messages may not be the programs' doing; empty if
+            the run ended by itself.
+        disturbed: a sentence that says why times in it mean nothing; empty if they are sound.
+    """
+
+    def __init__(self, stored: StoredRun, reads: Reader) -> None:
+        self._stored = stored
+        self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
+        self._reads = reads
+        self._messages = Columns(stored.records, reads, functools.partial(steady, self._clocks))
+        self.disturbed = cut.disturbed_reason(stored)
+        self.cut = cut.reason(stored)
+        if not self.cut and not self._all_came_as_sent():
+            self.cut = cut.unreadable_reason(stored.records)
+
+    def _all_came_as_sent(self) -> bool:
+        from pushpull.analysis import vectors
+
+        sent, received = map(vectors.column, (self.sent.numbers, self.received.numbers))
+        return vectors.same_numbers(sent, received)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """All captured lines, including those that are not about a message."""
+        return self._stored.records
+
+    def messages(self) -> Iterable[Messages]:
+        """Return the messages of each kind."""
+        return self._messages.kinds()
+
+    @property
+    def sent(self) -> Messages:
+        """The messages that senders printed, in the order of their output."""
+        return self._messages.of("sent")
+
+    @property
+    def received(self) -> Messages:
+        """The messages that receivers printed."""
+        return self._messages.of("received")
+
+    @functools.cached_property
+    def values(self) -> "Mapping[str, Values]":
+        """The values of each quantity that lines or traces carry, by its name."""
+        from pushpull.analysis import values
+
+        return values.read(self.records, self._reads, self._clocks)
+
+    @property
+    def variant(self) -> str:
+        """The variant of the experiment; empty if it has only one."""
+        return str(self._stored.description["parameters"].get("variant", ""))
+
+    def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
+        """Return the TCP flags that machine `by` saw from `of` then; None if not captured."""
+        path = packets_of(self._stored.path, by)
+        if not path.exists():
+            return None
+        source = self._stored.description["inventory"][of]["address"]
+        offset = self._clocks.get(by, {}).get("offset_s", 0.0)
+        flags = 0
+        for packet in pcap.read(path):
+            if packet.source == source and start <= packet.t - offset <= end:
+                flags |= packet.flags
+        return flags
+
+    @functools.cached_property
+    def hops(self) -> "Sequence[Run]":
+        """The hops of a pipeline in their order, each as a run of its own; else this run alone."""
+        from pushpull.analysis.hops import hops_of
+
+        return [HopRun(self, hop) for hop in hops_of(self._messages)] or [self]
+
+    @functools.cached_property
+    def planned(self) -> range:
+        """The numbers of the planned messages."""
+        return range(self._stored.description["parameters"]["count"])
+
+    def by(self, machine: str) -> list[Message]:
+        """Return the received messages that one machine printed."""
+        return [message for message in self.received if message.machine == machine]
+
+    @functools.cached_property
+    def takers(self) -> "Takers":
+        """The machines that printed each message, one for each time."""
+        from pushpull.analysis import vectors
+        from pushpull.analysis.by_number import Takers
+
+        received = self.received
+        machines = list(dict.fromkeys(machine for machine, _ in received.named))
+        machine_of = vectors.column([machines.index(machine) for machine, _ in received.named])
+        index = vectors.Index(vectors.column(received.numbers))
+        places = vectors.column(received.places)
+        return Takers(index, machine_of[places] if len(places) else places, machines)
+
+    @functools.cached_property
+    def dealt(self) -> "Times":
+        """When each message was dealt: when its send returned, or was printed if nothing tells.
+
+        A busy machine may tell late, so at the latest when it was received. In a pipeline, that is
+        when its source dealt it.
+        """
+        if self.hops[0] is not self:
+            return self.hops[0].dealt
+        from pushpull.analysis import vectors
+        from pushpull.analysis.by_number import Times
+
+        told = self._messages.of("dealt")
+        if not told:
+            numbers, times = vectors.column(self.sent.numbers), vectors.floats(self.sent.ts)
+            return Times(*vectors.last_by_number(numbers, times))
+        return Times(
+            *vectors.earliest(
+                vectors.column(told.numbers),
+                self.our_times(told),
+                vectors.column(self.taken.numbers),
+                self.our_times(self.taken),
+            )
+        )
+
+    def our_times(self, messages: Messages) -> "Floats":
+        """Return the times of traces on the harness's clock."""
+        from pushpull.analysis import vectors
+
+        times = vectors.floats(messages.ts)
+        ahead = vectors.reals([self.offsets.get(name, 0.0) for name, _ in messages.named])
+        return times - ahead[vectors.column(messages.places)] if ahead.any() else times
+
+    @property
+    def taken(self) -> Messages:
+        """The receipts that receivers traced, each on its own machine's clock."""
+        return self._messages.of("taken")
+
+    @functools.cached_property
+    def offsets(self) -> Mapping[str, float]:
+        """How many seconds each machine's clock is ahead of the harness's."""
+        return {machine: clock["offset_s"] for machine, clock in self._clocks.items()}
+
+    @functools.cached_property
+    def no_order_s(self) -> float:
+        """Events closer than this have no order, as both of the compared clocks may be wrong."""
+        worst = max((clock["uncertainty_s"] for clock in self._clocks.values()), default=0.0)
+        return NO_ORDER_S + 2 * worst
+
+    @functools.cached_property
+    def report_late_s(self) -> float:
+        """What is reported less than this after something else may have come before it.
+
+        Reports are never early. So a connection certainly did not exist only this long before its
+        report. Reports of what was looked for now and then say themselves how late they may be.
+        """
+        looked = (e.details.get("late_s") for e in self.events("connected"))
+        late = max((s for s in looked if isinstance(s, int | float)), default=0.0)
+        return max(REPORT_LATE_S, self.no_order_s + late)
+
+    @functools.cached_property
+    def senders(self) -> frozenset[str]:
+        """The machines that sent; in a pipeline, those that sent first."""
+        if self.hops[0] is not self:
+            return self.hops[0].senders
+        said = self.sent.speakers() | self._messages.of("dealt").speakers()
+        return frozenset(machine for machine, _ in said)
+
+    @functools.cached_property
+    def receivers(self) -> list[str]:
+        """The machines on which more than senders or a broker started, in the order of that."""
+        started = (e.machine for e in self.events("start") if e.place not in self.brokers)
+        return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
+
+    def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
+        """Return the events with this name, of the machines `by` if given, ordered by time."""
+        machines = None if by is None else set(by)
+        found = (
+            event
+            for event in self._stored.events
+            if event.event == name and (machines is None or event.machine in machines)
+        )
+        return sorted(found, key=lambda event: event.t)
+
+    @functools.cached_property
+    def connections(self) -> list[Event]:
+        """The handshakes that the sender's library reported, or those of the broker between."""
+        return self.at_the_source("connected")
+
+    def at_the_source(self, name: str) -> list[Event]:
+        """Return what connections with receivers did, where they connect to: a sender or broker."""
+        if not self.brokers:
+            return self.events(name, by=self.senders)
+        inventory = self._stored.description["inventory"]
+        senders = {inventory[machine]["address"] for machine in self.senders}
+        return brokers.with_receivers(self.events(name), self.brokers, senders)
+
+    @functools.cached_property
+    def brokers(self) -> frozenset[tuple[str, str]]:
+        """The machine and the process of each life of a broker between senders and receivers."""
+        return brokers.places(self.events("start"))
+
+    @functools.cached_property
+    def handshakes(self) -> list[Handshake]:
+        """The connections in order; the ends don't name each other, but both report in order."""
+        owns = self.events("connected", by=self.receivers)
+        if len(owns) != len(self.connections):  # no traces: match by time
+            owns = [
+                min(owns, key=lambda own: abs(own.t - event.t), default=event)
+                for event in self.connections
+            ]
+        found = []
+        for own, event in zip(owns, self.connections, strict=True):
+            first, last = sorted((own, event), key=lambda end: end.t)
+            found.append(Handshake(own=own, first=first, last=last))
+        return found
+
+    @functools.cached_property
+    def fault(self) -> Event | None:
+        """The first fault that took effect and was verified."""
+        return next((e for e in self.events("fault") if e.details.get("verified")), None)
+
+    @functools.cached_property
+    def sent_all(self) -> bool:
+        """Whether every sender finished without an error, so that it has sent everything."""
+        if self.cut:
+            return False
+        if self.hops[0] is not self:
+            return all(hop.sent_all for hop in self.hops)
+        programs = {program_of(process) for _, process in self.sent.speakers()}
+        exits = [
+            event
+            for event in self.events("exit", by=self.senders)
+            if not programs or program_of(event.process) in programs
+        ]
+        return bool(exits) and all(map(self._finished, exits))
+
+    def _finished(self, end: Event) -> bool:
+        """Return whether a sender has sent everything, by its end."""
+        return bool(end.details["by"] == "itself" and end.details["status"] == 0)
+
+    @functools.cached_property
+    def last_known(self) -> float:
+        """The last message whose fate is known; that is all of them if the sender finished.
+
+        If not, messages after the last receipt may have been in flight, or were never sent.
+        """
+        if self.cut:
+            return -1
+        return float("inf") if self.sent_all else max(self.takers, default=-1)
+
+    def dealt_between(self, start: float, end: float = float("inf")) -> Sequence[int]:
+        """Return the planned numbers that were sent after `start` and before `end`.
+
+        Messages too close to either are left out. A number that the sender skipped counts as
+        between its neighbours.
+        """
+        if not self.dealt:
+            return range(0)
+        numbers, times = self.dealt.index.unique, self.dealt.times
+        by_start = numbers[times <= start + self.no_order_s]
+        by_end = numbers[times >= end - self.no_order_s]
+        first = max(0, int(by_start.max(initial=-1)) + 1)
+        last = min(int(by_end.min(initial=len(self.planned))) - 1, self.last_known)
+        return range(first, int(min(last, len(self.planned) - 1)) + 1)
+
+
+class HopRun(Run):
+    """One hop of a pipeline, as a run in which only its messages were sent and received.
+
+    `rows` are those that its messages have in the whole run, by their kinds.
+    """
+
+    def __init__(self, whole: Run, hop: "Hop") -> None:
+        self._stored, self._clocks, self._whole = whole._stored, whole._clocks, whole
+        self._messages, self._reads, self.rows = hop.messages, whole._reads, hop.rows
+        self._hands_on = hop.number > 0
+        self.disturbed, self.cut = whole.disturbed, whole.cut
+
+    @property
+    def hops(self) -> Sequence[Run]:
+        return [self]
+
+    @functools.cached_property
+    def receivers(self) -> list[str]:
+        """The machines on which a program was started that received on this hop, or could have."""
+        here = self.received.speakers()
+        elsewhere = self._whole.received.speakers() - here
+        programs = {program_of(process) for _, process in here}
+        started = [
+            event.machine
+            for event in self.events("start")
+            if program_of(event.process) in programs
+            and (event.machine, event.process) not in elsewhere
+        ]
+        return list(dict.fromkeys(started))
+
+    def _finished(self, end: Event) -> bool:
+        """Return whether all was sent; who hands on may wait for more until the lab ends it."""
+        return super()._finished(end) or (self._hands_on and end.details["by"] == "harness")
+
+    def __str__(self) -> str:
+        return f"from {joined(sorted(self.senders))} to {joined(self.receivers)}"
