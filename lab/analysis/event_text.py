@@ -96,6 +96,9 @@ def _which(event: Event) -> str:
             which = f"number {first}" + (", ..." if len(numbers) > _NUMBERS else "")
         case {"bytes": int(size), "way": str(way)}:
             which = f"{size:,}"
+        case {"message": int(after), "inside": int(inside), "before": str(before)}:
+            which = f"after message {after:,}" if after else f"before {before}"
+            return harmless(f": inside message {inside:,}" if inside else f": {which}", 120)
         case {"ahead_s": int(seconds) | float(seconds)}:
             way = "behind" if seconds < 0 else "ahead"
             return f" {abs(seconds):g} s {way}"
@@ -118,6 +121,8 @@ def _counted(event: Event) -> str:
     counted = event.details.get("counted")
     if not isinstance(counted, Mapping):
         return ""
+    if "struck" in counted:
+        return ": it was cut there" if counted["struck"] else ": it was never cut"
     ways = [way for way in ("sent", "received") if f"lost_{way}" in counted]
     said = [f"{counted[f'lost_{w}']} of {counted.get(f'seen_{w}')} packets {w}" for w in ways]
     return f": {harmless(' and '.join(said), 120)} were lost" if said else ""
