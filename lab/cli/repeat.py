@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pushpull.analysis.campaign import CampaignRun, Cell, name_of
@@ -33,11 +34,11 @@ MOST_UNTIL_DECIDED = 500
 _MOST = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Repeat(Campaign):
     """The experiments of a call, each in all of its variants."""
 
-    @property
+    @cached_property  # what changes during the runs is of the next ones
     def id(self) -> str:
         codes = {
             name: fingerprint.of_run(experiment, self.call.implementation)
@@ -61,13 +62,14 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
-    with alone_in(call.runs):
-        return _run(Repeat(call=call, repeat=most, at_once=None), until_decided=until_decided)
-
-
-def _run(campaign: Repeat, *, until_decided: bool) -> ExitCode:
-    call, most = campaign.call, campaign.repeat
     every = _cells(call)
+    campaign = Repeat(call=call, repeat=most, at_once=None)
+    with alone_in(call.runs):
+        return _run(campaign, every, until_decided=until_decided)
+
+
+def _run(campaign: Repeat, every: Sequence[Cell], *, until_decided: bool) -> ExitCode:
+    call, most = campaign.call, campaign.repeat
     tallies: dict[str, Tally] = {}
     counted: list[CampaignRun] = []
     ended_by: list[ExitCode] = []
@@ -129,7 +131,7 @@ def _rounds(campaign: Repeat, every: Sequence[Cell]) -> Generator[list[Done], No
     while all(due + k in ended for k in range(len(every))):
         yield [ended.pop(due + k) for k in range(len(every))]
         due += len(every)
-    pool = Pool(campaign.call, _limit(campaign.call), campaign.id)
+    pool = Pool(campaign.call, limit_of(campaign.call), campaign.id)
     with contextlib.closing(pool.results(todo)) as results:
         for done in results:
             if done.again:
@@ -161,7 +163,8 @@ def _existing(campaign: Repeat, every: Sequence[Cell]) -> dict[int, Done]:
     return found
 
 
-def _limit(call: Call) -> Capacity:
+def limit_of(call: Call) -> Capacity:
+    """Return how many labs run side by side."""
     if call.keep or choose(call.provider, call.inventory, say).is_shared():
         return Capacity.fixed(1)
     return Capacity.measured(len(call.inventory.machines))
