@@ -135,7 +135,8 @@ def cut(lab):
         pusher = lab.start("push", on="push", **lab.plan)
         if "before" not in point:
             lab.more(puller, lines=7 if "message" in point else 6)
-        lab.let_pass(0.4)
+            lab.first(pusher, prints=lambda line: line == "11")
+        lab.let_pass(1.5 if "before" in point else 0.3)
         lab.kill(puller)
         lab.kill(pusher)
         lab.heal()
