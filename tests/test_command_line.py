@@ -58,7 +58,7 @@ def own_signals() -> Iterator[None]:
         ("interval", "inf", ["--interval", "'inf'"]),
         ("set", ["SNDHWM"], ["--set", "'SNDHWM'", "SNDHWM=1"]),
         ("set", ["SNDHWM=many"], ["--set", "'SNDHWM=many'"]),
-        ("set", ["sndhwm=1"], ["--set", "'sndhwm=1'"]),
+        ("set", ["sndhwm=1"], ["--set", "'sndhwm'", "capital letters"]),
         ("set", ["SNDHWM=1", "X"], ["--set", "'X'"]),
         ("provider", "moon", ["'moon'", "namespaces", "loopback", "ssh"]),
         ("experiment", "round_robbin", ["'round_robbin'", "did you mean 'round_robin'"]),

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from pushpull.core import faults
+from pushpull.core import faults, records
 from pushpull.core.records import LEASE, LOST, Event
 from pushpull.core.text import duration, harmless
 
@@ -54,6 +54,9 @@ class EventDescriber:
                 return f"{_target(event)} was lost: the connection to its machine broke"
             case "broken":
                 return f"no longer true: {harmless(str(event.details.get('statement')), 120)}"
+            case records.GIVEN_UP:
+                why = harmless(str(event.details.get("why")), 200)
+                return f"the scenario was given up: {why}"
             case "fetched":
                 return _fetched(event)
         return ""
