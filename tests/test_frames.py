@@ -78,10 +78,10 @@ def test_the_values_of_a_run(run: Path, tmp_path: Path) -> None:
 def test_bundles_folders_and_names_that_occur_twice(run: Path, tmp_path: Path) -> None:
     for student in ("anna", "ben"):
         (tmp_path / student).mkdir()
-        bundle.pack(run, tmp_path / student)
+        packed = bundle.pack(run, tmp_path / student).name.removesuffix(bundle.ENDING)
     shutil.copytree(run, tmp_path / "carl" / run.name)
     found = api.load(tmp_path, run, run)
-    names = [f"{student}/{run.name}" for student in ("anna", "ben", "carl")]
+    names = [f"anna/{packed}", f"ben/{packed}", f"carl/{run.name}"]
     assert found.runs["run"].to_list() == [*names, run.name, f"{run.name}#2"]
     one = api.load(run)
     for name in found.runs["run"]:

@@ -22,6 +22,7 @@ from pushpull.analysis.schedule import intended
 from pushpull.analysis.timeline import timeline
 from pushpull.analysis.values import Values
 from pushpull.core.errors import LabError
+from pushpull.core.parameters import of_run, text
 from pushpull.core.records import Event, Reader
 from pushpull.core.verdict import Outcome
 from pushpull.runs.collection import Source
@@ -46,6 +47,7 @@ RUNS = _schema(
         "count": pl.Int64,
         "interval_s": pl.Float64,
         "options": pl.List(pl.String),
+        "parameters": pl.List(pl.String),
         "implementation": pl.String,
         "provider": pl.String,
         "machines": pl.UInt32,
@@ -186,6 +188,7 @@ def _run(source: Source, stored: StoredRun) -> _Row:
         parameters["count"],
         float(parameters["interval"]),
         [_text(option) for option in parameters.get("options", ())],
+        [_text(f"{name}={text(value)}") for name, value in of_run(about).items()],
         *map(_text, texts),
         len(about.get("inventory", ())),
         *map(_text, facts),

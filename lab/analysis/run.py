@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pushpull.analysis import brokers, cut
 from pushpull.analysis.messages import Columns, Messages, steady
 from pushpull.core.names import program_of
+from pushpull.core.parameters import Value, of_run
 from pushpull.core.records import Event, Message, Reader, Record
 from pushpull.core.wording import joined
 from pushpull.runs import pcap
@@ -96,6 +97,11 @@ class Run:
     def variant(self) -> str:
         """The variant of the experiment; empty if it has only one."""
         return str(self._stored.description["parameters"].get("variant", ""))
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """The value of each parameter that the experiment declares."""
+        return of_run(self._stored.description)
 
     def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
         """Return the TCP flags that machine `by` saw from `of` then; None if not captured."""

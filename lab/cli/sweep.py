@@ -88,7 +88,7 @@ class Sweep(Campaign):
     @property
     def resizing(self) -> list[str]:
         """The settings that vary the number of machines."""
-        return [name for name in self.vary if role_of(self.call.inventory, name)]
+        return [name for name in self.vary if role_of(self.call, name)]
 
     @property
     def most_added(self) -> int:

@@ -52,7 +52,13 @@ def _perform(request: RunRequest, setting: Setting, there: Deployed) -> Played:
     if request.packets:
         there.sniffers.begin()
     parts.monitor.begin()
-    lab = Lab(parts, variant=request.variant, count=request.messages, interval=request.pause)
+    lab = Lab(
+        parts,
+        variant=request.variant,
+        count=request.messages,
+        interval=request.pause,
+        parameters=request.parameters,
+    )
     return _play(experiment, lab, parts.monitor)
 
 

@@ -1,7 +1,7 @@
 """The lab as a scenario sees it: start programs, wait for their output, inject faults."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,20 @@ class Lab(NetworkVerbs):
         count: how many messages the user wants.
         interval: the seconds between two of them.
         variant: which of its experiment's variants this run plays.
+        parameters: the value of each parameter that its experiment declares.
     """
 
-    def __init__(self, parts: Parts, *, variant: str, count: int, interval: float) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        variant: str,
+        count: int,
+        interval: float,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
         self.variant = variant
+        self.parameters = dict(parameters or {})
         self.count = count
         self.interval = interval
         self._parts = parts

@@ -55,6 +55,7 @@ class Remote:
         self._running: list[RemoteProcess | ChangeLease] = []
         self._spares: dict[str, paramiko.Channel] = {}
         self._agents: set[tuple[str, str]] = set()
+        self._read: dict[str, str] = {}
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._pulse, daemon=True).start()
@@ -103,6 +104,12 @@ class Remote:
         with ssh_errors(self.access, f"read {path}"), self._connection.sftp().open(path) as file:
             text: bytes = file.read()
             return text.decode()
+
+    def read_once(self, path: str) -> str:
+        """Return the text of a file that stays as it is until the machine starts again."""
+        if path not in self._read:
+            self._read[path] = self.read(path)
+        return self._read[path]
 
     def remove(self, folder: str) -> None:
         """Remove a folder that `deploy` created, with everything that programs left in it."""
