@@ -8,18 +8,21 @@ from pathlib import Path
 import pytest
 from command import FAB, PROJECT
 from leftovers import Family, adopt_orphans
+from quick import rest_slow
 from test_nothing_left import LIMIT_S
 
 EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment
 
 
-@experiment(source="a test", faults=("slow", "lose"))
+@experiment(source="a test", faults=("slow", "lose", "cut_at", "set_clock"))
 def broken(lab):
     "All that is exact, at once, for as long as it may take."
     worker = lab.start("count", on="pull-1", held=True)
     lab.slow("push", delay_ms=5, seed=1)
     lab.lose("pull-2", every=10, way="both")
+    lab.cut_at("pull-1", before="PONG")
+    lab.set_clock("pull-2", ahead_s=5)
     lab.hold(worker, at=3)
     lab.start("say", on="push")
     lab.let_pass(60)
@@ -32,7 +35,7 @@ def ends(run):
 COUNT = "for n in range(1, 1000):\n    print(n, flush=True)\n"
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", rest_slow([signal.SIGKILL, signal.SIGINT]))
 def test_nothing_is_left_held_or_slow(tmp_path: Path, how: int) -> None:
     adopt_orphans()
     (tmp_path / "experiment.py").write_text(EXPERIMENT)

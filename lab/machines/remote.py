@@ -35,6 +35,7 @@ from pushpull.machines.agent import (
     line_holder,
     packet_capture,
     rule_keeper,
+    zmtp_cut,
 )
 from pushpull.machines.agent import wire as wire_script
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
@@ -189,6 +190,7 @@ class Remote:
         with ssh_errors(self.access, "change its network"):
             command = self._agent(folder, rule_keeper)
             if wire:
+                self._agent(folder, zmtp_cut)
                 command = self.as_root(self._agent(folder, wire_script))
             channel = self.talk(command)
             send(channel, order)
