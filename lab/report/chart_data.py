@@ -137,7 +137,10 @@ def moments(found: Timeline) -> Rows:
 
 def cells(found: Timeline) -> Rows:
     """Return which machine got which message: one by one, or as shares if there are too many."""
-    return [row for hop in found.deliveries.of_hops() for row in _cells(found, hop)]
+    deliveries = found.deliveries
+    if not deliveries.arrived.any() and not deliveries.of_fate("lost"):
+        return []  # no program says who got what
+    return [row for hop in deliveries.of_hops() for row in _cells(found, hop)]
 
 
 def _cells(found: Timeline, deliveries: Deliveries) -> Rows:
