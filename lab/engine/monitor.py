@@ -58,7 +58,8 @@ class RunMonitor:
         accepted, connected, faults: how many of these events there were.
         understood: how many connections a library reported, and not just the kernel.
         ready: which processes are ready, since when on the monotonic clock.
-        hopeless: returns in a sentence why the programs will never talk to each other, else "".
+        hopeless: returns in a sentence why the programs will never talk to each other, else "";
+            or raises LabError.
     """
 
     def __init__(
