@@ -156,6 +156,9 @@ class FakeRemote:
     def read(self, path: str) -> str:
         return clock_offset.our_boot_id() if "boot_id" in path else "fake\n"
 
+    def read_once(self, path: str) -> str:
+        return self.read(path)
+
     def run(self, argv: Sequence[str]) -> bytes:
         raise LabError("nothing can be run on a machine in memory", where=f"machine {self.name}")
 

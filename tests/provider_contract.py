@@ -39,6 +39,7 @@ PARAMETERS = {
     "slow": {"delay_ms": 1},
     "lose": {"every": 10},
     "cut_after": {"bytes": 7000},
+    "cut_at": {"message": 1},
 }
 # Does each of FAULTS to a machine, and undoes it.
 EXPERIMENT = """

@@ -40,7 +40,7 @@ def test_the_embedded_lab() -> None:
     for name in ARTICLE:
         able = next(line for line in told.splitlines() if f"{name:12} can do" in line)
         assert f"can do {POWER}, {PROCESSES}, partition, reject, slow, " in able
-        assert "lose, cut_after, set_clock, capture" in able
+        assert "lose, cut_after, cut_at, set_clock, capture" in able
         assert f"✓ {name:12} can become root" in told
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
 
@@ -48,7 +48,7 @@ def test_the_embedded_lab() -> None:
 def test_plain_processes_leave_this_computers_network_alone() -> None:
     told = said("--provider", "loopback")
     assert f"✓ pull-1       can do {PROCESSES}\n" in told
-    no = f"can't do {POWER}, partition, reject, slow, rate, lose, cut_after, set_clock"
+    no = f"can't do {POWER}, partition, reject, slow, rate, lose, cut_after, cut_at, set_clock"
     assert f"{no}: the provider 'loopback'" in told
 
 
@@ -76,7 +76,7 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
         config.write_text(before)
     no_nft = "its network can't be changed: there is no nft"
     assert f"○ pull-1       can't do partition, reject, lose, cut_after: {no_nft}" in told
-    assert "can't do slow: its network can't be changed: there is no ip" in told
+    assert "can't do slow, cut_at: its network can't be changed: there is no ip" in told
     assert "can't do rate: its network can't be changed: there is no tc" in told
     assert "→ install nftables there" in told
 

@@ -1,46 +1,152 @@
-"""Each command in the docs is understood by the real parser, and names what exists."""
+"""Each command in the docs is understood by the real parser, names what exists, and works."""
 
 import itertools
+import os
 import re
 import shlex
+import shutil
+import subprocess
+from pathlib import Path
 
+import documented
 import pytest
 from command import PROJECT
 from test_first_look import PARSER
 
+from pushpull.core.errors import ExitCode
 from pushpull.experiments import catalogue, implementations
 
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md"))]
-_BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_COMMAND = re.compile(r"\s*(?:\$ )?\./fab (?P<words>[^#\n]*)")
+COMMANDS = documented.commands()
+READERS = ("words", "leaving", "crew")  # experiments that a reader makes
+NAMED = ("TASK", "ssh")  # in a sentence, without what they need
+# What the docs leave open.
+EXAMPLES = {
+    "--experiment NAME": "--experiment kill_worker",
+    "--implementation NAME": "--implementation plain_python",
+    "--script NAME": "--script pynng",
+    "--test NAME": "--test plain_python",
+    "pyzmq,NAME": "pyzmq,plain_python",
+    "--help TASK": "--help sweep",
+    "--run FILE --judge": "--run handed-in/packed.run.tar.gz --judge --runs judged",
+    "--run FILE": "--run handed-in/packed.run.tar.gz",
+    "--run RUN": "--run latest",
+    "--experiment mine": "--experiment kill_worker",
+    "FILE": "found",
+    "DIR": "mine",
+}
+# What takes long: a second between messages (`fast_kill` has none), and many runs. These are added
+# to a command that has none of its own, but the repetitions replace those that it has.
+FEWER = (
+    ("run-experiment", "--interval", "0.05"),
+    ("matrix", "--implementations", "pyzmq,plain_python"),
+    ("matrix", "--experiments", "round_robin"),
+    ("matrix", "--repeat", "1"),
+    ("sweep", "--repeat", "1"),
+)
+# Those that are not run here, by how they begin, and why.
+ELSEWHERE = {
+    "test": "it runs these tests",
+    "wheels": "it downloads from the package index",
+    "implementations --install": "it downloads; CI installs them before it runs the tests",
+    "quiz": "it asks for answers; tests/test_quiz.py gives them",
+    "ssh": "a shell needs a terminal; tests/test_following.py has one",
+    "reproduce": "it makes hundreds of runs; tests/test_reproduce.py has a shorter table",
+    "run-experiment --experiment ways_to_leave": "tests/test_leaving_for_real.py does",
+    "run-experiment --experiment coming_back": "its variants take a minute",
+    "sweep --experiment ways_to_leave": "it makes two hundred runs",
+    "sweep --experiment loss_curve": "it makes a hundred runs",
+    "matrix --experiments ways_to_leave,coming_back": "it makes two hundred runs",
+    "run-experiment --experiment kill_worker --interval 0.02 --until": "it makes some sixty runs",
+    "run-experiment --experiment leaving": "docs/own-experiment.md shows only a part of it",
+    "run-experiment --experiment crew": "likewise",
+    "sweep --experiment crew": "likewise",
+    "run-experiment --experiment docs/examples/three_stages": "tests/test_pipelines.py does",
+    "TASK": "it stands for the others",
+}
+ANOTHER_HOST = "--scheduler tcp://192.0.2.1"  # tests/test_dask.py has a scheduler here
 
 
-def commands() -> list[str]:
-    """Return the commands of all pages, each once."""
-    found: dict[str, None] = {}
-    for page in PAGES:
-        for block in _BLOCK.findall(page.read_text()):
-            for line in block.replace("\\\n", " ").splitlines():
-                if command := _COMMAND.match(line):
-                    found[command["words"].strip()] = None
-    return [*found]
+def _here() -> list[str]:
+    """Return the commands for a test of their own, as they are run: the lab comes up first."""
+    followed = documented.commands(*documented.CHAPTERS.glob("*.md"))  # by tests/test_chapters.py
+    chosen = [
+        _example(command)
+        for command in COMMANDS
+        if command not in followed
+        and ANOTHER_HOST not in command
+        and not any(f"{command} ".startswith(f"{start} ") for start in ELSEWHERE)
+    ]
+    making = [c for c in chosen if c.startswith("run-experiment")]
+    others = [c for c in chosen if c not in ("up", "down") and c not in making]
+    return ["up", *dict.fromkeys([*making, *others]), "down"]
+
+
+def _example(command: str) -> str:
+    for open_, example in EXAMPLES.items():
+        command = re.sub(rf"\b{open_}\b" if open_[0] != "-" else open_, example, command)
+    command = re.sub(r"--repeat \d+", "--repeat 1", command)
+    for task, flag, value in FEWER:
+        if command.split()[0] == task and flag not in command and "fast_kill" not in command:
+            command += f" {flag} {value}"
+    return command
 
 
 def test_there_are_some() -> None:
-    assert len(commands()) > 30
+    assert len(COMMANDS) > 60
+    assert {"test --quick", "plot --format png", "status", "report --run FILE"} <= {*COMMANDS}
 
 
-@pytest.mark.parametrize("command", commands())
+def test_those_that_are_not_run_here_are_in_the_docs() -> None:
+    for start in ELSEWHERE:
+        assert any(f"{command} ".startswith(start) for command in COMMANDS), start
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in NAMED and c[0] != "-"])
 def test_each_is_understood(command: str) -> None:
     parsed = PARSER.parse_argv(shlex.split(command))
     assert not parsed.unparsed
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if "--experiment " in c])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "--experiment " in c])
 def test_its_experiments_and_implementations_exist(command: str) -> None:
-    words = dict(itertools.pairwise(shlex.split(command)))
+    words = dict(itertools.pairwise(shlex.split(_example(command))))
     wanted = words["--experiment"]
-    known = [*catalogue.names(), "words"]  # chapter 6 makes `words`
+    known = [*catalogue.names(), *READERS]
     assert wanted in known or (PROJECT / wanted / "experiment.py").is_file()
     if choice := words.get("--implementation"):
         implementations.chosen(choice)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_each_works(tmp_path: Path) -> None:
+    """In one folder and one lab, one after the other, as a reader would go through the docs."""
+    shutil.copy(PROJECT / "inventory.yaml", tmp_path)
+    failed = {}
+    for command in _here():
+        if "handed-in" in command and not (tmp_path / "handed-in").exists():
+            _hand_in(tmp_path)
+        done = _fab(command, tmp_path)
+        if done.returncode not in (ExitCode.EXPECTED, ExitCode.NOT_OBSERVED):
+            failed[command] = f"{done.returncode}: {done.stdout[-500:]}{done.stderr[-2000:]}"
+    assert failed == {}
+
+
+def _hand_in(folder: Path) -> None:
+    """Pack a run as a class hands it in."""
+    (folder / "handed-in").mkdir()
+    assert _fab("bundle", folder).returncode == 0
+    (packed,) = folder.glob("*.run.tar.gz")
+    packed.rename(folder / "handed-in/packed.run.tar.gz")
+
+
+def _fab(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(PROJECT / "fab"), *shlex.split(command)],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"BROWSER": "true"},  # `open` opens nothing
+        timeout=100,
+    )

@@ -7,8 +7,13 @@ import pytest
 from engine_play import COUNT, Play, untraced
 from fake_machine import FakeProcess, Wire, puller, pusher
 
+from pushpull.analysis.event_text import EventDescriber
+from pushpull.analysis.line_readers import nothing
 from pushpull.core.errors import ExitCode
+from pushpull.core.records import GIVEN_UP
 from pushpull.engine import ending
+from pushpull.report.page import page
+from pushpull.report.vega_bundle import kit
 
 
 def test_a_run_that_ends_as_planned(play: Play) -> None:
@@ -30,6 +35,21 @@ def test_the_lab_waits_for_a_worker_slower_than_the_silence_of_a_settled_run(pla
 
     done = play(pusher(wire, range(COUNT)), untraced(puller(wire, work)))
     assert done.code == ExitCode.EXPECTED, done.verdicts
+
+
+def test_a_scenario_that_is_given_up_is_no_success(play: Play) -> None:
+    """All claims hold; but the fault that they are about never came."""
+    wire = Wire()
+    scenario = 'lab.kill(lab.first(source, prints=lambda line: line == "99"))'
+    done = play(pusher(wire, range(COUNT)), puller(wire), scenario=scenario)
+    assert {verdict for verdict, _ in done.verdicts.values()} == {"holds"}
+    assert done.code == ExitCode.NOT_OBSERVED
+    why = "src on push never printed the line that is the trigger"
+    assert done.stored.description["given_up"] == f"The scenario was given up: {why}."
+    (event,) = [event for event in done.stored.events if event.event == GIVEN_UP]
+    assert event.details["why"] == why
+    assert EventDescriber().describe(event) == f"the scenario was given up: {why}"
+    assert f"The scenario was given up: {why}." in page(done.stored, nothing, kit())
 
 
 def test_a_number_that_is_sent_twice_is_waited_for_twice(play: Play) -> None:

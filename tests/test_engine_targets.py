@@ -139,5 +139,7 @@ def test_a_wrong_target_is_a_mistake_with_its_line(
 
 def test_a_scenario_cannot_reach_the_parts_behind_the_lab(play: Play, impatient: None) -> None:
     public = "[name for name in vars(lab) if not name.startswith('_')]"
-    scenario = f"assert sorted({public}) == ['count', 'interval', 'variant']; source.wait()"
+    scenario = (
+        f"assert sorted({public}) == ['count', 'interval', 'parameters', 'variant']; source.wait()"
+    )
     assert played(play, scenario).error is None

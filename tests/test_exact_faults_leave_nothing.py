@@ -14,12 +14,14 @@ EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment
 
 
-@experiment(source="a test", faults=("slow", "lose"))
+@experiment(source="a test", faults=("slow", "lose", "cut_at", "set_clock"))
 def broken(lab):
     "All that is exact, at once, for as long as it may take."
     worker = lab.start("count", on="pull-1", held=True)
     lab.slow("push", delay_ms=5, seed=1)
     lab.lose("pull-2", every=10, way="both")
+    lab.cut_at("pull-1", before="PONG")
+    lab.set_clock("pull-2", ahead_s=5)
     lab.hold(worker, at=3)
     lab.start("say", on="push")
     lab.let_pass(60)

@@ -1,5 +1,6 @@
 """Faults at an exact line in whole runs: kills, forced order, and machines that can't hold one."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +36,23 @@ def ends(run):
 COUNT = "for n in range(1, 20_001):\n    print(n, flush=True)\n"
 
 
+# Lets a command run where the kernel refuses to report a program's calls: seccomp(2) with the flag
+# NEW_LISTENER fails, as in a container within another that uses it, or before Linux 5.0.
+REFUSING = """
+import ctypes, os, struct, sys
+number = {"x86_64": 317}.get(os.uname().machine, 277)
+lines = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 24), (0x45, 0, 1, 1 << 3),
+         (6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+about = struct.pack("HxxxxxxQ", len(lines), ctypes.addressof(code))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, about) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+SLOWLY = "import time\nfor n in range(1, 5_000):\n    print(n, flush=True)\n    time.sleep(0.002)\n"
+
+
 def test_a_kill_at_a_line_and_a_forced_order(tmp_path: Path) -> None:
     folder = tmp_path / "exact"
     folder.mkdir()
@@ -58,6 +76,30 @@ def test_a_kill_at_a_line_and_a_forced_order(tmp_path: Path) -> None:
     ]
     assert all(e.details["verified"] for e in run.events if e.event in ("fault", "repair"))
     assert "count on pull-1 was killed at its line 50" in done.stdout
+
+
+def test_a_kernel_that_refuses(tmp_path: Path) -> None:
+    """The programs are paused and killed as soon as their lines have come."""
+    folder = tmp_path / "exact"
+    folder.mkdir()
+    (folder / "experiment.py").write_text(EXPERIMENT.replace("other.wait()", "lab.end(other)"))
+    (folder / "count.py").write_text(SLOWLY)
+    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
+    within = (sys.executable, "-c", REFUSING)
+    done = fab("run-experiment", *flags, within=within)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = store.load(only_run(tmp_path / "runs"))
+    faults = [e for e in run.events if e.event == "fault" and "line" in e.details]
+    said = [(e.details["fault"], e.details["line"]) for e in faults]
+    assert said == [("pause", 3), ("kill", 50), ("pause", 9)]
+    for fault in faults:
+        assert fault.details["verified"]
+        assert fault.details["late_because"] == "seccomp: Operation not permitted"
+    printed = [r for r in run.records if r.machine == "pull-1" and r.stream == "stdout"]
+    assert faults[1].details["late_lines"] == len(printed) - 50
+    assert "as it can't be held there: seccomp: Operation not permitted" in " ".join(
+        done.stdout.split()
+    )
 
 
 def test_where_lines_cannot_be_held_the_run_says_how_late(

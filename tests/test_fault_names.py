@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from command import PROJECT
 from engine_play import Play, untraced
 from fake_machine import FakeProcess
 from own_folder import CLAIM, HEAD, SCENARIO
 
+from pushpull.core import faults
 from pushpull.core.errors import LabError
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER
 from pushpull.core.faults.network import PARTITION
@@ -62,6 +64,12 @@ def test_an_unknown_name_is_a_mistake_of_the_experiments(
     assert hint in refused.value.hint
     assert "experiment.py:" in refused.value.where
     assert "can't do" not in str(refused.value)
+
+
+def test_the_chapter_on_own_experiments_lists_every_fault() -> None:
+    chapter = (PROJECT / "docs" / "own-experiment.md").read_text()
+    section = chapter.partition("### All faults")[2].partition("###")[0]
+    assert {name for name in faults.ALL if f"`{name}`" not in section} == set()
 
 
 def test_what_the_provider_cannot_do_is_another_mistake(play: Play) -> None:

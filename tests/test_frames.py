@@ -54,7 +54,7 @@ def test_the_frames_of_a_run(run: Path) -> None:
     assert by_number.keys() == set(range(12))
     assert by_number[5] | {"sent_s": 0} == {
         "run": run.name, "number": 5, "sender": "push", "receiver": None, "sent_s": 0,
-        "received_s": None, "latency_s": None, "fate": "lost",
+        "received_s": None, "latency_s": None, "lateness_s": None, "fate": "lost",
     }  # fmt: skip
     assert by_number[8]["fate"] == "late"
     assert by_number[8]["latency_s"] == pytest.approx(0.65)
@@ -78,10 +78,10 @@ def test_the_values_of_a_run(run: Path, tmp_path: Path) -> None:
 def test_bundles_folders_and_names_that_occur_twice(run: Path, tmp_path: Path) -> None:
     for student in ("anna", "ben"):
         (tmp_path / student).mkdir()
-        bundle.pack(run, tmp_path / student)
+        packed = bundle.pack(run, tmp_path / student).name.removesuffix(bundle.ENDING)
     shutil.copytree(run, tmp_path / "carl" / run.name)
     found = api.load(tmp_path, run, run)
-    names = [f"{student}/{run.name}" for student in ("anna", "ben", "carl")]
+    names = [f"anna/{packed}", f"ben/{packed}", f"carl/{run.name}"]
     assert found.runs["run"].to_list() == [*names, run.name, f"{run.name}#2"]
     one = api.load(run)
     for name in found.runs["run"]:

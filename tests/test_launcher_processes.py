@@ -144,9 +144,22 @@ os.wait()
 """
 
 
-@pytest.mark.parametrize("how", ["kill", "vanish"])
-def test_processes_that_run_away_are_caught(launch, how: str) -> None:
-    run = launch(sys.executable, "-c", RUNAWAYS, lease=1000)
+# As on a busy computer: processes end faster than they are reaped.
+SLOWLY = """
+import os, time
+reap = os.waitpid
+def slowly(*arguments):
+    until = time.monotonic() + 0.0005
+    while time.monotonic() < until:  # a sleep does not end while signals arrive
+        pass
+    return reap(*arguments)
+os.waitpid = slowly
+"""
+
+
+@pytest.mark.parametrize(("how", "setup"), [("kill", ""), ("vanish", ""), ("kill", SLOWLY)])
+def test_processes_that_run_away_are_caught(launch, how: str, setup: str) -> None:
+    run = launch(sys.executable, "-c", RUNAWAYS, lease=1000, setup=setup)
     for _ in range(8):
         assert run.line() == "off"
     if how == "kill":

@@ -179,11 +179,17 @@ def test_a_held_program_is_never_left_held(launch: Launch, tmp_path: Path, how: 
     assert not (tmp_path / "on").exists()
 
 
-def test_where_the_system_refuses_it_runs_and_the_notes_say_so(launch: Launch) -> None:
-    held = launch(*shell("echo 1; echo 2"), held=True, setup=REFUSE)
+@pytest.mark.parametrize(
+    ("answer", "why"), [("1", "Operation not permitted"), ("26", "Function not implemented")]
+)
+def test_where_the_system_refuses_it_runs_and_the_notes_say_so(
+    launch: Launch, answer: str, why: str
+) -> None:
+    refuse = REFUSE.replace("0x50001", f"0x500{answer:0>2}")
+    held = launch(*shell("echo 1; echo 2"), held=True, setup=refuse)
     held.order("count 1")
     assert held.end() == (0, "1\n2\n")
-    assert held.notes()["not-held"] == "seccomp: Operation not permitted"
+    assert held.notes()["not-held"] == f"seccomp: {why}"
     assert "stands" not in held.notes()
 
 

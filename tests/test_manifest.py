@@ -104,8 +104,8 @@ def test_the_socket_options_are_those_of_libzmq() -> None:
     assert {"SNDHWM", "RCVHWM", "LINGER", "HEARTBEAT_IVL", "IMMEDIATE"} <= options
 
 
-@pytest.mark.parametrize("name", catalogue.names())
-def test_the_default_plays_every_experiment(name: str) -> None:
+@pytest.mark.parametrize("name", [n for n in catalogue.names() if n != "restart_broker"])
+def test_the_default_plays_every_experiment_but_that_about_brokers(name: str) -> None:
     implementations.require_playable(catalogue.load(name), Choice(), [])
 
 

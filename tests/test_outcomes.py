@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+from made_runs import MadeRun
 from message_mutations import done
 from story import LEAVING
 
@@ -46,6 +49,21 @@ def test_recovery_is_measured_from_the_repair() -> None:
     assert restarted.recovery_s is not None
     assert restarted.recovery_s > 0.1  # the program starts again, connects, and has its turn
     assert restarted.backlog_s == 0
+
+
+def test_lateness_counts_from_when_a_message_was_to_be_sent(tmp_path: Path) -> None:
+    """The sender is held up for a second, and sends what it was to send then afterwards."""
+    run = MadeRun(tmp_path, count=6)
+    run.begin()
+    for number, t in enumerate((1.0, 1.1, 2.2, 2.3, 2.4, 2.5)):
+        run.sent(t, number)
+        run.got(t + 0.01, number, "pull-1")
+    made = Run(load(run.end(3.0)), read)
+    found = outcome(made, INTERVAL_S)
+    assert found.late == 0
+    assert found.lateness_s == pytest.approx(1.01)
+    assert outcome(made, 0.0).lateness_s is None
+    assert outcome(made, 0.3).lateness_s is None  # it sends sooner than that
 
 
 def test_a_repair_after_which_nothing_came_is_no_recovery() -> None:

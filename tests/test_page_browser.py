@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import MadeRun, of_many, with_a_loss
+from made_runs import MadeRun, of_many, with_a_loss, with_values
 from playwright.sync_api import BrowserContext, Page, expect
 
 from pushpull.experiments import catalogue
@@ -189,7 +189,12 @@ def test_charts_have_text_for_screen_readers(seen: Seen, lossy: Path) -> None:
 def test_the_keyboard_is_enough(seen: Seen, lossy: Path) -> None:
     page = seen.open(lossy)
     page.keyboard.press("Tab")
-    expect(page.locator(".skip")).to_be_focused()
+    expect(page.locator(".skip").first).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # to the zoom buttons
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.zoom") == "in"
+    page.locator(".skip").first.focus()
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -274,6 +279,31 @@ def test_a_hostile_log_does_nothing(seen: Seen, tmp_path: Path) -> None:
 def test_a_run_that_printed_nothing(seen: Seen, tmp_path: Path) -> None:
     page = seen.open(MadeRun(tmp_path, count=1).end(0.1))
     expect(page.locator("#drawn")).to_contain_text("0 messages")
+
+
+HOSTILE_NAME = "</script><img src=x onerror=alert(1)>\x1b\u202e_ms"
+
+
+def test_values_of_any_name_and_size_are_drawn(seen: Seen, tmp_path: Path) -> None:
+    values = {HOSTILE_NAME: [1e308, -1e308, 3.0, None, 0.1] * 10, "depth": list(range(2500))}
+    run = with_values(tmp_path / "runs", {**values, "nothing": [None]})
+    page = seen.open(run)
+    rows = page.locator("table.values tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("<img src=x onerror=alert(1)>\\x1b\\u202e_ms")
+    expect(rows.nth(0)).to_contain_text("2,500")
+    for chart in ("values-1", "quantiles-1", "values-2", "quantiles-2"):
+        expect(page.locator(f"#{chart} svg.marks")).to_be_visible()
+        assert "NaN" not in page.locator(f"#{chart} svg.marks").inner_html()
+    expect(page.locator("section", has=page.locator("#h-values"))).to_contain_text(
+        "10 values that are infinite or not a number are not drawn."
+    )
+    expect(page.locator("#values-3")).to_have_count(0)
+    sizes: list[tuple[int, Any]] = [(360, "screen"), (680, "print")]  # a phone, and A4 paper
+    for width, media in sizes:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(media=media)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.timeout(600)

@@ -106,7 +106,8 @@ def test_a_time_namespaces_offset(
     monkeypatch: pytest.MonkeyPatch, said: str, theirs_s: float
 ) -> None:
     monkeypatch.setattr(clock_offset, "_read_here", lambda: "")
-    remote: Any = SimpleNamespace(read=lambda path: "boot" if "boot_id" in path else said)
+    read = lambda path: "boot" if "boot_id" in path else said  # noqa: E731
+    remote: Any = SimpleNamespace(read_once=read)
     found = clock_offset.measure(remote, "boot")
     assert found == Clock(monotonic_ahead_s=theirs_s - WALL_AHEAD_S)
     assert found.ours(Moment(0.0, 100.0 + theirs_s)) == 100.0 + WALL_AHEAD_S

@@ -7,7 +7,7 @@ the lab itself. What is missing in it was not lost by the programs. All function
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pushpull.core.records import LEASE, LOST, Event, Record
+from pushpull.core.records import GIVEN_UP, LEASE, LOST, Event, Record
 from pushpull.runs.store import StoredRun
 from pushpull.runs.stored_records import too_long
 
@@ -38,7 +38,14 @@ def disturbed_reason(stored: StoredRun) -> str:
 
 def notices(stored: StoredRun) -> list[str]:
     """Return what a reader must know: why the run is cut, why its times mean nothing."""
-    return list(filter(None, (reason(stored), disturbed_reason(stored), clock_step(stored))))
+    incomplete = reason(stored) or given_up(stored.events)
+    return list(filter(None, (incomplete, disturbed_reason(stored), clock_step(stored))))
+
+
+def given_up(events: Iterable[Event]) -> str:
+    """Return a sentence that says why the scenario was not played to its end; empty if it was."""
+    why = [str(event.details.get("why")) for event in events if event.event == GIVEN_UP]
+    return f"The scenario was given up: {why[0]}." if why else ""
 
 
 def clock_step(stored: StoredRun) -> str:

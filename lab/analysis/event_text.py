@@ -5,7 +5,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from pushpull.core import faults
+from pushpull.core import faults, records
 from pushpull.core.records import LEASE, LOST, Event
 from pushpull.core.text import duration, harmless
 
@@ -54,6 +54,9 @@ class EventDescriber:
                 return f"{_target(event)} was lost: the connection to its machine broke"
             case "broken":
                 return f"no longer true: {harmless(str(event.details.get('statement')), 120)}"
+            case records.GIVEN_UP:
+                why = harmless(str(event.details.get("why")), 200)
+                return f"the scenario was given up: {why}"
             case "fetched":
                 return _fetched(event)
         return ""
@@ -96,6 +99,9 @@ def _which(event: Event) -> str:
             which = f"number {first}" + (", ..." if len(numbers) > _NUMBERS else "")
         case {"bytes": int(size), "way": str(way)}:
             which = f"{size:,}"
+        case {"message": int(after), "inside": int(inside), "before": str(before)}:
+            which = f"after message {after:,}" if after else f"before {before}"
+            return harmless(f": inside message {inside:,}" if inside else f": {which}", 120)
         case {"ahead_s": int(seconds) | float(seconds)}:
             way = "behind" if seconds < 0 else "ahead"
             return f" {abs(seconds):g} s {way}"
@@ -118,6 +124,8 @@ def _counted(event: Event) -> str:
     counted = event.details.get("counted")
     if not isinstance(counted, Mapping):
         return ""
+    if "struck" in counted:
+        return ": it was cut there" if counted["struck"] else ": it was never cut"
     ways = [way for way in ("sent", "received") if f"lost_{way}" in counted]
     said = [f"{counted[f'lost_{w}']} of {counted.get(f'seen_{w}')} packets {w}" for w in ways]
     return f": {harmless(' and '.join(said), 120)} were lost" if said else ""

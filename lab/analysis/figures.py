@@ -33,6 +33,7 @@ FIGURES = (
     Figure("noticed_s", "noticed after", "s"),
     Figure("recovery_s", "recovered after", "s"),
     Figure("backlog_s", "backlog gone after", "s"),
+    Figure("lateness_s", "latest, by when it was to be sent", "s"),
 )
 
 

@@ -14,12 +14,15 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from pushpull.analysis import cut
-from pushpull.analysis.deliveries import FATES
+from pushpull.analysis.by_number import Times
+from pushpull.analysis.deliveries import FATES, Delivery
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import NO_MESSAGE
+from pushpull.analysis.schedule import intended
 from pushpull.analysis.timeline import timeline
 from pushpull.analysis.values import Values
 from pushpull.core.errors import LabError
+from pushpull.core.parameters import of_run, text
 from pushpull.core.records import Event, Reader
 from pushpull.core.verdict import Outcome
 from pushpull.runs.collection import Source
@@ -44,6 +47,7 @@ RUNS = _schema(
         "count": pl.Int64,
         "interval_s": pl.Float64,
         "options": pl.List(pl.String),
+        "parameters": pl.List(pl.String),
         "implementation": pl.String,
         "provider": pl.String,
         "machines": pl.UInt32,
@@ -95,6 +99,7 @@ MESSAGES = _schema(
         "sent_s": pl.Float64,
         "received_s": pl.Float64,
         "latency_s": pl.Float64,
+        "lateness_s": pl.Float64,
         "fate": pl.Enum(list(FATES)),
     }
 )
@@ -183,6 +188,7 @@ def _run(source: Source, stored: StoredRun) -> _Row:
         parameters["count"],
         float(parameters["interval"]),
         [_text(option) for option in parameters.get("options", ())],
+        [_text(f"{name}={text(value)}") for name, value in of_run(about).items()],
         *map(_text, texts),
         len(about.get("inventory", ())),
         *map(_text, facts),
@@ -264,7 +270,9 @@ def _lazily(
 
 
 def _messages(reader_of: _ReaderOf, name: str, stored: StoredRun) -> pl.DataFrame:
-    found = timeline(stored, Run(stored, reader_of(stored)))
+    run = Run(stored, reader_of(stored))
+    found = timeline(stored, run)
+    due = intended(run, float(stored.description["parameters"]["interval"]))
     rows = [
         (
             _text(name),
@@ -274,6 +282,7 @@ def _messages(reader_of: _ReaderOf, name: str, stored: StoredRun) -> pl.DataFram
             one.sent,
             one.got,
             one.latency_s,
+            _lateness(one, found.origin, due),
             one.fate,
         )
         for one in found.deliveries
@@ -303,6 +312,12 @@ def _of_quantity(name: str, origin: float, found: Values) -> pl.DataFrame:
         .hstack([numbers.replace(NO_MESSAGE, None)])
         .select(VALUES.names())
     )
+
+
+def _lateness(one: Delivery, origin: float, due: Times) -> float | None:
+    if one.got is None or one.number not in due:
+        return None
+    return origin + one.got - due[one.number]
 
 
 def _origin(stored: StoredRun) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pushpull.core.parameters import of_run, text
 from pushpull.core.verdict import Outcome
 from pushpull.runs.store import StoredRun
 
@@ -105,6 +106,7 @@ def facts_of(stored: StoredRun) -> dict[str, str]:
         "messages": f"{parameters['count']:,}",
         "interval": f"{parameters['interval']:g} s",
         "options": " ".join(parameters.get("options", ())),
+        **{name: text(value) for name, value in of_run(about).items()},
         "lab": str(about.get("environment", {}).get("lab", "")),
         "own code": str(about.get("code", {}).get("experiment", ""))[:_SHORT_HASH],
         "implementation": str(about.get("implementation", "")),

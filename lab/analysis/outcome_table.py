@@ -9,6 +9,7 @@ from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run, first_in_a_row
 from pushpull.analysis.quantities import figures, quantities
 from pushpull.analysis.recovery import recovery, repair
+from pushpull.analysis.schedule import intended, latest
 
 _LATE_S = 0.05  # beyond an interval
 _COLUMNS = ("sent", "received", "late", "never", "twice")
@@ -24,6 +25,8 @@ class MessageCounts:
         noticed_s: how long after the fault the sender's library reported it.
         recovery_s, backlog_s: when the first message was through after the repair, and when
             nothing waited any more, see `recovery`.
+        lateness_s: by how much the latest message came after the time at which it was to be sent,
+            see `schedule`.
         had_fault, had_repair: whether these took place, the latter while messages were sent.
         quantities: the median and the 99th percentile of each quantity of the programs' own.
     """
@@ -39,6 +42,7 @@ class MessageCounts:
     backlog_s: float | None
     had_fault: bool
     had_repair: bool = False
+    lateness_s: float | None = None
     quantities: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -63,6 +67,7 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
         had_repair=back is not None and back.t < dealt.times.max(initial=back.t),
+        lateness_s=latest(arrived, intended(run, interval)),
         quantities=figures(quantities(run.values)),
     )
 
@@ -127,7 +132,7 @@ def _noticed(run: Run) -> float | None:
         return None
     since = run.fault.t - float(run.fault.details["took_s"])
     until = run.dealt.times.max(initial=since)  # afterwards it is the sender that leaves
-    ends = [e.t for e in run.events("disconnected", by=run.senders) if since <= e.t <= until]
+    ends = [e.t for e in run.at_the_source("disconnected") if since <= e.t <= until]
     return max(0.0, ends[0] - run.fault.t) if ends else None
 
 

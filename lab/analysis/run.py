@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushpull.analysis import cut
+from pushpull.analysis import brokers, cut
 from pushpull.analysis.messages import Columns, Messages, steady
 from pushpull.core.names import program_of
+from pushpull.core.parameters import Value, of_run
 from pushpull.core.records import Event, Message, Reader, Record
 from pushpull.core.wording import joined
 from pushpull.runs import pcap
@@ -96,6 +97,11 @@ class Run:
     def variant(self) -> str:
         """The variant of the experiment; empty if it has only one."""
         return str(self._stored.description["parameters"].get("variant", ""))
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """The value of each parameter that the experiment declares."""
+        return of_run(self._stored.description)
 
     def flags_heard(self, by: str, of: str, start: float, end: float) -> int | None:
         """Return the TCP flags that machine `by` saw from `of` then; None if not captured."""
@@ -209,8 +215,8 @@ class Run:
 
     @functools.cached_property
     def receivers(self) -> list[str]:
-        """The machines on which anything but a sender was started, in the order of their start."""
-        started = (event.machine for event in self.events("start"))
+        """The machines on which more than senders or a broker started, in the order of that."""
+        started = (e.machine for e in self.events("start") if e.place not in self.brokers)
         return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
 
     def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
@@ -225,8 +231,21 @@ class Run:
 
     @functools.cached_property
     def connections(self) -> list[Event]:
-        """The handshakes that the sender's library reported."""
-        return self.events("connected", by=self.senders)
+        """The handshakes that the sender's library reported, or those of the broker between."""
+        return self.at_the_source("connected")
+
+    def at_the_source(self, name: str) -> list[Event]:
+        """Return what connections with receivers did, where they connect to: a sender or broker."""
+        if not self.brokers:
+            return self.events(name, by=self.senders)
+        inventory = self._stored.description["inventory"]
+        senders = {inventory[machine]["address"] for machine in self.senders}
+        return brokers.with_receivers(self.events(name), self.brokers, senders)
+
+    @functools.cached_property
+    def brokers(self) -> frozenset[tuple[str, str]]:
+        """The machine and the process of each life of a broker between senders and receivers."""
+        return brokers.places(self.events("start"))
 
     @functools.cached_property
     def handshakes(self) -> list[Handshake]:

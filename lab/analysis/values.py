@@ -45,14 +45,15 @@ class Values:
     def of(self, machine: str) -> "Values":
         """Return those that come from one machine."""
         ours = [place for place, (name, _) in enumerate(self.sources) if name == machine]
-        return self._at(vectors.places_of(np.isin(self.places, ours)))
+        return self.at(vectors.places_of(np.isin(self.places, ours)))
 
     @property
     def machines(self) -> Sequence[str]:
         """The machines that they come from, in the order of their names."""
         return sorted({self.sources[place][0] for place in np.unique(self.places)})
 
-    def _at(self, rows: Ints) -> "Values":
+    def at(self, rows: Ints) -> "Values":
+        """Return those in some rows."""
         return Values(
             name=self.name,
             numbers=self.numbers[rows],
@@ -93,7 +94,7 @@ class _Column:
             sources=sources,
             places=vectors.column(self.places),
         )
-        return found._at(vectors.order_of(found.times))
+        return found.at(vectors.order_of(found.times))
 
 
 def none(name: str) -> Values:

@@ -94,12 +94,16 @@ def labs_at_once(text: str) -> int | None:
 
 
 def options(flag: str, texts: Sequence[str]) -> list[str]:
-    """Return socket options unchanged; LabError if one isn't NAME=VALUE."""
+    """Return socket options and parameters unchanged; LabError if one isn't NAME=VALUE.
+
+    Whether an experiment has such a parameter is seen when the experiment is known.
+    """
     for text in texts:
-        if not re.fullmatch(r"[A-Z][A-Z0-9_]*=-?[0-9]{1,18}", text):
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*=-?[0-9]{1,18}|[a-z][a-z0-9_]*=.*", text, re.DOTALL):
             raise LabError(
                 f"invalid {flag} '{text}'",
-                hint="give a socket option and a number, such as SNDHWM=1 for ZMQ_SNDHWM",
+                hint="give a socket option and a number, such as SNDHWM=1 for ZMQ_SNDHWM; or a"
+                " parameter of your experiment, such as workers=5",
             )
     return list(texts)
 

@@ -66,17 +66,23 @@ def inventory_for(experiment: str, path: str) -> Inventory:
     return arguments.inventory(path, list(roles), needed_by=wanted[0])
 
 
-def role_of(inventory: Inventory, setting: str) -> str | None:
-    """Return the role whose number of machines a setting is, such as `workers`; None for others."""
+def role_of(call: Call, setting: str) -> str | None:
+    """Return the role whose number of machines a setting is, such as `workers`; None for others.
+
+    A parameter that the experiment declares comes first.
+    """
     role = setting.removesuffix("s")
-    return role if role != setting and inventory.with_role(role) else None
+    if role == setting or not call.inventory.with_role(role):
+        return None
+    declared = catalogue.load(call.experiment).parameters if call.experiment else {}
+    return None if setting in declared else role
 
 
 def with_setting(call: Call, name: str, value: str) -> Call:
     """Return a call with one setting changed.
 
-    It is `implementation`, `count`, `interval`, a socket option, or the number of machines with a
-    role, by its plural: `workers`.
+    It is `implementation`, `count`, `interval`, a socket option, a parameter of the experiment, or
+    the number of machines with a role, by its plural: `workers`.
 
     Raises:
         LabError: the setting or its value is invalid.
@@ -90,7 +96,7 @@ def with_setting(call: Call, name: str, value: str) -> Call:
         return replace(call, count=arguments.whole_number(flag, value))
     if name == "interval":
         return replace(call, interval=arguments.seconds(flag, value))
-    if (role := role_of(call.inventory, name)) is not None:
+    if (role := role_of(call, name)) is not None:
         number = arguments.whole_number(flag, value) or 0
         return replace(call, inventory=resized.resized(call.inventory, role, number, call.runs))
     option = arguments.options(flag, [f"{name}={value}"])

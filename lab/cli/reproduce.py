@@ -14,6 +14,7 @@ from pushpull.cli.call import Call
 from pushpull.cli.sweep import Sweep, alone_in, described, limit_of, require_machines, runs_of
 from pushpull.cli.sweep_pool import Done, Pool
 from pushpull.core.errors import ExitCode, LabError, worst
+from pushpull.core.wording import counted
 from pushpull.report.reproduction import print_table, write_json, write_junit
 from pushpull.runs import store
 
@@ -84,7 +85,8 @@ class _Campaign:
                 self._begun[cell] += 1
                 self._count(cell, stored)
         if sum(self._begun.values()):
-            print(f"{self._sweep.experiment}: {sum(self._begun.values())} runs exist already")
+            made = counted(sum(self._begun.values()), "run")
+            print(f"{self._sweep.experiment}: {made} made already")
         while any(True for _ in self._wanted()):
             for done in self._made():
                 self._take(done)

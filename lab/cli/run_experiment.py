@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushpull.cli import arguments
 from pushpull.cli.call import Call
+from pushpull.core import parameters
 from pushpull.core.errors import ExitCode, LabError, worst
 from pushpull.core.project import COMMAND
 from pushpull.experiments import DEFAULT, catalogue, implementations
@@ -34,12 +35,15 @@ def experiments_of(call: Call) -> "dict[str, Experiment]":
     """Return the experiments of a call, by the names that the user gave them.
 
     Raises:
-        LabError: there is none, or the chosen implementation can't play it.
+        LabError: there is none, or the chosen implementation can't play it, or it has no such
+            parameter.
     """
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
     for experiment in found.values():
-        implementations.require_playable(experiment, call.implementation, call.options)
+        parameters.given(experiment.parameters, call.options, experiment=experiment.name)
+        sockets = [one for one in call.options if not parameters.is_parameter(one)]
+        implementations.require_playable(experiment, call.implementation, sockets)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pushpull.cli import arguments, conformance
 from pushpull.cli.call import Call
+from pushpull.core import parameters
 from pushpull.core.errors import ExitCode
 from pushpull.engine import monitor, runner
 from pushpull.engine.experiment import Experiment
@@ -101,7 +102,10 @@ def run_connected(
             variant=variant,
             count=call.count,
             interval=call.interval,
-            options=call.options,
+            options=[one for one in call.options if not parameters.is_parameter(one)],
+            parameters=parameters.given(
+                experiment.parameters, call.options, experiment=experiment.name
+            ),
             packets=call.packets,
             call=call_id,
             command=call.command(name),

@@ -45,7 +45,7 @@ def report(root: Path, run: str | None, *, again: bool) -> ExitCode:
     fresh = dataclasses.replace(stored, verdicts=verdicts)
     html = page.page(fresh, experiment.reads or nothing, kit())
     print(f"page:  {attach(path, 'report.html', html)}")
-    return exit_code(verdicts)
+    return exit_code(verdicts, given_up=bool(cut.given_up(stored.events)))
 
 
 def open_page(root: Path, run: str | None) -> None:

@@ -27,6 +27,7 @@ from pushpull.cli.run_experiment import say
 from pushpull.cli.sweep_pool import Done, Pool
 from pushpull.core.errors import ExitCode, LabError, worst
 from pushpull.core.os_errors import file_errors
+from pushpull.core.wording import counted
 from pushpull.experiments import catalogue, fingerprint
 from pushpull.machines.providers.registry import choose
 from pushpull.report.tallies import print_exceptions
@@ -87,7 +88,7 @@ class Sweep(Campaign):
     @property
     def resizing(self) -> list[str]:
         """The settings that vary the number of machines."""
-        return [name for name in self.vary if role_of(self.call.inventory, name)]
+        return [name for name in self.vary if role_of(self.call, name)]
 
     @property
     def most_added(self) -> int:
@@ -135,12 +136,15 @@ def completing(
         before = runs_of(campaign)
         todo = list(plan(every, campaign.repeat, before))
         if there := campaign.repeat * len(every) - len(todo):
-            print(f"{there} runs exist already, {len(todo)} are missing", flush=True)
+            exist, are = "exists" if there == 1 else "exist", "is" if len(todo) == 1 else "are"
+            known = f"{counted(there, 'run')} {exist} already"
+            print(f"{known}, {len(todo)} {are} missing", flush=True)
         codes = list(_run_all(campaign, todo))
         done = runs_of(campaign) if todo else before
         yield codes, done
         if missing := len(list(plan(every, campaign.repeat, done))):
-            print(f"{missing} runs are missing: cut, disturbed or failed; repeat the command")
+            what = f"{counted(missing, 'run')} still missing"
+            print(f"{what}: cut, disturbed or failed; repeat the command")
 
 
 def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
@@ -157,10 +161,8 @@ def _run_all(sweep: Campaign, todo: Sequence[Cell]) -> Iterator[ExitCode]:
                 print(f"{ended} of {len(todo)}: {done.cell}: {described(done)}", flush=True)
                 yield done.answer.code
     except KeyboardInterrupt:
-        print(
-            f"interrupted after {ended} of {len(todo)} runs; repeat the command to continue",
-            flush=True,
-        )
+        of = f"{ended} of {counted(len(todo), 'run')}"
+        print(f"interrupted after {of}; repeat the command to continue", flush=True)
         yield ExitCode.INTERRUPTED
 
 

@@ -15,6 +15,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import IO
 
+from pushpull.analysis import by_number, deliveries, digit_lines  # noqa: F401  # for each run
 from pushpull.cli import sweep_worker
 
 

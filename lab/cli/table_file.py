@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from pushpull.core.errors import LabError
+from pushpull.core.wording import counted
 from pushpull.machines.inventory.nodes import Mistakes, compose, line_of, shown
 from pushpull.runs.regular_files import read_regular
 
@@ -116,7 +117,9 @@ def _of_csv(text: str, mistakes: Mistakes) -> list[WrittenRow]:
     for line, cells in rows[1:]:
         if len(cells) != len(names):
             hint = "give each row as many values as there are columns"
-            mistakes.add(line, f"{len(cells)} values for {len(names)} columns", hint)
+            mistakes.add(
+                line, f"{counted(len(cells), 'value')} for {counted(len(names), 'column')}", hint
+            )
         elif any(cells):
             texts = {name: (line, cell.strip()) for name, cell in zip(names, cells, strict=True)}
             _, parameters = texts.pop("parameters", (line, ""))

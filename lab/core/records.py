@@ -8,6 +8,9 @@ from typing import Any
 LOST = "lost"  # the connection to its machine broke
 LEASE = "lease"  # the lab was silent for so long that the program's lease ran out
 
+# The event that says that a scenario was not played to its end; its detail `why` has the reason.
+GIVEN_UP = "given up"
+
 # The `kind` of a message whose line says both that it was received and that it was sent on.
 HANDED_ON = "handed on"
 
@@ -57,6 +60,11 @@ class Event:
     machine: str = ""
     process: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The names of its machine and process."""
+        return self.machine, self.process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,6 +243,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     ),
     "clock_step_s": _number,
     "cut": _text,
+    "given_up": _text,
     "disturbance": _record_of(
         {
             "harness_late_s": _number,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pushpull.core.clock import Clock
+from pushpull.core.parameters import text
 from pushpull.engine import stillborn, unconnected
 from pushpull.engine.faults import Faults
 from pushpull.engine.monitor import RunMonitor, View
@@ -85,7 +86,14 @@ def build_parts(
         folder=setting.folder,
         options=request.options,
         grace_s=experiment.grace,
-        load={"LAB_COUNT": str(request.messages), "LAB_INTERVAL": str(request.pause)},
+        load={
+            "LAB_COUNT": str(request.messages),
+            "LAB_INTERVAL": str(request.pause),
+            **{
+                f"LAB_PARAMETER_{name.upper()}": text(value)
+                for name, value in request.parameters.items()
+            },
+        },
         capture=Capture(directory, monitor.records),
         monitor=monitor,
     )

@@ -105,7 +105,7 @@ def _facts(setting: Setting, monitor: RunMonitor) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for remote in setting.remotes.values():
         with contextlib.suppress(LabError):  # a machine that died has none
-            facts[remote.name] = {"kernel": remote.read(_KERNEL).strip()}
+            facts[remote.name] = {"kernel": remote.read_once(_KERNEL).strip()}
             facts[remote.name] |= monitor.versions.get(remote.name, {})
     return facts
 

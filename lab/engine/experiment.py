@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pushpull.core import faults as known_faults
 from pushpull.core.faults.fault import Fault
+from pushpull.core.parameters import Value, require_sound
 from pushpull.core.records import Reader
 from pushpull.core.verdict import Need, Outcome, Verdict
 
@@ -54,6 +55,7 @@ class ExperimentMeta:
     variants: tuple[str, ...]
     machines: Mapping[str, int]
     uses: Mapping[str, Uses] | None
+    parameters: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,7 @@ def experiment(
     variants: tuple[str, ...] = ("",),
     machines: Mapping[str, int] | None = None,
     uses: Uses | Mapping[str, Uses] | None = None,
+    parameters: Mapping[str, Value] | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; the function's name is the experiment's.
 
@@ -125,10 +128,15 @@ def experiment(
             it has: flags, socket options, events, as `{"source": ["--delay", "SNDHWM"]}`
             (docs/program-protocol.md); or those of each variant. An implementation that lacks one
             is refused before the run.
+        parameters: what a user can set or vary by `--set NAME=VALUE` and `--vary NAME=VALUE,VALUE`,
+            with the values that they have otherwise: numbers, texts, True or False. The scenario
+            finds them in `lab.parameters`.
     """
 
     if not 0 <= grace <= _LONGEST_GRACE_S:
         raise ValueError(f"grace={grace!r} is not a number of seconds up to {_LONGEST_GRACE_S}")
+
+    require_sound(parameters or {})
 
     def mark(scenario: Scenario) -> Scenario:
         meta = ExperimentMeta(
@@ -146,6 +154,7 @@ def experiment(
             variants=variants,
             machines=machines or {},
             uses=None if uses is None else _of_each_variant(uses, variants),
+            parameters=parameters or {},
         )
         scenario.__experiment__ = meta  # type: ignore[attr-defined]
         return scenario

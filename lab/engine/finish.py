@@ -72,12 +72,12 @@ class Finish:
         return [
             Living(place=process.place, traces=process.program.traces_messages)
             for process in self.manager.processes
-            if not process.ended and not process.paused
+            if not (process.ended or process.paused or process.program.is_broker)
         ]
 
     def _is_over(self) -> bool:
         """Whether nothing more can arrive; called under the lock, like all wait conditions."""
-        if all(process.ended for process in self.manager.processes):
+        if all(p.ended or p.program.is_broker for p in self.manager.processes):
             return True
         sources = self.monitor.ledger.sources
         return self.monitor.ledger.all_came and not any(o.place in sources for o in self._living)

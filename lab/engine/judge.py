@@ -36,16 +36,19 @@ def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, An
     return verdicts, run.cut
 
 
-def exit_code(verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False) -> ExitCode:
+def exit_code(
+    verdicts: Iterable[Mapping[str, Any]], *, cut: bool = False, given_up: bool = False
+) -> ExitCode:
     """Return the exit code for a run's verdicts; NOT_OBSERVED if the run was cut.
 
+    It is never EXPECTED if the scenario was given up: then it did not do what its claims are about.
     Claims that are not applicable don't count; if none is applicable, nothing was observed.
     """
     found = list(verdicts)
     applicable = [v for v in found if v["verdict"] != Outcome.NOT_APPLICABLE]
     if cut or (found and not applicable):
         return ExitCode.NOT_OBSERVED
-    code = ExitCode.EXPECTED
+    code = ExitCode.NOT_OBSERVED if given_up else ExitCode.EXPECTED
     for verdict in applicable:
         if verdict["verdict"] == verdict["expected"]:
             continue

@@ -58,6 +58,7 @@ class RunMonitor:
         accepted, connected, faults: how many of these events there were.
         understood: how many connections a library reported, and not just the kernel.
         ready: which processes are ready, since when on the monotonic clock.
+        unshown: the processes whose lines are kept but not shown, such as a server's log.
         hopeless: returns in a sentence why the programs will never talk to each other, else "";
             or raises LabError.
     """
@@ -77,6 +78,7 @@ class RunMonitor:
         self.trouble: BaseException | None = None
         self.accepted = self.connected = self.understood = self.faults = 0
         self.ready: dict[Place, float] = {}
+        self.unshown: set[Place] = set()
         self.hopeless: Callable[[], str] = lambda: ""
         self.dying: dict[tuple[str, str], float] = {}
         self.versions: dict[str, dict[str, Any]] = {}
@@ -118,7 +120,8 @@ class RunMonitor:
         said: Sequence[Record] = lines
         if lines.stream == "stderr":
             traces, said = traces_and_said(lines)
-        self._view.records(said)
+        if (lines.machine, lines.process) not in self.unshown:
+            self._view.records(said)
         with self.news:
             self._last_news = time.monotonic()
             before = self.sent + self.received

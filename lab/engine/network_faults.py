@@ -66,7 +66,8 @@ class NetworkFaults:
             )
         details = {"from": list(others), **parameters} if others else parameters
         for name, change in changes.items():
-            own = {} if change.wire is None else {"own_wire": change.wire["wire"]}
+            wire = (change.wire or {}).get("wire")
+            own = {} if wire is None else {"own_wire": wire}
             self.log.note(fault, name, ordered=ordered, at=at, verified=verified, **details, **own)
 
     def try_out(self, needed: Iterable[Fault]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from pushpull.core.faults.fault import Fault
-from pushpull.core.faults.network import CUT_AFTER, LOSE, PARTITION, RATE, REJECT, SLOW, Way
+from pushpull.core.faults.network import CUT_AFTER, CUT_AT, LOSE, PARTITION, RATE, REJECT, SLOW, Way
 from pushpull.engine.targets import Target
 
 
@@ -85,3 +85,27 @@ class NetworkVerbs(ABC):
         `way` and `others` are as in `lose`, but both ways share the bytes.
         """
         self.inject(CUT_AFTER, where, others=others, bytes=bytes, way=way)
+
+    def cut_at(
+        self,
+        where: Target,
+        *,
+        message: int = 0,
+        inside: int = 0,
+        before: str = "",
+        others: Target | None = None,
+    ) -> None:
+        """Lose all that a machine sends after a point of ZMTP 3, ZeroMQ's protocol, until `heal`.
+
+        Only connections that are made afterwards are read; the event of the repair says whether it
+        `struck`. Give one point:
+
+        Arguments:
+            where: the machines; each counts for itself.
+            message: after this message, on all connections together; the first from now on is 1.
+            inside: within this message: after its first frame, or in the middle of its only one.
+            before: before a command with this name: `READY` is in the handshake, `PONG` the answer
+                to a heartbeat.
+            others: as in `lose`.
+        """
+        self.inject(CUT_AT, where, others=others, message=message, inside=inside, before=before)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from pushpull.core import user_code
+from pushpull.core import clock, user_code
 from pushpull.core.errors import LabError, RunStoreError
+from pushpull.core.records import GIVEN_UP, Event
 from pushpull.engine.build import Setting
 from pushpull.engine.deploy import Deployed, deployed
 from pushpull.engine.experiment import Experiment
@@ -52,7 +53,13 @@ def _perform(request: RunRequest, setting: Setting, there: Deployed) -> Played:
     if request.packets:
         there.sniffers.begin()
     parts.monitor.begin()
-    lab = Lab(parts, variant=request.variant, count=request.messages, interval=request.pause)
+    lab = Lab(
+        parts,
+        variant=request.variant,
+        count=request.messages,
+        interval=request.pause,
+        parameters=request.parameters,
+    )
     return _play(experiment, lab, parts.monitor)
 
 
@@ -63,6 +70,7 @@ def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
             experiment.scenario(lab)
         except TriggerMissed as missed:
             note = str(missed)
+            _note_given_up(monitor, note)
         still_open = lab.finish()
     except RunStoreError as error:  # what was captured so far is judged
         monitor.fail(error)
@@ -72,6 +80,7 @@ def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
         return Played(note=note, cut=f"The run was ended at once, as this was broken: {broken}.")
     except LimitReached as stuck:
         note = f"the run took too long while waiting for {stuck}"
+        _note_given_up(monitor, note)
         return Played(note=note, cut=f"The run took too long while waiting for {stuck}.")
     except NeverConnected as apart:
         return Played(note=str(apart), cut=str(apart), never_connected=True)
@@ -80,6 +89,13 @@ def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
             raise
         raise user_code.mistake(error, experiment.file, experiment.scenario) from error
     return Played(note=" ".join(filter(None, [note, still_open])), cut=still_open)
+
+
+def _note_given_up(monitor: RunMonitor, why: str) -> None:
+    """Keep it with the run that its scenario was not played to its end."""
+    monitor.event(
+        Event(t=clock.now(), event=GIVEN_UP, machine="", process="", details={"why": why})
+    )
 
 
 def _cut_short(played: Played, monitor: RunMonitor, stopped_s: float) -> Played:

@@ -11,7 +11,7 @@ from typing import Any
 from pushpull.core import clock
 from pushpull.core.errors import LabError
 from pushpull.core.records import Event
-from pushpull.core.vocabulary import PORT
+from pushpull.core.vocabulary import BROKER, PORT
 from pushpull.engine.flags import words
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.processes import Process
@@ -112,9 +112,13 @@ class ProcessManager:
     ) -> Process:
         """Start a program on a machine, with the address of `target`, without waiting for it.
 
-        If it is `held`, it stands before its first line on stdout.
+        If it is `held`, it stands before its first line on stdout. Programs of the protocol get
+        the address of the broker, if there is one between them.
         """
         program.require_callable(flags)
+        if program.speaks_protocol and self.broker is not None:
+            target = self.broker.machine
+            flags = {name: value for name, value in flags.items() if name != "address"}
         address = self.address(target)
         if program.speaks_protocol:
             options = [*_family(program, address), *settings(flags), *self.options]
@@ -130,6 +134,23 @@ class ProcessManager:
         }
         called = words(flags, arguments)
         return self._begin(program, machine, called, environment, held=held)
+
+    @property
+    def broker(self) -> Process | None:
+        """The server between senders and receivers, in its last life so far."""
+        return next((p for p in reversed(self.processes) if p.program.is_broker), None)
+
+    def start_broker(self, beside: str) -> Process | None:
+        """Start the broker, where the implementation has one and none was started yet.
+
+        It runs on the machine with the role `broker`, else beside the program that the others
+        would connect to, on the machine that is given.
+        """
+        if BROKER not in self.programs or self.broker is not None:
+            return None
+        own = [r.name for r in self.remotes.values() if BROKER in r.access.roles]
+        machine = own[0] if own else beside
+        return self.start(self.programs[BROKER], machine, machine, {}, [])
 
     def start_again(self, process: Process) -> Process:
         """Start a program that has ended once more, with the same flags."""
@@ -228,6 +249,8 @@ class ProcessManager:
         process = Process(name, program, remote, self.monitor, flags, environment, held=held)
         self._deploy(process)
         self.processes.append(process)
+        if program.is_broker:
+            self.monitor.unshown.add(process.place)
         self.monitor.event(
             Event(
                 t=clock.now(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushpull.core.errors import LabError
-from pushpull.core.vocabulary import AGENT, FILES
+from pushpull.core.vocabulary import AGENT, BROKER, FILES
 from pushpull.machines.agent import connections
 from pushpull.machines.installer import ENTER
 from pushpull.machines.remote import Remote
@@ -51,6 +51,11 @@ class Program(ABC):
     @property
     def traces_messages(self) -> bool:
         """Whether it reports each message that it sends or receives."""
+        return False
+
+    @property
+    def is_broker(self) -> bool:
+        """Whether it is a server between senders and receivers, ready when it listens."""
         return False
 
     @property
@@ -214,6 +219,10 @@ class ProtocolProgram(Program):
     @property
     def traces_messages(self) -> bool:
         return bool({"sent", "received"} & self.offers)
+
+    @property
+    def is_broker(self) -> bool:
+        return self.kind == BROKER
 
     @property
     def file(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pushpull.core.errors import LabError, MachineLost
 from pushpull.core.records import LOST
-from pushpull.core.vocabulary import FILES
+from pushpull.core.vocabulary import FILES, PORT
 from pushpull.engine.ledger import Look
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
@@ -47,7 +47,12 @@ print("ready")
 
 
 def wait_ready(manager: ProcessManager, started: Sequence[Process], ready: Ready | None) -> None:
-    """Wait until each is ready, by `ready` or by its own trace; LabError if one isn't in time."""
+    """Wait until each is ready, by `ready` or by its own trace; LabError if one isn't in time.
+
+    A broker is ready when it listens.
+    """
+    if ready is None and all(process.program.is_broker for process in started):
+        ready = PORT
     if ready is None or callable(ready):
         _wait_by_lines(manager, started, ready)
         return

@@ -5,12 +5,13 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pushpull import __version__
 from pushpull.core.faults.fault import Fault
+from pushpull.core.parameters import Value
 from pushpull.core.project import SHIPPED
 from pushpull.engine.ending import Plan
 from pushpull.engine.experiment import Experiment
@@ -25,6 +26,7 @@ class RunRequest:
     `programs` can be started, by their names; `implementation` says whose they are, as the user
     chose it. `files` are the user's beside the experiment, which are deployed and kept with the
     run; `code` is the fingerprint of what judges it. `patience_s` is a script's, see `Plan`.
+    `parameters` has a value for each that the experiment declares.
     """
 
     experiment: Experiment
@@ -41,6 +43,7 @@ class RunRequest:
     command: str
     sweep: Mapping[str, str] | None = None
     patience_s: float | None = None
+    parameters: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def faults(self) -> Sequence[Fault]:
@@ -95,6 +98,7 @@ def description(request: RunRequest, remotes: Mapping[str, Remote]) -> dict[str,
             "interval": request.pause,
             "options": list(request.options),
             "variant": request.variant,
+            **request.parameters,
         },
         "provider": one.provider,
         "open_network": one.open_network,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pushpull.analysis.cut import clock_step, disturbed_reason, lost_machines
+from pushpull.analysis.cut import clock_step, disturbed_reason, given_up, lost_machines
 from pushpull.analysis.line_readers import unread
 from pushpull.core import os_errors
 from pushpull.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
@@ -97,10 +97,11 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
     reads = request.experiment.reads
     notes = [played.note, disturbed_reason(stored), clock_step(stored)]
     notes += [unread(stored.records, reads)] if reads else []
+    gave_up = given_up(stored.events)
     lost = played.error or _lost(lost_machines(stored.events))
 
     def write() -> None:
-        fields = {"error": str(lost or ""), "cut": why_cut}
+        fields = {"error": str(lost or ""), "cut": why_cut, "given_up": gave_up}
         directory.update(**{name: text for name, text in fields.items() if text})
         if played.never_connected:
             directory.update(never_connected=True)
@@ -108,7 +109,7 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
         _write_records(stored)
 
     unwritten = _refusal(write)
-    code = exit_code(verdicts, cut=bool(why_cut))
+    code = exit_code(verdicts, cut=bool(why_cut), given_up=bool(gave_up))
     result = Result(
         path=directory.path,
         code=ExitCode.INTERRUPTED if played.interrupted else code,

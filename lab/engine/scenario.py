@@ -1,7 +1,7 @@
 """The lab as a scenario sees it: start programs, wait for their output, inject faults."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,20 @@ class Lab(NetworkVerbs):
         count: how many messages the user wants.
         interval: the seconds between two of them.
         variant: which of its experiment's variants this run plays.
+        parameters: the value of each parameter that its experiment declares.
     """
 
-    def __init__(self, parts: Parts, *, variant: str, count: int, interval: float) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        variant: str,
+        count: int,
+        interval: float,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
         self.variant = variant
+        self.parameters = dict(parameters or {})
         self.count = count
         self.interval = interval
         self._parts = parts
@@ -123,20 +133,31 @@ class Lab(NetworkVerbs):
             flags: `high_water_mark=5` becomes `--high-water-mark 5`; a list repeats the name for
                 each value, True gives the name alone, False and None give nothing.
 
+        An implementation's broker, if it has one, is started before its first other program.
+
         Raises LabError if it ends, or isn't ready in time.
         """
         target = None if to is None else self._manager.only(to)
         found = (
             self._manager.program(program) if isinstance(program, str) else Command(tuple(program))
         )
+        machines = self._manager.machines(on)
+        if found.speaks_protocol and (broker := self._manager.start_broker(target or machines[0])):
+            wait_ready(self._manager, [broker], None)
         started = [
             self._manager.start(found, machine, target or machine, flags, args, held=held)
-            for machine in self._manager.machines(on)
+            for machine in machines
         ]
         if held and callable(ready):
             self._lines.run_until_ready(started, ready)
         wait_ready(self._manager, started, ready)
         return Processes(tuple(started), self._monitor)
+
+    @property
+    def broker(self) -> Processes:
+        """The last life of the server between senders and receivers; empty where there is none."""
+        broker = self._manager.broker
+        return Processes((broker,) if broker else (), self._monitor)
 
     def address(self, where: str, *, port: int = PORT) -> str:
         """Return the endpoint to bind or connect to, on a machine or the first with a role."""

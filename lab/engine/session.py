@@ -197,6 +197,7 @@ def _request(script: Script) -> RunRequest:
         variants=("",),
         machines={},
         uses=None,
+        parameters={},
     )
     return RunRequest(
         experiment=experiment,

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pushpull.core.errors import LabError
+from pushpull.core.vocabulary import BROKER
 from pushpull.engine.experiment import Experiment, Uses
 from pushpull.engine.program import ProtocolProgram
 from pushpull.experiments import manifest, protocol, user_folder
 from pushpull.experiments.manifest import Manifest
+from pushpull.experiments.protocol import SENDER
 
 FOLDER = Path(__file__).parent / "programs"
 DEFAULT = "pyzmq"
@@ -27,7 +29,9 @@ class Choice:
 
     def of(self, name: str) -> str:
         """Return whose program it is that is called so."""
-        return self.of_kind.get(protocol.KINDS[name], self.rest)
+        kind = protocol.KINDS[name]
+        # A broker between is the sender's: who receives through it shares its wire.
+        return self.of_kind.get(SENDER if kind == BROKER else kind, self.rest)
 
     def __str__(self) -> str:
         """Return what `--implementation` takes."""
@@ -108,7 +112,7 @@ def declared(
     """Return the programs, each limited to what the experiment says that it uses, if it does."""
     if experiment.uses is None:
         return dict(found)
-    limits: dict[str, set[str]] = {}
+    limits: dict[str, set[str]] = {BROKER: set(protocol.required(BROKER))}
     for uses in experiment.uses.values():
         for name, features in uses.items():
             limits.setdefault(name, {"--set", *protocol.required(name)}).update(features)

@@ -5,7 +5,7 @@ Every mistake in it is one message that names the file, the key and what to writ
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from pushpull.core.errors import LabError
 from pushpull.core.installation import Installation, Packages
 from pushpull.core.verdict import Outcome
+from pushpull.core.vocabulary import BROKER
 from pushpull.engine.program import HERE, PREFIX, PYTHON, ProtocolProgram
 from pushpull.experiments import protocol
 from pushpull.experiments.manifest_keys import EXPECTED, PACKAGES, PROGRAM, TOP, VERSION, Table
@@ -191,6 +192,7 @@ def _installation(folder: Path, version: str, table: Table) -> Installation:
 def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Manifest:
     """Return an implementation without what its version lacks, as it is called when installed."""
     packages = one.installation.packages
+    ends = ("pull", BROKER) if BROKER in one.programs else ("push", "pull")
     return replace(
         one,
         wire=tuple(table["wire"]) if table and table["wire"] else one.wire,
@@ -198,8 +200,8 @@ def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Ma
             name: replace(
                 program,
                 owner=one.title,
-                offers=(program.offers - lacks) | _watched(program, lacks),
-                watched=_watched(program, lacks),
+                offers=(program.offers - lacks) | _watched(program, lacks, ends),
+                watched=_watched(program, lacks, ends),
                 python=packages.python,
                 installed=one.installation.folder if packages else "",
             )
@@ -209,12 +211,15 @@ def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Ma
     )
 
 
-def _watched(program: ProtocolProgram, lacks: frozenset[str]) -> frozenset[str]:
+def _watched(
+    program: ProtocolProgram, lacks: frozenset[str], ends: Collection[str]
+) -> frozenset[str]:
     """Return the events of connections that the lab must ask the kernel for.
 
-    Of senders and receivers alone: claims want to know when these were connected.
+    Of senders and receivers alone, claims want to know when these were connected; and of a broker
+    between, to which both connect, instead of its senders.
     """
-    if program.name not in ("push", "pull"):
+    if program.name not in ends:
         return frozenset()
     return frozenset({"connected", "disconnected"}) - (program.offers - lacks)
 

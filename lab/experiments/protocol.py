@@ -6,6 +6,8 @@ how they are read: by no file's name, and alike in every implementation.
 
 from collections.abc import Mapping
 
+from pushpull.core.vocabulary import BROKER
+
 VERSION = 1
 
 SENDER, RECEIVER = "sender", "receiver"
@@ -22,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "fill": "probe",
     "request": "client",
     "answer": "server",
+    BROKER: BROKER,
 }
 SENDERS = tuple(name for name, kind in KINDS.items() if kind == SENDER)
 RECEIVERS = tuple(name for name, kind in KINDS.items() if kind == RECEIVER)
@@ -39,4 +42,6 @@ _OF_NAME: Mapping[str, frozenset[str]] = {"push": frozenset({"--first"})}
 
 def required(name: str) -> frozenset[str]:
     """Return the flags and events that the program of this name has in every implementation."""
+    if KINDS[name] == BROKER:  # a server, which can't be expected to trace
+        return _ALL - {"ready"}
     return _ALL | _OF_KIND.get(KINDS[name], frozenset()) | _OF_NAME.get(name, frozenset())

@@ -22,7 +22,7 @@ def measure(remote: Remote, our_boot_id: str) -> Clock:
     In a time namespace (time_namespaces(7)) its monotonic clock is ahead of ours by just what its
     offsets say. Raises whatever the channel raises, and EOFError if there is no answer.
     """
-    if remote.read(_BOOT_ID) == our_boot_id:
+    if remote.read_once(_BOOT_ID) == our_boot_id:
         ahead = _monotonic_offset(_read_there(remote)) - _monotonic_offset(_read_here())
         return Clock(monotonic_ahead_s=ahead - WALL_AHEAD_S)
     return compare(remote)
@@ -66,7 +66,7 @@ def _monotonic_offset(said: str) -> float:
 
 def _read_there(remote: Remote) -> str:
     with contextlib.suppress(LabError):  # its kernel is older than Linux 5.6
-        return remote.read(_TIME_NAMESPACE)
+        return remote.read_once(_TIME_NAMESPACE)
     return ""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pushpull.core.errors import ExitCode, LabError, NotFit
 from pushpull.core.vocabulary import PORT
+from pushpull.core.wording import counted
 from pushpull.machines import clock_offset
 from pushpull.machines.capabilities import abilities
 from pushpull.machines.connection import ssh_errors
@@ -113,7 +114,7 @@ def require(remotes: Mapping[str, Remote]) -> None:
 
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
     yield Finding("this computer", f"Python {sys.version.split()[0]} on {sys.platform}")
-    yield Finding("inventory", f"{len(inventory.machines)} machines in {inventory.path}")
+    yield Finding("inventory", f"{counted(len(inventory.machines), 'machine')} in {inventory.path}")
     said: list[str] = []
     try:
         with choose(provider, inventory, said.append).lab(keep=False) as machines:
@@ -209,7 +210,7 @@ def _wire(remotes: Mapping[str, Remote]) -> Iterator[Finding]:
                 hint = "is the lab network between them up? does a firewall block it?"
                 yield Finding(name, f"can't connect to {other}: {why}", hint)
             if not failed:
-                yield Finding(name, f"reaches {others} others on the lab network")
+                yield Finding(name, f"reaches {counted(others, 'other')} on the lab network")
 
 
 def _listen(remote: Remote, place: tuple[str, int], stack: contextlib.ExitStack) -> str:

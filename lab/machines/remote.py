@@ -35,6 +35,7 @@ from pushpull.machines.agent import (
     line_holder,
     packet_capture,
     rule_keeper,
+    zmtp_cut,
 )
 from pushpull.machines.agent import wire as wire_script
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
@@ -55,6 +56,7 @@ class Remote:
         self._running: list[RemoteProcess | ChangeLease] = []
         self._spares: dict[str, paramiko.Channel] = {}
         self._agents: set[tuple[str, str]] = set()
+        self._read: dict[str, str] = {}
         self._mutex = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._pulse, daemon=True).start()
@@ -103,6 +105,12 @@ class Remote:
         with ssh_errors(self.access, f"read {path}"), self._connection.sftp().open(path) as file:
             text: bytes = file.read()
             return text.decode()
+
+    def read_once(self, path: str) -> str:
+        """Return the text of a file that stays as it is until the machine starts again."""
+        if path not in self._read:
+            self._read[path] = self.read(path)
+        return self._read[path]
 
     def remove(self, folder: str) -> None:
         """Remove a folder that `deploy` created, with everything that programs left in it."""
@@ -182,6 +190,7 @@ class Remote:
         with ssh_errors(self.access, "change its network"):
             command = self._agent(folder, rule_keeper)
             if wire:
+                self._agent(folder, zmtp_cut)
                 command = self.as_root(self._agent(folder, wire_script))
             channel = self.talk(command)
             send(channel, order)

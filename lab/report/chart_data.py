@@ -16,6 +16,7 @@ from pushpull.analysis.deliveries import FATES, NOBODY, Deliveries, Delivery
 from pushpull.analysis.timeline import Timeline
 from pushpull.analysis.vectors import Flags, Floats, Ints
 from pushpull.core.text import duration
+from pushpull.core.wording import counted
 
 MOST_KEPT = 2_000_000  # messages that a page holds one by one, 15 bytes each
 _MOST_CELLS = 2_000  # messages that the strip and the latencies show one by one
@@ -170,7 +171,7 @@ def shares(found: Timeline) -> Rows:
     parts = {name: got[name] / max(1, total[name]) for name in found.machines}
     return [
         {"machine": name, "number": got[name], "label": f"{got[name]:,} ({parts[name]:.1%})",
-         "tooltip": f"{name} got {got[name]:,} messages, {parts[name]:.1%}"}
+         "tooltip": f"{name} got {counted(got[name], 'message')}, {parts[name]:.1%}"}
         for name in (receivers(found) if found.deliveries else ())
     ]  # fmt: skip
 

@@ -89,6 +89,7 @@ def _counts(ground: str) -> dict[str, dict[str, Any]]:
         "share-label": {"color": ink, "align": "left", "dx": 6, "fontSize": 12},
         "latency": {"filled": True, "size": 45, "opacity": 0.9},
         "band": {"strokeWidth": 2},
+        "near": {"opacity": 0},
         "median": {"strokeWidth": 1.5, "strokeOpacity": 0.7},
         "run": {"filled": True, "size": 90, "opacity": 1},
         "run-note": {"color": ink, "dy": -16, "fontSize": 13},

@@ -33,6 +33,7 @@ _ROOMIER_SIDE: dict[str, Any] = {
 _TICKS_MS = [-1, -0.5, 0, 0.1, 0.2, 0.5, *(n * 10**k for k in range(6) for n in (1, 3))]
 _RECEIVERS = alt.ExprRef("length(receivers) ? receivers : ['nobody']")  # a legend needs one
 _LEGEND = alt.Legend(title=None, orient="top", labelFontSize=12, labelLimit=150, symbolSize=80)
+_SHOWN = alt.Legend(**_LEGEND.to_dict(), values=alt.ExprRef("shown"))  # the machines in a chart
 _TOOLTIP = alt.Tooltip("tooltip:N", title=" ")
 
 
@@ -43,6 +44,8 @@ def described() -> dict[str, dict[str, Any]]:
         "strip": _strip(),
         "shares": _shares(),
         "latency": _latency(),
+        "values": _own_values(),
+        "quantiles": _quantiles(),
         "ways": _ways(),
         "losses": _losses(),
         "proportions": campaign_charts.proportions(),
@@ -200,6 +203,54 @@ def _latency() -> _Layers:
     return _sized(alt.layer(*layers), "How long each message took")
 
 
+def _own_values() -> _Layers:
+    """A quantity of the programs' own over time: one by one, or in bands if there are many."""
+    points = _of("values").encode(
+        x=alt.X("t:Q", title=_SINCE_START, scale=alt.Scale(nice=False, zero=False)),
+        y=_value("value:Q"),
+        color=_machine(_SHOWN),
+        tooltip=_TOOLTIP,
+        description="tooltip:N",
+    )
+    band = "isValid(datum.most)"
+    layers = (
+        points.mark_point(style="latency")
+        .transform_filter(f"!{band}")
+        .encode(shape=_shape(_SHOWN)),
+        points.mark_rule(style="band").transform_filter(band).encode(y2="most:Q"),
+        points.mark_point(style="latency")
+        .transform_filter(band)
+        .encode(y=_value("middle:Q"), shape=_shape(_SHOWN)),
+    )
+    return _with_machines(alt.layer(*layers), "over time")
+
+
+def _quantiles() -> _Layers:
+    """How a quantity is distributed: which percentage of the values is not larger."""
+    axis = alt.Axis(title="percent of the values are not larger", grid=False)
+    base = _of("quantiles").encode(
+        x=alt.X("percent:Q", axis=axis, scale=alt.Scale(domain=[0, 100])),
+        y=_value("value:Q"),
+        color=_machine(_SHOWN),
+    )
+    marked = base.mark_point(style="latency").transform_filter("datum.marked")
+    described = {"tooltip": _TOOLTIP, "description": "tooltip:N"}
+    layers = (
+        base.mark_line(style="median", interpolate="step-before"),
+        marked.encode(shape=_shape(_SHOWN), **described),
+        base.mark_point(style="near", size=120).encode(**described),
+    )
+    return _with_machines(alt.layer(*layers), "as a distribution")
+
+
+def _value(field: str) -> alt.Y:
+    return alt.Y(field, axis=alt.Axis(format=".4~g", labelLimit=80, titleLimit=200))
+
+
+def _with_machines(chart: _Layers, description: str) -> _Layers:
+    return _sized(chart.add_params(alt.param(name="shown", value=[])), description)
+
+
 def _of(name: str) -> alt.Chart:
     return alt.Chart(alt.NamedData(name=name))
 
@@ -247,7 +298,7 @@ def _machine(legend: alt.Legend | None = None) -> alt.Color:
     return alt.Color("machine:N", scale=scale, legend=legend)
 
 
-def _shape() -> alt.Shape:
+def _shape(legend: alt.Legend = _LEGEND) -> alt.Shape:
     """A machine's shape, where otherwise only colour would distinguish machines."""
     scale = alt.Scale(domain=_RECEIVERS)
-    return alt.Shape("machine:N", scale=scale, legend=_LEGEND)
+    return alt.Shape("machine:N", scale=scale, legend=legend)

@@ -14,6 +14,7 @@ from rich.text import Text
 from pushpull.analysis.event_text import EventDescriber
 from pushpull.core.records import Event, Record
 from pushpull.core.text import fitted, line_of, wrapped
+from pushpull.core.wording import counted
 from pushpull.report.console import colours, console_on, print_rule
 from pushpull.report.live_columns import Bar, Columns
 from pushpull.report.verdicts import show_verdicts
@@ -116,7 +117,7 @@ class View:
 
     def _count_left_out(self) -> None:
         if self._left_out:
-            text = Text(f"… {self._left_out:,} lines not shown (they are in the log)", style="dim")
+            text = Text(f"… {counted(self._left_out, 'line')} not shown (see the log)", style="dim")
             self._queue.append(partial(self._print, text))
             self._left_out = 0
 
@@ -146,6 +147,8 @@ class View:
                 job()
             if self._bar and not last:
                 self._draw_foot(self._bar)
+            elif self._bar and self._columns.width:  # or nobody knows whose columns these were
+                self._print(Text("\n").join(self._columns.foot()))
 
     def _erase_foot(self) -> None:
         if self._foot:

@@ -73,6 +73,8 @@ def _counts(one: MessageCounts) -> dict[str, Any]:
         "noticed_s": one.noticed_s,
         "repaired": one.had_repair,
         "recovered_s": one.recovery_s,
+        "backlog_s": one.backlog_s,
+        "lateness_s": one.lateness_s,
     }
 
 

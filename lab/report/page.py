@@ -6,6 +6,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from pushpull.analysis.deliveries import FATES
 from pushpull.analysis.figures import Spread, spreads
 from pushpull.analysis.history import Run
 from pushpull.analysis.outcome_table import outcome
+from pushpull.analysis.quantities import Quantity, quantities
 from pushpull.analysis.timeline import Timeline, timeline
 from pushpull.core.records import Reader
 from pushpull.core.text import duration, harmless
+from pushpull.core.wording import counted
 from pushpull.report import chart_data, page_logs
 from pushpull.report.setup import implementation, setup
+from pushpull.report.value_charts import drawn
 from pushpull.report.vega_bundle import Kit, is_kept, kit
 from pushpull.report.verdicts import KINDS, events_in_words, kind_of
 from pushpull.runs import store
@@ -80,6 +84,8 @@ def pieces(stored: StoredRun, reader: Reader, ready: Kit) -> Iterator[str]:
     found = timeline(stored, run)
     rows = page_logs.columns(stored, run, found)
     figures = [(one.figure.label, str(one)) for one in _figures(stored, run)]
+    own = quantities(run.values)
+    value_charts = list(drawn(own, run.values, found, ready.charts))
     del run  # its columns are as large as all that follows
     data = picture_data(found) | {
         "rows": rows,
@@ -103,12 +109,16 @@ def pieces(stored: StoredRun, reader: Reader, ready: Kit) -> Iterator[str]:
         "clocks": _clocks(stored),
         "figures": figures,
         "machines": found.machines,
+        "quantities": [_row(one) for one in own.values()],
+        "value_charts": value_charts,
         "bounded": f"{page_logs.EACH_END:,}" if data["rows"]["bounded"] else "",
         "has": {name: bool(data[rows]) for name, rows in _ROWS_OF.items()},
         "started": time.strftime("%-d %B %Y, %H:%M:%S UTC", time.gmtime(found.origin)),
     }
     columns = {name: Markup(column.pop("bytes")) for name, column in data["columns"].items()}
-    data |= {"charts": {name: ready.charts[name] for name in CHARTS}, "themes": ready.themes}
+    charts = {name: ready.charts[name] for name in CHARTS}
+    data |= {"charts": charts, "themes": ready.themes}
+    data["valueCharts"] = {name: spec for one in value_charts for name, spec in one.charts.items()}
     script = (_TEMPLATES / "page.js").read_text("utf-8")
     yield from _rendered("report.html", context, (ready.script, script), data, columns)
 
@@ -159,7 +169,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"plain": plain, "in_words": in_words}
+    environment.filters |= {"plain": plain, "in_words": in_words, "counted": counted}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment
 
@@ -243,7 +253,13 @@ def _counted(stored: StoredRun) -> list[tuple[str, str]]:
 def _figures(stored: StoredRun, run: Run) -> Sequence[Spread]:
     """Return the figures of a run in which messages were sent."""
     interval = float(stored.description["parameters"]["interval"])
-    return spreads([outcome(run, interval)]) if run.dealt else []
+    return spreads([replace(outcome(run, interval), quantities={})]) if run.dealt else []
+
+
+def _row(one: Quantity) -> tuple[str, list[str]]:
+    """Return a quantity as a row of the table."""
+    numbers = (one.least, one.median, one.p90, one.p99, one.most)
+    return plain(one.name), [f"{one.count:,}", *map(one.in_words, numbers), f"{one.odd:,}"]
 
 
 def _clocks(stored: StoredRun) -> str:

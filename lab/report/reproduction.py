@@ -12,6 +12,7 @@ from rich.text import Text
 from pushpull.analysis.reproduction import Progress, Result
 from pushpull.core.os_errors import file_errors
 from pushpull.core.text import harmless
+from pushpull.core.wording import counted
 from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2_000  # characters
@@ -35,8 +36,8 @@ def print_table(rows: Sequence[Progress], *, file: TextIO) -> None:
         print_hanging(console, indent, Text(f"here: {_found(progress)}", "dim"))
         print_hanging(console, indent, Text(progress.result, style))
     counts = Counter(progress.result for progress in rows)
-    counted = ", ".join(f"{counts[result]} {result}" for result in Result)
-    console.print(f"\n{len(rows)} rows: {counted}")
+    kinds = ", ".join(f"{counts[result]} {result}" for result in Result)
+    console.print(f"\n{counted(len(rows), 'row')}: {kinds}")
     console.print("95 % intervals, valid at any number of runs; docs/reproduce.md explains them")
 
 
@@ -106,9 +107,9 @@ def _found(progress: Progress) -> str:
     found = progress.proportion
     if not found.runs:
         unseen = progress.not_observed
-        return f"never exercised in {unseen} runs" if unseen else "no run"
+        return f"never exercised in {counted(unseen, 'run')}" if unseen else "no run"
     low, high = found.anytime()
-    text = f"held in {found.held} of {found.runs} runs ({low:.1%} to {high:.1%})"
+    text = f"held in {found.held} of {counted(found.runs, 'run')} ({low:.1%} to {high:.1%})"
     return f"{text}, not observed in {progress.not_observed}" if progress.not_observed else text
 
 

@@ -10,6 +10,7 @@ from pushpull.analysis.figures import Spread
 from pushpull.analysis.tally import Tally
 from pushpull.core.text import harmless
 from pushpull.core.verdict import Need
+from pushpull.core.wording import counted
 from pushpull.report.console import ALARM, console_on, print_hanging
 
 _LONGEST = 2000  # characters
@@ -70,8 +71,8 @@ def _held(tally: Tally, *, anytime: bool) -> str:
     found = tally.proportion
     low, high = tally.interval(anytime=anytime)
     if tally.never_exercised:
-        return f"never exercised: not observed in any of {tally.not_observed} runs"
-    text = f"held in {found.held} of {found.runs} runs ({low:.1%} to {high:.1%})"
+        return f"never exercised: not observed in any of {counted(tally.not_observed, 'run')}"
+    text = f"held in {found.held} of {counted(found.runs, 'run')} ({low:.1%} to {high:.1%})"
     if tally.not_observed:
         text += f", not observed in {tally.not_observed}"
     return f"{text}; {tally.need}: {tally.decided(anytime=anytime)}"

@@ -12,16 +12,16 @@ from pushpull.core.errors import LabError
 from pushpull.experiments import catalogue, implementations
 from pushpull.experiments.conformance.checks import numbers
 from pushpull.experiments.conformance.local import Local, Mismatch
+from pushpull.experiments.implementations import Choice
 from pushpull.machines import installer
 
 
 def _trouble(sender: str, receiver: str) -> str:
     """Let one send to the other; return what is wrong, if anything."""
-    push = implementations.get(sender).programs["push"]
-    pull = implementations.get(receiver).programs["pull"]
+    programs = implementations.programs(Choice({"sender": sender, "receiver": receiver}))
     with (
         tempfile.TemporaryDirectory() as scratch,
-        Local({"push": push, "pull": pull}, Path(scratch), str(installer.root())) as local,
+        Local(programs, Path(scratch), str(installer.root())) as local,
     ):
         try:
             receiving = local.start("pull")

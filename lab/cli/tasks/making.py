@@ -18,7 +18,8 @@ from pushpull.cli.tasks import help_texts
         "inventory": help_texts.INVENTORY,
         "count": "how many messages (20)",
         "interval": "seconds between two messages (1)",
-        "set": "a socket option of the programs, such as SNDHWM=1; may be repeated",
+        "set": "a socket option such as SNDHWM=1, or one of the experiment's parameters such as "
+        "workers=5; may be repeated",
         "keep": "leave the lab up afterwards",
         "capture": "record each machine's packets on the lab network, as pcap",
         "repeat": "how often to run it; prints how often each claim held",

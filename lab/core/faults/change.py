@@ -89,11 +89,11 @@ def rules(chains: str, *, egress: str = "", counting: bool = False) -> Change:
     )
 
 
-def own_wire(link: str, others: Sequence[str], **properties: float) -> Change:
+def own_wire(link: str, others: Sequence[str], **order: Mapping[str, Any]) -> Change:
     """Return the change that carries what is sent to others over a wire of the lab's own.
 
     A rule leads these packets into a pair of links, from whose end wire.py takes them; those that
-    it sends bear a mark. The properties are those of `Wire` there.
+    it sends bear a mark. The order is what that does: `wire`, or `zmtp`.
     """
     name = secrets.token_hex(4)
     inlet, outlet, table = f"lw{name}", f"lx{name}", f"lab_{secrets.token_hex(8)}"
@@ -114,7 +114,7 @@ def own_wire(link: str, others: Sequence[str], **properties: float) -> Change:
             ["nft", " ; ".join(rules)],
         ],
         undo=[["nft", "delete", "table", "netdev", table], ["ip", "link", "delete", inlet]],
-        wire={"wire": properties, "link": link, "inlet": outlet, "mark": _CARRIED},
+        wire={**order, "link": link, "inlet": outlet, "mark": _CARRIED},
     )
 
 

@@ -62,18 +62,17 @@ def slowness(
     This is the kernel's netem, or the lab's own wire if the kernel has none, or with a `seed`.
     """
     link = spot.find_link()
-    wire = own_wire(
-        link,
-        spot.others,
-        delay=delay_ms / 1000,
-        jitter=jitter_ms / 1000,
-        rate=rate_kbit * 1000 / 8,
-        loss=loss_percent / 100,
-        reorder=reorder_percent / 100,
-        duplicate=duplicate_percent / 100,
-        corrupt=corrupt_percent / 100,
-        seed=0 if seed is None else seed,
-    )
+    properties = {
+        "delay": delay_ms / 1000,
+        "jitter": jitter_ms / 1000,
+        "rate": rate_kbit * 1000 / 8,
+        "loss": loss_percent / 100,
+        "reorder": reorder_percent / 100,
+        "duplicate": duplicate_percent / 100,
+        "corrupt": corrupt_percent / 100,
+        "seed": 0 if seed is None else seed,
+    }
+    wire = own_wire(link, spot.others, wire=properties)
     how = ["delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss_percent}%"]
     how += ["duplicate", f"{duplicate_percent}%", "corrupt", f"{corrupt_percent}%"]
     how += ["reorder", f"{reorder_percent}%"] if reorder_percent else []
@@ -112,6 +111,21 @@ def cut_after(spot: Spot, *, bytes: int, way: Way = "both") -> Change:
     if bytes < 1:
         raise LabError(f"bytes={bytes} is no amount", hint="give the bytes that still get through")
     return _counting(spot, way, 'quota name "allowed"', f"quota allowed {{ over {bytes} bytes }}")
+
+
+def cut_at(spot: Spot, *, message: int = 0, inside: int = 0, before: str = "") -> Change:
+    """Return the change that loses all that is sent after a point of the protocol ZMTP.
+
+    Raises LabError if not just one point is given.
+    """
+    points = {name: at for name, at in vars().items() if name != "spot" and at}
+    if len(points) != 1 or message < 0 or inside < 0:
+        raise LabError(
+            f"message={message}, inside={inside}, before={before!r} isn't one point",
+            hint="give message=7 for after the 7th message, inside=7 for within it, or before="
+            "'READY', or another command, for before that",
+        )
+    return own_wire(spot.find_link(), spot.others, zmtp=points)
 
 
 def _counting(spot: Spot, way: Way, condition: str, declared: str = "") -> Change:
@@ -224,4 +238,14 @@ CUT_AFTER = Fault(
     selective=True,
     change=cut_after,
     trial=lambda: cut_after(Spot(lambda: "lo", ["127.0.0.1"]), bytes=2**62),
+)
+CUT_AT = Fault(
+    name="cut_at",
+    scope=Scope.NETWORK,
+    words="had its network cut at a point of the protocol",
+    check=Check.QUEUED,
+    repair=HEAL,
+    selective=True,
+    change=cut_at,
+    trial=lambda: cut_at(Spot(lambda: "lo"), before="READY"),
 )

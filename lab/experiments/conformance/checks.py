@@ -240,12 +240,11 @@ def dying_at_a_message(local: Local) -> None:
 @check(push="--size")
 def size(local: Local) -> None:
     """Messages of all lengths come through; what fills them up is not printed."""
+    pull = local.start("pull")
+    pull.wait_ready()
     for k, length in enumerate((0, 255, 256, 70_000)):
-        pull = local.start("pull")
-        pull.wait_ready()
         _ended(local.start("push", "--first", k, "--count", 1, "--interval", 0, "--size", length))
-        _await(pull, [k])
-        pull.kill()
+        _await(pull, [*range(k + 1)])
 
 
 @check(push="--delay")

@@ -8,16 +8,18 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from pushpull.core.errors import LabError
 from pushpull.core.trace import Trace, parse
-from pushpull.core.vocabulary import FILES
+from pushpull.core.vocabulary import BROKER, FILES
 from pushpull.engine.program import ProtocolProgram
 
 PATIENCE_S = 30
+_LOOK_S = 0.02
 
 
 class Mismatch(LabError):
@@ -78,6 +80,16 @@ class Running:
     def wait_ready(self) -> None:
         """Return once it has reported that it is ready."""
         self.wait_for(lambda p: p.traces("ready"), "it reports `ready`")
+
+    def wait_listening(self, address: str) -> None:
+        """Return once a server takes connections at its address."""
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until and not self._is_over():
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port))):
+                return
+            time.sleep(_LOOK_S)
+        raise self.mismatch("it doesn't listen at its address")
 
     def end(self) -> int:
         """Wait until it has ended by itself; return its exit status."""
@@ -142,7 +154,9 @@ class Local:
         return self.programs[program].offers
 
     def start(self, name: str, *words: object, trace: bool = True) -> Running:
-        """Start a program with these words besides its address."""
+        """Start a program with these words besides its address; the broker before the first."""
+        if BROKER in self.programs and not self._running and name != BROKER:
+            self.start(BROKER, trace=False).wait_listening(self.address)
         program = self.programs[name]
         for file, path in _placed(program, self._folder):
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ def noticed(run: Run) -> Event | None:
     if run.fault is None:
         return None
     since = ordered(run.fault) - run.no_order_s
-    return next((e for e in run.events("disconnected", by=run.senders) if e.t >= since), None)
+    return next((e for e in run.at_the_source("disconnected") if e.t >= since), None)
 
 
 def returned(run: Run) -> Handshake | None:
@@ -132,7 +132,8 @@ def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
     """No program except the victim's was started twice, and the sender became ready only once."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
-    started, ready = run.events("start"), run.events("ready", by=run.senders)
+    started = [event for event in run.events("start") if event.place not in run.brokers]
+    ready = run.events("ready", by=run.senders)
     victim = run.fault.machine if run.fault else None
     lives = [event.machine for event in started if event.machine != victim]
     if len(lives) > len(set(lives)) or len(ready) > len(run.senders):

@@ -78,7 +78,7 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
         return Verdict.refuted("It noticed nothing.", events=[run.fault])
     after = end.t - run.fault.t
     why = f"It noticed {max(0.0, after):.1f} s after the fault."
-    if least_s - _GRACE_S <= after <= most_s + _GRACE_S:
+    if least_s - _GRACE_S <= max(0.0, after) <= most_s + _GRACE_S:
         return Verdict.holds(why, events=[run.fault, end])
     return Verdict.refuted(why, events=[run.fault, end])
 
@@ -88,7 +88,7 @@ def stays_connected(run: Run) -> Verdict:
     if not run.connections or not run.dealt:
         return Verdict.not_observed("No connection was reported, or nothing was sent.")
     last = max(run.dealt.values())
-    ends = [e for e in run.events("disconnected", by=run.senders) if e.t < last]
+    ends = [e for e in run.at_the_source("disconnected") if e.t < last]
     if ends:
         times = "once" if len(ends) == 1 else f"{len(ends)} times"
         return Verdict.refuted(

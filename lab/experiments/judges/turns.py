@@ -196,7 +196,7 @@ def _changes(run: Run) -> list[Change]:
         changes.append(
             Change(worker=worker, left=False, first=shake.first.t, last=shake.last.t, event=own)
         )
-    ends = run.events("disconnected", by=run.senders)
+    ends = run.at_the_source("disconnected")
     for fault in run.events("fault"):
         ordered = leaving.ordered(fault)
         seen = next((e for e in ends if e.t >= ordered - run.no_order_s), None)

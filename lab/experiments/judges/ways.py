@@ -45,16 +45,21 @@ class Way:
         return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
 
 
+def _source(lab: Lab) -> str:
+    """Return the machine to which the pullers connect."""
+    return next((broker.machine for broker in lab.broker), "pusher")
+
+
 def _apart(lab: Lab, victim: Process) -> None:
-    lab.partition([victim.machine], "pusher")
+    lab.partition([victim.machine], _source(lab))
 
 
 def _deaf(lab: Lab, victim: Process) -> None:
-    lab.partition("pusher", [victim.machine], one_way=True)
+    lab.partition(_source(lab), [victim.machine], one_way=True)
 
 
 def _rejecting(lab: Lab, victim: Process) -> None:
-    lab.partition([victim.machine], "pusher", reject=True)
+    lab.partition([victim.machine], _source(lab), reject=True)
 
 
 def _heal(lab: Lab, _: Process) -> None:

@@ -2,8 +2,9 @@
 
 Deployed to machines whose kernel has no netem; standard library only; runs as root. Standard input
 first carries a JSON line as for rule_keeper.py, whose commands lead the packets to the link `inlet`
-instead of to `link`; with `wire`, the properties of `Wire`. From there this script takes them, and
-sends them on `link` with the `mark` that lets them pass. At the end it sends what it still holds,
+instead of to `link`; with `wire`, the properties of `Wire`, or with `zmtp`, the point of that
+protocol at which all is cut (see zmtp_cut.py). From there this script takes them, and sends them on
+`link` with the `mark` that lets them pass. At the end it sends what it still holds,
 undoes the commands, and prints what became of the packets, as words and numbers.
 
 What happens to a packet depends on its number and the seed alone, not on when it comes.
@@ -20,6 +21,10 @@ import socket
 import struct
 import sys
 import time
+
+TYPE_CHECKING = False  # importing typing takes long
+if TYPE_CHECKING:
+    from pushpull.machines.agent.zmtp_cut import Cut
 
 LEASE_S = 30
 
@@ -88,7 +93,12 @@ def main() -> None:
         if failed:
             print(failed, flush=True)
             return
-        wire = Wire(order["wire"])
+        if "zmtp" in order:
+            import zmtp_cut
+
+            wire: "Wire | Cut" = zmtp_cut.Cut(order["zmtp"], checksum)
+        else:
+            wire = Wire(order["wire"])
         relay(wire, take_from(order["inlet"]), send_to(order["link"], order["mark"]))
     finally:
         rule_keeper.do_all(order["undo"], "")
@@ -113,7 +123,7 @@ def send_to(link: str, mark: int) -> socket.socket:
     return sending
 
 
-def relay(wire: Wire, taking: socket.socket, sending: socket.socket) -> None:
+def relay(wire: "Wire | Cut", taking: socket.socket, sending: socket.socket) -> None:
     """Carry packets until the end of standard input, or LEASE_S of silence there."""
     held: "list[tuple[float, int, bytes]]" = []
     number, heard = 0, time.monotonic()

@@ -45,6 +45,7 @@ const placeOf = (number, time) => P.number.findIndex((n, i) => n === number && t
 
 // ---- the charts
 
+const counted = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 const seconds = (t) => `${t.toFixed(3)} s`;
 const period = (s) => (s >= 1 ? `${s.toPrecision(3)} s` : `${Number((s * 1000).toPrecision(2))} ms`);
 
@@ -84,11 +85,11 @@ function pick([from, to]) {
   }
   const left = strides.flatMap((stride, fate) =>
     stride > 1 ? [`one in ${stride.toLocaleString("en")} that ${data.fates[fate].split(":")[0].replace(/^lost$/, "was lost")}`] : []);
-  const count = counts.reduce((sum, n) => sum + n, 0).toLocaleString("en");
+  const count = counts.reduce((sum, n) => sum + n, 0);
   byId("drawn").textContent =
     (left.length
-      ? `${drawn.length.toLocaleString("en")} of the ${count} messages in this window are drawn: ${left.join(", ")}, and all others. The bars count all of them. Zoom in to see each.`
-      : `${count} messages in this window, each of them drawn.`) +
+      ? `${drawn.length.toLocaleString("en")} of the ${counted(count, "message")} in this window are drawn: ${left.join(", ")}, and all others. The bars count all of them. Zoom in to see each.`
+      : `${counted(count, "message")} in this window${count ? ", each of them drawn" : ""}.`) +
     (data.stride > 1 ? ` (This page holds one in ${data.stride} of the run's ${data.total.toLocaleString("en")}, and every message that did not simply arrive; counts include all messages.)` : "");
   const times = drawn.map((i) => Math.min(to, Math.max(from, begins(i))));
   const used = (Math.max(...times) - Math.min(...times)) / (to - from);
@@ -135,12 +136,13 @@ function bars([from, to]) {
     const side = verb === "sent" ? -1 : 1; // of the lane, so that nothing hides them
     return {
       start, end, lane: lane + side * 0.13, top: lane + side * (0.13 + 0.32 * (n / most)), machine: verb === "sent" ? "" : data.lanes[lane],
-      number: n, verb, tooltip: `${data.lanes[lane]} ${verb} ${n.toLocaleString("en")} messages from ${seconds(start)} to ${seconds(end)}`,
+      number: n, verb, tooltip: `${data.lanes[lane]} ${verb} ${counted(n, "message")} from ${seconds(start)} to ${seconds(end)}`,
     };
   }).filter((bar) => bar.number));
 }
 
 function spec(name) {
+  if (name in data.valueCharts) return structuredClone(data.valueCharts[name]);
   const chart = structuredClone(data.charts[name]);
   chart.height = data.heights[name];
   const values = {
@@ -374,7 +376,7 @@ showLog();
 
 async function drawAll() {
   await drawTimeline();
-  for (const name of ["strip", "shares", "latency"]) if (byId(name)) await draw(name);
+  for (const name of ["strip", "shares", ...Object.keys(data.valueCharts), "latency"]) if (byId(name)) await draw(name);
 }
 
 shown = P.number.length ? messagesWindow() : shown;

@@ -1,0 +1,192 @@
+"""Cuts what a machine sends at a point of ZMTP 3.x, the protocol of ZeroMQ, to the byte.
+
+Deployed with wire.py, whose order then has `zmtp`, the point, instead of `wire`: `message` is the
+number of the message after which all is lost (the first is 1), `inside` that of a message of which
+only a part gets through, `before` the name of a command that doesn't. Standard library only.
+
+It reads the TCP streams of connections that are made while it is there. Messages are counted in the
+order in which they leave, on all connections together.
+"""
+
+import struct
+
+TYPE_CHECKING = False  # importing typing takes long
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_VNET = struct.Struct("=BBHHHH")  # struct virtio_net_hdr, as in wire.py
+_ETHERNET = 14
+_TCP = 6
+_SYN, _FIN = 2, 1
+_GREETING = 64
+_MORE, _LONG, _COMMAND = 1, 2, 4  # flags of a frame
+_LONGEST_NAME = 1 + 255
+_NEEDS_CHECKSUM = 1
+
+
+class Point:
+    """The point at which all is cut, and the messages so far of all streams."""
+
+    def __init__(self, at: "dict[str, object]") -> None:
+        self._message, self._inside = at.get("message", 0), at.get("inside", 0)
+        self._before = str(at.get("before", "")).encode()
+        self.messages = 0  # those that have begun
+
+    def after_header(self, flags: int, header: int, size: int, *, is_first: bool) -> "int | None":
+        """Return after how many bytes of a message's frame to cut, by its header; None if not."""
+        self.messages += is_first
+        if self.messages == self._message and not flags & _MORE:
+            return header + size
+        if self.messages == self._inside and is_first:
+            return header + size if flags & _MORE else (header + size) // 2
+        return None
+
+    def is_before(self, name: bytes) -> bool:
+        """Return whether to cut before a command with this name."""
+        return bool(self._before) and name == self._before
+
+
+class Stream:
+    """One direction of a connection, understood as far as it has been seen."""
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+        self._ahead = b""  # what isn't understood yet: a header, or a command's name
+        self._skip = 0  # bytes that come before the next header
+        self._is_greeted = False
+        self._is_first = True  # whether the next frame begins a message
+        self._passes: "int | None" = None  # bytes until the cut, if it is known
+        self.is_zmtp = True
+
+    def feed(self, data: bytes) -> "int | None":
+        """Return how many of the next bytes come before the cut; None if it is not in them."""
+        if self._passes is None and self.is_zmtp:
+            self._read(data)
+        if self._passes is None:
+            return None
+        passes, self._passes = max(0, self._passes), self._passes - len(data)
+        return passes if passes <= len(data) else None
+
+    def _read(self, data: bytes) -> None:
+        """Understand more; note where the cut is, from the beginning of these bytes."""
+        at = -len(self._ahead)  # of what is read, from the beginning of the data
+        rest = self._ahead + data
+        while self._passes is None and self.is_zmtp:
+            step = min(self._skip, len(rest))
+            at, rest, self._skip = at + step, rest[step:], self._skip - step
+            used = 0 if self._skip else self._understand(rest, at)
+            if not used:
+                break
+            self._skip = used
+        self._ahead = b"" if self._skip else rest[: 9 + _LONGEST_NAME]
+
+    def _understand(self, rest: bytes, at: int) -> int:
+        """Return the length of the greeting or frame that begins here; 0 if it isn't known yet."""
+        if not self._is_greeted:
+            if len(rest) < 11:
+                return 0
+            self.is_zmtp = rest[0] == 0xFF and rest[9] == 0x7F and rest[10] >= 3
+            self._is_greeted = True
+            return _GREETING
+        if not rest:
+            return 0
+        flags = rest[0]
+        header = 9 if flags & _LONG else 2
+        if len(rest) < header:
+            return 0
+        size = int.from_bytes(rest[1:header], "big")
+        if flags & _COMMAND:
+            return header + size if self._passes_command(rest, header, size, at) else 0
+        cut = self._point.after_header(flags, header, size, is_first=self._is_first)
+        self._is_first = not flags & _MORE
+        self._passes = None if cut is None else at + cut
+        return header + size
+
+    def _passes_command(self, rest: bytes, header: int, size: int, at: int) -> bool:
+        """Return whether a command is known and may pass; note the cut if it is before it."""
+        length = rest[header] if size and len(rest) > header else 0
+        if size and len(rest) < header + 1 + length:
+            return False
+        if self._point.is_before(rest[header + 1 : header + 1 + length]):
+            self._passes = at
+            return False
+        return True
+
+
+class Cut:
+    """Carries packets as a wire does, and none any more from the point on."""
+
+    def __init__(self, at: "dict[str, object]", checksum: "Callable[[bytes], int]") -> None:
+        self._point, self._checksum = Point(at), checksum
+        self._streams: "dict[bytes, tuple[Stream, int]]" = {}  # with the next sequence number
+        self._is_cut = False
+        self.count = dict.fromkeys(("seen", "lost", "struck", "messages", "unread"), 0)
+
+    def carry(self, frame: bytes, now: float) -> "list[tuple[float, bytes]]":
+        """Return the frame, or what of it gets through, to be sent now."""
+        self.count["seen"] += 1
+        if not self._is_cut and (passes := self._read(frame)) is not None:
+            self._is_cut = True
+            self.count["struck"] = 1
+            frame = shortened(frame, passes, self._checksum) if passes else b""
+            self.count["lost"] += not passes
+            return [(now, frame)] if frame else []
+        self.count["lost"] += self._is_cut
+        return [] if self._is_cut else [(now, frame)]
+
+    def _read(self, frame: bytes) -> "int | None":
+        """Return how many bytes of a packet's payload come before the cut; None if all do."""
+        ip = _VNET.size + _ETHERNET
+        if frame[ip + 9] != _TCP:
+            return None
+        tcp = ip + 4 * (frame[ip] & 15)
+        source, to, number = struct.unpack_from(">HHI", frame, tcp)
+        payload = frame[tcp + 4 * (frame[tcp + 12] >> 4) : _end(frame, ip)]
+        key = frame[ip + 12 : ip + 20] + struct.pack(">HH", source, to)
+        if frame[tcp + 13] & _SYN:
+            self._streams[key] = Stream(self._point), number + 1
+            return None
+        if key not in self._streams:
+            self.count["unread"] += bool(payload)
+            return None
+        stream, due = self._streams[key]
+        again = (due - number) % 2**32  # bytes that were seen before
+        self.count["unread"] += bool(payload) and again >= 2**31  # some are missing
+        if again >= len(payload):
+            return None
+        self._streams[key] = stream, (number + len(payload)) % 2**32
+        passes = stream.feed(payload[again:])
+        self.count["unread"] += not stream.is_zmtp
+        self.count["messages"] = self._point.messages
+        return None if passes is None else again + passes
+
+
+def shortened(frame: bytes, size: int, checksum: "Callable[[bytes], int]") -> bytes:
+    """Return a TCP packet with only so many bytes of its payload; `checksum` is the Internet's."""
+    flags, kind, header, segment, start, offset = _VNET.unpack_from(frame)
+    ip = _VNET.size + _ETHERNET
+    tcp = ip + 4 * (frame[ip] & 15)
+    begin = tcp + 4 * (frame[tcp + 12] >> 4)
+    data = bytearray(frame[: begin + size])
+    if begin + size < _end(frame, ip):
+        data[tcp + 13] &= ~_FIN
+    struct.pack_into(">H", data, ip + 2, len(data) - ip)
+    struct.pack_into(">H", data, ip + 10, 0)
+    struct.pack_into(">H", data, ip + 10, checksum(bytes(data[ip:tcp])))
+    length = len(data) - tcp
+    pseudo = bytes(data[ip + 12 : ip + 20]) + struct.pack(">HH", _TCP, length)
+    struct.pack_into(">H", data, tcp + 16, 0)
+    if flags & _NEEDS_CHECKSUM:  # the kernel adds the rest to the pseudo-header's sum
+        struct.pack_into(">H", data, tcp + 16, checksum(pseudo) ^ 0xFFFF)
+    else:
+        struct.pack_into(">H", data, tcp + 16, checksum(pseudo + bytes(data[tcp:])))
+    if size <= segment:  # one segment, which needs no cutting up
+        kind, segment = 0, 0
+    _VNET.pack_into(data, 0, flags, kind, header, segment, start, offset)
+    return bytes(data)
+
+
+def _end(frame: bytes, ip: int) -> int:
+    """Return where an IP packet ends, as short frames are padded."""
+    length: int = struct.unpack_from(">H", frame, ip + 2)[0]
+    return ip + length if length else len(frame)

@@ -1,0 +1,22 @@
+"""Each broker that this computer has, killed and started again by the lab."""
+
+from pathlib import Path
+
+import pytest
+from command import fab
+from test_conformance import every, missing
+
+from pushpull.core.vocabulary import BROKER
+from pushpull.experiments import implementations
+
+
+def installed() -> list[str]:
+    return [n for n in every() if BROKER in implementations.get(n).programs and not missing(n)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", installed())
+def test_it_is_killed_and_started_again(name: str, tmp_path: Path) -> None:
+    experiment = ["--experiment", "restart_broker", "--implementation", name]
+    done = fab("run-experiment", *experiment, "--runs", tmp_path / "runs")
+    assert done.returncode == 0, done.stdout + done.stderr
