@@ -195,6 +195,7 @@ def test_machines_are_fit_and_reach_each_other(subject: Subject) -> None:
         preflight.require(remotes)
 
 
+@pytest.mark.slow
 def test_machines_know_each_other_by_name_or_check_says_not(subject: Subject) -> None:
     with subject.lab() as (machines, remotes):
         addresses = {name: there.address for name, there in machines.access.items()}
@@ -227,6 +228,7 @@ def test_an_experiment_comes_to_its_verdicts(subject: Subject, tmp_path: Path) -
     assert len(verdicts(only_run(tmp_path))) > 3
 
 
+@pytest.mark.slow
 def test_every_fault_that_it_declares_works_and_is_verified(
     subject: Subject, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command import PROJECT, fab, only_run
+from quick import rest_slow
 
 from pushpull.core import clock
 from pushpull.core.clock import Clock, Moment
@@ -78,7 +79,7 @@ def test_a_moment_of_another_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    "calls", [{"push": 0, "pull": 1}, {"push": 1, "pull": 4}, {"push": 4, "pull": 0}]
+    "calls", rest_slow([{"push": 0, "pull": 1}, {"push": 1, "pull": 4}, {"push": 4, "pull": 0}])
 )
 def test_programs_whose_wall_clocks_step_back(tmp_path: Path, calls: dict[str, int]) -> None:
     """By so many seconds: before a program starts, right after, or in the midst of its work."""

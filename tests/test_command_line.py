@@ -58,7 +58,7 @@ def own_signals() -> Iterator[None]:
         ("interval", "inf", ["--interval", "'inf'"]),
         ("set", ["SNDHWM"], ["--set", "'SNDHWM'", "SNDHWM=1"]),
         ("set", ["SNDHWM=many"], ["--set", "'SNDHWM=many'"]),
-        ("set", ["sndhwm=1"], ["--set", "'sndhwm=1'"]),
+        ("set", ["sndhwm=1"], ["--set", "'sndhwm'", "capital letters"]),
         ("set", ["SNDHWM=1", "X"], ["--set", "'X'"]),
         ("provider", "moon", ["'moon'", "namespaces", "loopback", "ssh"]),
         ("experiment", "round_robbin", ["'round_robbin'", "did you mean 'round_robin'"]),
@@ -139,6 +139,7 @@ def test_expected(tmp_path: Path) -> None:
     assert "again: ./fab run-experiment --experiment kill_worker" in done.stdout
 
 
+@pytest.mark.slow
 def test_not_observed(tmp_path: Path) -> None:
     """Five messages are too few for message 7 to be printed: nobody is killed."""
     done = command.fab(
@@ -150,6 +151,7 @@ def test_not_observed(tmp_path: Path) -> None:
     assert {verdict["verdict"] for verdict in found} == {"not observed"}
 
 
+@pytest.mark.slow
 def test_unexpected(tmp_path: Path) -> None:
     environment = mutations.mutated_lab(tmp_path, mutations.PROGRAMS["puller prints twice"])
     done = command.fab(
@@ -173,6 +175,7 @@ def test_interrupted(tmp_path: Path) -> None:
     assert command.verdicts(command.only_run(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_bug_of_our_own(tmp_path: Path) -> None:
     """Its traceback is in its run directory; the other experiments run all the same."""
     broken = Edit("experiments/kill_worker.py", "leaving.none_comes_twice(run)", "run.no_such")

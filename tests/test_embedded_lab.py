@@ -287,6 +287,7 @@ def _shell_session(flags: tuple[object, ...], machine: str, typed: bytes) -> str
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_a_run_uses_the_lab_that_is_up_and_leaves_it(up: Path, tmp_path: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", up)
     for root in ("first", "second"):
@@ -303,6 +304,7 @@ def test_keep_leaves_the_lab_up(inventory: Path, tmp_path: Path) -> None:
     assert fab("down", *flags).stdout == "the lab is down\n"
 
 
+@pytest.mark.slow
 def test_a_lab_from_another_version_of_the_inventory(up: Path, tmp_path: Path) -> None:
     up.write_text(up.read_text() + "# changed\n")
     for task in (("status",), ("run-experiment", *QUICK, "--runs", tmp_path / "runs"), ("up",)):
@@ -380,6 +382,7 @@ def test_auto_goes_on_with_loopback(forbidden: list[str], inventory: Path, tmp_p
     assert all(m["address"].startswith("127.") for m in stored.description["inventory"].values())
 
 
+@pytest.mark.slow
 def test_namespaces_by_name_give_cause_and_hint(
     forbidden: list[str], inventory: Path, tmp_path: Path
 ) -> None:

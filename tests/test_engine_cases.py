@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command import PROJECT, fab, only_run, read_until, started
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 from pushpull.engine.disturbance import TOO_LATE_S, MachineLateness
@@ -100,7 +101,7 @@ def test_a_message_that_is_sent_again(tmp_path: Path) -> None:
     assert code == ExitCode.EXPECTED, said
 
 
-@pytest.mark.parametrize("takes", [0, 4])
+@pytest.mark.parametrize("takes", rest_slow([0, 4]))
 def test_a_worker_that_needs_longer_than_half_a_second(tmp_path: Path, takes: int) -> None:
     code, said, _ = played(
         tmp_path,
@@ -114,6 +115,7 @@ def test_a_worker_that_needs_longer_than_half_a_second(tmp_path: Path, takes: in
     assert code == ExitCode.EXPECTED, said
 
 
+@pytest.mark.slow
 def test_a_worker_that_needs_an_unknown_time(tmp_path: Path) -> None:
     code, said, run = played(
         tmp_path,
@@ -140,6 +142,7 @@ def test_a_silent_program_that_nothing_waits_for(tmp_path: Path) -> None:
     assert code == ExitCode.EXPECTED, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_worker_that_an_outsider_stops_for_a_while(tmp_path: Path, seconds: int) -> None:
     """What a stopped worker would have printed isn't lost, however long the run is silent."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command import FAB, PROJECT
 from leftovers import Family, adopt_orphans
+from quick import rest_slow
 from test_nothing_left import LIMIT_S
 
 EXPERIMENT = """
@@ -34,7 +35,7 @@ def ends(run):
 COUNT = "for n in range(1, 1000):\n    print(n, flush=True)\n"
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", rest_slow([signal.SIGKILL, signal.SIGINT]))
 def test_nothing_is_left_held_or_slow(tmp_path: Path, how: int) -> None:
     adopt_orphans()
     (tmp_path / "experiment.py").write_text(EXPERIMENT)

@@ -68,6 +68,7 @@ ROUNDS: dict[str, tuple[list[int], list[int]]] = {
 }
 
 
+@pytest.mark.slow
 def test_the_same_packets_are_lost_each_time(tmp_path: Path) -> None:
     folder = tmp_path / "counted"
     folder.mkdir()

@@ -147,6 +147,7 @@ def test_a_partition_blocks_both_ways_and_leaves_no_rule(
     assert pull.run(["nft", "list", "ruleset"]) == before
 
 
+@pytest.mark.slow
 def test_two_labs_on_one_host_leave_each_others_rules_alone(
     lab: tuple[Machines, dict[str, Remote]],
 ) -> None:
@@ -356,6 +357,7 @@ def ends(run):
 """
 
 
+@pytest.mark.slow
 def test_a_cable_that_was_out_for_a_moment_is_verified_to_be_back(tmp_path: Path) -> None:
     """Though the machine that looks may just have asked in vain for the other's link address."""
     (tmp_path / "cable.py").write_text(CABLE)

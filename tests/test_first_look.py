@@ -83,7 +83,7 @@ _WORDS = st.one_of(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(_WORDS, max_size=6))
 def test_it_never_sees_what_the_parser_does_not(words: list[str]) -> None:
     line = ["run-experiment", *words]

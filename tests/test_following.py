@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command import FAB, fab, only_run, read_until, started
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 from pushpull.runs import following
@@ -115,7 +116,7 @@ def test_only_ssh_takes_a_command() -> None:
     assert "only `ssh` takes a command after --" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", rest_slow([signal.SIGTERM, signal.SIGHUP]))
 def test_a_kill_ends_a_shell(lab: tuple[object, ...], number: signal.Signals) -> None:
     pid, terminal = pty.fork()
     if pid == 0:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of, descendants
+from quick import rest_slow
 
 from pushpull.machines import lab_folder
 from pushpull.machines.inventory import load
@@ -297,7 +298,7 @@ def _made(path: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", rest_slow([signal.SIGKILL, signal.SIGINT]))
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_lab_whose_start_was_cut_short_is_whole_or_nothing(
     inventory: Path, family: Family, provider: str, number: int

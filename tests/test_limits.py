@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from command import FAB, fab, only_run, verdicts
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 
 QUICK = ("--experiment", "round_robin", "--interval", "0.01", "--count", "5")
 
 
-@pytest.fixture(params=["namespaces", "loopback"])
+@pytest.fixture(params=rest_slow(["namespaces", "loopback"]))
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -44,7 +45,7 @@ def test_the_soft_limit_is_raised(tmp_path: Path, provider: str) -> None:
     assert verdicts(only_run(tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("hard", [20, 30, 60, 100, 183])
+@pytest.mark.parametrize("hard", rest_slow([20, 30, 60, 100, 183]))
 def test_a_hard_limit_that_is_too_low_is_named(tmp_path: Path, provider: str, hard: int) -> None:
     inventory = _inventory(tmp_path, 31)
     done = _run(tmp_path, hard, hard, "--provider", provider, "--inventory", inventory)
@@ -56,7 +57,7 @@ def test_a_hard_limit_that_is_too_low_is_named(tmp_path: Path, provider: str, ha
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [((64, 4096), 1024), ((2000, 4096), 2000), ((64, 512), 512)]
+    ("ours", "theirs"), rest_slow([((64, 4096), 1024), ((2000, 4096), 2000), ((64, 512), 512)])
 )
 def test_programs_get_the_users_own_limit_back(
     tmp_path: Path, provider: str, ours: tuple[int, int], theirs: int
@@ -91,6 +92,7 @@ def test_350_machines_under_the_usual_soft_limit(tmp_path: Path) -> None:
     assert verdicts(only_run(tmp_path / "runs"))
 
 
+@pytest.mark.slow
 def test_a_network_that_loopback_has_no_room_for(tmp_path: Path) -> None:
     inventory = _inventory(tmp_path, 2, network="10.0.0.0/8")
     flags = ("--inventory", inventory)

@@ -170,6 +170,7 @@ def test_the_columns() -> None:
         columns(["pyzmq+nobody"])
 
 
+@pytest.mark.slow
 def test_a_matrix_of_runs(tmp_path: Path) -> None:
     flags = ["--experiments", "kill_worker,no_pause", "--repeat", "1"]
     flags += ["--implementations", "pyzmq,plain_python", "--runs", "runs"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command import FAB, PROJECT, only_run, read_until
 from leftovers import Family, adopt_orphans, command_of
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 from pushpull.runs import store
@@ -174,7 +175,7 @@ def test_the_supervisor_is_killed_at_any_moment(start, line: int) -> None:
 
 
 # The supervisor alone, with its first process, with some machines, with all of them.
-@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+@pytest.mark.parametrize("processes", rest_slow([1, 2, 3, 5]))
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_fab_is_killed_while_the_lab_comes_up(start, provider: str, processes: int) -> None:
     run = start(provider)
@@ -184,7 +185,7 @@ def test_fab_is_killed_while_the_lab_comes_up(start, provider: str, processes: i
     run.leaves_nothing()
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("processes", rest_slow([1, 2, 3]))
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_supervisor_is_killed_while_the_lab_comes_up(
     start, provider: str, processes: int
@@ -203,7 +204,7 @@ def test_the_supervisor_is_killed_while_the_lab_comes_up(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", rest_slow([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 def test_a_signal_ends_a_run_and_keeps_its_output(start, number: int, provider: str) -> None:
     run = start(provider)
     run.reaches(12)

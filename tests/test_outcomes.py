@@ -1,7 +1,8 @@
 """Counts of what became of messages in recorded runs, and their table."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def test_recovery_is_measured_from_the_repair() -> None:
     assert restarted.recovery_s is not None
     assert restarted.recovery_s > 0.1  # the program starts again, connects, and has its turn
     assert restarted.backlog_s == 0
+    assert json.dumps(asdict(restarted))  # as the files of a matrix have it
 
 
 def test_lateness_counts_from_when_a_message_was_to_be_sent(tmp_path: Path) -> None:

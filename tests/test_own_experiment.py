@@ -9,6 +9,7 @@ from pathlib import Path
 import command
 import pytest
 from own_folder import CLAIM, HEAD, SCENARIO, run
+from quick import rest_slow
 
 from pushpull.runs import store
 
@@ -50,8 +51,8 @@ def read(record):
 """
 
 
-@pytest.mark.parametrize("own_reader", [False, True])
-@pytest.mark.parametrize(("name", "program"), [("count.sh", CRLF), ("count.py", BARS)])
+@pytest.mark.parametrize("own_reader", rest_slow([False, True]))
+@pytest.mark.parametrize(("name", "program"), rest_slow([("count.sh", CRLF), ("count.py", BARS)]))
 def test_a_program_that_prints_carriage_returns(
     folder: Path, name: str, program: str, own_reader: bool
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_program_that_prints_carriage_returns(
     assert "".join(f"{text}\n" for text in texts).encode() == log.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_program_in_awk_by_its_first_line(folder: Path) -> None:
     (folder / "count.sh").unlink()
     awk = shutil.which("awk")
@@ -85,6 +87,7 @@ def test_a_program_in_awk_by_its_first_line(folder: Path) -> None:
     assert run(folder).returncode == 0
 
 
+@pytest.mark.slow
 def test_lines_of_a_c_program_are_not_held_back(folder: Path) -> None:
     """It prints and goes on running, as a worker does: held back, its lines would never come."""
     compiler = shutil.which("cc")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import PROJECT, fab, only_run
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 from pushpull.core.records import Record
@@ -110,11 +111,13 @@ def test_one_that_passes(play) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "code"),
-    [
-        ('Verdict.refuted("It was not.")', ExitCode.UNEXPECTED),
-        ('Verdict.not_observed("Who knows.")', ExitCode.NOT_OBSERVED),
-        ("1 / 0", ExitCode.MISTAKE),
-    ],
+    rest_slow(
+        [
+            ('Verdict.refuted("It was not.")', ExitCode.UNEXPECTED),
+            ('Verdict.not_observed("Who knows.")', ExitCode.NOT_OBSERVED),
+            ("1 / 0", ExitCode.MISTAKE),
+        ]
+    ),
 )
 def test_verdicts_decide_the_exit_code(play, verdict: str, code: ExitCode) -> None:
     done = play("passes", verdict=verdict)
@@ -140,6 +143,7 @@ def test_one_that_hangs(play, provider: str) -> None:
     assert done.log("hangs") == b"on\n"
 
 
+@pytest.mark.slow
 def test_one_that_forks_away_from_its_parent(play) -> None:
     scenario = 'lab.first(lab.start("forks_away", on="pusher"), prints=lambda line: "left" in line)'
     done = play("forks_away", scenario=scenario)
@@ -156,6 +160,7 @@ def test_one_that_dies_in_the_middle_of_a_line(play) -> None:
     assert "dies_midway on push ended by itself, exit status 137 (SIGKILL)" in done.said
 
 
+@pytest.mark.slow
 def test_escapes_reach_no_terminal(play) -> None:
     done = play("escapes")
     assert not {c for c in done.said if c < " " and c != "\n"}
@@ -175,6 +180,7 @@ def test_escapes_reach_no_terminal(play) -> None:
 # --- Every byte. ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "provider", ["namespaces", pytest.param("loopback", marks=pytest.mark.slow)]
 )
@@ -226,12 +232,14 @@ def test_a_syntax_error(play) -> None:
     refused(done, "push", "broken ended before it was ready", "  | SyntaxError: invalid syntax")
 
 
+@pytest.mark.slow
 def test_a_file_that_can_not_be_executed(play) -> None:
     done = play("no_program")
     assert done.code == ExitCode.MISTAKE
     assert "no_program:1: this is not a program: its first line names no interpreter" in done.said
 
 
+@pytest.mark.slow
 def test_an_interpreter_that_is_missing(play) -> None:
     done = play("lonely", scenario='lab.start("lonely", on=["pull-1"])')
     refused(done, "pull-1", "could not be started", "./lonely")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command import PROJECT, fab, only_run
 from hosts import Hosts, hosts
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 
@@ -128,11 +129,17 @@ def test_auto_takes_it_in_its_turn(standing: dict[str, str], inventory: Path) ->
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
-    [
-        ("{key: client}", "{kye: client}", ":7: unknown key 'kye' - did you mean 'key'?"),
-        ("port: ", "port: 9", ":3: 'port' can't be '9"),
-        ("standing: {key", "standign: {key", ":7: unknown key 'standign' - did you mean 'standing"),
-    ],
+    rest_slow(
+        [
+            ("{key: client}", "{kye: client}", ":7: unknown key 'kye' - did you mean 'key'?"),
+            ("port: ", "port: 9", ":3: 'port' can't be '9"),
+            (
+                "standing: {key",
+                "standign: {key",
+                ":7: unknown key 'standign' - did you mean 'standing",
+            ),
+        ]
+    ),
 )
 def test_its_settings_are_checked(
     standing: dict[str, str], inventory: Path, tmp_path: Path, old: str, new: str, said: str
@@ -153,18 +160,24 @@ def test_without_it_its_settings_are_unknown(inventory: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "target", "why"),
-    [
-        ("import nothing_of_the_kind", "broken_provider:Broken", "ModuleNotFoundError"),
-        ("raise SystemExit", "broken_provider:Broken", "SystemExit"),
-        ("Broken = 3", "broken_provider:Broken", "3 is not the provider 'broken'"),
-        ("class Broken: name = 'other'", "broken_provider:Broken", "is not the provider 'broken'"),
-        (
-            "class Broken: name, settings = 'broken', None",
-            "broken_provider:Broken",
-            "is not the prov",
-        ),
-        ("", "broken_provider:Broken", "AttributeError"),
-    ],
+    rest_slow(
+        [
+            ("import nothing_of_the_kind", "broken_provider:Broken", "ModuleNotFoundError"),
+            ("raise SystemExit", "broken_provider:Broken", "SystemExit"),
+            ("Broken = 3", "broken_provider:Broken", "3 is not the provider 'broken'"),
+            (
+                "class Broken: name = 'other'",
+                "broken_provider:Broken",
+                "is not the provider 'broken'",
+            ),
+            (
+                "class Broken: name, settings = 'broken', None",
+                "broken_provider:Broken",
+                "is not the prov",
+            ),
+            ("", "broken_provider:Broken", "AttributeError"),
+        ]
+    ),
 )
 def test_one_that_is_broken_stops_only_those_who_ask_for_it(
     install: Callable[..., dict[str, str]], module: str, target: str, why: str

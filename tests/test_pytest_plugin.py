@@ -48,6 +48,7 @@ def test_each_test_is_a_run_on_the_same_machines(tests: pytest.Pytester) -> None
     assert runs[0].description["experiment"] == "script_test_a_kill_0"
 
 
+@pytest.mark.slow
 def test_workers_have_labs_of_their_own(tests: pytest.Pytester) -> None:
     run(tests, KILL, "-n", "2").assert_outcomes(passed=4)
 
@@ -66,6 +67,7 @@ def test_a_failure_says_what_happened_on_which_machine(tests: pytest.Pytester) -
     )
 
 
+@pytest.mark.slow
 def test_one_run_for_all_tests(tests: pytest.Pytester) -> None:
     content = """
 seen = []

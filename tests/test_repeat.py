@@ -9,6 +9,7 @@ from typing import Any
 
 import command
 import pytest
+from quick import rest_slow
 
 from pushpull.analysis.campaign import Cell
 from pushpull.analysis.tally import Tally, add
@@ -62,6 +63,7 @@ def test_a_few_repeats_are_counted_and_decide_nothing(greeting: Path) -> None:
     assert len(list((greeting.parent / "runs").glob("*Z-*"))) == 3  # each can be looked at
 
 
+@pytest.mark.slow
 def test_it_ends_when_all_is_decided(greeting: Path) -> None:
     (greeting / "experiment.py").write_text(MODULE.format(outcome="refuted"))
     done = repeated(greeting, "--until", "decided")
@@ -72,6 +74,7 @@ def test_it_ends_when_all_is_decided(greeting: Path) -> None:
     assert "always: no" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_ctrl_c_shows_what_was_counted_so_far(greeting: Path) -> None:
     runs = greeting.parent / "runs"
     flags = ("--experiment", greeting, "--runs", runs, "--repeat", 100)
@@ -109,11 +112,13 @@ def test_runs_count_in_the_order_of_their_beginning(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("flags", "said"),
-    [
-        (("--repeat", "0"), "invalid --repeat '0'"),
-        (("--repeat", "many"), "invalid --repeat 'many'"),
-        (("--until", "bored"), "invalid --until 'bored'"),
-    ],
+    rest_slow(
+        [
+            (("--repeat", "0"), "invalid --repeat '0'"),
+            (("--repeat", "many"), "invalid --repeat 'many'"),
+            (("--until", "bored"), "invalid --until 'bored'"),
+        ]
+    ),
 )
 def test_flags_that_mean_nothing(greeting: Path, flags: tuple[str, str], said: str) -> None:
     done = repeated(greeting, *flags)

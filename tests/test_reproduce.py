@@ -109,6 +109,7 @@ def test_a_table_is_decided_and_a_second_call_makes_no_run(table: Path, inventor
     assert counts == {3, 20}
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_ends_its_row(table: Path, inventory: Path) -> None:
     (table.parent / "tiny" / "hello.sh").write_text("no interpreter\n")
     table.write_text("rows:\n  - {experiment: tiny, claim: prints, published: always}\n")

@@ -57,6 +57,7 @@ def test_a_program_that_reports_no_handshake_may_have_made_it() -> None:
     assert cut.reason(mute) == ""
 
 
+@pytest.mark.slow
 def test_a_stranger_takes_messages_of_a_real_run(tmp_path: Path) -> None:
     with (
         command.started(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from command import FAB, PROJECT, fab, only_run, read_until, started, verdicts
+from quick import rest_slow
 from story import RECORDED
 
 from pushpull.cli import interrupts
@@ -37,7 +38,7 @@ def sh(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 # -- signals -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", rest_slow([signal.SIGHUP, signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_that_was_ignored_before_stays_so(tmp_path: Path, number: signal.Signals) -> None:
     """As under nohup, or for a shell's background job."""
     command = [*FAB, *RUN, "--count", "8", "--interval", "0.05", "--runs", str(tmp_path)]
@@ -55,7 +56,7 @@ def test_a_signal_that_was_ignored_before_stays_so(tmp_path: Path, number: signa
     assert said.count("push   |") == 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", rest_slow([signal.SIGHUP, signal.SIGTERM]))
 def test_a_kill_is_an_interrupt(tmp_path: Path, number: signal.Signals) -> None:
     with started(*RUN, "--interval", 0.1, "--runs", tmp_path) as run:
         read_until(run, "push   | 1")
@@ -79,7 +80,7 @@ def test_a_closed_terminal_is_an_interrupt(tmp_path: Path) -> None:
     assert verdicts(only_run(tmp_path))
 
 
-@pytest.mark.parametrize("delay_ms", range(1, 400, 50))
+@pytest.mark.parametrize("delay_ms", rest_slow(range(1, 400, 50)))
 def test_ctrl_c_at_the_very_start(tmp_path: Path, delay_ms: int) -> None:
     """In the wrapper, in Python's own start, among the imports: it makes no difference."""
     with subprocess.Popen(
@@ -113,14 +114,14 @@ def test_a_tasks_handlers_end_with_it() -> None:
 # -- output --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp437"])
+@pytest.mark.parametrize("encoding", rest_slow(["latin-1", "ascii", "cp437"]))
 @pytest.mark.parametrize("task", ["check", "experiments"])
 def test_an_encoding_that_lacks_signs(encoding: str, task: str) -> None:
     done = fab(task, environment={"PYTHONIOENCODING": encoding}, cwd=PROJECT)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", rest_slow([">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"]))
 def test_closed_streams(tmp_path: Path, closed: str) -> None:
     """All is as ever, and no file of a run is taken for a stream (3: so few were not observed)."""
     flags = f"--count 3 --interval 0.01 --runs {tmp_path}"
@@ -193,7 +194,9 @@ def test_no_message_lets_an_escape_through(arguments: list[str]) -> None:
     assert r"\x1b" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["run.json", "verdicts.json", "records.jsonl", "events.jsonl"])
+@pytest.mark.parametrize(
+    "name", rest_slow(["run.json", "verdicts.json", "records.jsonl", "events.jsonl"])
+)
 @pytest.mark.parametrize("task", ["compare", "report", "logs"])
 def test_no_stored_run_lets_an_escape_through(tmp_path: Path, name: str, task: str) -> None:
     """Every text of a run has one in it; whether the run is then read at all is another matter."""
@@ -243,10 +246,10 @@ def nowhere(tmp_path: Path) -> Mapping[str, str]:
 
 @pytest.mark.parametrize(
     "name",
-    [
+    rest_slow([
         "HOME", "PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONHOME", "PYTHONIOENCODING",
         "PYTHONWARNINGS", "PYTHONINSPECT", "TMPDIR", "TERM", "COLUMNS",
-    ],
+    ]),
 )  # fmt: skip
 def test_an_odd_environment_makes_no_difference(tmp_path: Path, name: str) -> None:
     odd = {name: nowhere(tmp_path)[name]}
@@ -258,6 +261,7 @@ def test_an_odd_environment_makes_no_difference(tmp_path: Path, name: str) -> No
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_home(tmp_path: Path) -> None:
     done = sh(f"unset HOME; fab run-experiment --interval 0.01 --count 9 --runs {tmp_path}")
     assert done.returncode in (0, 3), done.stderr
@@ -276,7 +280,7 @@ def test_optimised_python_is_refused_with_a_reason() -> None:
     assert done.stderr.splitlines()[0].endswith("unset PYTHONOPTIMIZE")
 
 
-@pytest.mark.parametrize("megabytes", [35, 50, 70, 100])
+@pytest.mark.parametrize("megabytes", rest_slow([35, 50, 70, 100]))
 def test_little_memory_is_one_message(megabytes: int) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
@@ -289,6 +293,7 @@ def test_little_memory_is_one_message(megabytes: int) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 def test_a_folder_of_another_user(tmp_path: Path) -> None:
     """No home, no name, no right to write anywhere: one line."""

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from command import FAB, PROJECT, fab
 from leftovers import Family, adopt_orphans, command_of
+from quick import rest_slow
 
 from pushpull.analysis.campaign import Cell, cells, is_done, plan
 from pushpull.cli import sweep_pool
@@ -82,6 +83,7 @@ def test_side_by_side(tiny: Path, inventory: Path) -> None:
     assert _states(inventory.parent / "runs") == ["finished"] * 4
 
 
+@pytest.mark.slow
 def test_on_a_shared_lab_one_after_another(tiny: Path, inventory: Path) -> None:
     flags = ("--provider", "namespaces", "--inventory", inventory)
     assert fab("up", *flags).returncode == ExitCode.EXPECTED
@@ -102,7 +104,7 @@ def test_a_mistake_is_told_by_its_cause(tiny: Path, inventory: Path) -> None:
     assert done.stdout.count("its first line names no interpreter") == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", rest_slow([signal.SIGKILL, signal.SIGINT, signal.SIGTERM]))
 def test_a_sweep_that_ends_leaves_nothing_running(tiny: Path, inventory: Path, number: int) -> None:
     adopt_orphans()
     (tiny / "wait").touch()
@@ -126,6 +128,7 @@ def test_a_sweep_that_ends_leaves_nothing_running(tiny: Path, inventory: Path, n
         assert "of 6 runs" in said
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None:
     (tiny / "wait").touch()
     family = Family(os.getpid())
@@ -147,6 +150,7 @@ def test_a_run_that_is_killed_ends_no_sweep(tiny: Path, inventory: Path) -> None
     assert sweeping.returncode == ExitCode.INTERRUPTED
 
 
+@pytest.mark.slow
 def test_each_combination_has_a_row(tiny: Path, inventory: Path) -> None:
     flags = ("--vary", "interval=0.01,0.02", "--vary", "SNDHWM=1,9")
     done = fab(*_flags(tiny, inventory, 1, 3), *flags)
@@ -169,6 +173,7 @@ def test_each_combination_has_a_row(tiny: Path, inventory: Path) -> None:
     assert {run.description["parameters"]["interval"] for run in runs} == {0.01, 0.02}
 
 
+@pytest.mark.slow
 def test_a_complete_sweep_runs_nothing_more(tiny: Path, inventory: Path) -> None:
     flags = _flags(tiny, inventory, 1, 2)
     first, second = fab(*flags), fab(*flags)
@@ -219,6 +224,7 @@ def counted(root: Path) -> list[str]:
     return cells
 
 
+@pytest.mark.slow
 def test_numbers_of_machines_vary(tiny: Path, inventory: Path) -> None:
     module = MODULE.replace('["one", "two"]', '[""]').replace('on="pusher"', 'on="puller"')
     (tiny / "experiment.py").write_text(module)
@@ -255,17 +261,19 @@ def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> No
 
 @pytest.mark.parametrize(
     "vary",
-    [
-        "interval",
-        "interval=",
-        "interval=fast",
-        "colour=red",
-        "count=0",
-        "SNDHWM=many",
-        "=1",
-        "pullers=0",
-        "pushers=x",
-    ],
+    rest_slow(
+        [
+            "interval",
+            "interval=",
+            "interval=fast",
+            "colour=red",
+            "count=0",
+            "SNDHWM=many",
+            "=1",
+            "pullers=0",
+            "pushers=x",
+        ]
+    ),
 )
 def test_invalid_settings_to_vary(tiny: Path, inventory: Path, vary: str) -> None:
     done = fab(*_flags(tiny, inventory, 1, 1), "--vary", vary)

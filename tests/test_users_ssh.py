@@ -11,6 +11,7 @@ import asyncssh
 import pytest
 from command import PROJECT, fab
 from hosts import Hosts, hosts
+from quick import rest_slow
 
 from pushpull.core.errors import ExitCode
 
@@ -56,7 +57,7 @@ UNREAD = {
 }
 
 
-@pytest.mark.parametrize("name", UNREAD)
+@pytest.mark.parametrize("name", rest_slow(UNREAD))
 def test_a_line_that_paramiko_can_not_read_is_named(up: Hosts, tmp_path: Path, name: str) -> None:
     text, line = UNREAD[name]
     environment = home_with(tmp_path, "")
@@ -65,7 +66,7 @@ def test_a_line_that_paramiko_can_not_read_is_named(up: Hosts, tmp_path: Path, n
     assert f"{tmp_path}/.ssh/config:{line}" in said
 
 
-@pytest.mark.parametrize("task", ["experiments", "status", "--list"])
+@pytest.mark.parametrize("task", rest_slow(["experiments", "status", "--list"]))
 def test_without_hosts_of_the_users_it_is_not_read(tmp_path: Path, task: str) -> None:
     done = fab(task, environment=home_with(tmp_path, UNREAD["equals sign"][0]), cwd=PROJECT)
     assert done.returncode == 0, done.stderr
@@ -79,11 +80,13 @@ def test_the_embedded_lab_does_not_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [
-        "Host 127.0.0.1\n  ProxyJump none\nHost *\n  ProxyJump bastion.invalid\n",
-        "Host 127.0.0.1\n  ProxyJump NONE\nHost *\n  ProxyCommand false\n",
-        "Match exec true\n  Compression no\nMatch host elsewhere\n  Port 1\n",
-    ],
+    rest_slow(
+        [
+            "Host 127.0.0.1\n  ProxyJump none\nHost *\n  ProxyJump bastion.invalid\n",
+            "Host 127.0.0.1\n  ProxyJump NONE\nHost *\n  ProxyCommand false\n",
+            "Match exec true\n  Compression no\nMatch host elsewhere\n  Port 1\n",
+        ]
+    ),
     ids=["none before a jump host", "none before a command", "a match that is understood"],
 )
 def test_it_applies_as_for_ssh(up: Hosts, tmp_path: Path, config: str) -> None:
@@ -115,7 +118,7 @@ def test_a_proxy_command_that_fails_is_named(up: Hosts, tmp_path: Path) -> None:
 # -- keys ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keys(up: Hosts) -> Iterator[Path]:
     """A folder with files that people name as their key, beside the right one."""
     folder = up.folder / "keys"
@@ -138,16 +141,18 @@ def keys(up: Hosts) -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("name", "what", "hint"),
-    [
-        ("locked", "is locked with a passphrase", "ssh-add"),
-        ("locked-pem", "is locked with a passphrase", "ssh-add"),
-        ("public.pub", "is a public key", "keys/public\n"),
-        ("none", "No such file", "private key file"),
-        (".", "is not a file", "private key file"),
-        ("pipe", "is not a file", "private key file"),
-        ("words", "is not a private key", "private key file"),
-        ("damaged", "damaged", "private key file"),
-    ],
+    rest_slow(
+        [
+            ("locked", "is locked with a passphrase", "ssh-add"),
+            ("locked-pem", "is locked with a passphrase", "ssh-add"),
+            ("public.pub", "is a public key", "keys/public\n"),
+            ("none", "No such file", "private key file"),
+            (".", "is not a file", "private key file"),
+            ("pipe", "is not a file", "private key file"),
+            ("words", "is not a private key", "private key file"),
+            ("damaged", "damaged", "private key file"),
+        ]
+    ),
 )
 def test_a_key_file_and_what_is_wrong_with_it(
     up: Hosts, keys: Path, name: str, what: str, hint: str
@@ -185,7 +190,7 @@ GREETINGS = {
 }
 
 
-@pytest.mark.parametrize("name", GREETINGS)
+@pytest.mark.parametrize("name", rest_slow(GREETINGS))
 @pytest.mark.parametrize("task", ["check", "run-experiment"])
 def test_a_greeting_is_never_taken_for_an_answer(
     up: Hosts, tmp_path: Path, name: str, task: str

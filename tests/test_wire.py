@@ -45,6 +45,7 @@ CHANCES = {
 FRAME = bytes(10) + bytes(14) + b"\x45" + bytes(19) + bytes(range(8))
 
 
+@pytest.mark.slow
 def test_a_seed_decides_what_becomes_of_each_packet(tmp_path: Path) -> None:
     folder = tmp_path / "slowed"
     folder.mkdir()

@@ -7,7 +7,7 @@ is told by the characters in it that are no digits, and by how many digits lie b
 import itertools
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,9 @@ import numpy as np
 from pushpull.analysis.vectors import Flags, Ints, as_array, places_of
 
 _MOST_DIGITS = 18
+_PIECE = 64 * 1024  # bytes; of more, columns leave the cache, which takes twice the time
 _MANY = 1 << 40
+_POWERS = np.array([10**k for k in range(9)])
 _TOKEN = re.compile(
     r"""(?P<group>\(\\d(?:\+|\{1,(?P<most>\d+)\})\))   # the first is the number
       | (?P<digits>\\d\+)
@@ -82,23 +84,44 @@ def numbers(data: bytes, wanted: Sequence[Shape]) -> "tuple[array[int], Flags] |
 
     None if a number has more than 18 digits. Lines end with b"\n".
     """
+    every = [_numbers(piece, wanted) for piece in _pieces(data)]
+    known = [one for one in every if one is not None]
+    if len(known) < len(every):
+        return None
+    found = np.concatenate([found for _, found in known])
+    return as_array(np.concatenate([values for values, _ in known])), found
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Cut at the ends of lines."""
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _PIECE) + 1 or data.index(b"\n", start) + 1
+        yield data[start:end]
+        start = end
+
+
+def _numbers(data: bytes, wanted: Sequence[Shape]) -> tuple[Ints, Flags] | None:
     block = np.frombuffer(data, np.uint8)
     at = places_of((block - np.uint8(48)) > 9)  # what is no digit
     others = block[at]
     ends = np.flatnonzero(others == 10)
     firsts = np.empty_like(ends)  # of each line, among what is no digit
     firsts[0], firsts[1:] = 0, ends[:-1] + 1
-    starts = np.empty_like(ends)
+    starts = np.empty(len(ends), at.dtype)
     starts[0], starts[1:] = 0, at[ends[:-1]] + 1
     found, values = np.zeros(len(ends), np.bool_), np.zeros(len(ends), np.int64)
     for shape in wanted:
-        alike = ends - firsts == len(shape.others)
-        if alike.all():  # no need to take them apart
-            lines = np.arange(len(ends))
-            fits, first, length = _fits(shape, at, others, firsts, starts)
+        width = len(shape.others) + 1
+        alike = ends - firsts == width - 1
+        lines = np.flatnonzero(alike)
+        if len(lines) == len(ends):  # no need to take them apart
+            fits, first, length = _fits(
+                shape, at.reshape(-1, width), others.reshape(-1, width), starts
+            )
         else:
-            lines = np.flatnonzero(alike)
-            fits, first, length = _fits(shape, at, others, firsts[lines], starts[lines])
+            cells = firsts[lines, np.newaxis] + np.arange(width)
+            fits, first, length = _fits(shape, at[cells], others[cells], starts[lines])
         if not fits.all():
             lines, first, length = lines[fits], first[fits], length[fits]
         if not len(lines):
@@ -106,35 +129,55 @@ def numbers(data: bytes, wanted: Sequence[Shape]) -> "tuple[array[int], Flags] |
         if length.max() > _MOST_DIGITS:
             return None
         found[lines] = True
-        values[lines] = _values(block, first, length)
-    return as_array(values[found]), found
+        values[lines] = _values(data, first, length)
+    return values[found], found
 
 
-def _fits(
-    shape: Shape, at: Ints, others: Ints, firsts: Ints, starts: Ints
-) -> tuple[Flags, Ints, Ints]:
-    """Return which lines have a shape, and where their number begins and how long it is."""
-    fits = np.ones(len(firsts), np.bool_)
+def _fits(shape: Shape, at: Ints, others: Ints, starts: Ints) -> tuple[Flags, Ints, Ints]:
+    """Return which lines have a shape, and where their number begins and how long it is.
+
+    `at` and `others` have a row for each line: where it has what is no digit, and what that is.
+    """
+    fits = np.ones(len(at), np.bool_)
     begin, first, length = starts, starts, starts
     for k, (least, most) in enumerate(zip(shape.least, shape.most, strict=True)):
-        end = at[firsts + k]
+        end = at[:, k]
         digits = end - begin
-        fits &= (digits >= least) & (digits <= most)
+        if least:
+            fits &= digits >= least
+        if most < _MANY:
+            fits &= digits <= most
         if k < len(shape.others):
-            fits &= others[firsts + k] == shape.others[k]
+            fits &= others[:, k] == shape.others[k]
         if k == shape.group:
             first, length = begin, digits
         begin = end + 1
     return fits, first, length
 
 
-def _values(block: Ints, first: Ints, length: Ints) -> Ints:
-    values = np.zeros(len(first), np.int64)
-    least, most = int(length.min()), int(length.max())
-    for k in range(most):
-        if k < least:
-            values = values * 10 + (block[first + k] - np.uint8(48))
-        else:
-            longer = length > k
-            values[longer] = values[longer] * 10 + (block[first[longer] + k] - np.uint8(48))
-    return values
+def _values(data: bytes, first: Ints, length: Ints) -> Ints:
+    """Return the numbers that begin there and have so many digits, eight digits at a time."""
+    padded = data + bytes(8)
+    eights: Ints = np.ndarray(len(data) + 1, "<u8", padded, strides=(1,))  # from each byte on
+    values: Ints = np.zeros(len(first), np.int64)
+    while True:
+        now = np.minimum(length, 8)
+        values = values * _POWERS[now] + _of_digits(eights[first], now)
+        length = length - now
+        if not length.any():
+            return values
+        first = first + now
+
+
+def _of_digits(eight: Ints, length: Ints) -> Ints:
+    """Return the number of the first digits in each eight bytes.
+
+    By three multiplications for all digits: Lemire, "Quickly parsing eight digits" (2018). The
+    first digit is in the lowest byte.
+    """
+    digits = (eight << (8 * (8 - length)).astype(np.uint64)) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    pairs = digits * np.uint64(10) + (digits >> np.uint64(8))
+    every_fourth = np.uint64(0x000000FF000000FF)
+    high = (pairs & every_fourth) * np.uint64(100 + (1_000_000 << 32))
+    low = ((pairs >> np.uint64(16)) & every_fourth) * np.uint64(1 + (10_000 << 32))
+    return ((high + low) >> np.uint64(32)).astype(np.int64)

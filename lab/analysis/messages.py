@@ -91,7 +91,10 @@ class Messages(Sequence[Message]):
 
     def speakers(self) -> set[tuple[str, str]]:
         """Return the machines and processes that said so."""
-        return {self.named[place] for place in set(self.places)}
+        from pushpull.analysis import vectors
+
+        counts = vectors.counts(vectors.column(self.places), len(self.named))
+        return {named for named, count in zip(self.named, counts, strict=True) if count}
 
     def lines(self) -> tuple[Sequence[Source], Sequence[int], Sequence[int]]:
         """Return where the lines are: streams, which one it is for each, and the line's number."""

@@ -66,7 +66,7 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
-        had_repair=back is not None and back.t < dealt.times.max(initial=back.t),
+        had_repair=back is not None and back.t < float(dealt.times.max(initial=back.t)),
         lateness_s=latest(arrived, intended(run, interval)),
         quantities=figures(quantities(run.values)),
     )

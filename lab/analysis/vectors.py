@@ -5,6 +5,7 @@ It is imported late: it costs a tenth of a second, which only who judges a run o
 
 import contextlib
 import ctypes
+import functools
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import numpy.typing as npt
 with contextlib.suppress(OSError, AttributeError):  # not every system has glibc
     ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD
 
+_DENSE = 4  # of so many numbers at least one is there
 _PLACE = np.int32  # a place in a column: two thousand million messages have none in memory
 
 Ints = npt.NDArray[Any]  # whole numbers: of 64 bits or fewer, or objects if some are larger
@@ -116,9 +118,22 @@ class Index:
         if int(last) - int(first) + 1 == len(self.unique):  # they have no gap
             there = (numbers >= first) & (numbers <= last)
             return there, np.where(there, numbers - first, 0)
+        if int(last) - int(first) < _DENSE * len(self.unique):  # quicker than to search for each
+            there = (numbers >= first) & (numbers <= last)
+            at = np.where(there, numbers - first, 0)
+            places = self._places[at]
+            return there & (self.unique[places] == numbers), places
         places = np.searchsorted(self.unique, numbers)
         places[places == len(self.unique)] = 0
         return np.asarray(self.unique[places] == numbers, np.bool_), places
+
+    @functools.cached_property
+    def _places(self) -> Ints:
+        """The place in `unique` of each number from the first to the last; any for what lacks."""
+        first = self.unique[0]
+        is_there = np.zeros(int(self.unique[-1]) - int(first) + 1, np.bool_)
+        is_there[self.unique - first] = True
+        return np.cumsum(is_there, dtype=_PLACE) - _PLACE(1)
 
     def has(self, numbers: Ints) -> Flags:
         """Return whether each number is there."""

@@ -16,6 +16,7 @@ from pushpull.engine.processes import Process
 from pushpull.machines.remote_process import LOST as BROKEN
 
 READY_TIMEOUT_S = 30
+BROKER_TIMEOUT_S = 120  # RabbitMQ takes a minute on a busy computer
 
 # What shows that a program is ready: a line on stdout that this function recognises, a TCP port on
 # which its machine listens, or a command that succeeds there.
@@ -84,13 +85,17 @@ def _wait(
     manager: ProcessManager, started: Sequence[Process], is_ready: Callable[[Process], bool]
 ) -> None:
     in_time = manager.monitor.all_within(
-        READY_TIMEOUT_S,
+        _timeout_s(started),
         lambda: any(p.ended for p in started) or all(map(is_ready, started)),
     )
     # A process that ended is the cause; another that is late only suffers from it.
     for process in sorted(started, key=lambda process: not process.ended):
         if not is_ready(process):
             raise _not_ready(process, in_time)
+
+
+def _timeout_s(started: Sequence[Process]) -> int:
+    return BROKER_TIMEOUT_S if any(p.program.is_broker for p in started) else READY_TIMEOUT_S
 
 
 @dataclass(slots=True)
@@ -130,7 +135,7 @@ def _not_ready(process: Process, in_time: bool) -> LabError:
     elif in_time:
         what = f"{process.name} was not ready when another ended"
     else:
-        what = f"{process.name} was not ready after {READY_TIMEOUT_S} s"
+        what = f"{process.name} was not ready after {_timeout_s([process])} s"
     kind = MachineLost if process.ended_by == LOST else LabError
     return kind(
         what,

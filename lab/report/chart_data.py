@@ -248,7 +248,7 @@ def _by_number(deliveries: Deliveries, flags: Flags) -> Deliveries:
 
 
 def _parts(count: int, size: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, size):
+    for start in range(0, count, size or 1):
         yield start, min(start + size, count)
 
 

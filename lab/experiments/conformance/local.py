@@ -17,6 +17,7 @@ from pushpull.core.errors import LabError
 from pushpull.core.trace import Trace, parse
 from pushpull.core.vocabulary import BROKER, FILES
 from pushpull.engine.program import ProtocolProgram
+from pushpull.engine.readiness import BROKER_TIMEOUT_S
 
 PATIENCE_S = 30
 _LOOK_S = 0.02
@@ -84,7 +85,7 @@ class Running:
     def wait_listening(self, address: str) -> None:
         """Return once a server takes connections at its address."""
         host, _, port = address.removeprefix("tcp://").rpartition(":")
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + BROKER_TIMEOUT_S
         while time.monotonic() < until and not self._is_over():
             with contextlib.suppress(OSError), socket.create_connection((host, int(port))):
                 return

@@ -1,0 +1,57 @@
+"""A work queue of JetStream that workers share; it outlives lost connections."""
+
+import asyncio
+
+import nats
+from nats.aio.msg import Msg
+from nats.errors import Error
+from nats.js.api import RetentionPolicy
+
+_STREAM, _SUBJECT, _WORKERS = "messages", "messages", "workers"
+_RETRY_S = 0.1
+_PATIENCE_S = 5  # with the answer to a request, before it is sent again
+
+
+class WorkQueue:
+    """What both programs do with it. A broker that is away is tried again, for ever."""
+
+    async def open(self, address: str) -> str:
+        """Connect and make sure that the queue is there; return the broker's version."""
+        self._nats = await nats.connect(
+            address.replace("tcp://", "nats://"),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=_RETRY_S,
+            error_cb=_ignore,  # of connections, which are made again
+        )
+        self._stream = self._nats.jetstream(timeout=_PATIENCE_S)
+        await self._stream.add_stream(
+            name=_STREAM, subjects=[_SUBJECT], retention=RetentionPolicy.WORK_QUEUE
+        )
+        return str(self._nats.connected_server_version)
+
+    async def add(self, text: str) -> None:
+        """Return when the broker has acknowledged a message."""
+        while True:
+            try:
+                await self._stream.publish(_SUBJECT, text.encode())
+                return
+            except Error:
+                await asyncio.sleep(_RETRY_S)
+
+    async def work(self) -> None:
+        """Share the work with all that do so."""
+        self._mine = await self._stream.pull_subscribe(_SUBJECT, durable=_WORKERS)
+
+    async def next(self) -> Msg:
+        """Wait for a message; it is ours for 30 s."""
+        while True:
+            try:
+                return (await self._mine.fetch(1, timeout=_PATIENCE_S))[0]
+            except Error:  # nothing came in that time, or the broker is away
+                await asyncio.sleep(0 if self._nats.is_connected else _RETRY_S)
+
+    async def close(self) -> None:
+        await self._nats.close()
+
+
+async def _ignore(_: Exception) -> None: ...
