@@ -10,6 +10,7 @@ from fake_machine import FakeMachines, FakeRemote
 from pushpull.core.clock import Moment, now
 from pushpull.core.records import Event
 from pushpull.engine.build import Parts
+from pushpull.engine.fault_schedule import FaultSchedule
 from pushpull.engine.faults import Faults
 from pushpull.engine.scenario import Lab
 from pushpull.machines import traffic_rules, wall_clock
@@ -39,7 +40,8 @@ class Broken:
         self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
         self.silent: set[str] = set()
         self.faults = Faults.of(self.machines, self.manager)
-        parts = Parts(monitor=monitor, manager=self.manager, faults=self.faults)
+        schedule = FaultSchedule.of(self.manager, self.faults)
+        parts = Parts(monitor=monitor, manager=self.manager, faults=self.faults, schedule=schedule)
         self.lab = Lab(parts, variant="", count=1, interval=0.0)
         monkeypatch.setattr(wall_clock, "environment", lambda *_: {})
         monkeypatch.setattr(wall_clock, "set_ahead", lambda *_: None)

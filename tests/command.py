@@ -22,6 +22,7 @@ def fab(
     within: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    timeout: float = 100,
 ) -> subprocess.CompletedProcess[str]:
     """Run `fab` to its end; `within` is a command that runs it."""
     return subprocess.run(
@@ -32,7 +33,7 @@ def fab(
         text=True,
         env=os.environ | (environment or {}),
         cwd=cwd,
-        timeout=100,
+        timeout=timeout,
     )
 
 

@@ -12,6 +12,7 @@ from fake_machine import FakeMachines
 from pushpull.core.records import Event, Record
 from pushpull.engine.build import Parts
 from pushpull.engine.ending import Plan
+from pushpull.engine.fault_schedule import FaultSchedule
 from pushpull.engine.faults import Faults
 from pushpull.engine.monitor import LimitReached, RunMonitor
 from pushpull.engine.scenario import Lab
@@ -56,7 +57,10 @@ class Watched:
             processes=[self.process], warm_up=lambda: None, monitor=self.monitor
         )
         self.faults = Faults.of(FakeMachines(), self.manager)
-        parts = Parts(monitor=self.monitor, manager=self.manager, faults=self.faults)
+        schedule = FaultSchedule.of(self.manager, self.faults)
+        parts = Parts(
+            monitor=self.monitor, manager=self.manager, faults=self.faults, schedule=schedule
+        )
         self.lab = Lab(parts, variant="", count=20, interval=0.0)
 
     def prints(self, *lines: int) -> None:

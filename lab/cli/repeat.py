@@ -93,7 +93,7 @@ def _rounds(call: Call, every: Sequence[Cell], most: int) -> Generator[list[Done
 
     A round with a failed run comes at once, and is the last.
     """
-    pool = Pool(call, _limit(call))
+    pool = Pool(call, limit_of(call))
     ended: dict[int, Done] = {}
     due = 0
     todo = enumerate(cell for _ in range(most) for cell in every)
@@ -112,7 +112,8 @@ def _rounds(call: Call, every: Sequence[Cell], most: int) -> Generator[list[Done
                 due += len(every)
 
 
-def _limit(call: Call) -> Capacity:
+def limit_of(call: Call) -> Capacity:
+    """Return how many labs run side by side."""
     if call.keep or choose(call.provider, call.inventory, say).is_shared():
         return Capacity.fixed(1)
     return Capacity.measured(len(call.inventory.machines))

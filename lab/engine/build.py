@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pushpull.core.clock import Clock
 from pushpull.core.parameters import text
 from pushpull.engine import unconnected
+from pushpull.engine.fault_schedule import FaultSchedule
 from pushpull.engine.faults import Faults
 from pushpull.engine.monitor import RunMonitor, View
 from pushpull.engine.process_manager import ProcessManager
@@ -43,13 +44,16 @@ class Parts:
     monitor: RunMonitor
     manager: ProcessManager
     faults: Faults
+    schedule: FaultSchedule
 
     def stop(self) -> None:
         """End every process, then repair what is broken.
 
         This order prevents the arrival of what a paused process or a cut cable held back.
         """
+        self.schedule.close()
         self.manager.stop()
+        self.schedule.join()
         self.faults.undo()
 
 
@@ -98,4 +102,5 @@ def build_parts(
     )
     monitor.hopeless = lambda: unconnected.reason(manager.processes, monitor)
     faults = Faults.of(setting.machines, manager)
-    return Parts(monitor=monitor, manager=manager, faults=faults)
+    schedule = FaultSchedule.of(manager, faults)
+    return Parts(monitor=monitor, manager=manager, faults=faults, schedule=schedule)

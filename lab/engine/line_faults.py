@@ -35,17 +35,21 @@ class LineFaults:
 
         Raises TriggerMissed if one can't print it any more, LabError if one can't be held at it.
         """
-        stood = self._run_until(processes, ProgramLine.of(at))
+        stood = self.run_until(processes, ProgramLine.of(at))
         for process, record in zip(processes, stood, strict=True):
             self.triggers.fired(record)
-            line = self._at_line(process, record)
-            if fault == HOLD and line.late_because:
-                self.paused.add(process.place)
-                self.faults.inject(PAUSE, process, line)
-            elif fault == HOLD:
-                self.faults.note_held(process, line)
-            else:
-                self.faults.inject(fault, process, line)
+            self.strike(fault, process, record.n + 1)
+
+    def strike(self, fault: Fault, process: Process, number: int) -> None:
+        """Do a fault to a process that stands at the line with this number; 0 is before any."""
+        line = self._at_line(process, number)
+        if fault == HOLD and line.late_because:
+            self.paused.add(process.place)
+            self.faults.inject(PAUSE, process, line)
+        elif fault == HOLD:
+            self.faults.note_held(process, line)
+        else:
+            self.faults.inject(fault, process, line)
 
     def release(self, processes: Sequence[Process]) -> None:
         """Let processes run on, past all further lines."""
@@ -59,12 +63,12 @@ class LineFaults:
     def run_until_ready(self, processes: Sequence[Process], ready: Callable[[str], bool]) -> None:
         """Let each print one line after another until one says that it is ready."""
         for process in processes:
-            number, (record,) = 1, self._run_until([process], ProgramLine(number=1))
+            number, (record,) = 1, self.run_until([process], ProgramLine(number=1))
             while not (record.shown is not None and ready(record.shown)):
                 number += 1
-                (record,) = self._run_until([process], ProgramLine(number=number))
+                (record,) = self.run_until([process], ProgramLine(number=number))
 
-    def _run_until(self, processes: Sequence[Process], line: ProgramLine) -> list[Record]:
+    def run_until(self, processes: Sequence[Process], line: ProgramLine) -> list[Record]:
         """Return the record of the line at which each process stands."""
         self._require_possible(processes, line)
         looks = [Look({p.place}, matches=partial(_is_next, line, p.stood_at)) for p in processes]
@@ -96,8 +100,7 @@ class LineFaults:
                     hint="name a later line",
                 )
 
-    def _at_line(self, process: Process, record: Record) -> AtLine:
-        number = record.n + 1
+    def _at_line(self, process: Process, number: int) -> AtLine:
         why = process.not_held_at(number)
         return AtLine(number, why, lambda: self.manager.monitor.ledger.printed({process.place}))
 

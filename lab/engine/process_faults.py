@@ -47,7 +47,8 @@ class ProcessFaults:
     def inject(self, fault: Fault, process: Process, line: AtLine | None = None) -> None:
         """Apply a fault or a repair to all processes of a program; LabError if it has no signal.
 
-        `line` is where the program stands for it, if it does.
+        `line` is where the program stands for it, if it does. Unless the signal kills it there, the
+        program runs on as soon as it has the signal, which takes effect before all else.
         """
         if fault.signal is None:
             raise LabError(
@@ -56,7 +57,10 @@ class ProcessFaults:
             )
         ordered = clock.now()
         _expect(fault, process)
-        process.signal(fault.signal)
+        if line and not line.late_because and fault.signal != signal.SIGKILL:
+            process.release(after=fault.signal)
+        else:
+            process.signal(fault.signal)
         effect = _effect(fault, process)
         # A process that ended before the order was not ended by the fault; nor one in the future.
         latest = clock.now() + _DRIFT_S

@@ -123,17 +123,17 @@ class Process:
         """Note that it stands at the line with this number."""
         self.paused, self.stood_at = True, line
 
-    def release(self) -> None:
-        """Let it run past all further lines."""
-        self.released, self.paused = True, False
+    def release(self, *, after: int = 0) -> None:
+        """Let it run past all further lines; it gets the signal `after`, if any, right before."""
+        self.released, self.paused = True, after == signal.SIGSTOP
         if self._remote_process is not None:
-            self._remote_process.order("free")
+            self._remote_process.order(f"free {after}" if after else "free")
 
     def not_held_at(self, number: int) -> str:
         """Return why it doesn't stand at the line with this number; empty if it does."""
         notes = self.remote.notes(self._folder, self.name)
-        stands = notes.get("stands", "").partition(" ")[0]
-        elsewhere = "" if stands == str(number) else f"it stands at its line {stands or 0}"
+        stands = notes.get("stands", "0").partition(" ")[0]
+        elsewhere = "" if stands == str(number) else f"it stands at its line {stands}"
         return notes.get("not-held", elsewhere)
 
     def wait_released(self, timeout: float) -> float | None:

@@ -21,6 +21,7 @@ from pushpull.engine.finish import Finish
 from pushpull.engine.line_faults import LineFaults
 from pushpull.engine.network_verbs import NetworkVerbs
 from pushpull.engine.observed import Observed
+from pushpull.engine.planning_verbs import PlanningVerbs
 from pushpull.engine.processes import Process, Processes
 from pushpull.engine.program import Command
 from pushpull.engine.readiness import Ready, wait_ready
@@ -29,7 +30,7 @@ from pushpull.engine.triggers import Triggers, names
 from pushpull.runs import store
 
 
-class Lab(NetworkVerbs):
+class Lab(NetworkVerbs, PlanningVerbs):
     """The machines of one run, and everything that a scenario can do with them.
 
     A *target* is a process, the processes of one `start`, a machine, a role, or a list of these; or
@@ -144,13 +145,17 @@ class Lab(NetworkVerbs):
         machines = self._manager.machines(on)
         if found.speaks_protocol and (broker := self._manager.start_broker(target or machines[0])):
             wait_ready(self._manager, [broker], None)
-        started = [
-            self._manager.start(found, machine, target or machine, flags, args, held=held)
-            for machine in machines
-        ]
-        if held and callable(ready):
-            self._lines.run_until_ready(started, ready)
+        started, schedule = [], self._parts.schedule
+        for machine in machines:
+            hold = schedule.must_hold(found.name, machine, held=held)
+            to_machine = target or machine
+            one = self._manager.start(found, machine, to_machine, flags, args, held=hold)
+            started.append(one)
+        if callable(ready):
+            self._lines.run_until_ready([p for p in started if p.is_held], ready)
         wait_ready(self._manager, started, ready)
+        if not held:
+            schedule.begin(*started)
         return Processes(tuple(started), self._monitor)
 
     @property
@@ -180,6 +185,7 @@ class Lab(NetworkVerbs):
         ordered = clock.now()
         again = self._manager.start_again(ended)
         wait_ready(self._manager, [again], None)
+        self._parts.schedule.begin(again)
         self._faults.processes.started_again(again, ordered)
         return again
 
@@ -372,6 +378,7 @@ class Lab(NetworkVerbs):
         See docs/when-a-run-ends.md. The result is a sentence for a reader; it is empty if the
         programs could not have printed any more messages.
         """
+        self._parts.schedule.wait()
         self._finish.wait_over()
         still_open = self._finish.end_all()
         self.stop()

@@ -131,7 +131,10 @@ def moments(found: Timeline) -> Rows:
 
 def cells(found: Timeline) -> Rows:
     """Return which machine got which message: one by one, or as shares if there are too many."""
-    return [row for hop in found.deliveries.of_hops() for row in _cells(found, hop)]
+    deliveries = found.deliveries
+    if not deliveries.arrived.any() and not deliveries.of_fate("lost"):
+        return []  # no program says who got what
+    return [row for hop in deliveries.of_hops() for row in _cells(found, hop)]
 
 
 def _cells(found: Timeline, deliveries: Deliveries) -> Rows:
@@ -248,7 +251,7 @@ def _by_number(deliveries: Deliveries, flags: Flags) -> Deliveries:
 
 
 def _parts(count: int, size: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, count, size):
+    for start in range(0, count, size or 1):
         yield start, min(start + size, count)
 
 

@@ -248,6 +248,56 @@ def claims(
     return checklist.show(found, Path(runs), json=arguments.file(json), junit=arguments.file(junit))
 
 
+@task(
+    help={
+        "claim": "the claim to refute: its id, or EXPERIMENT.ID, as `fab claims` lists them",
+        "experiment": "the experiment that is disturbed, by name or by your own folder",
+        "seed": "from which schedules of faults are drawn (0)",
+        "runs-limit": "how many runs it may make (as many as fit into the time)",
+        "time-limit": "how many seconds it may take (600)",
+        "interval": "seconds between two messages (0.02)",
+        "confirm": "a schedule counts if it refutes the claim in so many of so many runs (4/5)",
+        "provider": help_texts.PROVIDER,
+        "inventory": help_texts.INVENTORY,
+        "runs": help_texts.RUNS,
+    }
+)
+@arguments.exits
+def search(
+    _: Context,
+    claim: str,
+    experiment: str = "",
+    seed: str = "0",
+    runs_limit: str = "",
+    time_limit: str = "600",
+    interval: str = "",
+    confirm: str = "4/5",
+    provider: str = "auto",
+    inventory: str = "",
+    runs: str = "runs",
+) -> int:
+    """Look for the faults that refute a claim, and write the smallest as an experiment."""
+    from pushpull.cli import search_flags
+    from pushpull.cli.call import quick_call
+
+    search_flags.require_hypothesis()
+    from pushpull.cli import search as searching
+
+    call = replace(
+        quick_call(provider, inventory, Path(runs)),
+        experiment=experiment,
+        interval=arguments.seconds("--interval", interval),
+    )
+    wanted = searching.Wanted(
+        call=call,
+        claim=claim,
+        seed=search_flags.seed(seed),
+        confirmation=search_flags.confirmation(confirm),
+        limits=search_flags.limits(runs_limit, time_limit),
+    )
+    return searching.run(wanted)
+
+
 @task(help={"path": "the folder to create; its name becomes the experiment's"})
 @arguments.exits
 def new_experiment(_: Context, path: str) -> None:

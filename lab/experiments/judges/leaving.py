@@ -107,6 +107,14 @@ def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     )
 
 
+def all_since_the_fault_arrive(run: Run) -> Verdict:
+    """Each message arrived that was sent after the fault, whether or not the sender knew of it."""
+    if run.fault is None:
+        return Verdict.not_observed(_NO_FAULT)
+    numbers = run.dealt_between(run.fault.t)
+    return _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
+
+
 def none_comes_twice(run: Run) -> Verdict:
     """No message arrived twice, though a machine left."""
     return Verdict.not_observed(_NO_FAULT) if run.fault is None else history.never_twice(run)

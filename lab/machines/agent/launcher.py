@@ -284,7 +284,15 @@ def obey(orders: Orders, program: int, wake: int, notes: str, holder: "LineHolde
     try:
         while (number := orders.take_number()) is not None:
             if number == HOLD_ORDER and holder:
-                holder.order(orders.take(orders.take_size()).decode("utf-8", "surrogateescape"))
+                order = orders.take(orders.take_size()).decode("utf-8", "surrogateescape")
+                word, _, signaled = order.partition(" ")
+                if word == "free" and signaled:
+                    # Pending while it stands: it takes effect as the first thing after that.
+                    send(-program, int(signaled))
+                    holder.order(word)
+                    forward(int(signaled), program, notes)
+                else:
+                    holder.order(order)
             elif number == signal.SIGKILL:
                 # Most programs are a process group and nothing else: then the first child that ends
                 # leaves none to look for. Otherwise the next rounds kill until none is left.

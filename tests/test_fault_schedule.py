@@ -1,0 +1,98 @@
+"""Faults that a scenario plans before it starts the programs at whose lines they are done."""
+
+from pathlib import Path
+
+import pytest
+from command import fab, only_run
+from engine_play import Play, untraced
+from fake_machine import FakeProcess
+
+from pushpull.core.faults.planned import PlannedFault
+from pushpull.runs import store
+
+EXPERIMENT = """
+from pushpull.api import Verdict, claim, experiment
+
+
+@experiment(source="a test", count=1, interval=0)
+def planned(lab):
+    "Each counts; what happens to whom was planned before."
+    lab.schedule("pause", "count", on="pull-1", at=5, repaired_after=0.1)
+    lab.schedule("terminate", "count", on="pull-2", at=7)
+    lab.schedule("hold", "count", on="push", at=0, repaired_after=0.1)
+    lab.start("count", on=["pull-1", "pull-2", "push"]).wait()
+
+
+@claim("It comes to its end.")
+def ends(run):
+    return Verdict.holds("It did.")
+"""
+COUNT = "for n in range(1, 2001):\n    print(n, flush=True)\n"
+
+
+def test_they_are_exact_and_repaired(tmp_path: Path) -> None:
+    folder = tmp_path / "planned"
+    folder.mkdir()
+    (folder / "experiment.py").write_text(EXPERIMENT)
+    (folder / "count.py").write_text(COUNT)
+    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
+    done = fab("run-experiment", *flags)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = store.load(only_run(tmp_path / "runs"))
+    lines = {name: len([r for r in run.records if r.machine == name and r.stream == "stdout"])
+             for name in ("pull-1", "pull-2", "push")}  # fmt: skip
+    assert lines == {"pull-1": 2000, "pull-2": 7, "push": 2000}
+    done_to = {e.machine: e.details for e in run.events if e.event == "fault"}
+    assert {name: (d["fault"], d["line"], d["late_lines"]) for name, d in done_to.items()} == {
+        "pull-1": ("pause", 5, 0),
+        "pull-2": ("terminate", 7, 0),
+        "push": ("hold", 0, 0),
+    }
+    repairs = {e.machine: e.details for e in run.events if e.event == "repair"}
+    assert {name: d["repair"] for name, d in repairs.items()} == {
+        "pull-1": "resume",
+        "push": "release",
+    }
+    assert all(d["verified"] for d in [*done_to.values(), *repairs.values()])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("lab.schedule('kil', 'work', on='pull-1', at=1)", "did you mean 'kill'"),
+        ("lab.schedule('heal', 'work', on='pull-1', at=1)", "can't be planned"),
+        ("lab.schedule('kill', 'work', on='pull-9', at=1)", "no machine 'pull-9'"),
+        ("lab.schedule('kill', 'work', on='pull-1', at=1)", "was started already"),
+        ("[lab.schedule('kill', 'x', on='push', at=1) for _ in '12']", "two faults"),
+        (
+            "lab.schedule('kill', 'src.2', on='push', at=1);"
+            " lab.schedule('kill', 'src.3', on='push', at=1); 1 / 0",
+            "ZeroDivisionError",
+        ),
+    ],
+)
+def test_what_cannot_be_planned(play: Play, impatient: None, scenario: str, words: str) -> None:
+    def waits(process: FakeProcess) -> None:
+        process.prints("0")
+        process.wait()
+
+    done = play(untraced(waits), untraced(waits), scenario=scenario)
+    assert words in str(done.error), done.note
+
+
+@pytest.mark.parametrize(
+    ("planned", "words"),
+    [
+        (PlannedFault("kill", "pull", "a", 1200), "pull on a was killed at its line 1,200"),
+        (
+            PlannedFault("pause", "pull", "a", 0, 0.5),
+            "pull on a was paused before its first line, and was resumed 0.5 s later",
+        ),
+        (
+            PlannedFault("lose", "pull", "a", 3, None, {"every": 2}),
+            "a had packets dropped by number, with pull at its line 3 (every=2)",
+        ),
+    ],
+)
+def test_in_words(planned: PlannedFault, words: str) -> None:
+    assert str(planned) == words
