@@ -31,7 +31,7 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
     Raises:
         LabError: a file can't be written.
     """
-    found = timeline(stored, Run(stored, reader))
+    found = timeline(stored, Run(stored, reader), by_program=True)
     return [
         attach(stored.path, f"{name}.{form}", picture(spec, form))
         for name, spec in specs(found, chart_data.window(found)).items()
