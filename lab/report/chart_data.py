@@ -71,16 +71,22 @@ def columns(deliveries: Deliveries) -> dict[str, Any]:
     unit = 1e-6
     while longest / unit >= 2**31 - 1:
         unit *= 10
-    times = {"sent": deliveries.sent, "got": deliveries.got}
-    units = {name: np.where(np.isnan(t), _NEVER, np.rint(t / unit)) for name, t in times.items()}
     filled = {
         "number": _encoded(deliveries.numbers, "<f8"),  # JavaScript's own numbers
-        **{name: _encoded(t, "<i4") for name, t in units.items()},
+        "sent": _encoded(_in_units(deliveries.sent, unit), "<i4"),
+        "got": _encoded(_in_units(deliveries.got, unit), "<i4"),
         "by": _encoded(deliveries.by, "<i2"),
         "to": _encoded(deliveries.to, "<i2"),
         "fate": _encoded(deliveries.fates, "|u1"),
     }
     return {"columns": filled, "unit": unit, "never": _NEVER}
+
+
+def _in_units(times: Floats, unit: float) -> Floats:
+    units = times / unit  # one more column of a million messages at a time, not three
+    np.rint(units, out=units)
+    units[np.isnan(times)] = _NEVER
+    return units
 
 
 def _encoded(values: Ints, kind: str) -> dict[str, str]:
