@@ -87,7 +87,9 @@ def _filled(
     params = {"receivers": every, "shown": [machine for machine in every if machine in ours]}
     chart = filled(chart, _HEIGHT, params, {dataset: rows})
     title = f"{one.label} ({one.unit})" if one.unit else one.label
-    y = {"title": title, "scale": {"type": _scale(values.numbers), "zero": False}}
+    scale = _scale(values.numbers)
+    zero = {} if scale == "log" else {"zero": False}
+    y = {"title": title, "scale": {"type": scale, **zero}}
     layers = [_with_y(layer, y, values.numbers) for layer in chart["layer"]]
     return {**chart, "layer": layers, "description": f"{title}: {chart['description']}"}
 
