@@ -61,6 +61,7 @@ ELSEWHERE = {
     "run-experiment --experiment leaving": "docs/own-experiment.md shows only a part of it",
     "run-experiment --experiment crew": "likewise",
     "sweep --experiment crew": "likewise",
+    "run-experiment --experiment docs/examples/three_stages": "tests/test_pipelines.py does",
     "TASK": "it stands for the others",
 }
 ANOTHER_HOST = "--scheduler tcp://192.0.2.1"  # tests/test_dask.py has a scheduler here
