@@ -6,6 +6,7 @@ They are kept as columns, 34 bytes each, and read only when somebody asks for th
 import json
 import math
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pushpull.analysis import vectors
-from pushpull.analysis.line_readers import NO_MESSAGE, LineReader, Reading
+from pushpull.analysis.line_readers import NO_MESSAGE, Reading
 from pushpull.analysis.messages import steady
 from pushpull.analysis.vectors import Floats, Ints
 from pushpull.core.records import Reader, Record
@@ -112,7 +113,7 @@ def read(
         reads: the reader of its lines; one that `lines` made may find values in them.
         clocks: what is known of each machine's clock.
     """
-    columns: dict[str, _Column] = {}
+    columns: defaultdict[str, _Column] = defaultdict(_Column)
     sources: list[tuple[str, str]] = []
     for (machine, process, stream), chunks in _by_stream(records, reads):
         place = len(sources)
@@ -120,7 +121,7 @@ def read(
         read_chunk = _TraceReader(clocks, machine) if stream == "stderr" else _line_reader(reads)
         for t, reading in chain.from_iterable(map(read_chunk, chunks)):
             for name, value in reading.values.items():
-                columns.setdefault(name, _Column()).add(value, t, reading.number, place)
+                columns[name].add(value, t, reading.number, place)
     return {name: columns[name].in_order(name, sources) for name in sorted(columns)}
 
 
@@ -146,13 +147,16 @@ class _TraceReader:
                 yield from self._read(trace_of(record), record.t)
         elif b'"values"' in lines.piece.data:
             captured = lines.t
-            for t, m, event, number, values, other in VALUED.findall(lines.piece.data):
-                if other:
-                    yield from self._read(parse_line(other), captured)
-                elif number or event == b"values":
-                    found = {name: float(value) for name, value in json.loads(values).items()}
-                    about = int(number.strip(b'"') or NO_MESSAGE)
-                    yield self._time(float(t), float(m or "nan"), captured), Reading(found, about)
+            plain = []
+            for row in VALUED.findall(lines.piece.data):
+                if row[-1]:
+                    yield from self._read(parse_line(row[-1]), captured)
+                elif row[3] or row[2] == b"values":  # a message has a number
+                    plain.append(row)
+            found = json.loads(b"[%b]" % b",".join(row[4] for row in plain))
+            for (t, m, _, number, *_), values in zip(plain, found, strict=True):
+                about = int(number.strip(b'"') or NO_MESSAGE)
+                yield self._time(float(t), float(m or "nan"), captured), Reading(values, about)
 
     def _read(self, trace: Trace | None, captured: float) -> Iterator[_Timed]:
         values = None if trace is None else trace.details.get("values")
@@ -170,8 +174,8 @@ class _TraceReader:
 
 
 def _line_reader(reads: Reader) -> Callable[[Sequence[Record]], Iterator[_Timed]]:
-    assert isinstance(reads, LineReader)
-    return lambda lines: ((record.t, reads.values(record)) for record in lines)
+    values: Callable[[Record], Reading] = reads.values  # type: ignore[attr-defined]
+    return lambda lines: ((record.t, values(record)) for record in lines)
 
 
 def _by_stream(
@@ -179,9 +183,12 @@ def _by_stream(
 ) -> Iterator[tuple[_Source, Iterable[Sequence[Record]]]]:
     """Give the lines of each stream that may have values, in chunks."""
 
+    # A reader that `lines` made knows; it may be wrapped.
+    may_have: Callable[[str], bool] = getattr(reads, "has_values", lambda _: False)
+
     def has_values(source: _Source) -> bool:
         _, process, stream = source
-        return stream == "stderr" or (isinstance(reads, LineReader) and reads.has_values(process))
+        return stream == "stderr" or may_have(process)
 
     if isinstance(records, StoredRecords):
         for stream in filter(lambda one: has_values(one.source), records.streams()):

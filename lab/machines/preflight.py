@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pushpull.core.clock import WALL_AHEAD_S
 from pushpull.core.errors import ExitCode, LabError, NotFit
 from pushpull.core.vocabulary import PORT
 from pushpull.core.wording import counted
@@ -39,7 +40,9 @@ print(json.dumps(about))
 _LISTEN = """
 import json, socket, sys
 try:
-    listener = socket.create_server(tuple(json.loads(sys.argv[1])))
+    place = tuple(json.loads(sys.argv[1]))
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    listener = socket.create_server(place, family=family)
 except OSError as error:
     sys.exit(print(error))
 print("listening", flush=True)
@@ -61,16 +64,16 @@ names = json.loads(sys.argv[1])
 found = {}
 def look(name):
     try:
-        found[name] = socket.gethostbyname(name)
+        found[name] = {place[0] for *_, place in socket.getaddrinfo(name, None)}
     except OSError:
-        found[name] = ""
+        found[name] = set()
 threads = [threading.Thread(target=look, args=[name], daemon=True) for name in names]
 until = time.monotonic() + 5
 for thread in threads:
     thread.start()
 for thread in threads:
     thread.join(max(0, until - time.monotonic()))
-print(json.dumps([name for name in names if found.get(name) != names[name]]), flush=True)
+print(json.dumps([name for name in names if names[name] not in found.get(name, ())]), flush=True)
 """
 _MOST_NAMES = 50
 
@@ -171,7 +174,11 @@ def _about(remote: Remote) -> Iterator[Finding]:
     with ssh_errors(remote.access, "ask it for its time"):
         measured = clock_offset.measure(remote, clock_offset.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
-    yield Finding(remote.name, f"clock {ahead:+.1f} ms from ours, ± {give:.1f} ms")
+    text = f"clock {ahead:+.1f} ms from ours, ± {give:.1f} ms"
+    steady = (measured.monotonic_ahead_s or -WALL_AHEAD_S) + WALL_AHEAD_S
+    if round(steady, 6):
+        text += f", its monotonic one {steady:+g} s"
+    yield Finding(remote.name, text)
 
 
 def _rights(remote: Remote) -> Finding:
