@@ -33,7 +33,7 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
         LabError: a file can't be written.
     """
     run = Run(stored, reader)
-    found = timeline(stored, run)
+    found = timeline(stored, run, by_program=True)
     charts = specs(found, chart_data.window(found))
     for one in value_charts.drawn(quantities(run.values), run.values, found, kit().charts):
         charts |= {name: {**spec, "width": _WIDTH} for name, spec in one.charts.items()}
