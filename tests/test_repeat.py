@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import command
 import pytest
@@ -21,6 +22,7 @@ from pushpull.cli.sweep_worker import Answer
 from pushpull.core.errors import ExitCode
 from pushpull.core.verdict import Need, Outcome
 from pushpull.experiments import catalogue
+from pushpull.report import junit
 from pushpull.report.tallies import print_tallies
 
 MODULE = '''"""One program says hello."""
@@ -55,11 +57,15 @@ def repeated(folder: Path, *flags: object) -> Any:
 
 
 def test_a_few_repeats_are_counted_and_decide_nothing(greeting: Path) -> None:
-    done = repeated(greeting, "--repeat", 3)
+    file = greeting.parent / "found.xml"
+    done = repeated(greeting, "--repeat", 3, "--junit", file)
     assert done.returncode == ExitCode.NOT_OBSERVED, done.stdout + done.stderr
     assert "run 3 of 3: as expected" in done.stdout
     said = " ".join(done.stdout.split())
     assert "held in 3 of 3 runs (43.9% to 100.0%); always: not enough runs to tell" in said
+    (suite,) = ElementTree.parse(file).getroot()
+    assert suite.attrib["skipped"] == "1"
+    assert suite[0][0].attrib["message"] == "held in 3 of 3 runs"
     runs = greeting.parent / "runs"
     assert len(list(runs.glob("*Z-*"))) == 3  # each can be looked at
     cut = next(iter(sorted(runs.glob("*Z-*")))) / "run.json"  # as after `kill -9`
@@ -152,6 +158,18 @@ def test_a_tally_counts_what_was_observed() -> None:
     assert tally.need is Need.ALWAYS
     assert Tally(verdict("refuted", "refuted")).need is Need.NEVER
     assert Tally(verdict("holds") | {"need": "in most runs"}).need is Need.MOST
+
+
+def test_verdicts_as_junit(tmp_path: Path) -> None:
+    found = [verdict("holds"), verdict("refuted"), verdict("not observed")]
+    cases = junit.of_verdicts([one | {"why": "as \x1b seen"} for one in found])
+    junit.write(cases, tmp_path / "found.xml")
+    (suite,) = ElementTree.parse(tmp_path / "found.xml").getroot()
+    assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["skipped"]) == (
+        "3", "1", "1",
+    )  # fmt: skip
+    assert [case[0].tag for case in suite] == ["system-out", "failure", "skipped"]
+    assert suite[1][0].attrib["message"] == "refuted: as \\x1b seen"
 
 
 def test_a_claim_says_what_it_needs() -> None:

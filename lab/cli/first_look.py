@@ -10,7 +10,7 @@ PROVIDER = ("--provider", "-p")
 REPEATED = ("--repeat", "-t", "--until", "-u")  # such runs are made by other processes
 VALUED = (
     *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
-    *("--set", "-s", "--runs", "-r", "--implementation", "-m"),
+    *("--set", "-s", "--runs", "-r", "--implementation", "-m", "--junit", "-j"),
     *REPEATED,
     *PROVIDER,
 )

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pushpull.analysis.campaign import CampaignRun, Cell, name_of
@@ -26,6 +27,7 @@ from pushpull.core.errors import ExitCode, LabError, worst
 from pushpull.core.verdict import Outcome
 from pushpull.experiments import catalogue, fingerprint
 from pushpull.machines.providers.registry import choose
+from pushpull.report import junit as junit_file
 from pushpull.report.tallies import print_spreads, print_tallies
 from pushpull.runs import store
 
@@ -48,7 +50,7 @@ class Repeat(Campaign):
         return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]
 
 
-def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
+def run(call: Call, most: int, *, until_decided: bool, junit: Path | None = None) -> ExitCode:
     """Run the experiments again and again, and say how often each claim held.
 
     Runs take place side by side, and count in the order of their beginning: otherwise, those that
@@ -58,6 +60,7 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
         call: what the user asked for.
         most: how many times at most.
         until_decided: whether to end as soon as every claim is decided.
+        junit: a file to write it to as well, as JUnit XML.
 
     Returns EXPECTED if every claim holds as often as it must, UNEXPECTED if one doesn't, and
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
@@ -65,10 +68,12 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     every = _cells(call)
     campaign = Repeat(call=call, repeat=most, at_once=None)
     with alone_in(call.runs):
-        return _run(campaign, every, until_decided=until_decided)
+        return _run(campaign, every, until_decided=until_decided, junit=junit)
 
 
-def _run(campaign: Repeat, every: Sequence[Cell], *, until_decided: bool) -> ExitCode:
+def _run(
+    campaign: Repeat, every: Sequence[Cell], *, until_decided: bool, junit: Path | None
+) -> ExitCode:
     call, most = campaign.call, campaign.repeat
     tallies: dict[str, Tally] = {}
     counted: list[CampaignRun] = []
@@ -90,6 +95,8 @@ def _run(campaign: Repeat, every: Sequence[Cell], *, until_decided: bool) -> Exi
         ended_by = [ExitCode.INTERRUPTED]
     print()
     print_tallies(tallies, anytime=until_decided, file=sys.stdout)
+    if junit:
+        junit_file.write(junit_file.of_tallies(tallies, anytime=until_decided), junit)
     for cell in every:
         outcomes = [outcome for its, _, outcome in counted if its == cell]
         print_spreads(str(cell) if len(every) > 1 else "", spreads(outcomes), file=sys.stdout)

@@ -4,6 +4,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushpull.cli import arguments
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
 _SWITCH_S = 0.0005
 
 
-def run(call: Call) -> ExitCode:
-    """Run the experiments, show their results, and return the worst exit code."""
+def run(call: Call, junit: Path | None = None) -> ExitCode:
+    """Run the experiments, show their results, and return the worst exit code.
+
+    The verdicts are also written to the file `junit`, as JUnit XML, if there is one.
+    """
     never_ran = not call.runs.exists()
     results = run_all(call)
     _show(call, results, never_ran)
+    if junit:
+        from pushpull.report import junit as junit_file
+
+        junit_file.write(
+            junit_file.of_verdicts(one for result in results for one in result.verdicts), junit
+        )
     make_pages(results)
     return worst(result.code for result in results)
 

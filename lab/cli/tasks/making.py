@@ -25,6 +25,7 @@ from pushpull.cli.tasks import help_texts
         "repeat": "how often to run it; prints how often each claim held",
         "until": "decided: repeat it until each claim is decided, see docs/repeats.md",
         "runs": help_texts.RUNS,
+        "junit": "a file to write the verdicts to, as the JUnit XML that CI systems read",
     },
     iterable=["set"],
 )
@@ -43,6 +44,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     implementation: str = "",
     repeat: str = "",
     until: str = "",
+    junit: str = "",
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
     from pushpull.cli.call import Call, inventory_for
@@ -65,8 +67,8 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         from pushpull.cli import repeat as repeating
 
         most, until_decided = repeating.wanted(repeat, until)
-        return repeating.run(call, most, until_decided=until_decided)
-    return run(call)
+        return repeating.run(call, most, until_decided=until_decided, junit=arguments.file(junit))
+    return run(call, arguments.file(junit))
 
 
 @task(
