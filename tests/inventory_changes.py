@@ -70,14 +70,14 @@ CHANGES = [
     ("192.168.0.163", "0.0.0.0", "7: 0.0.0.0 is not an address for a machine"),
     ("192.168.0.163", "192.168.0.300", "7: 'address' can't be '192.168.0.300' - write an IPv4"),
     ("192.168.0.163", "192.168.0.03", "7: 'address' can't be '192.168.0.03' - write an IPv4"),
-    ("192.168.0.163", "'fe80::1'", "7: 'address' can't be 'fe80::1' - write an IPv4 address"),
+    ("192.168.0.163", "'fe80::1'", "7: fe80::1 is not an address for a machine in the network"),
     (
         "address: 192.168.0.163",
         "address: 192.168.0.163\n    count: 300",
         "7: 300 machines from 192.168.0.163 on, but 192.168.0.0/24 has room for 92"
         " - write a wider `network: 192.168.0.0/23`, or count fewer",
     ),
-    ("/24", "/33", "1: 'network' can't be '192.168.0.0/33' - write an IPv4 network"),
+    ("/24", "/33", "1: 'network' can't be '192.168.0.0/33' - write an IPv4 or IPv6 network"),
     ("0.0/24", "0.1/24", "1: 'network' can't be '192.168.0.1/24' - write 192.168.0.0/24"),
     ("192.168.0.0/24", "192.168.0.0", "1: 'network' can't be '192.168.0.0' - write 192.168.0.0/32"),
     ("192.168.0.0/24", "127.0.0.0/8", "1: 'network' can't be '127.0.0.0/8' - write a network that"),

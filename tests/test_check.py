@@ -88,7 +88,7 @@ def test_an_unreachable_host_hides_no_other(up: Hosts) -> None:
     assert done.returncode == 2
     assert "✗ pull-2       not reached: " in done.stdout
     assert f"✓ pull-1       can do {PROCESSES}" in done.stdout
-    assert "pull-1       reaches 1 others on the lab network" in done.stdout
+    assert "pull-1       reaches 1 other on the lab network" in done.stdout
 
 
 @needs_root

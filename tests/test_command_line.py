@@ -222,6 +222,7 @@ def test_the_code_of_verdicts(verdicts: Sequence[str], code: int) -> None:
     assert exit_code(stored) == code
 
 
+@pytest.mark.slow
 def test_two_recorded_runs_compared(tmp_path: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(RECORDED / "round_robin", tmp_path / name)

@@ -1,9 +1,13 @@
 """What is known about messages during a run, and when it ends: pure functions, so fast tests."""
 
+import random
+from collections import Counter
+
 import pytest
 from captured_lines import captured
 
 from pushpull.core.records import Message
+from pushpull.engine.balance import Balance
 from pushpull.engine.ending import (
     AT_WORK_S,
     PATIENCE_S,
@@ -63,6 +67,24 @@ def test_messages_are_accounted_for_by_number_and_copy(
 ) -> None:
     ledger = accounted(*steps.split())
     assert (ledger.outstanding, ledger.all_came) == (outstanding, all_came)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_numbers_in_any_order_are_accounted_for(seed: int) -> None:
+    chance, balance, plain = random.Random(seed), Balance(), Counter[int]()
+    for step in range(6000):
+        number = chance.choice([step // 2, 10 ** chance.randrange(18), 5000 - step, -step % 7])
+        by = chance.choice([1, -1])
+        balance.move(number, by)
+        plain[number] += by
+    assert balance.missing() == sorted(n for n, out in plain.items() if out > 0)
+    assert balance.outstanding == sum(out for out in plain.values() if out > 0)
+    assert balance.surplus == -sum(out for out in plain.values() if out < 0)
+    for number, out in plain.items():
+        assert not balance.is_even()
+        for _ in range(abs(out)):
+            balance.move(number, -1 if out > 0 else 1)
+    assert balance.is_even()
 
 
 @pytest.mark.parametrize(

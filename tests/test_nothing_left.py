@@ -150,6 +150,7 @@ def test_fab_is_killed(start, provider: str) -> None:
     assert any(record.stream == "stdout" for record in run.stored().records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_supervisor_is_killed(start, provider: str) -> None:
     run = start(provider)
@@ -221,6 +222,7 @@ def test_a_signal_ends_a_run_and_keeps_its_output(start, number: int, provider: 
     assert str(stored.path) in said
 
 
+@pytest.mark.slow
 def test_ctrl_c_again_and_again(start) -> None:
     run = start("namespaces")
     run.reaches(12)

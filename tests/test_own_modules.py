@@ -226,6 +226,7 @@ def test_a_flag_of_the_wrong_type_is_reported(tmp_path: Path, flag: str) -> None
     assert "experiment.py:2" in caught.value.where
 
 
+@pytest.mark.slow
 def test_traces_that_no_run_can_store_are_ignored(folder: Path) -> None:
     deep = "[" * 30 + "]" * 30
     odd = ('"t": 1.0, "x": 1e999', '"t": -5.0', '"t": 1e300', f'"t": 1.0, "x": {deep}')

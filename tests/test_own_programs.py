@@ -171,6 +171,7 @@ echo written
 """
 
 
+@pytest.mark.slow
 def test_files_that_programs_left_are_in_the_run(folder: Path) -> None:
     (folder / "data.txt").write_text("some\n")
     (folder / "other.txt").write_text("not touched\n")

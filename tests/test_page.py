@@ -15,7 +15,7 @@ from pushpull.analysis.timeline import timeline
 from pushpull.cli import show
 from pushpull.core.records import Reader, Record
 from pushpull.experiments import catalogue
-from pushpull.report import docs_charts, page, page_logs
+from pushpull.report import chart_data, docs_charts, page, page_logs
 from pushpull.report.setup import setup
 from pushpull.report.vega_bundle import kit
 from pushpull.runs import lines as lines_module
@@ -84,13 +84,18 @@ def test_other_programs(spoken: Any, reads: Any, said: str, tmp_path: Path) -> N
     assert setup(stored, docs_charts.timeline_of(stored, reader)) == said
 
 
-def test_if_nothing_was_sent_there_are_no_charts_and_no_alarms(tmp_path: Path) -> None:
+@pytest.mark.parametrize("one_by_one", [2000, 1])
+def test_if_nothing_was_sent_there_are_no_charts_and_no_alarms(
+    one_by_one: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chart_data, "_MOST_CELLS", one_by_one)
     stored = store.load(printed(tmp_path, ("pull-1", b"0"), ("pull-2", b"0"), ("pull-1", b"1")))
     reader = lines(received={"pull": r"(\d+)"})
     found = docs_charts.timeline_of(stored, reader)
     assert not side_by_side(stored, reader).sends
     assert set(columns_of(stored, reader)["note"]) == {""}
     assert {p.fate for p in found.deliveries} == {"arrived"}
+    assert 'id="shares"' in page.page(stored, reader, kit())
     html = page.page(stored, nothing, kit())
     for name in ("strip", "shares", "latency"):
         assert f'id="{name}"' not in html

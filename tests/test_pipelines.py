@@ -142,7 +142,7 @@ def test_four_stages_and_the_words_of_the_page() -> None:
     assert found.machines == MACHINES
     assert setup(stored, found) == (
         "source sent 4 messages to a, about one every 40 ms; a sent 4 on to b; b sent 4 on to sink."
-        " 4 reached the end, none were lost."
+        " 4 reached the end, none was lost."
     )
     labels = {row["machine"]: row["label"] for row in chart_data.shares(found)}
     assert labels == dict.fromkeys(("a", "b", "sink"), "4 (100.0%)")
@@ -192,4 +192,4 @@ def test_the_example_of_three_stages(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     page = next(tmp_path.glob("runs/*-three_stages/report.html")).read_text("utf-8")
     assert "<p>source sent 6 messages to stage-" in page
-    assert "sent 6 on to sink. 6 reached the end, none were lost.</p>" in page
+    assert "sent 6 on to sink. 6 reached the end, none was lost.</p>" in page

@@ -126,6 +126,7 @@ def test_verdicts_decide_the_exit_code(play, verdict: str, code: ExitCode) -> No
         assert "experiment.py:13: ZeroDivisionError" in done.said
 
 
+@pytest.mark.slow
 def test_one_that_is_not_python(play) -> None:
     done = play("shell_script")
     assert [record.text for record in done.records("shell_script")] == ["on push with 4"]
@@ -153,6 +154,7 @@ def test_one_that_forks_away_from_its_parent(play) -> None:
     assert done.exits() == {"forks_away": (0, "harness")}
 
 
+@pytest.mark.slow
 def test_one_that_dies_in_the_middle_of_a_line(play) -> None:
     done = play("dies_midway")
     assert [r.text for r in done.records("dies_midway")] == ["a whole line", "half of a li"]
@@ -245,6 +247,7 @@ def test_an_interpreter_that_is_missing(play) -> None:
     refused(done, "pull-1", "could not be started", "./lonely")
 
 
+@pytest.mark.slow
 def test_the_port_is_taken(play) -> None:
     scenario = (
         'lab.start("takes_port", on="pusher", ready=lambda line: line == "taken");'

@@ -164,6 +164,7 @@ def test_two_runs_at_once_on_the_same_hosts(lab: Hosts, tmp_path: Path) -> None:
         assert "another run is using this lab" in refused(inventory, tmp_path / "second")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["cut", pytest.param("freeze", marks=pytest.mark.slow)])
 def test_a_run_goes_on_without_a_host_that_is_lost_midway(
     known: Hosts, tmp_path: Path, how: str

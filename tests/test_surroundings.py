@@ -247,7 +247,7 @@ def nowhere(tmp_path: Path) -> Mapping[str, str]:
 @pytest.mark.parametrize(
     "name",
     rest_slow([
-        "HOME", "PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONHOME", "PYTHONIOENCODING",
+        "PYTHONPATH", "HOME", "PYTHONOPTIMIZE", "PYTHONHOME", "PYTHONIOENCODING",
         "PYTHONWARNINGS", "PYTHONINSPECT", "TMPDIR", "TERM", "COLUMNS",
     ]),
 )  # fmt: skip

@@ -72,6 +72,7 @@ def test_without_hosts_of_the_users_it_is_not_read(tmp_path: Path, task: str) ->
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_embedded_lab_does_not_read_it(tmp_path: Path) -> None:
     environment = home_with(tmp_path, UNREAD["open quote"][0])
     done = fab("check", "--provider", "namespaces", environment=environment, cwd=PROJECT)

@@ -69,6 +69,8 @@ def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
         return Verdict.not_observed(f"The sender did not get to send {listed(unsent)}.")
     if not numbers:
         return Verdict.not_observed("No message was sent.")
+    if missing := vectors.plain(wanted[~received.has(wanted)]):
+        return Verdict.not_observed(f"Whether {listed(missing)} arrived is not known.")
     why = (
         f"{counted(len(numbers), 'message')} arrived, each at one machine: {shares(run, numbers)}."
     )
@@ -147,7 +149,9 @@ def first_in_a_row(run: Run) -> int:
 def shares(run: Run, numbers: Iterable[int]) -> str:
     """Return each receiver's number of messages, as `host-1 10, host-2 10`."""
     count = run.takers.count_by_machine(numbers)
-    return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in run.receivers)
+    # Of replies only machines that send get any.
+    machines = run.receivers if any(map(count.get, run.receivers)) else sorted(count)
+    return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in machines)
 
 
 def _was(numbers: Sequence[int]) -> str:

@@ -109,11 +109,14 @@ class LineReader:
                 return _message(record, kind, _number_in(match), record.t)
         return None
 
+    def speaks(self, process: str) -> bool:
+        """Return whether a process's lines can be about messages."""
+        return bool(self._of(process))
+
     def hands_on(self, process: str) -> bool:
         """Return whether a process may hand messages on: it sends and receives."""
-        return bool({kind for kind, _ in self._of(process)} & {HANDED_ON}) or (
-            {kind for kind, _ in self._of(process)} >= {"sent", "received"}
-        )
+        kinds = {kind for kind, _ in self._of(process)}
+        return HANDED_ON in kinds or kinds >= {"sent", "received"}
 
     def scan(self, lines: Lines) -> Sequence[Found] | None:
         """Return what the lines of a chunk say of messages, as a call for each would.

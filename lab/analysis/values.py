@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pushpull.analysis import vectors
-from pushpull.analysis.line_readers import NO_MESSAGE, LineReader, Reading
+from pushpull.analysis.line_readers import NO_MESSAGE, Reading
 from pushpull.analysis.messages import steady
 from pushpull.analysis.vectors import Floats, Ints
 from pushpull.core.records import Reader, Record
@@ -170,8 +170,8 @@ class _TraceReader:
 
 
 def _line_reader(reads: Reader) -> Callable[[Sequence[Record]], Iterator[_Timed]]:
-    assert isinstance(reads, LineReader)
-    return lambda lines: ((record.t, reads.values(record)) for record in lines)
+    values: Callable[[Record], Reading] = reads.values  # type: ignore[attr-defined]
+    return lambda lines: ((record.t, values(record)) for record in lines)
 
 
 def _by_stream(
@@ -179,9 +179,12 @@ def _by_stream(
 ) -> Iterator[tuple[_Source, Iterable[Sequence[Record]]]]:
     """Give the lines of each stream that may have values, in chunks."""
 
+    # A reader that `lines` made knows; it may be wrapped.
+    may_have: Callable[[str], bool] = getattr(reads, "has_values", lambda _: False)
+
     def has_values(source: _Source) -> bool:
         _, process, stream = source
-        return stream == "stderr" or (isinstance(reads, LineReader) and reads.has_values(process))
+        return stream == "stderr" or may_have(process)
 
     if isinstance(records, StoredRecords):
         for stream in filter(lambda one: has_values(one.source), records.streams()):

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pushpull.core.clock import Clock
 from pushpull.core.parameters import text
-from pushpull.engine import unconnected
+from pushpull.engine import stillborn, unconnected
 from pushpull.engine.fault_schedule import FaultSchedule
 from pushpull.engine.faults import Faults
 from pushpull.engine.monitor import RunMonitor, View
@@ -100,7 +101,13 @@ def build_parts(
         capture=Capture(directory, monitor.records),
         monitor=monitor,
     )
-    monitor.hopeless = lambda: unconnected.reason(manager.processes, monitor)
+    monitor.hopeless = partial(_hopeless, manager, monitor)
     faults = Faults.of(setting.machines, manager)
     schedule = FaultSchedule.of(manager, faults)
     return Parts(monitor=monitor, manager=manager, faults=faults, schedule=schedule)
+
+
+def _hopeless(manager: ProcessManager, monitor: RunMonitor) -> str:
+    """Return why the programs will never talk; LabError if one failed before it could."""
+    stillborn.require_none(manager.processes, monitor)
+    return unconnected.reason(manager.processes, monitor)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pushpull.core.wording import joined, listed
+from pushpull.engine import stillborn
 from pushpull.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.process_manager import ProcessManager
@@ -30,7 +31,11 @@ class Finish:
         self.monitor.wait(lambda: self.monitor.ledger.all_came, _LAST, silent_until)
 
     def wait_over(self) -> None:
-        """Wait until nothing more can arrive, or silence indicates that nothing will."""
+        """Wait until nothing more can arrive, or silence indicates that nothing will.
+
+        Raises LabError if all processes of a program failed before they printed anything.
+        """
+        stillborn.require_none(self.manager.processes, self.monitor)
         while not self.monitor.wait(self._is_over, _LAST, self.silent_until):
             if not self._is_held_up():
                 return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pushpull.core.records import HANDED_ON, Message, Record
+from pushpull.engine.balance import Balance
 from pushpull.runs.lines import LastLines, Lines
 
 # The last lines of each process that a trigger set later still finds; a run may print millions.
@@ -54,7 +55,6 @@ class Ledger:
 
     Attributes:
         sent, received: how many messages the programs' lines have told.
-        outstanding: copies that were sent and not received yet.
         unreadable: lines on stdout that are too long to be read.
         senders: the processes that have sent.
         received_by, last_receiver: how many messages each process has received, and which one
@@ -62,14 +62,13 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self.sent = self.received = self.outstanding = self.unreadable = 0
+        self.sent = self.received = self.unreadable = 0
         self.senders: set[Place] = set()
         self.received_by: Counter[Place] = Counter()
         self.last_receiver: Place | None = None
         self._last: defaultdict[Place, LastLines] = defaultdict(lambda: LastLines(KEPT_LINES))
         self._looks: list[Look] = []
-        self._balance: Counter[int] = Counter()  # sent minus received; no zeros
-        self._over = 0  # copies that were received and not sent
+        self._balance = Balance()
         self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
         self._relays: dict[Place, _Relay] = {}
         self._gaps: dict[Place, float] = {}
@@ -106,7 +105,7 @@ class Ledger:
         self.sent += len(numbers)
         self.senders.add(place)
         for number in numbers:
-            self._move(number, 1)
+            self._balance.move(number, 1)
         if place in self._relays:
             self._relays[place].send(numbers)
 
@@ -116,7 +115,7 @@ class Ledger:
         self.last_receiver = place if numbers else self.last_receiver
         put_down = self._hands[place].put_down
         for number in numbers:
-            self._move(number, -1)
+            self._balance.move(number, -1)
             put_down(number)
         if place in self._relays:
             self._relays[place].receive(numbers)
@@ -154,7 +153,7 @@ class Ledger:
 
         Never so where one came more often than it was sent, see `is_exact`.
         """
-        return self.sent > 0 and not self._balance and not any(self.in_hand())
+        return self.sent > 0 and self._balance.is_even() and not any(self.in_hand())
 
     @property
     def sources(self) -> set[Place]:
@@ -170,7 +169,7 @@ class Ledger:
 
         One that did, as where each goes to several subscribers, hides what is still to come.
         """
-        return self._over == 0
+        return self._balance.surplus == 0
 
     def in_hand(self) -> Iterator[Place]:
         """Give the processes that have received what they have not printed yet, by their traces.
@@ -188,19 +187,14 @@ class Ledger:
         """Return the most seconds between two lines of a process; 0 if it has printed no two."""
         return self._gaps.get(place, 0.0)
 
+    @property
+    def outstanding(self) -> int:
+        """How many copies were sent and not received yet."""
+        return self._balance.outstanding
+
     def missing(self) -> list[int]:
         """Return the numbers of the messages that are outstanding."""
-        return sorted(number for number, balance in self._balance.items() if balance > 0)
-
-    def _move(self, number: int, by: int) -> None:
-        before = self._balance[number]
-        after = before + by
-        self.outstanding += max(0, after) - max(0, before)
-        self._over += max(0, -after) - max(0, -before)
-        if after:
-            self._balance[number] = after
-        else:
-            del self._balance[number]
+        return self._balance.missing()
 
 
 def _time_of_first(records: Sequence[Record]) -> float:

@@ -59,7 +59,8 @@ class RunMonitor:
         understood: how many connections a library reported, and not just the kernel.
         ready: which processes are ready, since when on the monotonic clock.
         unshown: the processes whose lines are kept but not shown, such as a server's log.
-        hopeless: returns in a sentence why the programs will never talk to each other, else "".
+        hopeless: returns in a sentence why the programs will never talk to each other, else "";
+            or raises LabError.
     """
 
     def __init__(

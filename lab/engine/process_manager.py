@@ -15,7 +15,7 @@ from pushpull.core.vocabulary import BROKER, PORT
 from pushpull.engine.flags import words
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.processes import Process
-from pushpull.engine.program import Program, settings
+from pushpull.engine.program import Program, ProtocolProgram, settings
 from pushpull.machines import fetch
 from pushpull.machines.pool import at_once
 from pushpull.machines.remote import Remote
@@ -87,7 +87,8 @@ class ProcessManager:
 
     def address(self, machine: str, port: int = PORT) -> str:
         """Return the endpoint to bind or connect to on a machine."""
-        return f"tcp://{self.remotes[machine].access.address}:{port}"
+        host = self.remotes[machine].access.address
+        return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
     def program(self, name: str) -> Program:
         """Return the program with this name; LabError if there is none."""
@@ -120,7 +121,7 @@ class ProcessManager:
             flags = {name: value for name, value in flags.items() if name != "address"}
         address = self.address(target)
         if program.speaks_protocol:
-            options = [*settings(flags), *self.options]
+            options = [*_family(program, address), *settings(flags), *self.options]
             flags = {"address": address, **flags, "trace": True, "set": options}
         environment = {
             "PYTHONUNBUFFERED": "1",
@@ -261,6 +262,12 @@ class ProcessManager:
         )
         process.start(self.capture, self.folder)
         return process
+
+
+def _family(program: Program, address: str) -> list[str]:
+    """Return the socket option without which a library such as libzmq takes IPv4 addresses only."""
+    needed = "[" in address and isinstance(program, ProtocolProgram) and "IPV6" in program.offers
+    return ["IPV6=1"] if needed else []
 
 
 def _origin(program: Program) -> dict[str, str]:

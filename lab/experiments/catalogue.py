@@ -307,7 +307,8 @@ def _with_mistakes_located(reads: Reader, scenario: object, file: Path) -> Reade
             raise user_code.mistake(error, file, scenario) from error
         return message
 
-    for name in ("scan", "hands_on"):  # of `lines(...)`, where no line can fail at once
+    # Those of `lines(...)`, where no line can fail at once.
+    for name in ("scan", "speaks", "hands_on", "has_values", "values"):
         if hasattr(reads, name):
             setattr(read, name, getattr(reads, name))
     return read

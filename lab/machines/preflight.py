@@ -39,7 +39,9 @@ print(json.dumps(about))
 _LISTEN = """
 import json, socket, sys
 try:
-    listener = socket.create_server(tuple(json.loads(sys.argv[1])))
+    place = tuple(json.loads(sys.argv[1]))
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    listener = socket.create_server(place, family=family)
 except OSError as error:
     sys.exit(print(error))
 print("listening", flush=True)
@@ -61,16 +63,16 @@ names = json.loads(sys.argv[1])
 found = {}
 def look(name):
     try:
-        found[name] = socket.gethostbyname(name)
+        found[name] = {place[0] for *_, place in socket.getaddrinfo(name, None)}
     except OSError:
-        found[name] = ""
+        found[name] = set()
 threads = [threading.Thread(target=look, args=[name], daemon=True) for name in names]
 until = time.monotonic() + 5
 for thread in threads:
     thread.start()
 for thread in threads:
     thread.join(max(0, until - time.monotonic()))
-print(json.dumps([name for name in names if found.get(name) != names[name]]), flush=True)
+print(json.dumps([name for name in names if names[name] not in found.get(name, ())]), flush=True)
 """
 _MOST_NAMES = 50
 

@@ -14,7 +14,8 @@ from pushpull.machines.remote_process import ChangeLease
 # arrived, once there are that many, or after 0.3 s without a datagram.
 _LISTEN = """
 import socket, sys
-listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+listener = socket.socket(family, socket.SOCK_DGRAM)
 listener.bind((sys.argv[1], 0))
 print(listener.getsockname()[1], flush=True)
 most, found = int(sys.stdin.readline()), set()
@@ -29,7 +30,8 @@ print(*found, flush=True)
 # Sends datagrams from an address to places, each given by an address and a port.
 _SEND = """
 import socket, sys
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+sender = socket.socket(family, socket.SOCK_DGRAM)
 sender.bind((sys.argv[1], 0))
 for address, port in 3 * list(zip(sys.argv[2::2], sys.argv[3::2])):
     try:

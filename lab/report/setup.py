@@ -45,18 +45,24 @@ def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) ->
     first = replace(found, deliveries=hops[0])
     text = f"{joined(hops[0].senders())} sent {_what(stored, first)} to {_receivers(hops[0])}"
     text += _pace(first)
+    came_back = _got(hops[-1]) <= set(hops[0].senders()) and bool(hops[-1].arrived.any())
     for hop in hops[1:]:
-        text += f"; {joined(hop.senders())} sent {int(hop.departed.sum()):,} on"
+        back = "back" if came_back and hop is hops[-1] else "on"
+        text += f"; {joined(hop.senders())} sent {int(hop.departed.sum()):,} {back}"
         text += f" to {_receivers(hop)}" if hop.arrived.any() else ""
     arrived = len(np.unique(hops[-1].numbers[hops[-1].arrived]))
-    lost = found.deliveries.of_fate("lost")
     words = f"{arrived:,}" if arrived else "None"
-    lost_words = f"{f'{lost:,}' if lost else 'none'} {'was' if lost == 1 else 'were'} lost"
-    return f"{text}. {words} reached the end, {lost_words}."
+    verb = "came back" if came_back else "reached the end"
+    return f"{text}. {words} {verb}, {_lost(found)}."
 
 
 def _receivers(deliveries: Deliveries) -> str:
-    return joined([deliveries.machines[k] for k in np.unique(deliveries.to[deliveries.arrived])])
+    return joined([name for name in deliveries.machines if name in _got(deliveries)])
+
+
+def _got(deliveries: Deliveries) -> set[str]:
+    """Return the machines that got any."""
+    return {deliveries.machines[k] for k in np.unique(deliveries.to[deliveries.arrived])}
 
 
 def implementation(stored: StoredRun) -> str:
@@ -97,11 +103,18 @@ def _is_round_trip(found: Timeline) -> bool:
 
 def _arrived(found: Timeline) -> str:
     arrived = len(np.unique(found.deliveries.numbers[found.deliveries.arrived]))
-    lost, late = found.deliveries.of_fate("lost"), found.deliveries.of_fate("late")
+    late = found.deliveries.of_fate("late")
+    if not arrived and not found.deliveries.of_fate("lost"):
+        return "No program reported receiving any."
     verb = "came back" if _is_round_trip(found) else "arrived"
     words = f"{arrived:,} {verb}" if arrived else f"None {verb}"
-    words += f", {f'{lost:,}' if lost else 'none'} {'were' if lost > 1 else 'was'} lost"
-    return words + (f", {late:,} arrived late." if late else ".")
+    return f"{words}, {_lost(found)}" + (f", {late:,} arrived late." if late else ".")
+
+
+def _lost(found: Timeline) -> str:
+    lost, unknown = found.deliveries.of_fate("lost"), found.deliveries.of_fate("unknown")
+    words = f"{f'{lost:,}' if lost else 'none'} {'were' if lost > 1 else 'was'} lost"
+    return words + (f", the fate of {unknown:,} is not known" if unknown else "")
 
 
 def _messages(number: int) -> str:

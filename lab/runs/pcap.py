@@ -9,7 +9,8 @@ from pathlib import Path
 FIN, SYN, RST = 0x01, 0x02, 0x04
 
 _FILE_HEAD, _PACKET_HEAD, _ETHERNET_HEAD = 24, 16, 14  # bytes
-_IPV4, _TCP = 0x0800, 6
+_IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
+_IPV6_HEAD = 40  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,14 @@ def read(path: Path) -> Iterator[Packet]:
 
 
 def _tcp(frame: bytes, t: float) -> Packet | None:
-    network = frame[_ETHERNET_HEAD:]
-    if len(network) < 20 or int.from_bytes(frame[12:14], "big") != _IPV4 or network[9] != _TCP:
+    network, kind = frame[_ETHERNET_HEAD:], int.from_bytes(frame[12:14], "big")
+    if kind == _IPV4 and len(network) >= 20 and network[9] == _TCP:
+        ends, transport = (network[12:16], network[16:20]), network[(network[0] & 15) * 4 :]
+    elif kind == _IPV6 and len(network) >= _IPV6_HEAD and network[6] == _TCP:
+        ends, transport = (network[8:24], network[24:40]), network[_IPV6_HEAD:]
+    else:
         return None
-    transport = network[(network[0] & 15) * 4 :]
     if len(transport) < 14:
         return None
-    source, target = (str(ipaddress.IPv4Address(network[i : i + 4])) for i in (12, 16))
+    source, target = (str(ipaddress.ip_address(end)) for end in ends)
     return Packet(t=t, source=source, target=target, flags=transport[13])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_FINDING_LINKS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
 _CARRIED = 0x77697265  # the mark of a packet that comes from the lab's own wire
 
 
@@ -46,6 +47,28 @@ class Spot:
     others: Sequence[str] = ()
 
 
+def to(addresses: Sequence[str]) -> str:
+    """Return the match of nftables for packets to these addresses, which are of one family."""
+    return f"{_family(addresses)} daddr {{ {', '.join(addresses)} }}"
+
+
+def from_(addresses: Sequence[str]) -> str:
+    """Return the match of nftables for packets from these addresses."""
+    return f"{_family(addresses)} saddr {{ {', '.join(addresses)} }}"
+
+
+def passed_neighbours(addresses: Sequence[str]) -> Sequence[str]:
+    """Return the rule that lets machines find each other's links, which is no traffic of theirs.
+
+    For IPv4 that is ARP, which such rules don't concern anyway; for IPv6 it is part of ICMP.
+    """
+    return [_FINDING_LINKS] if _family(addresses) == "ip6" else []
+
+
+def _family(addresses: Sequence[str]) -> str:
+    return "ip6" if any(":" in address for address in addresses) else "ip"
+
+
 def rules(chains: str, *, egress: str = "", counting: bool = False) -> Change:
     """Return the change that adds chains of nftables, in a table with a unique name.
 
@@ -81,7 +104,8 @@ def own_wire(link: str, others: Sequence[str], **order: Mapping[str, Any]) -> Ch
         f"add rule {place} meta mark {_CARRIED} accept",
     ]
     if others:
-        rules.append(f'add rule {place} ip daddr {{ {", ".join(others)} }} fwd to "{inlet}"')
+        rules += [f"add rule {place} {passed}" for passed in passed_neighbours(others)]
+        rules.append(f'add rule {place} {to(others)} fwd to "{inlet}"')
     return Change(
         do=[
             ["ip", "link", "add", inlet, "type", "veth", "peer", "name", outlet],

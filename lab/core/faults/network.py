@@ -8,7 +8,16 @@ from functools import partial
 from typing import Literal
 
 from pushpull.core.errors import LabError
-from pushpull.core.faults.change import Change, Spot, own_wire, queue, rules
+from pushpull.core.faults.change import (
+    Change,
+    Spot,
+    from_,
+    own_wire,
+    passed_neighbours,
+    queue,
+    rules,
+    to,
+)
 from pushpull.core.faults.fault import Check, Fault, Scope
 
 # The direction of packets, as the machine sees it.
@@ -24,12 +33,14 @@ def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Ch
     What it sends to them is lost and, unless `one_way`, also what they send to it. With `reject`,
     TCP gets an RST in answer and other protocols an ICMP error; otherwise there is no answer.
     """
-    addresses = _listed(spot.others)
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     # Answers to incoming packets pass through the same rules.
-    passed = ["tcp flags rst accept", "meta l4proto icmp accept"] if reject else []
-    out = [*passed, *(f"ip daddr {addresses} {verdict}" for verdict in verdicts)]
-    back = [f"ip saddr {addresses} {verdict}" for verdict in verdicts]
+    passed = ["tcp flags rst accept", "meta l4proto { icmp, icmpv6 } accept"] if reject else []
+    found = passed_neighbours(spot.others)
+    out = [*found, *passed, *(f"{to(spot.others)} {verdict}" for verdict in verdicts)]
+    # The answers to what it sends come by its own loopback, in the name of the others.
+    own = ["iif lo accept"] if reject else []
+    back = [*found, *own, *(f"{from_(spot.others)} {verdict}" for verdict in verdicts)]
     chains = [_chain("output", out), *([] if one_way else [_chain("input", back)])]
     return rules("\n".join(chains))
 
@@ -119,24 +130,33 @@ def cut_at(spot: Spot, *, message: int = 0, inside: int = 0, before: str = "") -
 
 def _counting(spot: Spot, way: Way, condition: str, declared: str = "") -> Change:
     """Return the change that loses packets on a condition, and counts them and all others."""
-    lines, egress, others = [declared], "", _listed(spot.others)
+    lines, egress, found = [declared], "", passed_neighbours(spot.others)
     if way in ("sent", "both"):
         # Dropped there, a packet would be an error for the program that sends it.
         mark = f"meta mark set {_LOST}"
-        lines += _counted("output", "sent", f"ip daddr {others}", condition, mark)
+        lines += _counted("output", "sent", found, to(spot.others), condition, mark)
         egress = _chain("egress", [f"meta mark {_LOST} drop"], device=spot.find_link())
     if way in ("received", "both"):
-        lines += _counted("input", "received", f"ip saddr {others}", condition, "drop")
+        lines += _counted("input", "received", found, from_(spot.others), condition, "drop")
     if len(lines) == 1:
         raise LabError(f"way={way!r} is no way", hint="give 'sent', 'received' or 'both'")
     return rules("\n".join(lines), egress=egress, counting=True)
 
 
-def _counted(hook: str, side: str, traffic: str, condition: str, lose: str) -> list[str]:
-    """Return a chain that loses some packets of this traffic, and counts them and all of it."""
+def _counted(
+    hook: str, side: str, passed: Sequence[str], traffic: str, condition: str, lose: str
+) -> list[str]:
+    """Return a chain that loses some packets of this traffic, and counts them and all of it.
+
+    What `passed` lets through counts as none of it.
+    """
     count = f"{traffic} counter name seen_{side}"
     rule = f"{traffic} {condition} counter name lost_{side} {lose}"
-    return [f"counter seen_{side} {{ }}", f"counter lost_{side} {{ }}", _chain(hook, [count, rule])]
+    return [
+        f"counter seen_{side} {{ }}",
+        f"counter lost_{side} {{ }}",
+        _chain(hook, [*passed, count, rule]),
+    ]
 
 
 def _from_zero(numbers: Collection[int]) -> str:

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import time
+from pathlib import Path
 
 LEASE_S = 30
 _KEPT = 256  # bytes
@@ -65,6 +66,8 @@ def link_with(address: str) -> str:
     """Return the name of the link that has an address."""
     import fcntl
 
+    if ":" in address:
+        return link_with_ipv6(address)
     asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for _, name in socket.if_nameindex():
         request = struct.pack("256s", name.encode()[:15])
@@ -74,6 +77,15 @@ def link_with(address: str) -> str:
             continue  # a link without an address
         if socket.inet_ntoa(answer[20:24]) == address:
             return name
+    sys.exit(f"no link has the address {address}")
+
+
+def link_with_ipv6(address: str) -> str:
+    """Return the name of the link that has an IPv6 address."""
+    wanted = socket.inet_pton(socket.AF_INET6, address).hex()
+    for words in map(str.split, Path("/proc/net/if_inet6").read_text().splitlines()):
+        if words[0] == wanted:
+            return words[5]
     sys.exit(f"no link has the address {address}")
 
 

@@ -30,12 +30,13 @@ LEASE_S = 30
 
 _SOL_PACKET, _VNET_HEADER = 263, 15  # linux/if_packet.h: PACKET_VNET_HDR
 _SO_MARK = 36
-_IP = 0x0800
+_ALL = 0x0003  # ETH_P_ALL: only IP packets are led there
 _OUTGOING = 4  # PACKET_OUTGOING
 _LONGEST = 1 << 17  # more than a packet that the kernel has not cut yet
 _NEEDS_CHECKSUM = 1  # VIRTIO_NET_HDR_F_NEEDS_CSUM
 _OFFLOAD = struct.Struct("=BBHHHH")  # struct virtio_net_hdr: flags, kind, lengths, start, offset
 _ETHERNET = 14  # bytes of a frame before its IP packet
+_IPV6_HEAD = 40
 
 
 class Wire:
@@ -106,10 +107,10 @@ def main() -> None:
 
 def take_from(link: str) -> socket.socket:
     """Return a socket for the IP packets of a link, each with its offloading header."""
-    taking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_IP))
+    taking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL))
     taking.setsockopt(_SOL_PACKET, _VNET_HEADER, 1)
     taking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
-    taking.bind((link, _IP))
+    taking.bind((link, _ALL))
     return taking
 
 
@@ -164,7 +165,8 @@ def corrupted(frame: bytes, place: float) -> bytes:
         at = start + offset
         data[at : at + 2] = struct.pack(">H", checksum(bytes(data[start:])))
         flags &= ~_NEEDS_CHECKSUM
-    begin = _ETHERNET + 4 * (data[_ETHERNET] & 15)
+    is_ipv6 = data[_ETHERNET] >> 4 == 6
+    begin = _ETHERNET + (_IPV6_HEAD if is_ipv6 else 4 * (data[_ETHERNET] & 15))
     bit = int(place * 8 * (len(data) - begin))
     data[begin + bit // 8] ^= 1 << bit % 8
     return _OFFLOAD.pack(flags, kind, header, segment, 0, 0) + bytes(data)

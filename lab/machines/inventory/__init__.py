@@ -15,7 +15,7 @@ _NAMES_SHOWN = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One member of the lab; `address` is its IPv4 address on the lab network.
+    """One member of the lab; `address` is its IP address on the lab network.
 
     `roles` are what it is in experiments, in the file's order. `settings` are those of its own
     stanza, by provider.

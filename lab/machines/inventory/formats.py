@@ -9,23 +9,28 @@ _NO_USER = "there is no such user here; write the absolute path"
 
 def _address(text: str) -> str:
     try:
-        ipaddress.IPv4Address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return "write an IPv4 address, such as 192.168.0.161"
+        return "write an IPv4 or IPv6 address, such as 192.168.0.161 or fd00::161"
+    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.scope_id):
+        return "write an IPv6 address without a zone, such as fd00::161"
     return ""
 
 
 def _network(text: str) -> str:
     try:
-        network = ipaddress.IPv4Network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        return "write an IPv4 network, such as 192.168.0.0/24"
+        return "write an IPv4 or IPv6 network, such as 192.168.0.0/24 or fd00::/64"
+    example, narrowest = ("192.168.0.0/24", 30) if network.version == 4 else ("fd00::/64", 126)
     if str(network) != text:
         return f"write {network}"
-    if not 8 <= network.prefixlen <= 30:
-        return "write a network from /8 to /30, such as 192.168.0.0/24"
-    if network.is_loopback or network.is_multicast or network.is_reserved:
-        return "write a network that machines can have, such as 192.168.0.0/24"
+    if not 8 <= network.prefixlen <= narrowest:
+        return f"write a network from /8 to /{narrowest}, such as {example}"
+    # A link-local address means nothing without the link.
+    bad = network.version == 6 and network.is_link_local
+    if bad or network.is_loopback or network.is_multicast or network.is_reserved:
+        return f"write a network that machines can have, such as {example}"
     return ""
 
 
@@ -49,10 +54,9 @@ def _folders(text: str) -> str:
 
 
 # By name, a function that returns a hint for a text without the format, and "" for a valid one.
-# `ipv4` is JSON Schema's own name, which editors know too.
 FORMATS: Mapping[str, Callable[[str], str]] = {
-    "ipv4": _address,
-    "ipv4-network": _network,
+    "lab-address": _address,
+    "lab-network": _network,
     "local-path": _local_path,
     "local-folders": _folders,
 }

@@ -38,6 +38,8 @@ _READ_AS = {
 }
 
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Settings = Mapping[str, Mapping[str, Any]]  # by the names of provider and setting
 
 
@@ -238,27 +240,31 @@ def _closest(word: str, words: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stanza:
-    """One entry under `machines`; `address` is -1 and `roles` empty if it has no valid one."""
+    """One entry under `machines`; `address` is None and `roles` empty if it has no valid one."""
 
     name: str
     roles: tuple[str, ...]
-    address: int
+    address: Address | None
     count: int | None
     settings: Settings
     tree: _Tree
 
     @property
+    def first(self) -> int:
+        return -1 if self.address is None else int(self.address)
+
+    @property
     def last(self) -> int:
-        return self.address + (self.count or 1) - 1
+        return self.first + (self.count or 1) - 1
 
     def line(self, *keys: str) -> int:
         return self.tree.line("machines", self.name, *keys)
 
     def machines(self) -> Iterator[CheckedMachine]:
+        assert self.address is not None  # without one, there is a mistake
         for i in range(self.count or 1):
             name = self.name if self.count is None else f"{self.name}-{i + 1}"
-            address = str(ipaddress.IPv4Address(self.address + i))
-            yield CheckedMachine(name, self.roles, address, self.settings)
+            yield CheckedMachine(name, self.roles, str(self.address + i), self.settings)
 
 
 def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
@@ -266,7 +272,7 @@ def _stanzas(tree: _Tree) -> Iterator[_Stanza]:
         yield _Stanza(
             name=name,
             roles=_words(data.get("role", [])),
-            address=int(ipaddress.IPv4Address(data["address"])) if "address" in data else -1,
+            address=ipaddress.ip_address(data["address"]) if "address" in data else None,
             count=data.get("count"),
             settings={key: held for key, held in data.items() if isinstance(held, dict)},
             tree=tree,
@@ -317,35 +323,41 @@ def _check_addresses(stanzas: Sequence[_Stanza], tree: _Tree, mistakes: Mistakes
     if sum(stanza.count or 1 for stanza in stanzas) > MAX_MACHINES:
         what = f"these are more than {MAX_MACHINES} machines"
         mistakes.add(tree.line("machines"), what, "count fewer")
-    used = [stanza for stanza in stanzas if stanza.address >= 0]
+    used = [(stanza.address, stanza) for stanza in stanzas if stanza.address is not None]
     if "network" in tree.data:
-        network = ipaddress.IPv4Network(tree.data["network"])
-        for stanza in used:
-            _check_in_network(stanza, network, mistakes)
+        network = ipaddress.ip_network(tree.data["network"])
+        for address, stanza in used:
+            _check_in_network(stanza, address, network, mistakes)
+    for kind in (ipaddress.IPv4Address, ipaddress.IPv6Address):
+        _check_overlaps([stanza for address, stanza in used if isinstance(address, kind)], mistakes)
+
+
+def _check_overlaps(stanzas: Sequence[_Stanza], mistakes: Mistakes) -> None:
     # By address: a stanza that overlaps an earlier one overlaps the one that reaches furthest.
     furthest: _Stanza | None = None
-    for stanza in sorted(used, key=lambda stanza: stanza.address):
-        if furthest and stanza.address <= furthest.last:
+    for stanza in sorted(stanzas, key=lambda stanza: stanza.first):
+        if furthest and stanza.first <= furthest.last:
             _report_same_address(furthest, stanza, mistakes)
         if not furthest or stanza.last > furthest.last:
             furthest = stanza
 
 
-def _check_in_network(stanza: _Stanza, network: ipaddress.IPv4Network, mistakes: Mistakes) -> None:
+def _check_in_network(
+    stanza: _Stanza, address: Address, network: Network, mistakes: Mistakes
+) -> None:
     lowest, highest = network.network_address + 1, network.broadcast_address - 1
-    address = ipaddress.IPv4Address(stanza.address)
-    if not lowest <= address <= highest:
+    if address not in network or not int(lowest) <= int(address) <= int(highest):
         what = f"{address} is not an address for a machine in the network {network}"
         hint = f"write one from {lowest} to {highest}, or change `network`"
         mistakes.add(stanza.line("address"), what, hint)
     elif stanza.last > int(highest):
-        room = int(highest) - stanza.address + 1
+        room = int(highest) - int(address) + 1
         what = f"{stanza.count} machines from {address} on, but {network} has room for {room}"
         hint = f"write a wider `network: {_wider(network, stanza.last)}`, or count fewer"
         mistakes.add(stanza.line("address"), what, hint)
 
 
-def _wider(network: ipaddress.IPv4Network, last: int) -> ipaddress.IPv4Network:
+def _wider(network: Network, last: int) -> Network:
     while int(network.broadcast_address) <= last and network.prefixlen > 8:
         network = network.supernet()
     return network
@@ -353,7 +365,7 @@ def _wider(network: ipaddress.IPv4Network, last: int) -> ipaddress.IPv4Network:
 
 def _report_same_address(one: _Stanza, other: _Stanza, mistakes: Mistakes) -> None:
     first, second = sorted((one, other), key=_Stanza.line)
-    shared = ipaddress.IPv4Address(max(first.address, second.address))
+    shared = max((one, other), key=lambda stanza: stanza.first).address
     line = first.line("address")
     what = f"{second.name!r} has the address {shared}, as {first.name!r} on line {line}"
     mistakes.add(second.line("address"), what, "give each machine its own address")

@@ -73,19 +73,19 @@ def _new_machines(inventory: Inventory, role: str) -> Iterator[Machine]:
     used = {machine.name for machine in inventory.machines}
     stem = re.sub(r"-?[0-9]+$", "", last.name)
     names = (name for k in itertools.count(1) if (name := f"{stem}-{k}") not in used)
-    for address in _free_addresses(inventory, ipaddress.IPv4Address(last.address)):
-        yield replace(last, name=next(names), address=str(address), settings={})
+    for address in _free_addresses(inventory, ipaddress.ip_address(last.address)):
+        yield replace(last, name=next(names), address=address, settings={})
 
 
 def _free_addresses(
-    inventory: Inventory, after: ipaddress.IPv4Address
-) -> Iterator[ipaddress.IPv4Address]:
+    inventory: Inventory, after: ipaddress.IPv4Address | ipaddress.IPv6Address
+) -> Iterator[str]:
     """Yield the addresses that no machine has: first those after a certain one."""
-    network = ipaddress.IPv4Network(inventory.network)
+    network = ipaddress.ip_network(inventory.network)
     used = {machine.address for machine in inventory.machines}
     later = range(int(after) + 1, int(network.broadcast_address))
     earlier = range(int(network.network_address) + 1, int(after))
     for number in itertools.chain(later, earlier):
-        address = ipaddress.IPv4Address(number)
-        if str(address) not in used:
+        address = str(type(after)(number))
+        if address not in used:
             yield address

@@ -48,11 +48,13 @@ def schema(providers: Iterable[Declared]) -> dict[str, Any]:
     known = list(providers)
     machine = {one.name: one.machine_settings for one in known if one.machine_settings} | {
         "role": words("a word of a-z, 0-9 and -, such as worker, or a list of these", NAME),
-        "address": _formatted("an IPv4 address, such as 192.168.0.161", "ipv4"),
+        "address": _formatted(
+            "an IPv4 or IPv6 address, such as 192.168.0.161", "lab-address", "ipv4", "ipv6"
+        ),
         "count": number(1, MAX_MACHINES, f"a number from 1 to {MAX_MACHINES}"),
     }
     file = {
-        "network": _formatted("an IPv4 network, such as 192.168.0.0/24", "ipv4-network"),
+        "network": _formatted("an IPv4 or IPv6 network, such as 192.168.0.0/24", "lab-network"),
         "machines": {
             "type": "object",
             "description": "machines, such as host-1: {role: worker, address: 192.168.0.161}",
@@ -100,8 +102,10 @@ def unique(keys: Keys) -> bool:
     return bool(_at(keys).get(UNIQUE))
 
 
-def _formatted(description: str, name: str) -> Schema:
-    return {"type": "string", "description": description, "format": name}
+def _formatted(description: str, name: str, *known: str) -> Schema:
+    """Describe a text of a format; editors don't know it, but one of the `known` ones must fit."""
+    found = {"type": "string", "description": description, "format": name}
+    return found | ({"anyOf": [{"format": each} for each in known]} if known else {})
 
 
 @functools.cache

@@ -111,7 +111,9 @@ class Endpoint:
 
     def bind(self, address: str) -> None:
         host, port = _place(address)
-        listener = socket.create_server((host if host != "*" else "", port), backlog=100)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        place = host if host != "*" else "", port
+        listener = socket.create_server(place, family=family, backlog=100)
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, None)
 
@@ -209,4 +211,4 @@ def _has_room(peer: Peer) -> bool:
 
 def _place(address: str) -> "tuple[str, int]":
     host, _, port = address.removeprefix("tcp://").rpartition(":")
-    return host, int(port)
+    return host.strip("[]"), int(port)

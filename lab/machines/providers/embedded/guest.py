@@ -127,9 +127,23 @@ def _be_plain(guest_spec: GuestSpec, folder: Path) -> NoReturn:
 
 def switch_off_ipv6() -> None:
     """In the caller's network namespace: address detection would delay a link by a second."""
-    setting = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")  # for new links too
-    if setting.exists():  # a kernel may have no IPv6
-        setting.write_text("1")
+    _set_ipv6("all", disable_ipv6=1)  # for new links too
+
+
+def _use_ipv6() -> None:
+    """In the caller's network namespace: links have only the addresses that the lab gives them.
+
+    They keep these while they are down.
+    """
+    for links in ("all", "default"):
+        _set_ipv6(links, accept_ra=0, autoconf=0, accept_dad=0, keep_addr_on_down=1)
+
+
+def _set_ipv6(links: str, **settings: int) -> None:
+    for name, value in settings.items():
+        setting = Path("/proc/sys/net/ipv6/conf", links, name)
+        if setting.exists():  # a kernel may have no IPv6
+            setting.write_text(str(value))
 
 
 def _be_isolated(
@@ -207,7 +221,10 @@ def _enter_network(guest_spec: GuestSpec, plug: Plug) -> None:
     with Netlink() as outside:
         kernel.unshare(_NEW)
         fcntl.lockf(plug.turn, fcntl.LOCK_EX)
-        switch_off_ipv6()
+        if ":" in guest_spec.address:
+            _use_ipv6()
+        else:
+            switch_off_ipv6()
         outside.add_veth(plug.name, plug.bridge, LINK, os.getpid())
     with Netlink() as inside:
         for name in ("lo", LINK):

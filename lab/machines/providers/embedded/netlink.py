@@ -19,6 +19,7 @@ _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _UP = 0x1  # IFF_UP
+_NO_SEARCH = 0x2  # IFA_F_NODAD
 
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, sender
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, device type, index, flags, changed flags
@@ -62,9 +63,14 @@ class Netlink:
         self._ask(_DELETE_LINK, _LINK.pack(0, 0, socket.if_nametoindex(name), 0, 0))
 
     def add_address(self, name: str, address: str, prefix: int) -> None:
-        """Give an IPv4 address to a link; `prefix` is the length of the network's mask in bits."""
-        packed = ipaddress.IPv4Address(address).packed
-        place = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, socket.if_nametoindex(name))
+        """Give an address to a link; `prefix` is the length of the network's mask in bits.
+
+        An IPv6 address can be used at once, without a search for another machine that has it.
+        """
+        ip = ipaddress.ip_address(address)
+        packed = ip.packed
+        family, flags = (socket.AF_INET, 0) if ip.version == 4 else (socket.AF_INET6, _NO_SEARCH)
+        place = _ADDRESS.pack(family, prefix, flags, 0, socket.if_nametoindex(name))
         both = _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
         self._ask(_NEW_ADDRESS, place + both, _CREATE)
 

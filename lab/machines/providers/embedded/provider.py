@@ -183,7 +183,13 @@ class Embedded(Provider):
                 where=str(self.inventory.path),
                 hint=f"it names {len(self.inventory.machines)}: remove some",
             )
-        network = ipaddress.IPv4Network(self.inventory.network)
+        network = ipaddress.ip_network(self.inventory.network)
+        if network.version == 6 and not self.isolated:
+            raise LabError(
+                f"the provider '{self.name}' has IPv4 addresses only, not {network}",
+                where=str(self.inventory.path),
+                hint="use --provider namespaces, or an IPv4 `network`",
+            )
         if network.prefixlen < self.widest:
             raise LabError(
                 f"the provider '{self.name}' has room for a /{self.widest} network,"

@@ -167,7 +167,7 @@ def _guest_specs(
             line=lines[name][0],
             far_line=lines[name][1],
             address=block.address(address) if block else address,
-            prefix=ipaddress.IPv4Network(spec["network"]).prefixlen,
+            prefix=ipaddress.ip_network(spec["network"]).prefixlen,
             listener=socket.create_server(("127.0.0.1", 0), backlog=128),
             host_key=asyncssh.generate_private_key("ssh-ed25519"),
             client_key=client_key,

@@ -1,0 +1,88 @@
+"""Requests and replies: what the page and the claims say, whichever of their lines are read.
+
+The example among the docs is run for real.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import command
+import polars as pl
+import pytest
+from test_pipelines import made
+
+from pushpull import api
+from pushpull.analysis.history import Run, exactly_once
+from pushpull.analysis.line_readers import lines
+from pushpull.analysis.timeline import timeline
+from pushpull.report import chart_data
+from pushpull.report.setup import setup
+
+EXAMPLE = command.PROJECT / "docs/examples/request_reply"
+ASK, SERVE = {"client": r"ask (\d+)"}, {"server": r"serve (\d+)"}
+GOT = {"client": r"got (\d+)"}
+SENT, RECEIVED = ASK | {"server": r"reply (\d+)"}, SERVE | GOT
+ALL = ";".join(
+    f"client/client ask {n};server/server serve {n};server/server reply {n};client/client got {n}"
+    for n in range(4)
+)
+LAST = ";client/client ask 4"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "received", "said", "judged"),
+    [
+        (ALL, SENT, RECEIVED,
+         "client sent 4 messages to server, about one every 40 ms; server sent 4 back to client."
+         " 4 came back, none was lost.",
+         "From client to server: 4 messages arrived, each at one machine: server 4."
+         " From server to client: 4 messages arrived, each at one machine: client 4."),
+        (ALL, ASK, GOT,
+         "client sent 4 messages, about one every 40 ms. 4 came back, none was lost.",
+         "4 messages arrived, each at one machine: client 4."),
+        (ALL, ASK, SERVE,
+         "client sent 4 messages to server, about one every 40 ms. 4 arrived, none was lost.",
+         "4 messages arrived, each at one machine: server 4."),
+        (ALL + LAST, ASK, SERVE,
+         "client sent 5 messages to server, about one every 40 ms."
+         " 4 arrived, none was lost, the fate of 1 is not known.",
+         "Whether message 4 arrived is not known."),
+        (ALL, ASK, {},
+         "client sent 4 messages, about one every 40 ms. No program reported receiving any.",
+         "Whether messages 0 to 3 arrived is not known."),
+        ("client/client ask 0;server/server serve 0", ASK, SERVE,
+         "client sent 1 message to server. 1 arrived, none was lost.",
+         "1 message arrived, each at one machine: server 1."),
+    ],
+)  # fmt: skip
+def test_a_run_in_a_sentence(
+    text: str, sent: dict[str, str], received: dict[str, str], said: str, judged: str
+) -> None:
+    stored = made(text, text.count("ask"))
+    run = Run(stored, lines(sent=sent, received=received))
+    found = timeline(stored, run)
+    assert setup(stored, found) == said
+    assert exactly_once(run, run.planned).why == judged
+    assert bool(chart_data.cells(found)) == bool(received)
+
+
+def test_the_example_of_percentiles(tmp_path: Path) -> None:
+    assert sum(len(file.read_text().splitlines()) for file in EXAMPLE.iterdir()) <= 60
+    folder = Path(shutil.copytree(EXAMPLE, tmp_path / "request_reply"))
+    ran = command.fab(
+        "run-experiment", "--experiment", str(folder), "--runs", str(tmp_path / "runs"),
+        "--inventory", str(folder / "inventory.yaml"), "--count", "30",
+    )  # fmt: skip
+    (run,) = tmp_path.glob("runs/*-request_reply")
+    served, hidden = json.loads((run / "verdicts.json").read_text())
+    assert served["verdict"] == "holds", ran.stdout + ran.stderr
+    # On a busy computer half of the replies may take longer, but every tenth never less.
+    assert "the 99th percentile" in hidden["why"] or hidden["verdict"] == "not observed"
+    found = api.load(run).values.collect()
+    slow = found.filter(name="work_ms").filter(pl.col("value") >= 50)
+    assert sorted(slow["number"].to_list()) == [9, 19, 29]
+    assert sorted(found.filter(name="latency_ms")["number"].to_list()) == list(range(30))
+    page = (run / "report.html").read_text("utf-8")
+    assert "<p>client sent 30 messages to server, about one every " in page
+    assert '<div class="chart" id="quantiles-2"></div>' in page
