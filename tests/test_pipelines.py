@@ -8,14 +8,13 @@ import command
 import pytest
 from made_runs import START
 
-from pushpull.analysis.deliveries import deliveries_of
 from pushpull.analysis.history import Run, exactly_once, never_twice, strict_turns
 from pushpull.analysis.line_readers import LineReader, lines
 from pushpull.analysis.outcome_table import outcome
 from pushpull.analysis.timeline import timeline
 from pushpull.core.records import Event, Record
 from pushpull.engine.ledger import Ledger
-from pushpull.report import chart_data
+from pushpull.report import chart_data, page_logs
 from pushpull.report.setup import setup
 from pushpull.runs.store import StoredRun
 
@@ -99,7 +98,7 @@ def test_a_message_that_is_handed_on_arrives_once_on_each_hop(
     assert run.sent_all
     counts = outcome(run, 0.01)
     assert (counts.sent, counts.received, counts.never, counts.twice) == (4, 4, 0, 0)
-    found = deliveries_of(run, MACHINES, START)
+    found = timeline(made(text), run).deliveries
     ways = {(d.number, d.by, d.to, d.fate) for d in found}
     assert ways == {
         way
@@ -146,6 +145,26 @@ def test_four_stages_and_the_words_of_the_page() -> None:
     )
     labels = {row["machine"]: row["label"] for row in chart_data.shares(found)}
     assert labels == dict.fromkeys(("a", "b", "sink"), "4 (100.0%)")
+
+
+def test_programs_that_share_a_machine_have_lanes_of_their_own() -> None:
+    stored = made(CLEAN.replace("sink/sink", "source/sink"))
+    run = Run(stored, TWO_LINES)
+    exactly_once(run, run.planned).require()
+    assert timeline(stored, run).machines == ("source", "a", "b")
+    found = timeline(stored, run, by_program=True)
+    assert found.machines == ("source on source", "a", "b", "sink on source")
+    assert {(d.by, d.to) for d in found.deliveries if d.number == 0} == {
+        ("source on source", "a"),
+        ("a", "sink on source"),
+    }
+    assert {span.machine for span in found.spans if span.kind == "life"} == {*found.machines}
+    assert "a and b" in setup(stored, found)
+    assert "4 reached the end" in setup(stored, found)
+    rows = page_logs.columns(stored, run, found)
+    lanes = {text: lane for text, lane in zip(rows["text"], rows["lane"], strict=True) if text}
+    assert found.machines[lanes["deal 0"]] == "source on source"
+    assert found.machines[rows["lane2"][rows["text"].index("on 0")]] == "sink on source"
 
 
 def test_a_client_that_gets_its_message_back_hands_nothing_on() -> None:

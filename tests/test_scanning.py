@@ -43,6 +43,8 @@ PATTERNS = [
     r"(?P<n>\d+) (a|b)?",
     r"(\d*)",
     r"(a)?(\d+)",
+    r"[^(?P<n>a]*(\d+)[(?P<n>]*",
+    r"(?P<n>\d+) ?(?P<x>\w?)",
     r"(?P<x>\d*) ?,? ?(?P<number>\d+)(?:\.\d+)?",
     # These are read line by line.
     r"(\d+)\s*",

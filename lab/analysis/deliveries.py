@@ -10,6 +10,7 @@ from typing import overload
 import numpy as np
 
 from pushpull.analysis import vectors
+from pushpull.analysis.lanes import Lanes
 from pushpull.analysis.messages import Messages
 from pushpull.analysis.run import HopRun, Run
 from pushpull.analysis.vectors import Flags, Floats, Ints, places_of
@@ -152,13 +153,13 @@ class Deliveries(Sequence[Delivery]):
         )
 
 
-def deliveries_of(run: Run, machines: tuple[str, ...], origin: float) -> Deliveries:
+def deliveries_of(run: Run, lanes: Lanes, origin: float) -> Deliveries:
     """Return how the messages went whose lines are on stdout; `origin` is second 0."""
     if len(run.hops) == 1:
-        return _on_one_hop(run, machines, origin)
+        return _on_one_hop(run, lanes, origin)
     parts = [
         replace(
-            part := _on_one_hop(hop, machines, origin),
+            part := _on_one_hop(hop, lanes, origin),
             hops=np.full(len(part), number, np.uint8),
             sends=_of_whole_run(hop.rows["sent"], part.sends),
             receipts=_of_whole_run(hop.rows["received"], part.receipts),
@@ -167,7 +168,7 @@ def deliveries_of(run: Run, machines: tuple[str, ...], origin: float) -> Deliver
         if isinstance(hop, HopRun)
     ]
     whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-    found = Deliveries(machines=machines, **whole)
+    found = Deliveries(machines=lanes.names, **whole)
     return found.at(vectors.order_of(np.fmin(found.sent, found.got)))
 
 
@@ -176,8 +177,8 @@ def _of_whole_run(rows: Ints, of_hop: Ints) -> Ints:
     return np.append(rows, -1)[of_hop]
 
 
-def _on_one_hop(run: Run, machines: tuple[str, ...], origin: float) -> Deliveries:
-    sent, received = _Printed(run.sent, machines), _Printed(run.received, machines)
+def _on_one_hop(run: Run, lanes: Lanes, origin: float) -> Deliveries:
+    sent, received = _Printed(run.sent, lanes), _Printed(run.received, lanes)
     sends, receipts, repeated = _in_order_of_lines(sent, received)
     departed, arrived = sends >= 0, receipts >= 0
     numbers = np.where(
@@ -187,7 +188,7 @@ def _on_one_hop(run: Run, machines: tuple[str, ...], origin: float) -> Deliverie
     to = np.where(arrived, received.get(received.machines, receipts), np.int16(NOBODY))
     sent_t, got_t = sent.get(sent.ts, sends), received.get(received.ts, receipts)
     stuck = departed & _put_sends(run, sent, numbers, sent_t)
-    _put_receipts(run, machines, numbers, to, got_t)
+    _put_receipts(run, lanes, numbers, to, got_t)
     sent_t[~departed] = got_t[~arrived] = np.nan
     sent_t -= origin
     got_t -= origin
@@ -200,7 +201,7 @@ def _on_one_hop(run: Run, machines: tuple[str, ...], origin: float) -> Deliverie
         fates[~arrived & (numbers > run.last_known)] = _CODE["unknown"]
         fates[~arrived & stuck] = _CODE["stuck"]
     return Deliveries(
-        machines=machines,
+        machines=lanes.names,
         numbers=numbers,
         by=by,
         to=to,
@@ -227,12 +228,12 @@ def _in_order_of_lines(sent: "_Printed", received: "_Printed") -> vectors.Pairs:
 class _Printed:
     """Messages whose lines are on stdout: the others are nothing that was printed."""
 
-    def __init__(self, messages: Messages, machines: Sequence[str]) -> None:
+    def __init__(self, messages: Messages, lanes: Lanes) -> None:
         sources, places, _ = messages.lines()
         of = vectors.column(places)
         printed = np.array([stream == "stdout" for *_, stream in sources], np.bool_)
-        names = [machine for machine, *_ in sources]
-        there = [machines.index(name) if name in machines else NOBODY for name in names]
+        names = [lanes.of(machine, process) for machine, process, _ in sources]
+        there = [lanes.names.index(name) if name in lanes.names else NOBODY for name in names]
         self.rows = places_of(printed[of]) if len(of) else vectors.upto(0)
         every = len(self.rows) == len(messages)
         rows = slice(None) if every else self.rows
@@ -259,16 +260,14 @@ def _put_sends(run: Run, sent: _Printed, numbers: Ints, times: Floats) -> Flags:
     return ~there if traced else np.zeros(len(there), np.bool_)
 
 
-def _put_receipts(
-    run: Run, machines: Sequence[str], numbers: Ints, to: Ints, times: Floats
-) -> None:
+def _put_receipts(run: Run, lanes: Lanes, numbers: Ints, to: Ints, times: Floats) -> None:
     """Put the traced times of receipts in the place of those of their lines: first to first."""
     taken = run.taken
     if not taken:
         return
-    names = [machine for machine, _ in taken.named]
+    names = [lanes.of(*life) for life in taken.named]
     traced_by, traced_t = vectors.column(taken.places), run.our_times(taken)
-    for k, name in enumerate(machines):
+    for k, name in enumerate(lanes.names):
         of = np.array([other == name for other in names], np.bool_)[traced_by]
         traces, receipts = places_of(of), places_of(to == k)
         pairs = vectors.paired(numbers[receipts], vectors.column(taken.numbers)[traces])

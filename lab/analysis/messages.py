@@ -103,11 +103,11 @@ class Messages(Sequence[Message]):
         stream = "stdout" if self.kind in ("sent", "received") else "stderr"
         return [(*life, stream) for life in self.named], self.places, self.ns
 
-    def line_machines(self) -> set[str]:
-        """Return the machines that have lines of them on stdout."""
+    def line_lives(self) -> set[tuple[str, str]]:
+        """Return the machines and processes that have lines of them on stdout."""
         sources, places, _ = self.lines()
         used = {sources[place] for place in set(places)}
-        return {machine for machine, _, stream in used if stream == "stdout"}
+        return {(machine, process) for machine, process, stream in used if stream == "stdout"}
 
     def add(self, found: Found, place: int) -> None:
         """Add what was found in lines; times that it doesn't give are to be added afterwards."""

@@ -69,7 +69,7 @@ def ordered_machines(run: StoredRun, senders: Sequence[Container[str]]) -> tuple
     def rank(name: str) -> int:
         return next((k for k, there in enumerate(senders) if name in there), len(senders))
 
-    return tuple(sorted(_machines(run), key=lambda name: (rank(name), _natural(name))))
+    return tuple(sorted(_machines(run), key=lambda name: (rank(name), natural(name))))
 
 
 @dataclass(slots=True)
@@ -270,7 +270,7 @@ def _only(run: StoredRun, logs: _Logs, other: StoredRun, others: _Logs) -> tuple
     """Return the machines that only `run` has, and its processes on machines that both have."""
     machines = _machines(run) - (known := _machines(other))
     processes = [key for key in sorted(logs.keys() - others.keys(), key=_place) if key[0] in known]
-    return (*sorted(machines, key=_natural), *(f"{p} on {m}" for m, p in processes))
+    return (*sorted(machines, key=natural), *(f"{p} on {m}" for m, p in processes))
 
 
 def _verdict_differences(one: StoredRun, other: StoredRun) -> Iterable[tuple[str, str, str]]:
@@ -287,9 +287,9 @@ def _machines(run: StoredRun) -> set[str]:
 
 
 def _place(key: tuple[str, str]) -> tuple[list[str | int], list[str | int]]:
-    return _natural(key[0]), _natural(key[1])
+    return natural(key[0]), natural(key[1])
 
 
-def _natural(name: str) -> list[str | int]:
+def natural(name: str) -> list[str | int]:
     """Return a key for sorting that puts host-2 before host-10."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

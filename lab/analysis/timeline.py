@@ -11,7 +11,7 @@ from itertools import pairwise
 from pushpull.analysis.deliveries import Deliveries, deliveries_of
 from pushpull.analysis.event_text import EventDescriber, state
 from pushpull.analysis.history import Run
-from pushpull.analysis.side_by_side import ordered_machines
+from pushpull.analysis.lanes import Lanes, lanes_of
 from pushpull.core.records import Event
 from pushpull.core.text import harmless
 from pushpull.core.wording import joined
@@ -55,35 +55,41 @@ class ConnectionPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The timeline of a run. `origin` is the UNIX time of second 0, `end` the last second."""
+    """The timeline of a run. `origin` is the UNIX time of second 0, `end` the last second.
+
+    `machines` are the names of its lanes.
+    """
 
     origin: float
     end: float
     machines: tuple[str, ...]
+    lanes: Lanes
     deliveries: Deliveries
     spans: tuple[Span, ...]
     moments: tuple[Moment, ...]
     periods: tuple[ConnectionPeriod, ...]
 
 
-def timeline(stored: StoredRun, run: Run) -> Timeline:
+def timeline(stored: StoredRun, run: Run, *, by_program: bool = False) -> Timeline:
     """Return the timeline of a run.
 
     Arguments:
         stored: any run, even one that was interrupted or printed nothing.
         run: the same run as judges see it.
+        by_program: whether programs that share a machine are shown as machines of their own.
     """
     origin, last = _extent(stored)
     end = last - origin
-    machines = ordered_machines(stored, [hop.sent.line_machines() for hop in run.hops])
+    lanes = lanes_of(stored, run, by_program=by_program)
     events = sorted(stored.events, key=lambda event: event.t)
-    moments = tuple(_moments(events, origin))
-    spans = tuple(_spans(events, moments, run, end))
+    moments = tuple(_moments(events, lanes, origin))
+    spans = tuple(_spans(events, moments, run, lanes, end))
     return Timeline(
         origin=origin,
         end=end,
-        machines=machines,
-        deliveries=deliveries_of(run, machines, origin),
+        machines=lanes.names,
+        lanes=lanes,
+        deliveries=deliveries_of(run, lanes, origin),
         spans=spans,
         moments=moments,
         periods=tuple(_connection_periods(spans, end)),
@@ -98,7 +104,7 @@ def _extent(stored: StoredRun) -> tuple[float, float]:
 
 
 def _spans(
-    events: Sequence[Event], moments: Sequence[Moment], run: Run, end: float
+    events: Sequence[Event], moments: Sequence[Moment], run: Run, lanes: Lanes, end: float
 ) -> Iterator[Span]:
     """Yield everything that lasts; what is still there at the end of the run ends with it."""
     for k, (event, moment) in enumerate(zip(events, moments, strict=True)):
@@ -122,15 +128,17 @@ def _spans(
         # A partition is a fault of the machines on both sides.
         others = event.details.get("from", ()) if kind == "fault" else ()
         label = f"{event.machine}: {state(event)}" if kind == "fault" else ""
-        for machine in (event.machine, *others):
-            yield Span(kind=kind, machine=machine, start=moment.t, end=over, text=text, label=label)
+        there = lanes.all_of(event.machine, event.process)
+        for lane in (*there, *(lane for name in others for lane in lanes.all_of(name))):
+            yield Span(kind=kind, machine=lane, start=moment.t, end=over, text=text, label=label)
 
 
-def _moments(events: Sequence[Event], origin: float) -> Iterator[Moment]:
+def _moments(events: Sequence[Event], lanes: Lanes, origin: float) -> Iterator[Moment]:
     describer = EventDescriber()
     for event in events:
         text = describer.describe(event) or _in_words(event)
-        yield Moment(kind=event.event, machine=event.machine, t=event.t - origin, text=text)
+        lane = lanes.of(event.machine, event.process)
+        yield Moment(kind=event.event, machine=lane, t=event.t - origin, text=text)
 
 
 def _in_words(event: Event) -> str:

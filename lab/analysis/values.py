@@ -6,6 +6,7 @@ They are kept as columns, 34 bytes each, and read only when somebody asks for th
 import json
 import math
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -21,6 +22,8 @@ from pushpull.core.records import Reader, Record
 from pushpull.core.trace import VALUED, Trace, parse_line, trace_of
 from pushpull.runs.lines import Lines
 from pushpull.runs.stored_records import StoredRecords
+
+_MOST_NAMES = 1_000  # of quantities: a machine may invent a new one for each value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,14 +108,14 @@ def none(name: str) -> Values:
 def read(
     records: Sequence[Record], reads: Reader, clocks: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Values]:
-    """Return the values of a run by their names, in the order of these.
+    """Return the values of a run by their names, in the order of these: of 1,000 names at most.
 
     Arguments:
         records: its lines.
         reads: the reader of its lines; one that `lines` made may find values in them.
         clocks: what is known of each machine's clock.
     """
-    columns: dict[str, _Column] = {}
+    columns: defaultdict[str, _Column] = defaultdict(_Column)
     sources: list[tuple[str, str]] = []
     for (machine, process, stream), chunks in _by_stream(records, reads):
         place = len(sources)
@@ -120,7 +123,8 @@ def read(
         read_chunk = _TraceReader(clocks, machine) if stream == "stderr" else _line_reader(reads)
         for t, reading in chain.from_iterable(map(read_chunk, chunks)):
             for name, value in reading.values.items():
-                columns.setdefault(name, _Column()).add(value, t, reading.number, place)
+                if name in columns or len(columns) < _MOST_NAMES:
+                    columns[name].add(value, t, reading.number, place)
     return {name: columns[name].in_order(name, sources) for name in sorted(columns)}
 
 
@@ -146,13 +150,16 @@ class _TraceReader:
                 yield from self._read(trace_of(record), record.t)
         elif b'"values"' in lines.piece.data:
             captured = lines.t
-            for t, m, event, number, values, other in VALUED.findall(lines.piece.data):
-                if other:
-                    yield from self._read(parse_line(other), captured)
-                elif number or event == b"values":
-                    found = {name: float(value) for name, value in json.loads(values).items()}
-                    about = int(number.strip(b'"') or NO_MESSAGE)
-                    yield self._time(float(t), float(m or "nan"), captured), Reading(found, about)
+            plain = []
+            for row in VALUED.findall(lines.piece.data):
+                if row[-1]:
+                    yield from self._read(parse_line(row[-1]), captured)
+                elif row[3] or row[2] == b"values":  # a message has a number
+                    plain.append(row)
+            found = json.loads(b"[%b]" % b",".join(row[4] for row in plain))
+            for (t, m, _, number, *_), values in zip(plain, found, strict=True):
+                about = int(number.strip(b'"') or NO_MESSAGE)
+                yield self._time(float(t), float(m or "nan"), captured), Reading(values, about)
 
     def _read(self, trace: Trace | None, captured: float) -> Iterator[_Timed]:
         values = None if trace is None else trace.details.get("values")

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pushpull.analysis.history import Run
+from pushpull.analysis.quantities import quantities
 from pushpull.analysis.timeline import Timeline, timeline
 from pushpull.core.records import Reader
-from pushpull.report import chart_data
+from pushpull.report import chart_data, value_charts
 from pushpull.report.page import CHARTS
 from pushpull.report.vega_bundle import filled, kit
 from pushpull.runs.directory import attach
@@ -31,10 +32,13 @@ def make(stored: StoredRun, reader: Reader, form: str) -> list[Path]:
     Raises:
         LabError: a file can't be written.
     """
-    found = timeline(stored, Run(stored, reader))
+    run = Run(stored, reader)
+    found = timeline(stored, run, by_program=True)
+    charts = specs(found, chart_data.window(found))
+    for one in value_charts.drawn(quantities(run.values), run.values, found, kit().charts):
+        charts |= {name: {**spec, "width": _WIDTH} for name, spec in one.charts.items()}
     return [
-        attach(stored.path, f"{name}.{form}", picture(spec, form))
-        for name, spec in specs(found, chart_data.window(found)).items()
+        attach(stored.path, f"{name}.{form}", picture(spec, form)) for name, spec in charts.items()
     ]
 
 

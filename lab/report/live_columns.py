@@ -48,6 +48,9 @@ class Columns:
     def count(self, machine: str, lines: int) -> None:
         """Count lines, also those that will not be shown."""
         self._counts[machine] = self._counts.get(machine, 0) + lines
+        process, now = self._states.get(machine, ("", ""))
+        if now == "starting":  # as programs do that report nothing else
+            self._states[machine] = (process, "running")
 
     def see(self, event: Event) -> None:
         """Update the state of the event's machine."""

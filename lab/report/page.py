@@ -81,7 +81,7 @@ def pieces(stored: StoredRun, reader: Reader, ready: Kit) -> Iterator[str]:
         ready: the plotting library and the charts.
     """
     run = Run(stored, reader)
-    found = timeline(stored, run)
+    found = timeline(stored, run, by_program=True)
     rows = page_logs.columns(stored, run, found)
     figures = [(one.figure.label, str(one)) for one in _figures(stored, run)]
     own = quantities(run.values)

@@ -70,7 +70,8 @@ def columns(stored: StoredRun, run: Run, found: Timeline) -> dict[str, Any]:
     others = [*_event_rows(stored)]
     for k, (source, log) in enumerate(logs.items()):
         others += _other_rows(source, k, log, found, longest)
-    messages, keys = _message_columns(stored.records, run, kept, sources, longest)
+    lane_of = np.array([_lane(found, source) for source in sources] or [0])
+    messages, keys = _message_columns(stored.records, run, kept, lane_of, sources, longest)
     keys = list(map(np.append, keys, _transposed(others)))
     order = vectors.plain(np.lexsort(keys[::-1]))
     filled: dict[str, Any] = {"t": np.round(keys[0][order] - found.origin, 4).tolist()}
@@ -88,12 +89,19 @@ def _transposed(rows: Sequence[tuple[_Key, _Row]]) -> Sequence[Ints]:
 
 
 def _message_columns(
-    records: Sequence[Record], run: Run, kept: Deliveries, sources: Sequence[Source], longest: int
+    records: Sequence[Record],
+    run: Run,
+    kept: Deliveries,
+    lane_of: Ints,
+    sources: Sequence[Source],
+    longest: int,
 ) -> tuple[dict[str, list[Any]], list[Ints]]:
-    """Return a row for each message, as columns, and its key: the sender's line comes first."""
+    """Return a row for each message, as columns, and its key: the sender's line comes first.
+
+    `lane_of` has the lane of each of the `sources`.
+    """
     sent = _Side(records, run.sent, kept.sends, sources, longest)
     received = _Side(records, run.received, kept.receipts, sources, longest)
-    lane_of = np.array([kept.machines.index(machine) for machine, *_ in sources] or [0])
     departed, both = sent.there, sent.there & received.there
     notes = [""] * len(kept)
     if run.sent:
@@ -235,7 +243,7 @@ def _other_rows(
     source: Source, place: int, log: _Ends, found: Timeline, longest: int
 ) -> Iterator[tuple[_Key, _Row]]:
     machine, process, stream = source
-    lane = found.machines.index(machine)
+    lane = _lane(found, source)
     kind = _SAID if stream == "stderr" else _PRINTED
     for record in (*log.first, *log.last()):
         row = _Row(t=record.t, lane=lane, text=_line(record, longest))
@@ -245,6 +253,11 @@ def _other_rows(
         lines = "1 line" if log.left_out == 1 else f"{log.left_out:,} lines"
         text = f"{lines} left out: see {harmless(f'{machine}/{process}', 200)}.{suffix}"
         yield (log.gap_t, _GAP, place, 0), _Row(t=log.gap_t, event=text)
+
+
+def _lane(found: Timeline, source: Source) -> int:
+    machine, process, _ = source
+    return found.machines.index(found.lanes.of(machine, process))
 
 
 def _event_rows(stored: StoredRun) -> Iterator[tuple[_Key, _Row]]:

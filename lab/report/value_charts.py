@@ -83,11 +83,13 @@ def _filled(
 ) -> dict[str, Any]:
     ours = set(values.machines)
     # In this order machines have the colours that they have elsewhere on the page.
-    every = list(dict.fromkeys([*chart_data.receivers(found), *found.machines]))
+    every = list(dict.fromkeys([*chart_data.receivers(found), *found.machines, *values.machines]))
     params = {"receivers": every, "shown": [machine for machine in every if machine in ours]}
     chart = filled(chart, _HEIGHT, params, {dataset: rows})
     title = f"{one.label} ({one.unit})" if one.unit else one.label
-    y = {"title": title, "scale": {"type": _scale(values.numbers), "zero": False}}
+    scale = _scale(values.numbers)
+    zero = {} if scale == "log" else {"zero": False}
+    y = {"title": title, "scale": {"type": scale, **zero}}
     layers = [_with_y(layer, y, values.numbers) for layer in chart["layer"]]
     return {**chart, "layer": layers, "description": f"{title}: {chart['description']}"}
 

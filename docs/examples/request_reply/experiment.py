@@ -27,7 +27,7 @@ def each_is_served(run: Run) -> Verdict:
 @claim("Half of the replies come within 25 ms, but one in a hundred takes over 50 ms.", timed=True)
 def the_median_hides_it(run: Run) -> Verdict:
     median, p99 = (api.percentile(api.values(run, "latency_ms"), p) for p in (50, 99))
-    if median is None or p99 is None:
-        return Verdict.not_observed("No reply came.")
+    if median is None or p99 is None or len(run.planned) < 10:
+        return Verdict.not_observed("There were too few replies.")
     verdict = Verdict.holds if median < 25 and p99 > 50 else Verdict.refuted
     return verdict(f"The median is {median:.1f} ms, the 99th percentile {p99:.1f} ms.")

@@ -3,17 +3,20 @@
 from collections import Counter
 
 from pushpull.analysis.history import Run
-from pushpull.analysis.line_readers import printed
+from pushpull.analysis.line_readers import lines, printed
 from pushpull.core import wording
 from pushpull.core.verdict import Verdict
-from pushpull.experiments.judges.line_formats import read
+from pushpull.experiments.judges.line_formats import RECEIVED, SENT
 
 __all__ = ["all_take_part", "each_arrives_once", "in_order", "read"]
+
+# A step prints a message that it received, and hands it on.
+read = lines(sent={"push": SENT, "step": RECEIVED}, received={"step": RECEIVED, "pull": RECEIVED})
 
 
 def each_arrives_once(run: Run) -> Verdict:
     """The sink printed each planned message once."""
-    arrived = Counter(message.number for message in run.received)
+    arrived = Counter(message.number for message in run.hops[-1].received)
     missing = [n for n in run.planned if n not in arrived]
     twice = [n for n, times in arrived.items() if times > 1]
     end = next((e for e in run.events("exit") if e.process == "push"), None)
@@ -38,7 +41,7 @@ def all_take_part(run: Run) -> Verdict:
 
 def in_order(run: Run) -> Verdict:
     """The sink printed no message after one with a higher number."""
-    numbers = [m.number for m in sorted(run.received, key=lambda message: message.n)]
+    numbers = [m.number for m in sorted(run.hops[-1].received, key=lambda message: message.n)]
     late = [n for k, n in enumerate(numbers) if n < max(numbers[:k], default=-1)]
     if len(numbers) < 2:
         return Verdict.not_observed("Fewer than two messages arrived.")

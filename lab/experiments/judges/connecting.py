@@ -172,11 +172,20 @@ def second_was_missing(run: Run) -> Verdict:
 
 def _waiting(run: Run, t: float) -> Counter[str]:
     """Return how many messages had been sent to each machine, but not yet received, at time `t`."""
-    traced = {m.number: m.t - run.offsets.get(m.machine, 0.0) for m in run.taken}
-    arrived = {m.number: (m.machine, traced.get(m.number, m.t)) for m in run.received}
-    return Counter(
-        machine for n, (machine, at) in arrived.items() if at > t > run.dealt.get(n, float("inf"))
+    from pushpull.analysis import vectors
+    from pushpull.analysis.by_number import Times
+
+    received, taken = run.received, run.taken
+    traced = Times(
+        *vectors.last_by_number(vectors.column(taken.numbers), run.our_times(taken)),
     )
+    index, captured = vectors.last_by_number(
+        vectors.column(received.numbers), vectors.floats(received.ts)
+    )
+    numbers = index.unique
+    was_sent = run.dealt.index.has(numbers) & (run.dealt.at(numbers, captured) < t)
+    came_later = traced.at(numbers, captured) > t
+    return Counter(run.takers.count_by_machine(numbers[was_sent & came_later]))
 
 
 def _ended(run: Run, row: int) -> bool:

@@ -8,10 +8,10 @@ import re
 from pushpull.analysis.line_readers import lines
 from pushpull.experiments.protocol import RECEIVERS, SENDERS
 
-_SENT = r"(\d{1,18})"
-_RECEIVED = r"(\d{1,18}) , \d+(?:\.\d+)?"
+SENT = r"(\d{1,18})"
+RECEIVED = r"(\d{1,18}) , \d+(?:\.\d+)?"
 
-read = lines(sent=dict.fromkeys(SENDERS, _SENT), received=dict.fromkeys(RECEIVERS, _RECEIVED))
+read = lines(sent=dict.fromkeys(SENDERS, SENT), received=dict.fromkeys(RECEIVERS, RECEIVED))
 
 
 def number(line: str) -> int:

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from pushpull.core.errors import LabError
 from pushpull.machines.inventory.settings import number, section, text
 from pushpull.machines.providers.base import Auto, Refused
 from pushpull.machines.providers.embedded.provider import AHEAD, Embedded, IsolatedMachines
@@ -41,6 +42,12 @@ class Namespaces(Embedded):
     isolated = True
 
     def explain(self, step: str, number: int) -> Refused:
+        if number == errno.ERANGE:
+            raise LabError(
+                f"the kernel can't {step}: it would be below 0, or more than 146 years ahead",
+                where=str(self.inventory.path),
+                hint=f"give the machine another {AHEAD}",
+            )
         cause, hint = _cause_and_hint(number)
         return Refused(
             f"the kernel refuses namespaces ({step}): {cause}", hint=f"{hint}\n  {_VM_WAY}"
@@ -68,11 +75,6 @@ def _cause_and_hint(number: int) -> tuple[str, str]:
         )
     if number == errno.ENOSYS:
         return "it is older than Linux 5.12", "use a newer kernel"
-    if number == errno.ERANGE:
-        return (
-            "a machine's monotonic clock would be below 0, or more than 146 years ahead",
-            f"choose another {AHEAD} for it in the inventory",
-        )
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return (
             "this container forbids them",
