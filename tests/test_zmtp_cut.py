@@ -103,7 +103,10 @@ def test_connections_that_are_not_understood_pass_and_are_counted() -> None:
     assert len(cut.carry(packet(SENT, 1000), 1.0)) == 1  # its beginning was not seen
     cut.carry(packet(b"", 2000, 2), 1.0)
     assert len(cut.carry(packet(b"GET / HTTP/1.1\r\n\r\n", 2001), 1.0)) == 1
-    assert cut.count["unread"] == 2
+    cut.carry(packet(b"", 3000, 2), 1.0)
+    to_earlier_version = GREETING[:11] + b"\x08\x00\x00" + b"\x00\x03one" * 20
+    assert len(cut.carry(packet(to_earlier_version, 3001), 1.0)) == 1
+    assert cut.count["unread"] == 3
     assert cut.count["struck"] == 0
 
 

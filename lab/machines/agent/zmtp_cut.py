@@ -83,9 +83,11 @@ class Stream:
     def _understand(self, rest: bytes, at: int) -> int:
         """Return the length of the greeting or frame that begins here; 0 if it isn't known yet."""
         if not self._is_greeted:
-            if len(rest) < 11:
+            if len(rest) < 13:
                 return 0
-            self.is_zmtp = rest[0] == 0xFF and rest[9] == 0x7F and rest[10] >= 3
+            # To a peer of an earlier version, no name of a mechanism follows the version.
+            self.is_zmtp = (rest[0], rest[9]) == (0xFF, 0x7F) and rest[10] >= 3
+            self.is_zmtp = self.is_zmtp and rest[12:13].isupper()
             self._is_greeted = True
             return _GREETING
         if not rest:
