@@ -112,9 +112,8 @@ def _paired(
     printed: Sequence[Record], messages: Sequence[Message | None], hop_of: _HopOf
 ) -> list[_Line]:
     """Match each arrival to its send on its hop; one that is sent twice may arrive twice."""
-    lines = [
-        _Line(record) for record, message in zip(printed, messages, strict=True) if not message
-    ]
+    every = list(zip(printed, messages, strict=True))
+    lines = [_Line(record) for record, message in every if message is None]
     on_their_way: defaultdict[tuple[int, int], deque[_Line]] = defaultdict(deque)
     told = [
         (record, message.number, kind, hop_of.get((message.machine, message.process, kind), 0))
