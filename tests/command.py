@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from pushpull.runs import store
+from pushpull.runs.store import StoredRun
+
 PROJECT = Path(__file__).parents[1]
 FAB = (sys.executable, "-P", "-m", "pushpull")
 
@@ -74,6 +77,12 @@ def only_run(root: Path) -> Path:
     """Return the only run directory in a folder of runs."""
     (path,) = root.glob("*Z-*")
     return path
+
+
+def runs_in_order(root: Path) -> list[StoredRun]:
+    """Return the runs in a folder, the earliest first; their names order them only by seconds."""
+    runs = [store.load(path) for path in root.glob("*Z-*")]
+    return sorted(runs, key=lambda run: float(run.description["started"]))
 
 
 def verdicts(run: Path) -> list[dict[str, Any]]:

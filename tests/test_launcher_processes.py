@@ -202,7 +202,7 @@ def test_silence_beyond_the_lease_ends_the_program(launch) -> None:
 
 
 def test_a_pulse_keeps_the_lease(launch) -> None:
-    run = launch(*shell("echo on; sleep 1.5; exit 6"), lease=0.75)
+    run = launch(*shell("echo on; sleep 2.5; exit 6"), lease=2)
     assert run.line() == "on"
     while run.process.poll() is None:
         with contextlib.suppress(BrokenPipeError):

@@ -1,8 +1,7 @@
 """The fixture `lab`, as the tests of a user's project see it."""
 
 import pytest
-
-from pushpull.runs import store
+from command import runs_in_order
 
 pytest_plugins = ["pytester"]
 
@@ -43,7 +42,7 @@ def run(tests: pytest.Pytester, content: str, *options: str) -> pytest.RunResult
 
 def test_each_test_is_a_run_on_the_same_machines(tests: pytest.Pytester) -> None:
     run(tests, KILL).assert_outcomes(passed=4)
-    runs = [store.load(path) for path in sorted(tests.path.glob("runs/*Z-*"))]
+    runs = runs_in_order(tests.path / "runs")
     assert [one.state for one in runs] == ["finished"] * 4
     assert runs[0].description["experiment"] == "script_test_a_kill_0"
 

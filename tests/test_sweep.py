@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command import FAB, PROJECT, fab
+from command import FAB, PROJECT, fab, runs_in_order
 from leftovers import Family, adopt_orphans, command_of
 from quick import rest_slow
 
@@ -230,7 +230,7 @@ def test_numbers_of_machines_vary(tiny: Path, inventory: Path) -> None:
     (tiny / "experiment.py").write_text(module)
     done = fab(*_flags(tiny, inventory, 1, 1), "--vary", "pullers=1,3")
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
-    runs = [store.load(path) for path in sorted((inventory.parent / "runs").glob("*Z-*"))]
+    runs = runs_in_order(inventory.parent / "runs")
     assert [list(run.description["inventory"]) for run in runs] == [
         ["push", "pull-1"],
         ["push", "pull-1", "pull-2", "pull-3"],
@@ -256,7 +256,7 @@ def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> No
     finally:
         os.close(folder)
     assert done.returncode == ExitCode.MISTAKE
-    assert "another sweep is using this folder" in done.stderr
+    assert "another sweep, or a repeated experiment, is using this folder" in done.stderr
 
 
 @pytest.mark.parametrize(

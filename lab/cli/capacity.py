@@ -2,10 +2,10 @@
 
 Each run measures how busy the processors were while it lasted, and how late the computer let it be.
 By the utilization law the processors are busy in proportion to the runs that take place, so each
-measurement says how many labs would keep them busy; the number at most doubles in a step, as the
-runs that follow are measured anew. A run that was late means that there are too many, however busy
-the processors are: half as many remain, and from then on one is added at a time, as a TCP sender
-does with its window.
+measurement says how many labs would keep them busy. While they aren't, there is one more in each
+step at least, and at most twice as many, as the runs that follow are measured anew. A run that was
+late means that there are too many, however busy the processors are: half as many remain, and from
+then on one is added at a time, as a TCP sender does with its window.
 
 (How long a run waits for a processor says little: its own lab starts several programs at once, for
 which it waits on an empty computer, too.)
@@ -72,8 +72,9 @@ class Capacity:
             self._was_late = True
             self._change(self.labs // 2)
         elif busy < _BUSY:
-            step = 1 if self._was_late else self.labs
-            self._change(min(self.labs + step, int(self.labs * _BUSY / max(busy, 0.1))))
+            fitting = int(self.labs * _BUSY / max(busy, 0.1))
+            most = self.labs + 1 if self._was_late else 2 * self.labs
+            self._change(min(max(fitting, self.labs + 1), most))
 
     def _change(self, labs: int) -> None:
         labs = max(1, min(labs, self._most))

@@ -89,6 +89,7 @@ class _Worker:
         self._labs: dict[str, _Lab] = {}
         self._fit: set[tuple[str, ...]] = set()
         self._remarks: list[str] = []
+        self._processors = Processors()
         threading.Thread(target=self._take_cells, daemon=True).start()
 
     def serve(self) -> None:
@@ -112,9 +113,8 @@ class _Worker:
         self._cells.put(None)  # for `serve`
 
     def _answer_to(self, cell: Cell, up: contextlib.ExitStack) -> Answer:
-        processors = Processors()
         try:
-            return self._described(self._play(cell, up), processors)
+            return self._described(self._play(cell, up))
         except LabError as error:  # the machines don't come up: that is this run's result
             return Answer(code=ExitCode.MISTAKE, said=str(error), failed=True)
 
@@ -126,6 +126,7 @@ class _Worker:
         full = ":".join(filter(None, [cell.experiment or call.experiment, cell.variant]))
         found = {full: catalogue.load(full)}
         machines, remotes = self._lab(call, up)
+        self._processors = Processors()
         self._require_programs(call, found, remotes)
         (result,) = run_series.run_connected(call, found, machines, remotes, view_of=Silent)
         return result
@@ -150,7 +151,7 @@ class _Worker:
             self._labs[call.inventory.digest] = machines, remotes
         return self._labs[call.inventory.digest]
 
-    def _described(self, result: Result, processors: Processors) -> Answer:
+    def _described(self, result: Result) -> Answer:
         disturbance = {}
         with contextlib.suppress(LabError):  # a spoiled run may be unreadable
             disturbance = store.description(result.path).get("disturbance", {})
@@ -161,7 +162,7 @@ class _Worker:
             directory=str(result.path),
             said=str(result.error or result.note),
             failed=result.error is not None,
-            busy=processors.busy(),
+            busy=self._processors.busy(),
             late_s=max(*late, *disturbance.get("machines_late_s", {}).values()),
             disturbed=bool(disturbance.get("disturbed")),
             remarks=remarks,

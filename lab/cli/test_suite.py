@@ -18,14 +18,17 @@ _CHECKS = {
     "format (ruff format)": ["ruff", "format", "--check"],
     "types (mypy)": ["mypy"],
 }
-# Tests that measure time must not share the machine with others.
-_QUICK_PARTS = {
-    "tests": ("not alone and not vm", ["-n", "3"]),
+# A test waits half of its time, for messages and processes: two of them keep one core busy.
+_WORKERS = min(2 * (os.cpu_count() or 1), 8)
+_QUICK_PARTS = {"tests": ("not alone and not vm", ["-n", str(_WORKERS)])}
+# Tests that load the machine must not share it with others. The tests on VMs build on each other,
+# so the first failure ends them. Without the tools all are skipped for one reason, which the
+# summary gives once.
+_PARTS = {
+    **_QUICK_PARTS,
     "tests that run alone": ("alone and not vm", []),
+    "tests on real VMs": ("vm", ["-x", "-rfE"]),
 }
-# The tests on VMs build on each other, so the first failure ends them. Without the tools all are
-# skipped for one reason, which the summary gives once.
-_PARTS = {**_QUICK_PARTS, "tests on real VMs": ("vm", ["-x", "-rfE"])}
 _NO_TESTS = 5  # pytest's exit code for an empty selection
 
 
