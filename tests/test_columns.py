@@ -85,3 +85,13 @@ def test_a_machine_fault_is_shown_in_words() -> None:
     columns.see(Event(t=0.0, event="fault", machine="pull-1", details={"fault": "cut_cable"}))
     assert "cable cut" in columns.foot()[2].plain
     assert ":" not in columns.foot()[2].plain
+
+
+def test_lines_say_whose_they_are_where_a_machine_runs_several_programs() -> None:
+    columns = _columns(120)
+    columns.see(_event("start", "pull-1"))
+    line = _record("pull-1", "7")
+    assert columns.row(line).plain.split() == ["0.000", "7"]
+    columns.see(Event(t=0.0, event="start", machine="pull-1", process="step.2", details={}))
+    assert columns.row(line).plain.split() == ["0.000", "pull:", "7"]
+    assert columns.row(_record("push", "7")).plain.split() == ["0.000", "7"]

@@ -48,6 +48,8 @@ ELSEWHERE = {
     "test": "it runs these tests",
     "wheels": "it downloads from the package index",
     "implementations --install": "it downloads; CI installs them before it runs the tests",
+    "search": "it makes some forty runs; tests/test_search_for_real.py does",
+    "run-experiment --experiment words --stop-on-refuted": "tests/test_stop_on_refuted.py does",
     "quiz": "it asks for answers; tests/test_quiz.py gives them",
     "ssh": "a shell needs a terminal; tests/test_following.py has one",
     "reproduce": "it makes hundreds of runs; tests/test_reproduce.py has a shorter table",

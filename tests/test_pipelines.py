@@ -11,6 +11,7 @@ from made_runs import START
 from pushpull.analysis.history import Run, exactly_once, never_twice, strict_turns
 from pushpull.analysis.line_readers import LineReader, lines
 from pushpull.analysis.outcome_table import outcome
+from pushpull.analysis.side_by_side import side_by_side
 from pushpull.analysis.timeline import timeline
 from pushpull.core.records import Event, Record
 from pushpull.engine.ledger import Ledger
@@ -165,6 +166,16 @@ def test_programs_that_share_a_machine_have_lanes_of_their_own() -> None:
     lanes = {text: lane for text, lane in zip(rows["text"], rows["lane"], strict=True) if text}
     assert found.machines[lanes["deal 0"]] == "source on source"
     assert found.machines[rows["lane2"][rows["text"].index("on 0")]] == "sink on source"
+
+
+@pytest.mark.parametrize("reader", [ONE_LINE, TWO_LINES])
+def test_machines_beside_each_other(reader: LineReader) -> None:
+    found = side_by_side(made(CLEAN), reader)
+    assert found.machines == MACHINES
+    rows = [row for row in found.rows if row.number is not None]
+    assert not any(row.note for row in rows)
+    ways = [tuple(record.machine for record in row.records) for row in rows if row.number == 1]
+    assert ways == [("source", "b"), ("b", "sink")]
 
 
 def test_a_client_that_gets_its_message_back_hands_nothing_on() -> None:

@@ -60,7 +60,15 @@ def test_a_few_repeats_are_counted_and_decide_nothing(greeting: Path) -> None:
     assert "run 3 of 3: as expected" in done.stdout
     said = " ".join(done.stdout.split())
     assert "held in 3 of 3 runs (43.9% to 100.0%); always: not enough runs to tell" in said
-    assert len(list((greeting.parent / "runs").glob("*Z-*"))) == 3  # each can be looked at
+    runs = greeting.parent / "runs"
+    assert len(list(runs.glob("*Z-*"))) == 3  # each can be looked at
+    cut = next(iter(sorted(runs.glob("*Z-*")))) / "run.json"  # as after `kill -9`
+    cut.write_text(cut.read_text().replace('"state": "finished"', '"state": "running"'))
+    done = repeated(greeting, "--repeat", 4)
+    assert "2 runs exist already, at most 2 are missing" in done.stdout, done.stderr
+    assert "run 4 of 4: as expected" in done.stdout
+    assert "held in 4 of 4 runs" in done.stdout
+    assert len(list(runs.glob("*Z-*"))) == 5
 
 
 @pytest.mark.slow
@@ -86,7 +94,9 @@ def test_ctrl_c_shows_what_was_counted_so_far(greeting: Path) -> None:
     assert re.search(r"held in \d+ of \d+ runs", said)
 
 
-def test_runs_count_in_the_order_of_their_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_count_in_the_order_of_their_beginning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Failures often take longer: those that end first must not decide by themselves."""
     ends = [3, 0, 1, 2, 5, 4]
 
@@ -100,9 +110,12 @@ def test_runs_count_in_the_order_of_their_beginning(monkeypatch: pytest.MonkeyPa
                 yield Done(number=number, cell=cells[number], answer=Answer(code=ExitCode.EXPECTED))
 
     monkeypatch.setattr(repeat, "Pool", Pool)
-    call = quick_call("namespaces", "", Path("runs"))
+    call = quick_call("namespaces", "", tmp_path)
+    campaign = repeat.Repeat(call=call, repeat=3, at_once=None)
     every = [Cell("one"), Cell("two")]
-    rounds = [[(d.number, d.cell.variant) for d in made] for made in repeat._rounds(call, every, 3)]
+    rounds = [
+        [(d.number, d.cell.variant) for d in made] for made in repeat._rounds(campaign, every)
+    ]
     assert rounds == [
         [(0, "one"), (1, "two")],
         [(2, "one"), (3, "two")],

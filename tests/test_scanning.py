@@ -15,7 +15,7 @@ from made_runs import LEAST
 from story import EXPERIMENTS, RECORDED
 from test_trace import HOSTILE, SOUND, fuzzed
 
-from pushpull.analysis import digit_lines, line_readers
+from pushpull.analysis import digit_lines, line_readers, vectors
 from pushpull.analysis.chunk_patterns import pattern_of_lines
 from pushpull.analysis.line_readers import LineReader, lines, nothing
 from pushpull.analysis.messages import Columns
@@ -43,6 +43,8 @@ PATTERNS = [
     r"(?P<n>\d+) (a|b)?",
     r"(\d*)",
     r"(a)?(\d+)",
+    r"[^(?P<n>a]*(\d+)[(?P<n>]*",
+    r"(?P<n>\d+) ?(?P<x>\w?)",
     r"(?P<x>\d*) ?,? ?(?P<number>\d+)(?:\.\d+)?",
     # These are read line by line.
     r"(\d+)\s*",
@@ -295,3 +297,23 @@ def test_a_reader_of_the_users_own_is_called_for_each_line(make: Callable[[int],
     assert found[-1].machine == "else"
     assert found[1:] == list(found)[1:]
     assert found == list(found)
+
+
+@pytest.mark.parametrize("first", [0, -3, 2**40, 10**20])
+@pytest.mark.parametrize("column", [[0, 1, 2], [0, 1, 3, 7], [3, 1, 3, 0], [0, 1000], []])
+def test_numbers_are_found_in_a_column(column: list[int], first: int) -> None:
+    numbers = [first + number for number in column]
+    index = vectors.Index(vectors.column(numbers))
+    wanted = [first + number for number in (0, 1, 2, 3, 7, 8, 1000, -1)]
+    there, places = index.find(vectors.column(wanted))
+    assert there.tolist() == [number in numbers for number in wanted]
+    assert [index.unique[k] for k in places[there]] == [n for n in wanted if n in numbers]
+    assert [index.place(n) >= 0 for n in wanted] == there.tolist()
+
+
+@given(st.lists(st.integers(0, 10**18 - 1), min_size=1, max_size=40))
+def test_numbers_of_any_length_are_read_from_digits(numbers: list[int]) -> None:
+    data = "".join(f"{number} , 1.5\n" for number in numbers).encode()
+    found = digit_lines.numbers(data, digit_lines.shapes(r"(\d+) , \d+(?:\.\d+)?") or ())
+    assert found is not None
+    assert (list(found[0]), found[1].all()) == (numbers, True)

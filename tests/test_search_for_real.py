@@ -91,6 +91,7 @@ def test_it_finds_one_fault_that_loses_messages_of_pyzmq(tmp_path: Path) -> None
 def test_it_finds_a_planted_fault(name: str, tmp_path: Path) -> None:
     folder = _careful(tmp_path / "careful", MUTANTS[name])
     flags = ("--experiment", folder, "--claim", "nothing_is_lost", "--confirm", "3/3")
+    flags += ("--time-limit", "250")
     done = fab("search", *flags, "--runs", tmp_path / "runs", timeout=360)
     assert done.returncode == ExitCode.UNEXPECTED, done.stdout + done.stderr
     (found,) = tmp_path.glob("runs/search-*/careful_refuted/experiment.py")

@@ -256,7 +256,7 @@ def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> No
     finally:
         os.close(folder)
     assert done.returncode == ExitCode.MISTAKE
-    assert "another sweep is using this folder" in done.stderr
+    assert "another sweep, or a repeated experiment, is using this folder" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,13 @@ def test_times_of_traces_are_on_the_harness_clock_and_in_order() -> None:
     assert values(run, "x").numbers.tolist() == [1, 2]
 
 
+def test_a_name_for_each_value_takes_no_more_room_than_a_thousand() -> None:
+    said = (json.dumps({"t": 1.0, "event": "values", "values": {f"x{k}": k}}) for k in range(1500))
+    run = run_with(captured(said, stream="stderr"))
+    assert len(run.values) == 1000
+    assert values(run, "x999").numbers.tolist() == [999]
+
+
 @settings(deadline=None)  # the first one imports NumPy
 @given(st.lists(st.floats(allow_nan=True), max_size=30), st.floats(0, 100))
 def test_a_percentile_is_the_nearest_rank(numbers: list[float], percent: float) -> None:

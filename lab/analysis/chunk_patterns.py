@@ -30,9 +30,6 @@ def pattern_of_lines(patterns: Sequence[re.Pattern[str]]) -> re.Pattern[bytes] |
     """
     if not patterns or not all(map(_is_simple, patterns)):
         return None
-    names = [name for pattern in patterns for name in pattern.groupindex]
-    if len(set(names)) < len(names):
-        return None
     either = "|".join(f"(?:{_kept_in_line(pattern.pattern)})" for pattern in patterns)
     return re.compile(f"^(?:{either})$".encode(), re.MULTILINE)
 
@@ -51,7 +48,16 @@ def _is_simple(pattern: re.Pattern[str]) -> bool:
 
 
 def _kept_in_line(text: str) -> str:
-    """Let what matches all but some characters not match the newline either."""
-    kept = {"[^": r"[^\n", r"\D": r"[^\d\n]", r"\W": r"[^\w\n]"}
-    # `\\D` is a backslash and a letter: escapes are passed over pair by pair.
-    return re.sub(r"\[\^|\\.", lambda found: kept.get(found[0], found[0]), text)
+    """Let what matches all but some characters not match the newline either.
+
+    Groups lose their names: one pattern may not have two of the same name, as two patterns may.
+    """
+    return "".join(_in_line(token[0]) for token in _TOKEN.finditer(text))
+
+
+def _in_line(token: str) -> str:
+    if token.startswith("(?P<"):
+        return "("
+    if token.startswith("[^"):
+        return rf"[^\n{token[2:]}"
+    return {r"\D": r"[^\d\n]", r"\W": r"[^\w\n]"}.get(token, token)

@@ -4,6 +4,7 @@ From the source to the first relays is hop 0, from there to the next programs ho
 number then has a send and a receipt on each hop, and none of them is a repetition.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,16 @@ def hops_of(messages: Columns) -> list[Hop]:
     return [_hop(messages, by_kind, number) for number in range(count)]
 
 
+def numbers_of(hops: Iterable[Hop]) -> dict[tuple[str, str, str], int]:
+    """Return on which hop each process sends and receives, by machine, process and kind."""
+    return {
+        (*life, kind): hop.number
+        for hop in hops
+        for kind in ("sent", "received")
+        for life in hop.messages.of(kind).speakers()
+    }
+
+
 def _hop(messages: Columns, by_kind: dict[str, Ints], number: int) -> Hop:
     rows = {}
     for kind, hop_of in by_kind.items():
@@ -64,12 +75,15 @@ def _hands_on(place: int, sent: Messages, received: Messages) -> bool:
     return len(common) > 0 and 2 * int(before.sum()) > len(common)
 
 
-def _firsts(place: int, messages: Messages, column: str = "ns") -> tuple[Ints, Ints]:
-    """Return the numbers of a process's messages, and what a column says of each one's first."""
+def _firsts(place: int, messages: Messages, values: Any = None) -> tuple[Ints, Ints]:
+    """Return the numbers of a process's messages, and what belongs to each one's first.
+
+    That is one of the `values`, which are those of all messages; by default, its line's number.
+    """
     mine = places_of(vectors.column(messages.places) == place)
     index = vectors.Index(vectors.column(messages.numbers)[mine])
-    values = np.asarray(getattr(messages, column))[mine]
-    return index.unique, values[index.first_rows()]
+    found = np.asarray(messages.lines()[2] if values is None else values)[mine]
+    return index.unique, found[index.first_rows()]
 
 
 def _levels(relays: list[int], sent: Messages, received: Messages) -> dict[int, int]:
@@ -79,7 +93,7 @@ def _levels(relays: list[int], sent: Messages, received: Messages) -> dict[int, 
     """
     parts: list[tuple[Ints, Ints, Ints]] = []
     for relay in relays:
-        numbers, times = _firsts(relay, received, "ts")
+        numbers, times = _firsts(relay, received, received.ts)
         handed_on = np.isin(numbers, _firsts(relay, sent)[0])
         parts.append((numbers[handed_on], times[handed_on], np.full(int(handed_on.sum()), relay)))
     numbers, times, of = (np.concatenate(column) for column in zip(*parts, strict=True))

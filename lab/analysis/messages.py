@@ -210,7 +210,7 @@ class Columns:
             for record in records:
                 if (message := reads(record)) is not None:
                     place = self._place(message.machine, message.process)
-                    for kind in _kinds(message.kind):
+                    for kind in kinds_of(message.kind):
                         self.of(kind).add_one(message, place, record)
         else:
             self._scan(records, scan, reads)
@@ -246,7 +246,7 @@ class Columns:
             for lines in stream.blocks():
                 found = scan(lines)
                 for one in _one_by_one(lines, reads) if found is None else found:
-                    for kind in _kinds(one.kind) if len(one.numbers) else ():
+                    for kind in kinds_of(one.kind) if len(one.numbers) else ():
                         self.of(kind).add(one, self._place(lines.machine, lines.process))
             for kind, messages in self._of_kind.items():
                 if len(messages) > (start := before.get(kind, 0)):
@@ -288,7 +288,7 @@ def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:
             yield Found(message.kind, (message.number,), (message.n,), t, (m,) if t else ())
 
 
-def _kinds(kind: str) -> Sequence[str]:
+def kinds_of(kind: str) -> Sequence[str]:
     """Return the kinds as which a line's message counts."""
     return ("received", "sent") if kind == HANDED_ON else (kind,)
 

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pushpull.analysis.messages import Columns, kinds_of
 from pushpull.core.records import Event, Message, Reader, Record
 from pushpull.runs.store import StoredRun
 from pushpull.runs.stored_records import sources_of, times_of
@@ -52,12 +53,16 @@ def side_by_side(run: StoredRun, reader: Reader) -> SideBySide:
     printed = [record for record in run.records if record.stream == "stdout"]
     messages = [reader(record) for record in printed]
     start = min(times_of(run.records) if run.records else (e.t for e in run.events), default=0.0)
-    rows = [line.row(start) for line in _paired(printed, messages)]
+    hop_of = _hops(run, messages, reader)
+    rows = [line.row(start) for line in _paired(printed, messages, hop_of)]
     rows += [Row(t=event.t - start, event=event) for event in run.events]
     rows.sort(key=lambda row: row.t)  # stable: an event comes after the line that led to it
-    senders = [{message.machine for message in messages if message and message.kind == "sent"}]
+    senders: list[set[str]] = [set() for _ in range(1 + max(hop_of.values(), default=0))]
+    for message in filter(None, messages):
+        if "sent" in kinds_of(message.kind):
+            senders[hop_of.get((message.machine, message.process, "sent"), 0)].add(message.machine)
     machines = ordered_machines(run, senders)
-    return SideBySide(machines=machines, rows=tuple(rows), sends=bool(senders[0]))
+    return SideBySide(machines=machines, rows=tuple(rows), sends=any(senders))
 
 
 def ordered_machines(run: StoredRun, senders: Sequence[Container[str]]) -> tuple[str, ...]:
@@ -87,28 +92,51 @@ class _Line:
         return Row(t=t, records=records, note=self.note, number=self.number)
 
 
-def _paired(printed: Sequence[Record], messages: Sequence[Message | None]) -> list[_Line]:
-    """Match each arrival to its send; a message that is sent twice may arrive twice."""
-    lines: list[_Line] = []
-    on_their_way: defaultdict[int, deque[_Line]] = defaultdict(deque)
+_HopOf = Mapping[tuple[str, str, str], int]  # by machine, process and kind; absent in most runs
+
+
+def _hops(run: StoredRun, messages: Sequence[Message | None], reader: Reader) -> _HopOf:
+    """Return the hops of a pipeline, if a process of the run sends and receives."""
+    lives: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for message in filter(None, messages):
+        for kind in kinds_of(message.kind):
+            lives[kind].add((message.machine, message.process))
+    if not lives["sent"] & lives["received"]:
+        return {}
+    from pushpull.analysis import hops  # imports NumPy
+
+    return hops.numbers_of(hops.hops_of(Columns(run.records, reader)))
+
+
+def _paired(
+    printed: Sequence[Record], messages: Sequence[Message | None], hop_of: _HopOf
+) -> list[_Line]:
+    """Match each arrival to its send on its hop; one that is sent twice may arrive twice."""
+    every = list(zip(printed, messages, strict=True))
+    lines = [_Line(record) for record, message in every if message is None]
+    on_their_way: defaultdict[tuple[int, int], deque[_Line]] = defaultdict(deque)
+    told = [
+        (record, message.number, kind, hop_of.get((message.machine, message.process, kind), 0))
+        for record, message in every
+        if message is not None
+        for kind in kinds_of(message.kind)
+    ]
     # Sends go first: a receiver's line may have been captured before the sender's.
-    for record, message in zip(printed, messages, strict=True):
-        if message and message.kind == "sent":
-            lines.append(_Line(record, note="nobody", number=message.number))
-            on_their_way[message.number].append(lines[-1])
+    for record, number, kind, hop in told:
+        if kind == "sent":
+            lines.append(_Line(record, note="nobody", number=number))
+            on_their_way[number, hop].append(lines[-1])
     known = set(on_their_way)
-    for record, message in zip(printed, messages, strict=True):
-        if message and message.kind == "sent":
+    for record, number, kind, hop in told:
+        if kind == "sent":
             continue
-        if message is None:
-            lines.append(_Line(record))
-        elif on_their_way[message.number]:
-            line = on_their_way[message.number].popleft()
+        if on_their_way[number, hop]:
+            line = on_their_way[number, hop].popleft()
             line.arrived, line.note = record, ""
         else:
-            note = "again" if message.number in known else "never sent"
-            lines.append(_Line(record, note=note, number=message.number))
-            known.add(message.number)
+            note = "again" if (number, hop) in known else "never sent"
+            lines.append(_Line(record, note=note, number=number))
+            known.add((number, hop))
     return lines
 
 

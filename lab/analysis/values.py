@@ -23,6 +23,8 @@ from pushpull.core.trace import VALUED, Trace, parse_line, trace_of
 from pushpull.runs.lines import Lines
 from pushpull.runs.stored_records import StoredRecords
 
+_MOST_NAMES = 1_000  # of quantities: a machine may invent a new one for each value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Values:
@@ -106,7 +108,7 @@ def none(name: str) -> Values:
 def read(
     records: Sequence[Record], reads: Reader, clocks: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Values]:
-    """Return the values of a run by their names, in the order of these.
+    """Return the values of a run by their names, in the order of these: of 1,000 names at most.
 
     Arguments:
         records: its lines.
@@ -121,7 +123,8 @@ def read(
         read_chunk = _TraceReader(clocks, machine) if stream == "stderr" else _line_reader(reads)
         for t, reading in chain.from_iterable(map(read_chunk, chunks)):
             for name, value in reading.values.items():
-                columns[name].add(value, t, reading.number, place)
+                if name in columns or len(columns) < _MOST_NAMES:
+                    columns[name].add(value, t, reading.number, place)
     return {name: columns[name].in_order(name, sources) for name in sorted(columns)}
 
 

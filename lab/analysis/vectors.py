@@ -115,14 +115,13 @@ class Index:
         if not len(self.unique):
             return np.zeros(len(numbers), np.bool_), np.zeros(len(numbers), np.int64)
         first, last = self.unique[0], self.unique[-1]
-        if int(last) - int(first) + 1 == len(self.unique):  # they have no gap
-            there = (numbers >= first) & (numbers <= last)
-            return there, np.where(there, numbers - first, 0)
         if int(last) - int(first) < _DENSE * len(self.unique):  # quicker than to search for each
-            there = (numbers >= first) & (numbers <= last)
-            at = np.where(there, numbers - first, 0)
+            there = np.asarray((numbers >= first) & (numbers <= last), np.bool_)
+            at = _small(np.where(there, numbers - first, 0))
+            if int(last) - int(first) + 1 == len(self.unique):  # they have no gap
+                return there, at
             places = self._places[at]
-            return there & (self.unique[places] == numbers), places
+            return there & np.asarray(self.unique[places] == numbers, np.bool_), places
         places = np.searchsorted(self.unique, numbers)
         places[places == len(self.unique)] = 0
         return np.asarray(self.unique[places] == numbers, np.bool_), places
@@ -132,7 +131,7 @@ class Index:
         """The place in `unique` of each number from the first to the last; any for what lacks."""
         first = self.unique[0]
         is_there = np.zeros(int(self.unique[-1]) - int(first) + 1, np.bool_)
-        is_there[self.unique - first] = True
+        is_there[_small(self.unique - first)] = True
         return np.cumsum(is_there, dtype=_PLACE) - _PLACE(1)
 
     def has(self, numbers: Ints) -> Flags:
@@ -189,6 +188,11 @@ class Index:
         """Return the row that has a number after so many others of it."""
         starts = places if self._starts is None else self._starts[places]
         return starts + nth if self._order is None else self._order[starts + nth]
+
+
+def _small(numbers: Ints) -> Ints:
+    """Return differences of numbers, which are small even where these had no room in 64 bits."""
+    return numbers.astype(_PLACE) if numbers.dtype == object else numbers
 
 
 def same_numbers(one: Ints, other: Ints) -> bool:

@@ -28,6 +28,7 @@ class Call:
     packets: bool
     runs: Path
     sweep: Mapping[str, str] | None = None
+    stop_on_refuted: bool = False
 
     def command(self, experiment: str) -> str:
         """Return the command line that repeats this call, for one experiment or (if "") for all."""

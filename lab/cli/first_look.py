@@ -15,7 +15,7 @@ VALUED = (
     *PROVIDER,
 )
 _MANY = ("--set", "-s")  # may be given more than once
-SWITCHES = ("--keep", "-k", "--capture", "-a")
+SWITCHES = ("--keep", "-k", "--capture", "-a", "--stop-on-refuted", "-o")
 
 
 def provider_of_run(arguments: Sequence[str]) -> str | None:

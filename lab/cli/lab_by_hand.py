@@ -62,7 +62,7 @@ def shell(inventory: Inventory, provider: str, name: str, command: str = "") -> 
             where="standard input",
             hint="run it in a terminal, or give a command: -- COMMAND",
         )
-    with chosen.lab(keep=True) as machines:
+    with chosen.look() as machines:
         remote = Remote(machines.access[name])
         # The shell owns the terminal and gets every Ctrl-C; SIGTERM or a closed terminal ends it.
         with interrupts.closing(remote.close), contextlib.redirect_stdout(drawing(sys.stdout)):

@@ -1,22 +1,30 @@
-"""`fab run-experiment --repeat` and `--until decided`: the same experiments, many times."""
+"""`fab run-experiment --repeat` and `--until decided`: the same experiments, many times.
+
+Like a sweep it has no state of its own, and the same command goes on where it ended.
+"""
 
 import contextlib
+import hashlib
+import json
 import sys
-import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from pushpull.analysis.campaign import CampaignRun, Cell
+from pushpull.analysis.campaign import CampaignRun, Cell, name_of
 from pushpull.analysis.figures import spreads
 from pushpull.analysis.tally import Tally, add
 from pushpull.cli import campaign_files
 from pushpull.cli.call import Call
 from pushpull.cli.capacity import Capacity
 from pushpull.cli.run_experiment import experiments_of, say
+from pushpull.cli.sweep import Campaign, alone_in, runs_of
 from pushpull.cli.sweep_pool import Done, Pool
+from pushpull.cli.sweep_worker import Answer
 from pushpull.core.errors import ExitCode, LabError, worst
 from pushpull.core.verdict import Outcome
-from pushpull.experiments import catalogue
+from pushpull.experiments import catalogue, fingerprint
 from pushpull.machines.providers.registry import choose
 from pushpull.report.tallies import print_spreads, print_tallies
 from pushpull.runs import store
@@ -24,6 +32,20 @@ from pushpull.runs import store
 # A claim that always holds is decided after 116 runs, with three exceptions after some 300.
 MOST_UNTIL_DECIDED = 500
 _MOST = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat(Campaign):
+    """The experiments of a call, each in all of its variants."""
+
+    @cached_property  # what changes during the runs is of the next ones
+    def id(self) -> str:
+        codes = {
+            name: fingerprint.of_run(experiment, self.call.implementation)
+            for name, experiment in experiments_of(self.call).items()
+        }
+        whole = [self.call.command(self.call.experiment), codes, self.call.inventory.digest]
+        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]
 
 
 def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
@@ -41,11 +63,18 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
     every = _cells(call)
+    campaign = Repeat(call=call, repeat=most, at_once=None)
+    with alone_in(call.runs):
+        return _run(campaign, every, until_decided=until_decided)
+
+
+def _run(campaign: Repeat, every: Sequence[Cell], *, until_decided: bool) -> ExitCode:
+    call, most = campaign.call, campaign.repeat
     tallies: dict[str, Tally] = {}
     counted: list[CampaignRun] = []
     ended_by: list[ExitCode] = []
     try:
-        with contextlib.closing(_rounds(call, every, most)) as rounds:
+        with contextlib.closing(_rounds(campaign, every)) as rounds:
             for number, made in enumerate(rounds, 1):
                 if ended_by := [done.answer.code for done in made if done.answer.failed]:
                     break
@@ -65,12 +94,12 @@ def run(call: Call, most: int, *, until_decided: bool) -> ExitCode:
         outcomes = [outcome for its, _, outcome in counted if its == cell]
         print_spreads(str(cell) if len(every) > 1 else "", spreads(outcomes), file=sys.stdout)
     if counted:
-        name = time.strftime("repeat-%Y%m%dT%H%M%SZ", time.gmtime())
         words = [call.command(call.experiment), f"--repeat {most}"]
         words += ["--until decided"] if until_decided else []
         campaign_files.write(
-            call.runs, name, " ".join(words), every, counted, anytime=until_decided
-        )
+            call.runs, f"repeat-{campaign.id}", " ".join(words), every, counted,
+            anytime=until_decided,
+        )  # fmt: skip
     applicable = [tally for tally in tallies.values() if not tally.why_not_applicable]
     return worst(
         ended_by
@@ -88,15 +117,21 @@ def _cells(call: Call) -> list[Cell]:
     ]
 
 
-def _rounds(call: Call, every: Sequence[Cell], most: int) -> Generator[list[Done], None, None]:
-    """Run everything, again and again, and yield the rounds in the order of their beginning.
+def _rounds(campaign: Repeat, every: Sequence[Cell]) -> Generator[list[Done], None, None]:
+    """Run what is missing, and yield the rounds in the order of their beginning.
 
-    A round with a failed run comes at once, and is the last.
+    Those that exist already come first. A round with a failed run comes at once, and is the last.
     """
-    pool = Pool(call, limit_of(call))
-    ended: dict[int, Done] = {}
+    ended = _existing(campaign, every)
+    planned = enumerate(cell for _ in range(campaign.repeat) for cell in every)
+    todo = [(number, cell) for number, cell in planned if number not in ended]
+    if ended:
+        print(f"{len(ended)} runs exist already, at most {len(todo)} are missing", flush=True)
     due = 0
-    todo = enumerate(cell for _ in range(most) for cell in every)
+    while all(due + k in ended for k in range(len(every))):
+        yield [ended.pop(due + k) for k in range(len(every))]
+        due += len(every)
+    pool = Pool(campaign.call, limit_of(campaign.call), campaign.id)
     with contextlib.closing(pool.results(todo)) as results:
         for done in results:
             if done.again:
@@ -110,6 +145,22 @@ def _rounds(call: Call, every: Sequence[Cell], most: int) -> Generator[list[Done
             while all(due + k in ended for k in range(len(every))):
                 yield [ended.pop(due + k) for k in range(len(every))]
                 due += len(every)
+
+
+def _existing(campaign: Repeat, every: Sequence[Cell]) -> dict[int, Done]:
+    """Return the runs that were made before and count, by their numbers."""
+    places = {str(cell): (place, cell) for place, cell in enumerate(every)}
+    following = dict.fromkeys(places, 0)  # round, by the name of a cell
+    found = {}
+    for stored in runs_of(campaign):
+        name = name_of(stored)
+        if name in places and following[name] < campaign.repeat:
+            place, cell = places[name]
+            number = following[name] * len(every) + place
+            answer = Answer(code=ExitCode.EXPECTED, directory=str(stored.path))
+            found[number] = Done(number=number, cell=cell, answer=answer)
+            following[name] += 1
+    return found
 
 
 def limit_of(call: Call) -> Capacity:

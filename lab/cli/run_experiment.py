@@ -1,9 +1,10 @@
 """One call of `fab run-experiment`, from its arguments to the verdicts."""
 
+import contextlib
 import importlib
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pushpull.cli import arguments
@@ -17,6 +18,7 @@ from pushpull.machines.providers.registry import choose
 if TYPE_CHECKING:
     from pushpull.engine.experiment import Experiment
     from pushpull.engine.runner import Result
+    from pushpull.machines.providers.base import Machines, Provider
 
 # A trigger's thread waits at most this long for the painter's; Python's default is 5 ms.
 _SWITCH_S = 0.0005
@@ -56,10 +58,25 @@ def run_all(call: Call) -> "list[Result]":
     threading.Thread(
         target=importlib.import_module, args=["pushpull.cli.run_series"], daemon=True
     ).start()
-    with provider.lab(keep=call.keep) as machines:
+    with _lab(call, provider) as machines:
         from pushpull.cli import run_series
 
         return run_series.run(call, found, machines)
+
+
+@contextlib.contextmanager
+def _lab(call: Call, provider: "Provider") -> Iterator["Machines"]:
+    """Yield the lab; where a prompt may open, `fab ssh` finds it until the end of the block."""
+    stays = call.stop_on_refuted and not call.keep and sys.stdin.isatty()
+    if not (stays and provider.makes_machines and not provider.is_shared()):
+        with provider.lab(keep=call.keep) as machines:
+            yield machines
+        return
+    try:
+        with provider.lab(keep=True) as machines:
+            yield machines
+    finally:
+        provider.down()
 
 
 def _show(call: Call, results: "Sequence[Result]", never_ran: bool) -> None:

@@ -4,10 +4,11 @@ import contextlib
 import functools
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from pushpull.cli import arguments, conformance
+from pushpull.cli import arguments, conformance, prompt
 from pushpull.cli.call import Call
 from pushpull.core import parameters
 from pushpull.core.errors import ExitCode
@@ -114,6 +115,8 @@ def run_connected(
         # Many runs without a view have no page each.
         meanwhile = _get_pages_ready if view_of is View else _do_nothing
         view = view_of(list(remotes))
+        if call.stop_on_refuted:
+            request = replace(request, when_broken=functools.partial(prompt.stop, view))
         results.append(_run_in_view(request, machines, remotes, call.runs, view, meanwhile))
         if error := results[-1].error:
             arguments.show_error(error)

@@ -240,7 +240,7 @@ def alone_in(runs: Path) -> Iterator[None]:
         except BlockingIOError:
             os.close(folder)
             raise LabError(
-                "another sweep is using this folder",
+                "another sweep, or a repeated experiment, is using this folder",
                 where=str(runs),
                 hint="wait until it ends, or name another folder with --runs",
             ) from None

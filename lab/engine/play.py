@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from pushpull.core import clock, user_code
 from pushpull.core.errors import LabError, RunStoreError
 from pushpull.core.records import GIVEN_UP, Event
-from pushpull.engine.build import Setting
+from pushpull.engine.build import Parts, Setting
 from pushpull.engine.deploy import Deployed, deployed
-from pushpull.engine.experiment import Experiment
 from pushpull.engine.monitor import InvariantBroken, LimitReached, NeverConnected, RunMonitor
 from pushpull.engine.request import RunRequest
 from pushpull.engine.scenario import Lab
@@ -60,10 +59,11 @@ def _perform(request: RunRequest, setting: Setting, there: Deployed) -> Played:
         interval=request.pause,
         parameters=request.parameters,
     )
-    return _play(experiment, lab, parts.monitor)
+    return _play(request, lab, parts)
 
 
-def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
+def _play(request: RunRequest, lab: Lab, parts: Parts) -> Played:
+    experiment, monitor = request.experiment, parts.monitor
     note = ""
     try:
         try:
@@ -76,6 +76,9 @@ def _play(experiment: Experiment, lab: Lab, monitor: RunMonitor) -> Played:
         monitor.fail(error)
         return Played()
     except InvariantBroken as broken:
+        if request.when_broken is not None:
+            monitor.go_on()
+            request.when_broken(lab, parts.manager, str(broken))
         note = f"the run was ended at once, as this was no longer true: {broken}"
         return Played(note=note, cut=f"The run was ended at once, as this was broken: {broken}.")
     except LimitReached as stuck:

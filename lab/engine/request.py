@@ -4,10 +4,10 @@ import functools
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushpull import __version__
 from pushpull.core.faults.fault import Fault
@@ -18,6 +18,13 @@ from pushpull.engine.experiment import Experiment
 from pushpull.engine.program import Program
 from pushpull.machines.remote import Remote
 
+if TYPE_CHECKING:
+    from pushpull.engine.process_manager import ProcessManager
+    from pushpull.engine.scenario import Lab
+
+# It gets the lab, its processes, and what is no longer true.
+WhenBroken = Callable[["Lab", "ProcessManager", str], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
@@ -26,6 +33,7 @@ class RunRequest:
     `programs` can be started, by their names; `implementation` says whose they are, as the user
     chose it. `files` are the user's beside the experiment, which are deployed and kept with the
     run; `code` is the fingerprint of what judges it. `patience_s` is a script's, see `Plan`.
+    `when_broken` is called when what is always to be true is not, before anything is ended.
     `parameters` has a value for each that the experiment declares.
     """
 
@@ -43,6 +51,7 @@ class RunRequest:
     command: str
     sweep: Mapping[str, str] | None = None
     patience_s: float | None = None
+    when_broken: WhenBroken | None = None
     parameters: Mapping[str, Value] = field(default_factory=dict)
 
     @property

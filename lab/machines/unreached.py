@@ -29,7 +29,8 @@ class Place:
     @classmethod
     def of(cls, access: Access) -> "Place":
         """Return the SSH server of a machine."""
-        return cls(f"{access.host}:{access.port or 22}", access.user or "you")
+        host = f"[{access.host}]" if ":" in access.host else access.host
+        return cls(f"{host}:{access.port or 22}", access.user or "you")
 
 
 def known_hosts(access: Access) -> Path:

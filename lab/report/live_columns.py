@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pushpull.analysis.event_text import state
 from pushpull.core import clock
+from pushpull.core.names import program_of
 from pushpull.core.records import Event, Record
 from pushpull.core.text import line_of
 from pushpull.report.console import ALARM
@@ -37,6 +38,7 @@ class Columns:
         self._links: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys(colours, 0)
         self._broken: set[str] = set()
+        self._programs: dict[str, set[str]] = {}  # by machine
         self._start = clock.now() if start is None else start
 
     @property
@@ -58,6 +60,8 @@ class Columns:
         if machine not in self._colours:
             return
         links = self._links.get((machine, process), 0)
+        if event.event == "start":
+            self._programs.setdefault(machine, set()).add(program_of(process))
         match event.event:
             case "start":
                 now = "starting"
@@ -80,11 +84,16 @@ class Columns:
         if machine not in self._broken or event.event == "fault":
             self._states[machine] = (process, now)
 
+    def program(self, record: Record) -> str:
+        """Return which program printed a line, if its machine runs several; else nothing."""
+        several = len(self._programs.get(record.machine, ())) > 1
+        return f"{program_of(record.process)}: " if several else ""
+
     def row(self, record: Record) -> Text:
         """Return a line in its machine's column."""
         place = list(self._colours).index(record.machine)
         mark = "stderr: " if record.stream == "stderr" else ""
-        text = _cut(mark + line_of(record, self.width), self.width - 2)
+        text = _cut(self.program(record) + mark + line_of(record, self.width), self.width - 2)
         seconds = f"{max(0.0, record.t - self._start):.3f}".rjust(_TIME_WIDTH - 1)
         style = "red" if mark else self._colours[record.machine]
         gap = " " * (1 + place * self.width)

@@ -177,6 +177,7 @@ class View:
             name = fitted(record.machine, self._name_width)
             text = line_of(record, _LONGEST_LINE)
             mark = ("stderr: ", "red") if record.stream == "stderr" else ("", "")
+            text = self._columns.program(record) + text
             line = Text.assemble((f"{name} | ", f"bold {colour}"), mark, (text, colour))
             self._console.print(line, soft_wrap=True)
 

@@ -8,6 +8,7 @@ from invoke import Context
 
 from pushpull.cli import arguments
 from pushpull.cli.tasks import help_texts
+from pushpull.core.errors import LabError
 
 
 @task(
@@ -25,6 +26,7 @@ from pushpull.cli.tasks import help_texts
         "repeat": "how often to run it; prints how often each claim held",
         "until": "decided: repeat it until each claim is decided, see docs/repeats.md",
         "runs": help_texts.RUNS,
+        "stop-on-refuted": "when a `lab.always` breaks, keep all running and open a prompt",
     },
     iterable=["set"],
 )
@@ -43,6 +45,7 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
     implementation: str = "",
     repeat: str = "",
     until: str = "",
+    stop_on_refuted: bool = False,
 ) -> int:
     """Run experiments on the machines, and judge their claims."""
     from pushpull.cli.call import Call, inventory_for
@@ -60,7 +63,13 @@ def run_experiment(  # new flags come last: Invoke gives out the short ones in t
         keep=keep,
         packets=capture,
         runs=Path(runs),
+        stop_on_refuted=stop_on_refuted,
     )
+    if stop_on_refuted and (repeat or until):
+        raise LabError(
+            "--stop-on-refuted can't be combined with --repeat and --until",
+            hint="leave one of them out",
+        )
     if repeat or until:
         from pushpull.cli import repeat as repeating
 
@@ -283,11 +292,8 @@ def search(
     search_flags.require_hypothesis()
     from pushpull.cli import search as searching
 
-    call = replace(
-        quick_call(provider, inventory, Path(runs)),
-        experiment=experiment,
-        interval=arguments.seconds("--interval", interval),
-    )
+    call = quick_call(provider, inventory, Path(runs), experiment)
+    call = replace(call, interval=arguments.seconds("--interval", interval))
     wanted = searching.Wanted(
         call=call,
         claim=claim,

@@ -126,6 +126,10 @@ class Provider(abc.ABC):
         Raises Refused if this computer can't have one, and LabError for all other problems.
         """
 
+    def look(self) -> AbstractContextManager[Machines]:
+        """Yield the lab that is up, also while a run uses it: for a look, not for a run."""
+        return self.lab(keep=True)
+
     @abc.abstractmethod
     def up(self) -> None:
         """Bring the lab up until `down`; do nothing if it is up."""

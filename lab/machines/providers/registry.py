@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from pushpull.core.errors import LabError
@@ -82,6 +83,10 @@ class _FirstThatCan(Provider):
     def lab(self, *, keep: bool) -> Iterator[Machines]:
         with contextlib.ExitStack() as stack:
             yield self._first(lambda provider: stack.enter_context(provider.lab(keep=keep)))
+
+    def look(self) -> AbstractContextManager[Machines]:
+        running = (each for each in self._offered if "running" in each.status().values())
+        return next(running, self._offered[0]).look()
 
     def up(self) -> None:
         self._first(lambda provider: provider.up())

@@ -60,9 +60,13 @@ class Hosts(Provider):
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
-        with lab_folder.reserved(lab_folder.folder("ssh", self.inventory)):
-            machines = self.inventory.machines
-            yield _HostMachines({each.name: _access(each, self.inventory) for each in machines})
+        with lab_folder.reserved(lab_folder.folder("ssh", self.inventory)), self.look() as machines:
+            yield machines
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[Machines]:
+        machines = self.inventory.machines
+        yield _HostMachines({each.name: _access(each, self.inventory) for each in machines})
 
     def up(self) -> None:
         return

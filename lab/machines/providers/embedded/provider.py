@@ -86,6 +86,13 @@ class Embedded(Provider):
         with self._own_lab() as machines:
             yield machines
 
+    @contextlib.contextmanager
+    def look(self) -> Iterator[Machines]:
+        with self._found() as found:
+            if found is None:
+                raise LabError("no lab is up", hint="bring one up: fab up")
+            yield self._machines(found.client, found.description, self._client_key())
+
     def up(self) -> None:
         folder = self._folder()
         with lab_folder.changing(folder), self._found() as found:
