@@ -53,7 +53,6 @@ ELSEWHERE = {
     "quiz": "it asks for answers; tests/test_quiz.py gives them",
     "ssh": "a shell needs a terminal; tests/test_following.py has one",
     "reproduce": "it makes hundreds of runs; tests/test_reproduce.py has a shorter table",
-    "search": "it makes hundreds of runs; tests/test_search_for_real.py has a smaller one",
     "run-experiment --experiment ways_to_leave": "tests/test_leaving_for_real.py does",
     "run-experiment --experiment fast_kill": "tests/test_faults_on_hosts.py does",
     "run-experiment --experiment coming_back": "its variants take a minute",
