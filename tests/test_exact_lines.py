@@ -1,5 +1,6 @@
 """Faults at an exact line in whole runs: kills, forced order, and machines that can't hold one."""
 
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,6 +113,29 @@ def test_where_lines_cannot_be_held_the_run_says_how_late(
         "work.2 on pull-1 was killed 2 lines after its line 1, as it can't be held there:"
         " seccomp: Operation not permitted"
     )
+
+
+def test_a_program_that_was_paused_in_place_of_held_goes_on_to_its_next_line(
+    play: Play, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    notes = {"not-held": "seccomp: Operation not permitted"}
+    monkeypatch.setattr(FakeRemote, "notes", lambda *_: notes)
+    monkeypatch.setattr(FakeProcess, "order", lambda *_: None, raising=False)
+
+    def script(process: Any) -> None:
+        process.prints("1 a")
+        process.wait(lambda: signal.SIGSTOP in process.signals)
+        process.prints("2 b")
+        process.wait()
+
+    done = play(
+        untraced(script),
+        untraced(script),
+        scenario="worker = lab.start('work', on='pull-1', held=True)\n"
+        "    lab.hold(worker, at=1); lab.hold(worker, at=2)",
+    )
+    said = [e.details.get("fault", e.details.get("repair")) for e in done.stored.events]
+    assert [name for name in said if name] == ["pause", "resume", "pause"]
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,16 @@ class LineFaults:
     def release(self, processes: Sequence[Process]) -> None:
         """Let processes run on, past all further lines."""
         for process in processes:
-            if process.place in self.paused:
-                self.faults.inject(RESUME, process)
+            self._resume(process)
             ordered = clock.now()
             process.release()
             self.faults.note_released(process, ordered)
+
+    def _resume(self, process: Process) -> None:
+        """Let a process run on that was paused because it could not be held."""
+        if process.place in self.paused:
+            self.paused.remove(process.place)
+            self.faults.inject(RESUME, process)
 
     def run_until_ready(self, processes: Sequence[Process], ready: Callable[[str], bool]) -> None:
         """Let each print one line after another until one says that it is ready."""
@@ -74,7 +79,9 @@ class LineFaults:
         looks = [Look({p.place}, matches=partial(_is_next, line, p.stood_at)) for p in processes]
         monitor = self.manager.monitor
         with monitor.looking(*looks):
-            for process in processes:
+            for process, look in zip(processes, looks, strict=True):
+                if look.found is None:
+                    self._resume(process)
                 process.run_until(line.order)
             for process, look in zip(processes, looks, strict=True):
                 missed = f"{process} never printed the line at which it was to stand"
