@@ -59,6 +59,7 @@ ELSEWHERE = {
     "sweep --experiment ways_to_leave": "it makes two hundred runs",
     "sweep --experiment loss_curve": "it makes a hundred runs",
     "matrix --experiments ways_to_leave,coming_back": "it makes two hundred runs",
+    "matrix --implementations redis_streams": "tests/programs/test_broker_servers.py does",
     "run-experiment --experiment kill_worker --interval 0.02 --until": "it makes some sixty runs",
     "run-experiment --experiment docs/examples/request_reply": "tests/test_request_reply.py does",
     "run-experiment --experiment leaving": "docs/own-experiment.md shows only a part of it",

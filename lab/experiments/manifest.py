@@ -244,7 +244,7 @@ def _program(folder: Path, name: str, table: Table, options: Sequence[str]) -> P
             {
                 *(table["flags"] + table["events"]),
                 *(options if "--set" in table["flags"] else ()),
-                *(protocol.ABILITIES if protocol.KINDS[name] == protocol.RECEIVER else ()),
+                *protocol.ABILITIES.get(protocol.KINDS[name], ()),
             }
         ),
     )

@@ -109,8 +109,9 @@ PACKAGES: Mapping[str, tuple[Check, Any]] = {
         [],
     ),
 }
+_ABILITIES = frozenset[str]().union(*protocol.ABILITIES.values())
 _LACKS = _texts(
-    "|".join([_FLAG, _OPTION, *protocol.EVENTS, *protocol.KINDS, *protocol.ABILITIES]),
+    "|".join([_FLAG, _OPTION, *protocol.EVENTS, *protocol.KINDS, *_ABILITIES]),
     'programs, flags, options, events and abilities that it lacks, as lacks = ["reconnects"]',
 )
 VERSION: Mapping[str, tuple[Check, Any]] = {

@@ -31,8 +31,11 @@ RECEIVERS = tuple(name for name, kind in KINDS.items() if kind == RECEIVER)
 
 EVENTS = frozenset({"ready", "sent", "received", "accepted", "connected", "disconnected", "dies"})
 
-# What every receiver can, unless its manifest says that it lacks it.
-ABILITIES = frozenset({"reconnects"})
+# What every program of a kind can, unless its manifest says that it lacks it.
+ABILITIES: Mapping[str, frozenset[str]] = {
+    RECEIVER: frozenset({"reconnects"}),
+    BROKER: frozenset({"stores"}),
+}
 
 # What every program of a kind has.
 _ALL = frozenset({"--address", "--trace", "ready"})

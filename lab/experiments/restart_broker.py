@@ -11,7 +11,10 @@ from pushpull.experiments.judges import brokers, line_formats
     interval=0.1,
     takes=8,
     variants=("at_work", "waiting"),
-    uses={"push": [], "pull": ["--work"], "broker": []},
+    uses={
+        "at_work": {"push": [], "pull": ["--work"], "broker": []},
+        "waiting": {"push": [], "pull": ["--work"], "broker": ["stores"]},
+    },
 )
 def restart_broker(lab: Lab) -> None:
     """Kill it while messages wait there: for busy workers, or for workers that come later."""
