@@ -1,10 +1,14 @@
 """An experiment of a user's own, in a folder, for tests to change."""
 
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import command
 import pytest
+
+from pushpull.runs import store
+from pushpull.runs.store import StoredRun
 
 HEAD = """\
 '''Does it answer?'''
@@ -43,3 +47,20 @@ def run(folder: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
     return command.fab(
         "run-experiment", "--experiment", str(folder), "--runs", str(folder.parent / "runs"), *flags
     )
+
+
+def played(
+    tmp_path: Path, files: Mapping[str, str], within: Sequence[str] = ()
+) -> tuple[StoredRun, str]:
+    """Run an experiment of these files on the embedded lab; return the run and what was printed.
+
+    Every verdict must be the expected one.
+    """
+    made = tmp_path / "played"
+    made.mkdir()
+    for name, text in files.items():
+        (made / name).write_text(text)
+    flags = ("--experiment", made, "--runs", tmp_path / "runs", "--provider", "namespaces")
+    done = command.fab("run-experiment", *flags, within=within)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return store.load(command.only_run(tmp_path / "runs")), done.stdout

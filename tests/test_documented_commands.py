@@ -34,8 +34,8 @@ EXAMPLES = {
     "FILE": "found",
     "DIR": "mine",
 }
-# What takes long: a second between messages (`fast_kill` has none), and many runs. These are added
-# to a command that has none of its own, but the repetitions replace those that it has.
+# What takes long: a second between messages, and many runs. These are added to a command that has
+# none of its own, but the repetitions replace those that it has.
 FEWER = (
     ("run-experiment", "--interval", "0.05"),
     ("matrix", "--implementations", "pyzmq,plain_python"),
@@ -54,6 +54,7 @@ ELSEWHERE = {
     "ssh": "a shell needs a terminal; tests/test_following.py has one",
     "reproduce": "it makes hundreds of runs; tests/test_reproduce.py has a shorter table",
     "run-experiment --experiment ways_to_leave": "tests/test_leaving_for_real.py does",
+    "run-experiment --experiment fast_kill": "tests/test_faults_on_hosts.py does",
     "run-experiment --experiment coming_back": "its variants take a minute",
     "sweep --experiment ways_to_leave": "it makes two hundred runs",
     "sweep --experiment loss_curve": "it makes a hundred runs",
@@ -90,7 +91,7 @@ def _example(command: str) -> str:
         command = re.sub(rf"\b{open_}\b" if open_[0] != "-" else open_, example, command)
     command = re.sub(r"--repeat \d+", "--repeat 1", command)
     for task, flag, value in FEWER:
-        if command.split()[0] == task and flag not in command and "fast_kill" not in command:
+        if command.split()[0] == task and flag not in command:
             command += f" {flag} {value}"
     return command
 

@@ -7,7 +7,6 @@ import pty
 import select
 import shutil
 import socket
-import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -361,46 +360,3 @@ def test_twenty_labs_with_the_same_addresses_at_once(inventory: Path, tmp_path: 
             r.text or "" for r in stored.records if (r.process, r.stream) == ("pull", "stdout")
         ]
         assert sorted(int(text.split()[0]) for text in received) == list(range(20))
-
-
-@pytest.fixture
-def forbidden() -> list[str]:
-    """A command under which the kernel refuses new namespaces, as a hardened one does."""
-    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
-    command = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", script, "sh"]
-    if subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("namespaces are forbidden here already, and in another way")
-    return command
-
-
-def test_auto_goes_on_with_loopback(forbidden: list[str], inventory: Path, tmp_path: Path) -> None:
-    flags = ("--inventory", inventory, "--runs", tmp_path / "runs")
-    done = fab("run-experiment", *QUICK, *flags, within=forbidden)
-    assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("the kernel refuses namespaces")
-    assert "plain processes" in line
-    stored = store.load(only_run(tmp_path / "runs"))
-    assert stored.description["provider"] == "loopback"
-    assert all(m["address"].startswith("127.") for m in stored.description["inventory"].values())
-
-
-@pytest.mark.slow
-def test_namespaces_by_name_give_cause_and_hint(
-    forbidden: list[str], inventory: Path, tmp_path: Path
-) -> None:
-    flags = ("--provider", "namespaces", "--inventory", inventory)
-    for task in (("run-experiment", *QUICK, "--runs", tmp_path / "runs"), ("up",), ("check",)):
-        done = fab(*task, *flags, within=forbidden)
-        assert done.returncode == ExitCode.MISTAKE
-        assert "user.max_user_namespaces is 0" in done.stdout + done.stderr
-        assert "sudo sysctl -w user.max_user_namespaces=15000" in done.stdout + done.stderr
-    assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.slow
-def test_auto_by_hand_where_namespaces_are_forbidden(forbidden: list[str], inventory: Path) -> None:
-    flags = ("--inventory", inventory)
-    assert fab("up", *flags, within=forbidden).stdout.count("running") == 3
-    assert fab("status", *flags, within=forbidden).stdout.count("running") == 3
-    assert fab("down", *flags, within=forbidden).stdout == "the lab is down\n"

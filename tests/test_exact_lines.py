@@ -7,12 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command import fab, only_run
 from engine_play import Play, untraced
 from fake_machine import FakeProcess, FakeRemote
+from own_folder import played
 
 from pushpull.analysis.event_text import EventDescriber
-from pushpull.runs import store
 
 EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment
@@ -55,14 +54,7 @@ SLOWLY = "import time\nfor n in range(1, 5_000):\n    print(n, flush=True)\n    
 
 
 def test_a_kill_at_a_line_and_a_forced_order(tmp_path: Path) -> None:
-    folder = tmp_path / "exact"
-    folder.mkdir()
-    (folder / "experiment.py").write_text(EXPERIMENT)
-    (folder / "count.py").write_text(COUNT)
-    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
-    done = fab("run-experiment", *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = store.load(only_run(tmp_path / "runs"))
+    run, shown = played(tmp_path, {"experiment.py": EXPERIMENT, "count.py": COUNT})
     printed = {name: [r.text for r in run.records if r.machine == name and r.stream == "stdout"]
                for name in ("pull-1", "pull-2")}  # fmt: skip
     assert printed["pull-1"] == [str(n) for n in range(1, 51)]
@@ -76,20 +68,14 @@ def test_a_kill_at_a_line_and_a_forced_order(tmp_path: Path) -> None:
         ("release", None, "pull-2"),
     ]
     assert all(e.details["verified"] for e in run.events if e.event in ("fault", "repair"))
-    assert "count on pull-1 was killed at its line 50" in done.stdout
+    assert "count on pull-1 was killed at its line 50" in shown
 
 
 def test_a_kernel_that_refuses(tmp_path: Path) -> None:
     """The programs are paused and killed as soon as their lines have come."""
-    folder = tmp_path / "exact"
-    folder.mkdir()
-    (folder / "experiment.py").write_text(EXPERIMENT.replace("other.wait()", "lab.end(other)"))
-    (folder / "count.py").write_text(SLOWLY)
-    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
-    within = (sys.executable, "-c", REFUSING)
-    done = fab("run-experiment", *flags, within=within)
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = store.load(only_run(tmp_path / "runs"))
+    module = EXPERIMENT.replace("other.wait()", "lab.end(other)")
+    files = {"experiment.py": module, "count.py": SLOWLY}
+    run, shown = played(tmp_path, files, within=(sys.executable, "-c", REFUSING))
     faults = [e for e in run.events if e.event == "fault" and "line" in e.details]
     said = [(e.details["fault"], e.details["line"]) for e in faults]
     assert said == [("pause", 3), ("kill", 50), ("pause", 9)]
@@ -98,9 +84,7 @@ def test_a_kernel_that_refuses(tmp_path: Path) -> None:
         assert fault.details["late_because"] == "seccomp: Operation not permitted"
     printed = [r for r in run.records if r.machine == "pull-1" and r.stream == "stdout"]
     assert faults[1].details["late_lines"] == len(printed) - 50
-    assert "as it can't be held there: seccomp: Operation not permitted" in " ".join(
-        done.stdout.split()
-    )
+    assert "as it can't be held there: seccomp: Operation not permitted" in " ".join(shown.split())
 
 
 def test_where_lines_cannot_be_held_the_run_says_how_late(

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import pytest
-from command import fab, only_run
+from own_folder import played
 
 from pushpull.analysis.event_text import EventDescriber
 from pushpull.core.errors import LabError
 from pushpull.core.faults.change import Spot
 from pushpull.core.faults.network import cut_after, loss
 from pushpull.core.records import Event
-from pushpull.runs import store
 
 SPOT = Spot(lambda: "eth0", ["192.168.0.161", "192.168.0.162"])
 EXPERIMENT = """
@@ -70,18 +69,15 @@ ROUNDS: dict[str, tuple[list[int], list[int]]] = {
 
 @pytest.mark.slow
 def test_the_same_packets_are_lost_each_time(tmp_path: Path) -> None:
-    folder = tmp_path / "counted"
-    folder.mkdir()
     ways = [*ROUNDS, *list(ROUNDS)[:1]]
     rounds = f"[{', '.join(ways)}]"
-    (folder / "experiment.py").write_text(EXPERIMENT.format(rounds=rounds))
-    (folder / "receive.py").write_text(SOCKET + RECEIVE)
-    (folder / "send.py").write_text(SOCKET + SEND)
-    (folder / "stop.py").write_text(SOCKET + 'sock.sendto(b"stop", PLACE)\n')
-    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
-    done = fab("run-experiment", *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = store.load(only_run(tmp_path / "runs"))
+    files = {
+        "experiment.py": EXPERIMENT.format(rounds=rounds),
+        "receive.py": SOCKET + RECEIVE,
+        "send.py": SOCKET + SEND,
+        "stop.py": SOCKET + 'sock.sendto(b"stop", PLACE)\n',
+    }
+    run, said = played(tmp_path, files)
     heals = [e for e in run.events if e.event == "repair"]
     for k, (way, heal) in enumerate(zip(ways, heals, strict=True)):
         process, (arrive, answers) = f"receive.{k + 1}" if k else "receive", ROUNDS[way]
@@ -94,8 +90,8 @@ def test_the_same_packets_are_lost_each_time(tmp_path: Path) -> None:
         assert counted == {f"lost_{side}": 40 - len(back), f"seen_{side}": 40}
     done_to = [e for e in run.events if e.event in ("fault", "repair")]
     assert [e.details["verified"] for e in done_to] == [True] * 2 * len(heals)
-    assert "pull-1 had packets dropped by number (every 10th received)" in done.stdout
-    assert "had its network healed: 4 of 40 packets received were lost" in done.stdout
+    assert "pull-1 had packets dropped by number (every 10th received)" in said
+    assert "had its network healed: 4 of 40 packets received were lost" in said
 
 
 BOTH = (

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from command import fab, only_run
 from engine_play import Play, untraced
 from fake_machine import FakeProcess
+from own_folder import played
 
 from pushpull.core.faults.planned import PlannedFault
-from pushpull.runs import store
 
 EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment
@@ -31,14 +30,7 @@ COUNT = "for n in range(1, 2001):\n    print(n, flush=True)\n"
 
 
 def test_they_are_exact_and_repaired(tmp_path: Path) -> None:
-    folder = tmp_path / "planned"
-    folder.mkdir()
-    (folder / "experiment.py").write_text(EXPERIMENT)
-    (folder / "count.py").write_text(COUNT)
-    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
-    done = fab("run-experiment", *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = store.load(only_run(tmp_path / "runs"))
+    run, _ = played(tmp_path, {"experiment.py": EXPERIMENT, "count.py": COUNT})
     lines = {name: len([r for r in run.records if r.machine == name and r.stream == "stdout"])
              for name in ("pull-1", "pull-2", "push")}  # fmt: skip
     assert lines == {"pull-1": 2000, "pull-2": 7, "push": 2000}

@@ -5,13 +5,12 @@ import struct
 from pathlib import Path
 
 import pytest
-from command import fab, only_run
+from own_folder import played
 from test_exact_packets import RECEIVE, SEND, SOCKET
 
 from pushpull.core.faults.change import Spot
 from pushpull.core.faults.network import slowness
 from pushpull.machines.agent.wire import Wire, checksum, corrupted
-from pushpull.runs import store
 
 EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment
@@ -47,18 +46,15 @@ FRAME = bytes(10) + bytes(14) + b"\x45" + bytes(19) + bytes(range(8))
 
 @pytest.mark.slow
 def test_a_seed_decides_what_becomes_of_each_packet(tmp_path: Path) -> None:
-    folder = tmp_path / "slowed"
-    folder.mkdir()
-    (folder / "experiment.py").write_text(EXPERIMENT)
-    (folder / "receive.py").write_text(SOCKET + RECEIVE)
     timed = SEND.replace("int(sock.recv(100))", "int(sock.recv(100)), time.monotonic() - begun")
     clock = "import time\nbegun = time.monotonic()\n"
-    (folder / "send.py").write_text(clock + SOCKET + timed)
-    (folder / "stop.py").write_text(SOCKET + 'sock.sendto(b"stop", PLACE)\n')
-    flags = ("--experiment", folder, "--runs", tmp_path / "runs", "--provider", "namespaces")
-    done = fab("run-experiment", *flags)
-    assert done.returncode == 0, done.stdout + done.stderr
-    run = store.load(only_run(tmp_path / "runs"))
+    files = {
+        "experiment.py": EXPERIMENT,
+        "receive.py": SOCKET + RECEIVE,
+        "send.py": clock + SOCKET + timed,
+        "stop.py": SOCKET + 'sock.sendto(b"stop", PLACE)\n',
+    }
+    run, said = played(tmp_path, files)
     wire, arrive, on_time = Wire({**STILL, **CHANCES}), [], []
     for number in range(1, 41):
         before = dict(wire.count)
@@ -71,8 +67,8 @@ def test_a_seed_decides_what_becomes_of_each_packet(tmp_path: Path) -> None:
         assert sorted(map(int, came[1:])) == arrive
     faults = [e for e in run.events if e.event == "fault"]
     assert [e.details["own_wire"]["seed"] for e in faults] == [7, 7]
-    said = "(100 ms later, 10 ms more or less, 20%"  # the screen is not wider
-    assert f"push had its network slowed down {said}" in done.stdout
+    slower = "(100 ms later, 10 ms more or less, 20%"  # the screen is not wider
+    assert f"push had its network slowed down {slower}" in said
     for heal in (e for e in run.events if e.event == "repair"):
         assert heal.details["counted"] == wire.count
         assert heal.details["verified"]
