@@ -18,7 +18,6 @@ from pushpull.cli.search_player import LabPlayer
 from pushpull.cli.search_space import FAULTS, Space, space_of
 from pushpull.cli.search_tried import FAILED, Confirmation, Trial, Tried
 from pushpull.cli.sweep import alone_in
-from pushpull.core import faults
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.faults.fault import Scope
 from pushpull.core.faults.planned import Schedule
@@ -201,9 +200,5 @@ def _space(base: Scheduled, first: Path) -> Space:
     stored = store.load(first)
     plugin = provider_plugins.found().get(stored.description["provider"])
     of_machines = plugin.value.faults if plugin is not None and plugin.error is None else ()
-    possible = [
-        fault
-        for fault in map(faults.named, FAULTS)
-        if fault.scope is Scope.PROCESS or fault in of_machines
-    ]
+    possible = [fault for fault in FAULTS if fault.scope is Scope.PROCESS or fault in of_machines]
     return space_of(stored, possible, base.interval)

@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from pushpull.core.faults.fault import Fault
-from pushpull.core.faults.network import PARTITION, REJECT
+from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
+from pushpull.core.faults.network import CUT_AFTER, LOSE, PARTITION, REJECT
 from pushpull.core.faults.planned import PlannedFault, Schedule
-from pushpull.core.faults.process import HOLD, PAUSE
+from pushpull.core.faults.process import HOLD, KILL, PAUSE, TERMINATE
 from pushpull.runs.store import StoredRun
 
 # The simplest first.
-FAULTS = (
-    *("kill", "pause", "hold", "terminate", "partition", "reject", "cut_cable", "cut_power"),
-    *("shut_down", "lose", "cut_after"),
+FAULTS: Sequence[Fault] = (
+    *(KILL, PAUSE, HOLD, TERMINATE, PARTITION, REJECT, CUT_CABLE, CUT_POWER, SHUT_DOWN),
+    *(LOSE, CUT_AFTER),
 )
 PHASES = ("before", "early", "middle", "late")
 _MOST_FAULTS = 2
@@ -88,7 +89,7 @@ def space_of(run: StoredRun, faults: Iterable[Fault], interval: float) -> Space:
     ]
     alone = len({victim.machine for victim in victims}) < 2
     possible = [f for f in faults if not (alone and f in (PARTITION, REJECT))]
-    possible.sort(key=lambda fault: FAULTS.index(fault.name))
+    possible.sort(key=FAULTS.index)
     victims.sort(key=lambda victim: victim.is_awaited)
     return Space(victims=victims, faults=possible, interval=interval)
 
@@ -164,13 +165,12 @@ def _planned(fault: Fault, victim: Victim, space: Space) -> st.SearchStrategy[Pl
 
 
 def _parameters(fault: Fault) -> st.SearchStrategy[Mapping[str, Any]]:
-    match fault.name:
-        case "partition":
-            return st.sampled_from([{}, {"one_way": True}])
-        case "lose":
-            every = st.builds(lambda n: {"every": n}, st.integers(1, 10))
-            numbers = st.lists(st.integers(1, 50), min_size=1, max_size=3, unique=True)
-            return every | st.builds(lambda ns: {"packets": sorted(ns)}, numbers)
-        case "cut_after":
-            return st.builds(lambda n: {"bytes": n}, st.integers(1, 10_000))
+    if fault == PARTITION:
+        return st.sampled_from([{}, {"one_way": True}])
+    if fault == LOSE:
+        every = st.builds(lambda n: {"every": n}, st.integers(1, 10))
+        numbers = st.lists(st.integers(1, 50), min_size=1, max_size=3, unique=True)
+        return every | st.builds(lambda ns: {"packets": sorted(ns)}, numbers)
+    if fault == CUT_AFTER:
+        return st.builds(lambda n: {"bytes": n}, st.integers(1, 10_000))
     return st.just({})

@@ -175,12 +175,10 @@ class Orders:
 
     def take_size(self) -> int:
         """Take the order's first line, skipping earlier pulses, which only renew the lease."""
-        while True:
-            size = self.take_number()
+        while not (size := self.take_number()):
             if size is None:
                 self.read_in_time()
-            elif size:
-                return size
+        return size
 
     def read_in_time(self) -> None:
         """Read more input; OSError at its end, or after LEASE_S of silence."""
@@ -259,11 +257,10 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
                 status = code if code >= 0 else 128 - code
         if orders.ended:
             signal_descendants(signal.SIGKILL)
-        sources = [wake] if orders.ended else [wake, 0]
         patience = None if orders.ended else max(0.0, heard + LEASE_S - time.monotonic())
         if pid:  # there may be more to reap
             patience = 0.0
-        readable, _, _ = select.select(sources, [], [], patience)
+        readable, _, _ = select.select([wake] if orders.ended else [wake, 0], [], [], patience)
         if wake in readable:
             os.read(wake, 4096)
         if 0 in readable:
@@ -285,14 +282,12 @@ def obey(orders: Orders, program: int, wake: int, notes: str, holder: "LineHolde
         while (number := orders.take_number()) is not None:
             if number == HOLD_ORDER and holder:
                 order = orders.take(orders.take_size()).decode("utf-8", "surrogateescape")
-                word, _, signaled = order.partition(" ")
-                if word == "free" and signaled:
-                    # Pending while it stands: it takes effect as the first thing after that.
+                _, free, signaled = order.partition("free ")
+                if free:  # pending while it stands, it takes effect as the first thing after that
                     send(-program, int(signaled))
-                    holder.order(word)
+                holder.order("free" if free else order)
+                if free:
                     forward(int(signaled), program, notes)
-                else:
-                    holder.order(order)
             elif number == signal.SIGKILL:
                 # Most programs are a process group and nothing else: then the first child that ends
                 # leaves none to look for. Otherwise the next rounds kill until none is left.
@@ -360,8 +355,7 @@ def send_as_root(pids: "list[int]", number: int) -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)
             for fd in range(3):
                 os.dup2(nowhere, fd)
-            words = ["kill", f"-{int(number)}", *map(str, pids)]
-            os.execvp("sudo", ["sudo", "-n", *words])
+            os.execvp("sudo", ["sudo", "-n", "kill", f"-{int(number)}", *map(str, pids)])
         finally:
             os._exit(NOT_STARTED)
     os.waitpid(child, 0)
@@ -386,8 +380,7 @@ def descendants(ancestor: int) -> "list[tuple[int, int, str]]":
                 state, parent, group = read(f"/proc/{name}/stat").rpartition(b")")[2].split()[:3]
             except OSError:
                 continue
-            found_one = (int(name), int(group), state.decode())
-            children.setdefault(int(parent), []).append(found_one)
+            children.setdefault(int(parent), []).append((int(name), int(group), state.decode()))
     found = list(children.get(ancestor, []))
     for pid, _, _ in found:
         found.extend(children.get(pid, []))
