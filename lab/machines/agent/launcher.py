@@ -43,13 +43,10 @@ KILLED_S = 0.002  # a killed process has ended by then as a rule
 REAPED_AT_ONCE = 50  # processes; more may end faster than they are reaped, and orders must be heard
 FAILED = 125  # the exit status if no readable order arrived, so that no program ran
 HOLD_ORDER = 1000  # no signal has this number
-
 _LONGEST_NUMBER = 9  # digits of the order's size, or of a signal
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl
-
 _asked_to_kill: "set[int]" = set()
 
 
@@ -90,8 +87,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         os.write(2, f"launcher: no program was run: {error}\n".encode())
         os._exit(FAILED)
-    variables = dict(variable.partition("=")[::2] for variable in rest[: int(count)])
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, **dict(pair.partition("=")[::2] for pair in rest[: int(count)])}
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     holder: "LineHolder | None" = None
     if held:
@@ -261,9 +257,7 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
             signal_descendants(signal.SIGKILL)
         sources = [wake] if orders.ended else [wake, 0]
         patience = None if orders.ended else max(0.0, heard + LEASE_S - time.monotonic())
-        if pid:  # there may be more to reap
-            patience = 0.0
-        readable, _, _ = select.select(sources, [], [], patience)
+        readable, _, _ = select.select(sources, [], [], 0.0 if pid else patience)  # more to reap?
         if wake in readable:
             os.read(wake, 4096)
         if 0 in readable:
@@ -278,8 +272,7 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
 def obey(orders: Orders, program: int, wake: int, notes: str, holder: "LineHolder | None") -> None:
     """Forward the signals that were read, and note when all processes were stopped, or none.
 
-    The harness sends nothing but signals and orders for the line holder, so anything else counts
-    as the end of the harness.
+    All but signals and orders for the line holder counts as the end of the harness.
     """
     try:
         while (number := orders.take_number()) is not None:
