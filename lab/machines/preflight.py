@@ -120,7 +120,9 @@ def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
     try:
         with choose(provider, inventory, said.append).lab(keep=False) as machines:
             for line in said:
-                yield Finding("this computer", line, "see above; or name a --provider")
+                yield Finding(
+                    "this computer", line, "call that command, or name another --provider"
+                )
             yield from _of_machines(machines)
     except LabError as error:
         yield Finding(error.where or "lab", error.what, error.hint or "see above")

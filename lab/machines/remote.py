@@ -286,7 +286,7 @@ class Remote:
         )
         if (status := statuses.get()) is None:
             raise MachineLost(
-                "the connection broke", where=f"machine {self.name}", hint="fab check"
+                "the connection broke", where=f"machine {self.name}", hint="is it up? fab status"
             )
         return status
 

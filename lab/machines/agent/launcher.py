@@ -43,13 +43,10 @@ KILLED_S = 0.002  # a killed process has ended by then as a rule
 REAPED_AT_ONCE = 50  # processes; more may end faster than they are reaped, and orders must be heard
 FAILED = 125  # the exit status if no readable order arrived, so that no program ran
 HOLD_ORDER = 1000  # no signal has this number
-
 _LONGEST_NUMBER = 9  # digits of the order's size, or of a signal
-
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None).prctl
-
 _asked_to_kill: "set[int]" = set()
 
 
@@ -90,8 +87,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         os.write(2, f"launcher: no program was run: {error}\n".encode())
         os._exit(FAILED)
-    variables = dict(variable.partition("=")[::2] for variable in rest[: int(count)])
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, **dict(pair.partition("=")[::2] for pair in rest[: int(count)])}
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     holder: "LineHolder | None" = None
     if held:
@@ -175,10 +171,12 @@ class Orders:
 
     def take_size(self) -> int:
         """Take the order's first line, skipping earlier pulses, which only renew the lease."""
-        while not (size := self.take_number()):
+        while True:
+            size = self.take_number()
             if size is None:
                 self.read_in_time()
-        return size
+            elif size:
+                return size
 
     def read_in_time(self) -> None:
         """Read more input; OSError at its end, or after LEASE_S of silence."""
@@ -257,10 +255,9 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
                 status = code if code >= 0 else 128 - code
         if orders.ended:
             signal_descendants(signal.SIGKILL)
+        sources = [wake] if orders.ended else [wake, 0]
         patience = None if orders.ended else max(0.0, heard + LEASE_S - time.monotonic())
-        if pid:  # there may be more to reap
-            patience = 0.0
-        readable, _, _ = select.select([wake] if orders.ended else [wake, 0], [], [], patience)
+        readable, _, _ = select.select(sources, [], [], 0.0 if pid else patience)  # more to reap?
         if wake in readable:
             os.read(wake, 4096)
         if 0 in readable:
@@ -275,19 +272,20 @@ def watch(program: int, orders: Orders, wake: int, notes: str, holder: "LineHold
 def obey(orders: Orders, program: int, wake: int, notes: str, holder: "LineHolder | None") -> None:
     """Forward the signals that were read, and note when all processes were stopped, or none.
 
-    The harness sends nothing but signals and orders for the line holder, so anything else counts
-    as the end of the harness.
+    All but signals and orders for the line holder counts as the end of the harness.
     """
     try:
         while (number := orders.take_number()) is not None:
             if number == HOLD_ORDER and holder:
                 order = orders.take(orders.take_size()).decode("utf-8", "surrogateescape")
-                _, free, signaled = order.partition("free ")
-                if free:  # pending while it stands, it takes effect as the first thing after that
+                word, _, signaled = order.partition(" ")
+                if word == "free" and signaled:
+                    # Pending while it stands: it takes effect as the first thing after that.
                     send(-program, int(signaled))
-                holder.order("free" if free else order)
-                if free:
+                    holder.order(word)
                     forward(int(signaled), program, notes)
+                else:
+                    holder.order(order)
             elif number == signal.SIGKILL:
                 # Most programs are a process group and nothing else: then the first child that ends
                 # leaves none to look for. Otherwise the next rounds kill until none is left.
@@ -355,7 +353,8 @@ def send_as_root(pids: "list[int]", number: int) -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)
             for fd in range(3):
                 os.dup2(nowhere, fd)
-            os.execvp("sudo", ["sudo", "-n", "kill", f"-{int(number)}", *map(str, pids)])
+            words = ["kill", f"-{int(number)}", *map(str, pids)]
+            os.execvp("sudo", ["sudo", "-n", *words])
         finally:
             os._exit(NOT_STARTED)
     os.waitpid(child, 0)
@@ -380,7 +379,8 @@ def descendants(ancestor: int) -> "list[tuple[int, int, str]]":
                 state, parent, group = read(f"/proc/{name}/stat").rpartition(b")")[2].split()[:3]
             except OSError:
                 continue
-            children.setdefault(int(parent), []).append((int(name), int(group), state.decode()))
+            found_one = (int(name), int(group), state.decode())
+            children.setdefault(int(parent), []).append(found_one)
     found = list(children.get(ancestor, []))
     for pid, _, _ in found:
         found.extend(children.get(pid, []))
