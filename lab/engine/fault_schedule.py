@@ -8,7 +8,7 @@ from pushpull.core.errors import LabError
 from pushpull.core.faults.fault import Fault, Scope
 from pushpull.core.faults.machine import POWER_ON
 from pushpull.core.faults.planned import PlannedFault
-from pushpull.core.faults.process import HOLD, START_AGAIN
+from pushpull.core.faults.process import DIE_AT, HOLD, START_AGAIN
 from pushpull.core.program_line import ProgramLine
 from pushpull.engine.faults import Faults
 from pushpull.engine.ledger import Place
@@ -49,7 +49,7 @@ class FaultSchedule:
     def add(self, planned: PlannedFault) -> None:
         """Plan a fault; LabError if that is impossible."""
         place = planned.machine, planned.program
-        if planned.value.kind == "repair" or planned.value.name == "die_at":
+        if planned.value.kind == "repair" or planned.value == DIE_AT:
             raise LabError(f"'{planned.fault}' can't be planned", hint="name a fault of the lab's")
         if planned.machine not in self.manager.remotes:
             raise LabError(
