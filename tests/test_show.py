@@ -1,7 +1,9 @@
 """A run shown again: its page, its charts, and one file that is judged without a lab."""
 
+import fcntl
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from made_runs import LEAST, MadeRun, of_format_1, with_a_loss
 
 from pushpull.cli import lab_by_hand, show
 from pushpull.core.errors import ExitCode, LabError, RunStoreError
+from pushpull.core.project import COMMAND
 from pushpull.engine.judge import judge
 from pushpull.experiments import catalogue, fingerprint
 from pushpull.runs import bundle, store
@@ -43,6 +46,32 @@ def test_nothing_of_the_page_is_imported_before_the_verdicts() -> None:
     code = f"import sys, pushpull.cli.run_experiment; print(sorted({heavy} & {{*sys.modules}}))"
     told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
     assert told.stdout == "[]\n"
+
+
+def test_clean_removes_old_runs_but_none_in_progress(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = run.parent
+    names = [f"2026010{day}T000000Z-kill_worker" for day in range(1, 5)]
+    for name in names:
+        shutil.copytree(run, root / name)
+    run.rename(root / "mine")  # no run's name: somebody's own
+    (root / "latest").unlink(missing_ok=True)
+    (root / "latest").symlink_to(names[0])
+    show.clean(root, 4, confirmed=True)
+    assert capsys.readouterr().out == f"nothing to remove: {root} has no more than 4 runs\n"
+    show.clean(root, 1, confirmed=False)
+    first, then = capsys.readouterr().out.splitlines()
+    assert first.startswith("3 runs, ")
+    assert first.endswith(f" MB, {names[0]} to {names[2]}")
+    assert then == f"`{COMMAND} clean --keep 1 --runs {root} --yes` removes them"
+    assert {path.name for path in root.iterdir()} == {*names, "mine", "latest"}
+    writing = os.open(root / names[1], os.O_RDONLY)
+    fcntl.flock(writing, fcntl.LOCK_EX)  # as the writer of a run does
+    show.clean(root, 1, confirmed=True)
+    os.close(writing)
+    assert capsys.readouterr().out == f"removed 2 runs\n{names[1]} is in progress: it stays\n"
+    assert {path.name for path in root.iterdir()} == {names[1], names[3], "mine"}
 
 
 def test_records_writes_each_line_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

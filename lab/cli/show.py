@@ -9,13 +9,14 @@ from pushpull.analysis import cut
 from pushpull.analysis.line_readers import nothing
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.project import COMMAND
+from pushpull.core.wording import counted
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.judge import exit_code, judge
 from pushpull.experiments import catalogue, fingerprint
 from pushpull.report import chart_files, page
 from pushpull.report.vega_bundle import kit
 from pushpull.report.verdicts import show_verdicts
-from pushpull.runs import bundle, records_file, store
+from pushpull.runs import bundle, records_file, removal, store
 from pushpull.runs.directory import attach
 from pushpull.runs.store import StoredRun
 
@@ -77,6 +78,23 @@ def pack(root: Path, run: str | None) -> None:
     """Pack a run into one file in the current folder, and print how to use it elsewhere."""
     file = bundle.pack(store.find(root, run), Path())
     print(f"bundle: {file}\nelsewhere: {COMMAND} report --judge --run {file}")
+
+
+def clean(root: Path, keep: int, *, confirmed: bool) -> None:
+    """Remove the runs before the newest `keep`, if confirmed; else say which they are."""
+    old = removal.older(root, keep)
+    if not old:
+        print(f"nothing to remove: {root} has no more than {counted(keep, 'run')}")
+    elif not confirmed:
+        megabytes = sum(map(removal.size, old)) / 1e6
+        print(f"{counted(len(old), 'run')}, {megabytes:,.1f} MB, {old[0].name} to {old[-1].name}")
+        print(f"`{COMMAND} clean --keep {keep} --runs {root} --yes` removes them")
+    else:
+        in_progress = [path.name for path in old if not removal.remove(path)]
+        removal.unlink_latest(root)
+        print(f"removed {counted(len(old) - len(in_progress), 'run')}")
+        for name in in_progress:
+            print(f"{name} is in progress: it stays")
 
 
 def _found(root: Path, run: str | None) -> Path:

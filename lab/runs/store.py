@@ -157,7 +157,7 @@ def find(root: Path, name: str | None) -> Path:
         for path in (root / latest.readlink(),) if name is None else (root / name, Path(name)):
             if (path / "run.json").is_file():
                 return path
-    names = [path.name for path in _folders(root) if NAME.fullmatch(path.name)]
+    names = [path.name for path in folders(root) if NAME.fullmatch(path.name)]
     if not names:
         hint = f"`{COMMAND} run-experiment` makes the first one; --runs DIR looks elsewhere."
         raise LabError("There are no runs here yet.", where=str(root), hint=hint)
@@ -178,7 +178,7 @@ def last_call(root: Path) -> list[Path]:
     if "call" not in description:
         return [latest]
     started = {}
-    for path in _folders(root):
+    for path in folders(root):
         with contextlib.suppress(LabError):  # ignore an unreadable run
             other = _read_description(path)
             if other.get("call") == description["call"]:
@@ -200,7 +200,7 @@ def last_verdicts(
     Returns the name of each with the content of its verdicts.json.
     """
     found: list[tuple[str, list[dict[str, Any]]]] = []
-    for path in reversed(_folders(root)):
+    for path in reversed(folders(root)):
         if len(found) == most:
             break
         if (name := NAME.fullmatch(path.name)) and name["experiment"] == experiment:
@@ -221,7 +221,8 @@ def belongs_to_sweep(path: Path, sweep: str) -> bool:
     return bool(_read_description(path).get("sweep", {}).get("id") == sweep)
 
 
-def _folders(root: Path) -> list[Path]:
+def folders(root: Path) -> list[Path]:
+    """Return the folders of all runs, by name: in the order of the seconds of their start."""
     return sorted(path.parent for path in root.glob("*Z-*/run.json"))
 
 

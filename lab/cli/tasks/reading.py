@@ -92,3 +92,18 @@ def logs(_: Context, machine: str, run: str = "", runs: str = "runs") -> None:
     from pushpull.cli import lab_by_hand
 
     lab_by_hand.logs(Path(runs), run or None, machine)
+
+
+@task(
+    help={
+        "keep": "how many of the newest runs stay (20)",
+        "yes": "remove the others, instead of only listing them",
+        "runs": help_texts.RUNS,
+    }
+)
+@arguments.exits
+def clean(_: Context, keep: str = "20", yes: bool = False, runs: str = "runs") -> None:
+    """List the runs that are older than the newest 20; with --yes, remove them."""
+    from pushpull.cli import show
+
+    show.clean(Path(runs), arguments.whole_number("--keep", keep) or 20, confirmed=yes)
