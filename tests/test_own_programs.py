@@ -4,6 +4,7 @@ import os
 import signal
 import textwrap
 from pathlib import Path
+from xml.etree import ElementTree
 
 import command
 import pytest
@@ -196,6 +197,21 @@ def test_a_run_has_the_files_of_its_beginning(folder: Path) -> None:
     scenario = "import pathlib\n" + SCENARIO.rstrip() + "\n" + edits + "\n"
     says(folder, "cat edited.txt deleted.txt", "before before", scenario=scenario)
     assert not (command.only_run(folder.parent / "runs") / "pull-1" / "files").exists()
+
+
+def test_a_run_that_was_given_up_is_an_error_in_junit(folder: Path) -> None:
+    waits = 'lab.first(lab.start("count", on="puller"), prints=lambda line: line == "never")'
+    scenario = SCENARIO.replace('lab.start("count", on="puller").wait()', waits)
+    (folder / "experiment.py").write_text(HEAD + scenario + CLAIM)
+    file = folder.parent / "found.xml"
+    ran = run(folder, "--junit", str(file))
+    assert ran.returncode == ExitCode.NOT_OBSERVED
+    (suite,) = ElementTree.parse(file).getroot()
+    assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == (
+        "2", "0", "1",
+    )  # fmt: skip
+    assert suite[1].attrib["name"] == "the_run"
+    assert "never printed the line" in suite[1][0].attrib["message"]
 
 
 @pytest.mark.slow

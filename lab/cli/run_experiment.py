@@ -34,13 +34,24 @@ def run(call: Call, junit: Path | None = None) -> ExitCode:
     results = run_all(call)
     _show(call, results, never_ran)
     if junit:
-        from pushpull.report import junit as junit_file
-
-        junit_file.write(
-            junit_file.of_verdicts(one for result in results for one in result.verdicts), junit
-        )
+        _write_junit(results, junit)
     make_pages(results)
     return worst(result.code for result in results)
+
+
+def _write_junit(results: "Sequence[Result]", file: Path) -> None:
+    from pushpull.engine.judge import exit_code
+    from pushpull.report import junit
+    from pushpull.runs import store
+
+    cases = []
+    for result in results:
+        cases += junit.of_verdicts(result.verdicts)
+        if result.code != exit_code(result.verdicts):
+            name = store.description(result.path)["experiment"]
+            why = result.error or result.note or "the run was cut"
+            cases.append(junit.of_spoiled(name, str(why)))
+    junit.write(cases, file)
 
 
 def experiments_of(call: Call) -> "dict[str, Experiment]":

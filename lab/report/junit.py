@@ -17,7 +17,13 @@ _LONGEST = 2_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A claim: its identity, `failure`, `skipped` or an empty result for success, and a message."""
+    """A claim, or a run as a whole.
+
+    Attributes:
+        identity: a claim's id, or the experiment's name and `the_run`.
+        result: `failure`, `error`, `skipped`, or empty for success.
+        message: why.
+    """
 
     identity: str
     result: str
@@ -27,6 +33,11 @@ class Case:
 def of_verdicts(verdicts: Iterable[Mapping[str, Any]]) -> list[Case]:
     """Return the cases of single runs: an unexpected verdict is a failure."""
     return [Case(v["id"], _result(v), f"{v['verdict']}: {v['why']}") for v in verdicts]
+
+
+def of_spoiled(experiment: str, why: str) -> Case:
+    """Return the case of a run that was cut, given up or spoiled, whatever its verdicts say."""
+    return Case(f"{experiment}.the_run", "error", why)
 
 
 def of_tallies(tallies: Mapping[str, Tally], *, anytime: bool) -> list[Case]:
@@ -48,6 +59,7 @@ def write(cases: Iterable[Case], path: Path) -> None:
             name=_plain(title),
             tests=str(len(found)),
             failures=str(sum(case.result == "failure" for case in found)),
+            errors=str(sum(case.result == "error" for case in found)),
             skipped=str(sum(case.result == "skipped" for case in found)),
         )
         for case in found:
