@@ -146,9 +146,9 @@ def test_a_silent_program_that_nothing_waits_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_worker_that_an_outsider_stops_for_a_while(tmp_path: Path, seconds: int) -> None:
     """What a stopped worker would have printed isn't lost, however long the run is silent."""
-    flags = ("--experiment", "round_robin", "--count", 12, "--interval", 0.1)
+    flags = ("--experiment", "round_robin", "--count", 20, "--interval", 0.1)
     with started("run-experiment", *flags, "--runs", tmp_path) as lab:
-        said = read_until(lab, "9 , ")
+        said = read_until(lab, "3 , ")
         worker = _pids("pull.py", lab.pid)[0]
         os.kill(worker, signal.SIGSTOP)
         threading.Event().wait(seconds)

@@ -200,7 +200,7 @@ GOOD = "experiment: kill_worker, claim: nothing_comes_twice, published: always"
         (f"rows: [{{{GOOD}, within: 0}}]", "`within` is '0' - give 0.01 to 0.5"),
         (f"rows: [{{{GOOD}, runs: many}}]", "`runs` is 'many' - give a whole number"),
         (f"rows: [{{{GOOD}, parameters: {{interval: fast}}}}]", "invalid interval 'fast'"),
-        (f"rows: [{{{GOOD}, parameters: {{colour: red}}}}]", "invalid colour 'colour=red'"),
+        (f"rows: [{{{GOOD}, parameters: {{colour: red}}}}]", "has no parameter 'colour'"),
         (f"rows: [{{{GOOD}, parameters: 3}}]", "`parameters` has no keys"),
         (f"rows: [{{{GOOD}, claim: x}}]", "the key 'claim' occurs twice"),
         (f"rows:\n- {{{GOOD}}}\n- {{{GOOD}}}", "3: this is the same as line 2"),

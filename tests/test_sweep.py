@@ -278,7 +278,7 @@ def test_two_sweeps_in_one_folder_are_refused(tiny: Path, inventory: Path) -> No
 def test_invalid_settings_to_vary(tiny: Path, inventory: Path, vary: str) -> None:
     done = fab(*_flags(tiny, inventory, 1, 1), "--vary", vary)
     assert done.returncode == ExitCode.MISTAKE
-    assert "--vary " in done.stderr.partition("\n")[0]
+    assert "--vary" in done.stderr.partition("\n")[0]
     assert not (inventory.parent / "runs").exists()
 
 

@@ -125,7 +125,8 @@ def test_reaches_each_machine_as_vagrant_says(machines: Machines) -> None:
     found = machines()
     assert list(found) == list(NAMES)
     push = found["push"]
-    assert (push.address, push.role, push.provider) == ("192.168.0.161", "pusher", "vagrant")
+    assert (push.address, push.roles) == ("192.168.0.161", ("pusher",))
+    assert push.provider == "vagrant"
     assert (push.host, push.port, push.user) == ("127.0.0.1", 2222, "vagrant")
     assert push.key_file == Path("/some folder/push")
     assert push.host_key == "ssh-ed25519 AAAAkey-of-push-1"

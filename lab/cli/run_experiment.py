@@ -54,8 +54,10 @@ def _write_junit(results: "Sequence[Result]", file: Path) -> None:
     junit.write(cases, file)
 
 
-def experiments_of(call: Call) -> "dict[str, Experiment]":
+def experiments_of(call: Call, flag: str = "--set") -> "dict[str, Experiment]":
     """Return the experiments of a call, by the names that the user gave them.
+
+    `flag` is where the user gave the settings, for messages.
 
     Raises:
         LabError: there is none, or the chosen implementation can't play it, or it has no such
@@ -64,7 +66,7 @@ def experiments_of(call: Call) -> "dict[str, Experiment]":
     names = [call.experiment] if call.experiment else DEFAULT
     found = {name: catalogue.load(name) for name in names}
     for experiment in found.values():
-        parameters.given(experiment.parameters, call.options, experiment=experiment.name)
+        parameters.given(experiment.parameters, call.options, experiment=experiment.name, flag=flag)
         sockets = [one for one in call.options if not parameters.is_parameter(one)]
         implementations.require_playable(experiment, call.implementation, sockets)
     return found

@@ -268,5 +268,5 @@ def varied(call: Call, flags: Sequence[str]) -> dict[str, list[str]]:
         name, _, values = flag.partition("=")
         found[name] = list(dict.fromkeys(values.split(",")))
         for value in found[name]:
-            run_experiment.experiments_of(with_setting(call, name, value))
+            run_experiment.experiments_of(with_setting(call, name, value), "--vary")
     return found
