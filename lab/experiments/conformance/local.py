@@ -160,9 +160,10 @@ class Local:
             self.start(BROKER, trace=False).wait_listening(self.address)
         program = self.programs[name]
         for file, path in _placed(program, self._folder):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(path.read_bytes())
-            file.chmod(path.stat().st_mode)
+            if not file.exists():  # a program that was started before may be reading it
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(path.read_bytes())
+                file.chmod(path.stat().st_mode)
         cwd = self._folder / FILES
         cwd.mkdir(exist_ok=True)
         flags = ["--address", self.address, *map(str, words), *["--trace"] * trace]
