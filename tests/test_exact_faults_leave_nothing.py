@@ -9,8 +9,8 @@ import pytest
 from command import FAB, PROJECT
 from leftovers import Family, adopt_orphans
 from quick import rest_slow
+from test_nothing_left import limit_s
 
-LIMIT_S = 30  # a run that is interrupted is judged before it ends
 EXPERIMENT = """
 from pushpull.api import Verdict, claim, experiment
 
@@ -56,7 +56,7 @@ def test_nothing_is_left_held_or_slow(tmp_path: Path, how: int) -> None:
             assert line, "".join(said)
         family.look()
         fab.send_signal(how)
-        assert family.gone_within(LIMIT_S)
+        assert family.gone_within(limit_s())
         assert family.leftovers() == []
         fab.wait()
     assert links() == before
