@@ -5,6 +5,7 @@ from pushpull.cli import interrupts
 if __name__ == "__main__":
     interrupts.leave_at_once()
 
+import mmap
 import os
 import sys
 from typing import NoReturn
@@ -13,12 +14,16 @@ from pushpull.cli import first_look
 from pushpull.core import output
 from pushpull.machines.providers.embedded import early_start
 
+# The address space that the imports of any command take, beyond the interpreter's.
+_IMPORTS_BYTES = 170 << 20
+
 
 def main() -> NoReturn:
     """Run the command line, and end with its exit code."""
     interrupts.leave_at_once()
     output.make_safe()
     try:
+        _require_memory()
         # If it isn't used after all, it silently ends with this process.
         early_start.prepare(first_look.provider_of_run(sys.argv[1:]))
         _leave(_run())
@@ -29,6 +34,11 @@ def main() -> NoReturn:
             raise
         print(mistake, file=sys.stderr)
         _leave(2)
+
+
+def _require_memory() -> None:
+    # Libraries that run out of memory while they are imported end the process as they like.
+    mmap.mmap(-1, _IMPORTS_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0).close()
 
 
 def _run() -> int | str | None:

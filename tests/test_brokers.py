@@ -236,4 +236,4 @@ def test_its_connections_with_senders_are_no_receivers() -> None:
     ],
 )
 def test_an_address_as_the_kernel_writes_it(text: str, address: str) -> None:
-    assert connections.ipv4(text) == address
+    assert connections.ipv4(connections.packed(text)) == address

@@ -63,6 +63,8 @@ def diagnose(error: BaseException) -> LabError | None:
 
 
 def _lacks_memory(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     # The interpreter says the last one if it lacks memory for the error itself.
     words = (
         "failed to map segment",

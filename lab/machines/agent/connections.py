@@ -12,13 +12,26 @@ import ctypes
 import json
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 
 _LOOK_S = 0.003
-_ESTABLISHED = "01"
 _PR_SET_PDEATHSIG = 1
-_MAPPED = bytes.fromhex("0000FFFF" if sys.byteorder == "big" else "FFFF0000")
+_TCP_ESTABLISHED = 1
+_MAPPED = bytes(10) + b"\xff\xff"
+
+# linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLMSG_DONE = 3
+_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_HEADER = struct.Struct("=LHHLL")
+_REQUEST = struct.Struct("=BB2xL48x")  # struct inet_diag_req_v2: family, protocol, states
+_ENDS = struct.Struct("!4xHH16x16s")  # of struct inet_diag_msg: its ports, the other end
+_INODE = struct.Struct("=68xL")
+_ANSWER_BYTES = 65536
 
 
 def main() -> None:
@@ -70,28 +83,69 @@ def established(ports: "set[int]") -> "dict[str, str]":
 
     There is none before it is accepted.
     """
-    found = {}
-    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
-        try:
-            with open(table) as file:
-                rows = [line.split() for line in file.readlines()[1:]]
-        except OSError:  # without IPv6
-            continue
-        for row in rows:
-            if row[3] == _ESTABLISHED and row[9] != "0":
-                ends = {int(place.rpartition(":")[2], 16) for place in row[1:3]}
-                if ends & ports:
-                    found[row[9]] = ipv4(row[2].partition(":")[0])
-    return found
+    try:
+        rows = [*asked(socket.AF_INET), *asked(socket.AF_INET6)]
+    except OSError:  # a kernel without sock_diag
+        rows = [*listed("/proc/self/net/tcp"), *listed("/proc/self/net/tcp6")]
+    return {inode: peer for ends, peer, inode in rows if inode != "0" and ends & ports}
 
 
-def ipv4(address: str) -> str:
-    """Return an address of /proc/net as usual; empty for one of IPv6 that is none of IPv4."""
+def asked(family: int) -> "list[tuple[set[int], str, str]]":
+    """Return the ports, the other end and the inode of each connection that is established.
+
+    The kernel leaves out those that are over. After thousands of short ones the tables of /proc
+    take longer to read than a connection may last. See sock_diag(7).
+
+    Raises:
+        OSError: this kernel can't be asked.
+    """
+    rows, size = [], 4 if family == socket.AF_INET else 16
+    message = _HEADER.pack(_HEADER.size + _REQUEST.size, _SOCK_DIAG_BY_FAMILY, _DUMP, 0, 0)
+    message += _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << _TCP_ESTABLISHED)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.sendall(message)
+        while True:
+            answer = memoryview(kernel.recv(_ANSWER_BYTES))
+            while answer:
+                length, kind, *_ = _HEADER.unpack_from(answer)
+                if kind == _NLMSG_DONE:
+                    return rows
+                if kind != _SOCK_DIAG_BY_FAMILY:
+                    raise OSError("no answer of sock_diag")
+                mine, other, peer = _ENDS.unpack_from(answer, _HEADER.size)
+                (inode,) = _INODE.unpack_from(answer, _HEADER.size)
+                rows.append(({mine, other}, ipv4(peer[:size]), str(inode)))
+                answer = answer[(length + 3) & ~3 :]
+
+
+def listed(table: str) -> "list[tuple[set[int], str, str]]":
+    """Return the same of a table of /proc; nothing where it is missing."""
+    rows = []
+    try:
+        with open(table) as file:
+            lines = [line.split() for line in file.readlines()[1:]]
+    except OSError:  # without IPv6
+        return []
+    for row in lines:
+        if int(row[3], 16) == _TCP_ESTABLISHED:
+            ends = {int(place.rpartition(":")[2], 16) for place in row[1:3]}
+            rows.append((ends, ipv4(packed(row[2].partition(":")[0])), row[9]))
+    return rows
+
+
+def packed(address: str) -> bytes:
+    """Return an address of /proc in network order: its words are numbers of this machine."""
     words = bytes.fromhex(address)
-    if len(words) == 16 and (any(words[:8]) or words[8:12] != _MAPPED):
+    if sys.byteorder == "big":
+        return words
+    return b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
+
+
+def ipv4(address: bytes) -> str:
+    """Return an address as usual; empty for one of IPv6 that is none of IPv4."""
+    if len(address) == 16 and address[:12] != _MAPPED:
         return ""
-    number = words[-4:] if sys.byteorder == "big" else words[:-5:-1]
-    return ".".join(map(str, number))
+    return ".".join(map(str, address[-4:]))
 
 
 def inodes(program: int) -> "set[str]":
