@@ -290,12 +290,23 @@ def test_four_labs_brought_up_at_once_are_one(
     assert fab("down", *flags).stdout == "no lab was up\n"
 
 
-def _made(path: Path) -> int:
-    """Return when a file was made or changed, in nanoseconds; 0 if there is none."""
-    try:
-        return path.stat().st_ctime_ns
-    except FileNotFoundError:
-        return 0
+@contextlib.contextmanager
+def _held(*paths: Path) -> Iterator[set[int]]:
+    """Hold those that are there, so that no new file gets an inode of theirs; yield these.
+
+    The time of change doesn't tell new from old: removing a file changes it, just before.
+    """
+    with contextlib.ExitStack() as stack:
+        held = [os.open(path, os.O_PATH) for path in paths if path.exists()]
+        for descriptor in held:
+            stack.callback(os.close, descriptor)
+        yield {os.fstat(descriptor).st_ino for descriptor in held}
+
+
+def _is_new(path: Path, old: set[int]) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_ino not in old
+    return False
 
 
 @pytest.mark.parametrize("number", rest_slow([signal.SIGKILL, signal.SIGINT]))
@@ -307,25 +318,25 @@ def test_a_lab_whose_start_was_cut_short_is_whole_or_nothing(
     temporary = inventory.with_name("temporary")
     temporary.mkdir()
     flags = ("--provider", provider, "--inventory", str(inventory))
-    begun = 0
+    control, key = folder / "control", folder / "key"
     moments = {
-        "a supervisor": lambda: len(_supervisors(family)) > 0,
-        "its socket": lambda: _made(folder / "control") > begun,
-        "its first process": lambda: len(_supervisors(family)) > 1,
-        "its key": lambda: _made(folder / "key") > begun,
+        "a supervisor": lambda old: len(_supervisors(family)) > 0,
+        "its socket": lambda old: _is_new(control, old),
+        "its first process": lambda old: len(_supervisors(family)) > 1,
+        "its key": lambda old: _is_new(key, old),
     }
     for moment, there in moments.items():  # each start finds what the one before it left
-        begun = max(_made(folder / "control"), _made(folder / "key"))
-        assert not there(), moment
-        up = subprocess.Popen(
-            [*FAB, "up", *flags],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"TMPDIR": str(temporary)},
-        )
-        while not there() and up.poll() is None:
-            pass
-        assert there(), moment  # if `up` was faster than we look, its lab is whole
+        with _held(control, key) as old:
+            assert not there(old), moment
+            up = subprocess.Popen(
+                [*FAB, "up", *flags],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"TMPDIR": str(temporary)},
+            )
+            while not there(old) and up.poll() is None:
+                pass
+            assert there(old), moment  # if `up` was faster than we look, its lab is whole
         family.look()
         up.send_signal(number)
         up.wait()

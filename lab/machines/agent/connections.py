@@ -99,7 +99,8 @@ def asked(family: int) -> "list[tuple[set[int], str, str]]":
     Raises:
         OSError: this kernel can't be asked.
     """
-    rows, size = [], 4 if family == socket.AF_INET else 16
+    rows: list[tuple[set[int], str, str]] = []
+    size = 4 if family == socket.AF_INET else 16
     message = _HEADER.pack(_HEADER.size + _REQUEST.size, _SOCK_DIAG_BY_FAMILY, _DUMP, 0, 0)
     message += _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << _TCP_ESTABLISHED)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
