@@ -13,12 +13,18 @@ from pushpull.machines.inventory import schema
 from pushpull.machines.inventory.quick_check import surely_fits
 
 _KEYS = st.sampled_from(
-    ["network", "machines", "providers", "role", "address", "count", "ssh", "host", "user", "key"]
-    + ["port", "vagrant", "memory", "namespaces", "visible", "monotonic_ahead_s", "a-1", "B", ""]
+    [
+        *("network", "machines", "providers", "role", "address", "count", "ssh", "host", "user"),
+        *("key", "port", "vagrant", "memory", "namespaces", "visible", "monotonic_ahead_s"),
+        *("a-1", "B", ""),
+    ]
 )
 _LEAVES = st.sampled_from(
-    ["10.0.0.0/24", "10.0.0.0/33", "10.0.0.1", "fd00::1%2", "w", "W", "w\n", "", "/opt:~/x", "~no/x"]
-    + ["x" * 1025, True, False, None, 0, 1, -1, 70_000, 10**12, 1.0, 0.5]
+    [
+        *("10.0.0.0/24", "10.0.0.0/33", "10.0.0.1", "fd00::1%2", "w", "W", "w\n", ""),
+        *("/opt:~/x", "~no/x", "x" * 1025),
+        *(True, False, None, 0, 1, -1, 70_000, 10**12, 1.0, 0.5),
+    ]
 )
 _VALUES = st.recursive(
     _LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(_KEYS, one, max_size=4)
