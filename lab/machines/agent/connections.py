@@ -5,8 +5,8 @@
 EVENTS are those of docs/program-protocol.md that the program's library doesn't report, with commas
 between them. A child of the program looks for them every few milliseconds, writes them to the
 program's stderr, one line in one write, and dies with the program. `late_s` is the time since its
-last look: so late a report may be. `peer` is the other end's address; one of IPv4 is written as such
-even if the program uses IPv6.
+last look: so late a report may be. `peer` is the other end's address; one of IPv4 is written as
+such, even if the program uses IPv6.
 """
 
 import ctypes
