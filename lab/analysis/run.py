@@ -368,4 +368,5 @@ class HopRun(Run):
         return super()._finished(end) or (self._hands_on and end.details["by"] == "harness")
 
     def __str__(self) -> str:
-        return f"from {joined(sorted(self.senders))} to {joined(self.receivers)}"
+        ends = {"from": sorted(self.senders), "to": self.receivers}
+        return " ".join(f"{word} {joined(names)}" for word, names in ends.items() if names)
