@@ -12,6 +12,8 @@ from pushpull.runs.store import StoredRun
 _Verdict = Mapping[str, Any]
 NO_CLAIM = "-"
 _SHORT_HASH = 8
+_VERSIONS = ("kernel", "python", "libzmq", "pyzmq")
+_MOST_OWN = 20  # versions of other programs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,8 @@ def facts_of(stored: StoredRun) -> dict[str, str]:
         "provider": str(about.get("provider", "")),
         "machines": str(len(about.get("inventory", ()))),
     }
-    for name in ("kernel", "python", "libzmq", "pyzmq"):
+    own = sorted({name for of in machines.values() for name in of}.difference(_VERSIONS))
+    for name in (*_VERSIONS, *own[:_MOST_OWN]):
         found = {str(of[name]) for of in machines.values() if of.get(name)}
         facts[name] = ", ".join(sorted(found)) or str(about.get("environment", {}).get(name) or "")
     return {name: value for name, value in facts.items() if value}
