@@ -236,6 +236,19 @@ def test_no_survivor_is_left() -> None:
     assert outcomes(run, "kill_worker")["survivor_gets_the_rest"] == UNSEEN
 
 
+@pytest.mark.parametrize(
+    ("times", "sent_again", "found"),
+    [(1, False, HOLDS), (2, False, REFUTED), (1, True, HOLDS), (2, True, REFUTED)],
+)
+def test_what_is_sent_again_may_come_again(times: int, sent_again: bool, found: str) -> None:
+    """A pusher that is started again sends its numbers once more."""
+    run = run_of("ABABABABAAAA", AB, *killed("B", 0.36, 0.358))
+    first, *rest = deals(run)
+    again = [replace(first, at=rest[-1].at + 0.05)] if sent_again else []
+    run = with_messages(run, [replace(first, times=times), *rest, *again])
+    assert leaving.none_comes_twice(seen(run)).outcome == found
+
+
 def test_messages_in_flight_at_the_kill() -> None:
     """All that had not come when the kill was ordered: also what was dealt before, and is lost."""
     run = seen(run_of("ABABABA..AAA", AB, *killed("B", 0.36, 0.405)))
