@@ -14,6 +14,10 @@ from hosts import Hosts, hosts
 from pushpull.core.faults.network import PARTITION
 from pushpull.machines import tool_errors
 from pushpull.machines.agent import rule_keeper
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import registry
+from pushpull.machines.providers.base import Auto, Refused
+from pushpull.machines.providers.loopback import Loopback
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 POWER = "cut_power, shut_down, cut_cable"
@@ -105,3 +109,25 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
     cause, hint = tool_errors.diagnose(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
     assert "NOPASSWD" in hint
+
+
+def test_auto_keeps_the_cures_of_what_refused() -> None:
+    """`fab check` prints them: it must not send its user to `fab check`."""
+
+    class Refusing(Loopback):
+        def up(self) -> None:
+            raise Refused("this computer refuses it", hint="allow it")
+
+    class Willing(Loopback):
+        auto = Auto(order=2, loses="Something is lost")
+
+        def up(self) -> None:
+            pass
+
+    inventory = load(PROJECT / "inventory.yaml")
+    said: list[str] = []
+    auto = registry._FirstThatCan([Refusing(inventory), Willing(inventory)], said.append)
+    auto.up()
+    assert registry.refusals(auto) == [("this computer refuses it. Something is lost", "allow it")]
+    assert registry.refusals(Willing(inventory)) == ()
+    assert len(said) == 1

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ import made_runs
 import pytest
 from command import fab
 
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import lines
 from pushpull.analysis.many_runs import Entry, tables
-from pushpull.cli import compare_many
+from pushpull.analysis.quantities import in_short, quantities
+from pushpull.cli import compare_many, lab_by_hand
 from pushpull.core.errors import ExitCode
 from pushpull.engine import judge
 from pushpull.engine.experiment import Experiment
 from pushpull.experiments import catalogue, fingerprint, implementations
+from pushpull.report import many_runs_page
 from pushpull.report.many_runs_text import letter, print_tables
 from pushpull.runs import bundle, records_file, store
 from pushpull.runs.collection import Source
+from pushpull.runs.contradictions import contradiction
 
 Change = Callable[[Path], None]
 
@@ -32,7 +38,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = made_runs.with_a_loss(tmp_path_factory.mktemp("made") / "runs")
     records_file.write(store.load(path))
     code = fingerprint.of_run(catalogue.load("kill_worker"), implementations.chosen(""))
-    rewrite(path / "run.json", lambda about: about.update(code=code, call="0123"))
+    rewrite(
+        path / "run.json",
+        lambda about: about.update(code=code, call="0123", started=made_runs.START),
+    )
     return path
 
 
@@ -142,6 +151,81 @@ def test_a_changed_run_is_left_out(
     assert "kill_worker: 2 runs" in said
     assert re.search(rf"1 run left out: forger/\S+: it was changed after the run: {reason}", said)
     assert "changed after the run" in (folder / "compared.html").read_text()
+
+
+def without_a_log(copy: Path) -> None:
+    shutil.rmtree(copy / "pull-1")
+
+
+def without_events(copy: Path) -> None:
+    (copy / "events.jsonl").write_text("")
+
+
+def on_another_day(copy: Path) -> None:
+    rewrite(copy / "run.json", lambda about: about.update(started=about["started"] + 86_400))
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (without_a_log, "pull was started on pull-1, but its log is missing"),
+        (without_events, "pull on pull-1 has a log, but no event says that it was started"),
+        (on_another_day, "by its events, a program was started before the run"),
+    ],
+)
+def test_what_contradicts_itself(run: Path, tmp_path: Path, change: Change, wrong: str) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / run.name))
+    assert contradiction(store.load(copy)) == ""
+    change(copy)
+    assert contradiction(store.load(copy)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("then", "changed"),
+    [
+        ([("a", "holds"), ("b", "refuted")], ""),
+        ([("a", "holds"), ("b", "holds")], "b"),
+        ([("a", "holds")], "b"),
+        ([("a", "holds"), ("b", "refuted"), ("c", "holds")], "c"),
+        ([("a", "refuted"), ("a", "holds"), ("b", "refuted")], "a"),
+    ],
+)
+def test_which_verdict_was_changed(then: list[tuple[str, str]], changed: str) -> None:
+    before = [{"id": id_, "verdict": verdict, "expected": "holds"} for id_, verdict in then]
+    now = [{"id": "a", "verdict": "holds", "expected": "holds"},
+           {"id": "b", "verdict": "refuted", "expected": "holds"}]  # fmt: skip
+    assert compare_many._changed(before, now) == changed
+    assert compare_many._changed([{**now[0], "expected": "refuted"}, now[1]], now) == "a"
+
+
+def test_two_bundles_beside_each_other(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = hand_in(run, tmp_path / "in", "one")
+    other = hand_in(run, tmp_path / "in", "other", lost_later)
+    runs = tmp_path / "runs"
+    assert lab_by_hand.compare_runs(runs, str(one), str(one)) == ExitCode.EXPECTED
+    assert lab_by_hand.compare_runs(runs, str(one), str(other)) == ExitCode.UNEXPECTED
+    assert lab_by_hand.compare_machines(runs, str(other)) == ExitCode.EXPECTED
+    (page,) = (
+        file
+        for file in one.parent.glob("*.html")
+        if other.name.removesuffix(bundle.ENDING).lower() in file.name
+    )
+    assert f"page:  {page}" in capsys.readouterr().out
+    assert not runs.exists()
+
+
+def test_values_stand_below_a_run(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / run.name))
+    reads = lines(received={"pull": r"(?P<number>\d+) , (?P<sent_s>.*)"})
+    measured = in_short(quantities(Run(store.load(copy), reads).values))
+    (table,) = tables([replace(entry("a", "holds"), values=measured), entry("b", "holds")])
+    file = io.StringIO()
+    print_tables([table], [], file=file)
+    assert re.search(r"a\n +sent_s: median [\d.,e+]+ s, p99 [\d.,e+]+ s\n.* b\n", file.getvalue())
+    page = many_runs_page.page([table], [])
+    assert page.count("sent_s: median") == 1
 
 
 def test_what_is_no_run_is_left_out(
