@@ -42,17 +42,21 @@ def _on_each_hop(
 
 @_on_each_hop
 def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
+    """Each of `numbers` was sent once and printed by one machine once, and nothing else was.
+
+    A message was sent if its sender printed it, or traced that its send returned.
+    """
     from pushpull.analysis import vectors
 
-    sent, takers = vectors.Index(vectors.column(run.sent.numbers)), run.takers
+    printed = vectors.Index(vectors.column(run.sent.numbers))
+    sent, takers = run.said_sent, run.takers
     wanted, received = vectors.column(numbers), takers.index
     unsent = vectors.plain(wanted[~sent.has(wanted)])
     known = sent.unique[sent.unique <= run.last_known]
     strange = [] if run.cut else vectors.plain(received.unique[~sent.has(received.unique)])
     problems = {
         "never sent": unsent if run.sent_all else [],
-        "sent twice": vectors.plain(sent.unique[sent.counts > 1]),
+        "sent twice": vectors.plain(printed.unique[printed.counts > 1]),
         "received by nobody": vectors.plain(known[~received.has(known)]),
         "received twice": takers.twice,
         "received but never sent": strange,
@@ -104,8 +108,9 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
 
 
 def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
-    """`numbers` went to all the machines in turns that never change."""
+    """Those of `numbers` that were sent went to all the machines in turns that never change."""
     run = next((hop for hop in run.hops if set(machines) <= set(hop.receivers)), run)
+    numbers = run.known_sent(numbers)
     size = len(machines)
     if len(numbers) <= size:
         many = counted(len(numbers), "message")

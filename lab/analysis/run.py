@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wai
     from pushpull.analysis.by_number import Takers, Times
     from pushpull.analysis.hops import Hop
     from pushpull.analysis.values import Values
-    from pushpull.analysis.vectors import Floats
+    from pushpull.analysis.vectors import Floats, Index
 
 # Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
@@ -122,6 +122,27 @@ class Run:
         from pushpull.analysis.hops import hops_of
 
         return [HopRun(self, hop) for hop in hops_of(self._messages)] or [self]
+
+    @functools.cached_property
+    def said_sent(self) -> "Index":
+        """The numbers that senders printed, or of which they traced that the send returned."""
+        from pushpull.analysis import vectors
+
+        traced = vectors.column(self._messages.of("dealt").numbers)
+        return vectors.Index(vectors.with_more(vectors.column(self.sent.numbers), traced))
+
+    def known_sent(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Return those of `numbers` that were sent, by what any end says; all if no sender speaks.
+
+        What was never sent is not lost, and it is nobody's turn.
+        """
+        from pushpull.analysis import vectors
+
+        wanted = vectors.column(numbers)
+        was_sent = self.said_sent.has(wanted) | self.takers.index.has(wanted)
+        if was_sent.all() or not len(self.said_sent):
+            return numbers  # of millions no list is made
+        return vectors.plain(wanted[was_sent])
 
     @functools.cached_property
     def planned(self) -> range:

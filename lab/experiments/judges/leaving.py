@@ -91,9 +91,10 @@ def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
 
 
 def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each of `numbers` arrived; messages in flight are counted separately."""
+    """Each of `numbers` that was sent arrived; messages in flight are counted separately."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
+    numbers = run.known_sent(numbers)
     verdict = _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
     if verdict.outcome != "holds":
         return verdict
@@ -111,7 +112,7 @@ def all_since_the_fault_arrive(run: Run) -> Verdict:
     """Each message arrived that was sent after the fault, whether or not the sender knew of it."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
-    numbers = run.dealt_between(run.fault.t)
+    numbers = run.known_sent(run.dealt_between(run.fault.t))
     return _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
 
 
@@ -160,7 +161,7 @@ def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
     """The verdict if `numbers` can't be judged: there are none, or the sender left some out."""
     if not numbers:
         return Verdict.not_observed("Nothing was sent in the time that the claim is about.")
-    sent = {message.number for message in run.sent}
+    sent = set(run.known_sent(numbers))
     missing = [n for n in numbers if n not in sent]
     if not missing:
         return None
