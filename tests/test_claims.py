@@ -315,6 +315,7 @@ def test_a_second_start_is_code(who: tuple[str, str]) -> None:
         ("pull", "stdout", "7 , 1353761234.5", ("received", 7)),
         ("pull.2", "stdout", "7 , 1353761234", ("received", 7)),
         ("pull", "stdout", "7 , 13537612", ("received", 7)),  # it died in the midst of the line
+        ("pull", "stdout", "\u0661\u0662 , 1.5", ("received", 12)),  # as int() reads them
         ("pull", "stdout", "7 , ", None),
         ("pull", "stdout", "7", None),
         ("pull", "stdout", "-7 , 1.5", None),
