@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Let every machine of the tests find the tools for network faults, even if only unpacked."""
+    # As `./fab` does: each command that a test starts would compile the whole lab again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     system = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     if not all(shutil.which(tool, path=system) for tool in ("nft", "tc", "ip")):
         with contextlib.suppress(debian.UnavailableError):

@@ -216,7 +216,7 @@ def test_the_lock_file_names_no_place() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["no-such-task"], ["status", "--no-such-flag"], ["--connect-timeout=x", "status"]],
+    [["no-such-task"], ["status", "--no-such-flag"], ["--command-timeout=x", "status"]],
     ids=["task", "flag", "number"],
 )
 def test_a_mistake_on_the_command_line_exits_2(arguments: list[str], tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from pushpull.core.errors import HostKeyError, LabError, MachineLost
 from pushpull.machines.providers.base import Access
+
+if TYPE_CHECKING:
+    import paramiko
 
 _USERS_KNOWN_HOSTS = "~/.ssh/known_hosts"
 _USERS_CONFIG = "ProxyJump in ~/.ssh/config"
@@ -55,6 +57,8 @@ def require_usable_key(access: Access) -> None:
 
 
 def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabError], str, str]:
+    import paramiko
+
     at = place.name
     if isinstance(error, paramiko.BadHostKeyException):
         return HostKeyError, *_changed_key(error, access, at)
@@ -92,7 +96,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
     return MachineLost, f"{what} ({at})", "does `ssh` work? `ssh -v` shows how far it gets"
 
 
-def _changed_key(error: paramiko.BadHostKeyException, access: Access, at: str) -> tuple[str, str]:
+def _changed_key(error: "paramiko.BadHostKeyException", access: Access, at: str) -> tuple[str, str]:
     if access.host_key is not None:
         return (
             f"the host key of {at} is not the one that the provider '{access.provider}' gave",
@@ -124,6 +128,8 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
 
 def _key_trouble(path: Path) -> tuple[str, str] | None:
     """Return why a file is unusable as a private key, and a hint; None if it is usable."""
+    import paramiko
+
     name = "correct `key` in the inventory: it must name a private key file"
     if path.exists() and not path.is_file():
         return f"the key {path} is not a file", name

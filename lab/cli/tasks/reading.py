@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from fabric import task
-from invoke import Context
+from invoke import Context, task
 
 from pushpull.cli import arguments
 from pushpull.cli.tasks import help_texts
