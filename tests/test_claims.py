@@ -17,7 +17,7 @@ from story import (
     with_messages,
 )
 
-from pushpull.analysis.history import Run
+from pushpull.analysis.history import Run, strict_turns
 from pushpull.core import wording
 from pushpull.core.errors import ExitCode
 from pushpull.core.records import Event, Record
@@ -171,6 +171,15 @@ def test_verdicts_on_a_run_that_was_cut_short() -> None:
     found = outcomes(run_of("ABA.AB", AB, count=20, cut_short=True), "round_robin")
     assert found["turns_are_strict"] == REFUTED
     assert found["each_to_exactly_one"] == REFUTED
+
+
+def test_a_refuted_turn_says_that_the_sender_left_the_order_of_the_numbers() -> None:
+    swapped = [replace(d, printed=d.sent ^ (d.sent > 3), sent=d.sent ^ (d.sent > 3))
+               for d in deals(run_of("ABABAB", AB))]  # fmt: skip
+    run = seen(with_messages(run_of("ABABAB", AB), swapped))
+    assert "did not send these in order" in strict_turns(run, run.planned, run.receivers).why
+    run = seen(run_of("ABABBA", AB))
+    assert "in order" not in strict_turns(run, run.planned, run.receivers).why
 
 
 def test_exactly_once_looks_beyond_the_plan() -> None:
@@ -328,6 +337,7 @@ def test_a_second_start_is_code(who: tuple[str, str]) -> None:
         ("pull", "stdout", "7 , 1353761234.5", ("received", 7)),
         ("pull.2", "stdout", "7 , 1353761234", ("received", 7)),
         ("pull", "stdout", "7 , 13537612", ("received", 7)),  # it died in the midst of the line
+        ("pull", "stdout", "\u0661\u0662 , 1.5", ("received", 12)),  # as int() reads them
         ("pull", "stdout", "7 , ", None),
         ("pull", "stdout", "7", None),
         ("pull", "stdout", "-7 , 1.5", None),
