@@ -33,6 +33,11 @@ _LONGEST_GREETING = 1 << 16
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
+def get_ready() -> None:
+    """Import the SSH library, which takes as long as connecting, before there is a machine."""
+    import fabric  # noqa: F401
+
+
 def connect(access: Access) -> "Connection":
     """Open a connection to a machine; LabError with cause and hint if that fails.
 
