@@ -14,7 +14,7 @@ from pushpull.core import parameters
 from pushpull.core.errors import ExitCode, LabError, worst
 from pushpull.core.project import COMMAND
 from pushpull.experiments import DEFAULT, catalogue, implementations
-from pushpull.machines import connection
+from pushpull.machines import ssh_library
 from pushpull.machines.providers.registry import choose
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run_all(call: Call) -> "list[Result]":
 
 def _import_the_rest() -> None:
     importlib.import_module("pushpull.cli.run_series")
-    connection.get_ready()
+    ssh_library.get_ready()
 
 
 @contextlib.contextmanager
