@@ -19,6 +19,7 @@ import pytest
 from engine_play import impatient, play  # noqa: F401
 from inventory_changes import inventory, mistakes  # noqa: F401
 from launched import launch  # noqa: F401
+from long_first import pytest_collection_modifyitems  # noqa: F401
 from own_folder import folder  # noqa: F401
 
 # A background job ignores Ctrl-C (and under `nohup` a closed terminal), and so would its children.

@@ -312,7 +312,7 @@ PROGRAMS: dict[str, list[Edit]] = {
 def mutated_lab(folder: Path, edits: Iterable[Edit]) -> dict[str, str]:
     """Copy the lab into a folder, with these edits; return the environment to run it."""
     copy = folder / "pushpull"
-    shutil.copytree(PROJECT / "lab", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "lab", copy)  # with its bytecode, valid where nothing is edited
     for name in ("fabfile.py", "inventory.yaml"):
         shutil.copy(PROJECT / name, folder)
     for edit in edits:

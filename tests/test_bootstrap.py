@@ -288,6 +288,7 @@ def test_skipped_tests_are_listed_and_fail_in_ci(
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n  alone\n")
     monkeypatch.setattr(test_suite, "PROJECT", tmp_path)
     monkeypatch.setattr(test_suite, "_CHECKS", {})
+    monkeypatch.setattr(test_suite, "_QUICK_PARTS", {"both": ("not alone", [])})  # no workers
     monkeypatch.setattr(test_suite, "_unpack_packages", lambda: "nowhere")
     monkeypatch.setenv("CI", ci)
     assert test_suite.run(quick=True) == code

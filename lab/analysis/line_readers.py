@@ -1,12 +1,10 @@
 """Readers that find messages and values in lines, and access for claims to other lines."""
 
-import contextlib
 import functools
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushpull.analysis.chunk_patterns import pattern_of_line
 from pushpull.analysis.messages import Found
 from pushpull.core.errors import LabError
-from pushpull.core.records import HANDED_ON, Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Record
 from pushpull.core.trace import PLAIN, parse_line, trace_of
 from pushpull.runs.lines import Lines
 
@@ -322,12 +320,12 @@ def _number_in(match: re.Match[str]) -> int:
     number = _whole(match[_place(match.re)])
     if number is None:
         what = f"the group of {match.re.pattern!r} finds no number in {match.string!r}"
-        raise LabError(what, hint=r"write (\d+) for the number")
+        raise LabError(what, hint=rf"write (\d+) for the number, of at most {_MOST_DIGITS} digits")
     return number
 
 
 def _whole(text: str | None) -> int | None:
-    is_one = text and re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", text, re.ASCII)
+    is_one = text and text.isdecimal() and len(text) <= _MOST_DIGITS  # of any script, as \d is
     return int(text) if text and is_one else None
 
 
@@ -373,25 +371,6 @@ def is_life(process: str, program: str) -> bool:
     """Return whether a process is a life of a program: `count`, `count.2`, `count.3`."""
     name, dot, number = process.rpartition(".")
     return process == program or (name == program and dot == "." and number.isdigit())
-
-
-def unread(records: Iterable[Record], reads: Reader) -> str:
-    """Return a sentence if messages were printed only on stderr; else an empty text.
-
-    Messages must be lines on stdout, but Python's logging, for example, writes to stderr.
-    """
-    places: dict[str, int] = {}
-    for record in records:
-        with contextlib.suppress(Exception):  # the experiment's own code, on unsuitable lines
-            if reads(record) is not None:
-                return ""
-            if record.stream == "stderr" and reads(replace(record, stream="stdout")) is not None:
-                place = f"{record.process} on {record.machine}"
-                places[place] = places.get(place, 0) + 1
-    if not places:
-        return ""
-    found = ", ".join(f"{place} ({number})" for place, number in places.items())
-    return f"No message was seen. Lines on stderr look like messages but belong on stdout: {found}."
 
 
 class _Nothing:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +81,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             f"is it up, and does its name resolve there? ({_USERS_CONFIG})",
         )
     if isinstance(error, OSError) and error.errno == errno.EBADF:  # a closed socket in Paramiko
-        return MachineLost, f"the connection to {at} broke", "is the machine up (`fab status`)?"
+        return MachineLost, f"the connection to {at} broke", _is_it_up(access)
     if isinstance(error, OSError) and error.filename:
         return (
             LabError,
@@ -88,12 +89,20 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             "correct `key` and `known_hosts` in the inventory, or IdentityFile in ~/.ssh/config",
         )
     if isinstance(error, OSError):
-        hint = "is the machine up (`fab status`)? are host and port right in the inventory?"
+        hint = f"{_is_it_up(access)} are host and port right in the inventory?"
         if place.is_jump:
             hint = f"is it up? is its name right? ({_USERS_CONFIG}; `none` turns it off)"
         return MachineLost, f"no SSH server answers at {at} ({error})", hint
     what = str(error) or "the connection ended"
     return MachineLost, f"{what} ({at})", "does `ssh` work? `ssh -v` shows how far it gets"
+
+
+def _is_it_up(access: Access) -> str:
+    if access.host_key is not None:  # a machine that the lab made
+        return "is the machine up (`fab status`)?"
+    there = f"{access.user}@{access.host}" if access.user else access.host
+    words = ["ssh", *(["-p", str(access.port)] if access.port else []), there]
+    return f"does `{shlex.join(words)}` get there?"
 
 
 def _changed_key(error: "paramiko.BadHostKeyException", access: Access, at: str) -> tuple[str, str]:
