@@ -1,0 +1,26 @@
+#!/bin/sh
+# Start RabbitMQ at --address tcp://HOST:PORT. Its own scripts want /usr and a user of its own, so Erlang is
+# started as they do it. What it confirms of persistent messages is in a file.
+set -eu
+address=${2#tcp://}
+folder=$(cd "$(dirname "$0")" && pwd)/data
+mkdir -p "$folder"
+installed=$(command -v rabbitmqadmin)
+installed=${installed%/usr/bin/rabbitmqadmin}
+export ROOTDIR="$installed/usr/lib/erlang" EMU=beam PROGNAME=erl
+for BINDIR in "$ROOTDIR"/erts-*/bin; do :; done
+for RABBITMQ_HOME in "$installed"/usr/lib/rabbitmq/lib/rabbitmq_server-*; do :; done
+export BINDIR RABBITMQ_HOME PATH="$BINDIR:/usr/bin:/bin" HOME="$folder" ERL_LIBS="$RABBITMQ_HOME/plugins"
+port=${address##*:}
+export RABBITMQ_NODE_IP_ADDRESS="${address%:*}" RABBITMQ_NODE_PORT="$port"
+export RABBITMQ_NODENAME="rabbit-$port@localhost" RABBITMQ_DIST_PORT=$((10000 + port % 20000))
+export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((10000 + (port + 1) % 20000)) # its own: several may run
+export RABBITMQ_MNESIA_BASE="$folder" RABBITMQ_LOG_BASE="$folder" RABBITMQ_LOGS=-
+export RABBITMQ_PLUGINS_DIR="$RABBITMQ_HOME/plugins"
+export RABBITMQ_ENABLED_PLUGINS_FILE="$folder/enabled_plugins" RABBITMQ_CONFIG_FILE="$folder/rabbitmq"
+printf '[].\n' >"$RABBITMQ_ENABLED_PLUGINS_FILE"
+# The lab's network is the lab's own: its clients aren't on this machine.
+printf 'loopback_users = none\n' >"$RABBITMQ_CONFIG_FILE.conf"
+setpriv --pdeathsig KILL "$BINDIR/epmd" & # where Erlang registers its name; it ends with this process
+exec "$BINDIR/erlexec" -noinput -s rabbit boot -boot "$ROOTDIR/bin/start_sasl" -syslog logger '[]' \
+    -kernel inet_dist_use_interface '{127,0,0,1}'
