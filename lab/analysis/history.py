@@ -134,11 +134,22 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
         i = wrong[0]
         return Verdict.refuted(
             f"Message {numbers[i]} went to {names[order[i]]}, though it was {turn[i % size]}'s"
-            " turn.",
+            f" turn.{_if_sent_otherwise(run)}",
             messages=[numbers[i] for i in wrong],
         )
     return Verdict.holds(
         f"From message {numbers[0]} on the turn is {', '.join(turn)}.", messages=numbers
+    )
+
+
+def _if_sent_otherwise(run: Run) -> str:
+    """Return a sentence if the only sender did not send each number once, in rising order."""
+    from pushpull.analysis import vectors
+
+    if len(run.sent.speakers()) != 1 or vectors.is_rising(vectors.column(run.sent.numbers)):
+        return ""
+    return (
+        " Turns are counted by the numbers, and the sender did not send these in order, once each."
     )
 
 

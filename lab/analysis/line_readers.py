@@ -320,12 +320,12 @@ def _number_in(match: re.Match[str]) -> int:
     number = _whole(match[_place(match.re)])
     if number is None:
         what = f"the group of {match.re.pattern!r} finds no number in {match.string!r}"
-        raise LabError(what, hint=r"write (\d+) for the number")
+        raise LabError(what, hint=rf"write (\d+) for the number, of at most {_MOST_DIGITS} digits")
     return number
 
 
 def _whole(text: str | None) -> int | None:
-    is_one = text and re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", text, re.ASCII)
+    is_one = text and text.isdecimal() and len(text) <= _MOST_DIGITS  # of any script, as \d is
     return int(text) if text and is_one else None
 
 

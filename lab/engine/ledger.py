@@ -200,6 +200,15 @@ class Ledger:
         """Whether a process has traced a receipt."""
         return place in self._hands and self._hands[place].traces
 
+    def is_behind(self, place: Place) -> bool:
+        """Whether a message may still wait for a process that traces its receipts.
+
+        Messages to one receiver arrive in the order of their numbers. So what is missing waits for
+        it only if it has received none with a higher number.
+        """
+        furthest = self._hands[place].furthest if place in self._hands else -1
+        return any(number > furthest for number in self.missing())
+
     def longest_gap(self, place: Place) -> float:
         """Return the most seconds between two lines of a process; 0 if it has printed no two."""
         return self._gaps.get(place, 0.0)
@@ -226,12 +235,14 @@ class _Hand:
 
     def __init__(self) -> None:
         self.traces = False
+        self.furthest = -1  # the highest number that it has traced
         self.held: OrderedDict[int, None] = OrderedDict()
         # Of these the line came by its stream before the trace by another.
         self._early: OrderedDict[int, None] = OrderedDict()
 
     def take(self, number: int) -> None:
         self.traces = True
+        self.furthest = max(self.furthest, number)
         if number in self._early:
             del self._early[number]
             self.held.clear()  # received before this one, whose line has come

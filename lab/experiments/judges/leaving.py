@@ -1,5 +1,6 @@
 """Judges of what leaving and coming back does to messages, shared by several experiments."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pushpull.analysis import history
@@ -117,8 +118,21 @@ def all_since_the_fault_arrive(run: Run) -> Verdict:
 
 
 def none_comes_twice(run: Run) -> Verdict:
-    """No message arrived twice, though a machine left."""
-    return Verdict.not_observed(_NO_FAULT) if run.fault is None else history.never_twice(run)
+    """No message arrived more often than it was sent, though a machine left.
+
+    A pusher that is started again sends its numbers once more, which are other messages.
+    """
+    if run.fault is None:
+        return Verdict.not_observed(_NO_FAULT)
+    verdict = history.never_twice(run)
+    if verdict.outcome != "refuted":
+        return verdict
+    sent = Counter(run.sent.numbers)
+    twice = [n for n in run.takers.twice if len(run.takers[n]) > sent[n] or sent[n] < 2]
+    if not twice:
+        return Verdict.holds("Numbers came twice only if they were sent twice.")
+    what = f"{wording.listed(twice).capitalize()} came more often than it was sent."
+    return Verdict.refuted(what, messages=twice, final=True)
 
 
 def all_before(run: Run, late: Handshake | None) -> Verdict:
