@@ -32,6 +32,7 @@ EXAMPLES = {
     "redis_streams,beanstalkd,nats_jetstream,mosquitto": "redis_streams,beanstalkd",
     "--run FILE --judge": "--run handed-in/packed.run.tar.gz --judge --runs judged",
     "--run FILE": "--run handed-in/packed.run.tar.gz",
+    "--against FILE": "--against handed-in/packed.run.tar.gz",
     "--run RUN": "--run latest",
     "--experiment mine": "--experiment kill_worker",
     "FILE": "found",
