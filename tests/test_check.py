@@ -56,6 +56,7 @@ def test_plain_processes_leave_this_computers_network_alone() -> None:
         assert f"can't do {faults}: the provider 'loopback'" in told
 
 
+@pytest.mark.slow
 @needs_root
 def test_hosts(up: Hosts) -> None:
     told = said("--provider", "ssh", "--inventory", up.inventory())
@@ -67,6 +68,7 @@ def test_hosts(up: Hosts) -> None:
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     config = up.folder / "pull-1" / "config"

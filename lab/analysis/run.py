@@ -168,10 +168,10 @@ class Run:
 
     @functools.cached_property
     def dealt(self) -> "Times":
-        """When each message was dealt: when its send returned, or was printed if nothing tells.
+        """When each message was dealt: when its send returned, or was printed if no trace says.
 
-        A busy machine may tell late, so at the latest when it was received. In a pipeline, that is
-        when its source dealt it.
+        A busy machine may report late, so at the latest when it was received. In a pipeline, that
+        is when its source dealt it.
         """
         if self.hops[0] is not self:
             return self.hops[0].dealt

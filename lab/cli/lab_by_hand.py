@@ -6,18 +6,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pushpull.analysis.side_by_side import differences, side_by_side
 from pushpull.cli import interrupts
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.output import drawing
 from pushpull.core.project import COMMAND
 from pushpull.core.text import harmless
-from pushpull.experiments import catalogue, user_folder
 from pushpull.machines import provider_plugins
 from pushpull.machines.inventory import Inventory
 from pushpull.machines.providers import registry
 from pushpull.machines.providers.registry import choose
-from pushpull.report.compare_text import print_differences, print_side_by_side, print_values
 from pushpull.runs import bundle, collection, following, store
 from pushpull.runs.directory import MODULE
 from pushpull.runs.store import StoredRun
@@ -93,6 +90,10 @@ def logs(root: Path, run: str | None, machine: str) -> None:
 
 def compare_machines(root: Path, run: str | None) -> ExitCode:
     """Print a run's machines side by side; without a name, for each run of the last call."""
+    from pushpull.analysis.side_by_side import side_by_side
+    from pushpull.experiments import catalogue
+    from pushpull.report.compare_text import print_side_by_side
+
     for name in [run] if run else map(str, store.last_call(root)):
         with _opened(root, name) as (stored, _):
             summary = str(stored.description.get("summary", stored.description["experiment"]))
@@ -108,7 +109,10 @@ def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
     """Print how two runs differ, and make a page of both; UNEXPECTED if their verdicts differ."""
     from pushpull.analysis.history import Run
     from pushpull.analysis.quantities import quantities
+    from pushpull.analysis.side_by_side import differences
+    from pushpull.experiments import catalogue
     from pushpull.report import compare_page
+    from pushpull.report.compare_text import print_differences, print_values
 
     with _opened(root, run) as (one, folder), _opened(root, against) as (other, _):
         found = differences(one, other)
@@ -145,6 +149,8 @@ def wheels() -> None:
 
 def experiments() -> None:
     """Print each experiment's name, summary and source."""
+    from pushpull.experiments import catalogue
+
     for name in catalogue.names():
         experiment = catalogue.load(name)
         print(f"{name}\n    {experiment.summary}\n    {experiment.source}")
@@ -162,6 +168,8 @@ def providers() -> None:
 
 def new_experiment(path: Path) -> None:
     """Create a first experiment in a new folder, and print how to run it."""
+    from pushpull.experiments import catalogue, user_folder
+
     user_folder.create(path, catalogue.names())
     print(f"made:  {path / MODULE}, and the program that it starts")
     print(f"run:   {shlex.join([COMMAND, 'run-experiment', '--experiment', str(path)])}")

@@ -62,7 +62,7 @@ class ExperimentMeta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment(ExperimentMeta):
-    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
+    """A scenario with its claims, as a module defines it; `interval`, `takes`, `grace` in seconds.
 
     `faults` are the names of those that each variant needs. `is_own` says that it is a user's;
     `folder` is what lies beside its module and is deployed, None of one in a single file.

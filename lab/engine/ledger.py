@@ -55,7 +55,7 @@ class Ledger:
     by two, has arrived when it was received twice. Receivers can't name the sender.
 
     Attributes:
-        sent, received: how many messages the programs' lines have told.
+        sent, received: how many messages the programs' lines have reported.
         unreadable: lines on stdout that are too long to be read.
         senders: the processes that have sent.
         received_by, last_receiver: how many messages each process has received, and which one

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushpull.core import limits
 from pushpull.core.errors import LabError, NotFit
-from pushpull.machines import unreached
+from pushpull.machines import ssh_library, unreached
 from pushpull.machines.providers.base import Access
 from pushpull.machines.unreached import Place, known_hosts, require_usable_key
 
@@ -39,6 +39,7 @@ def connect(access: Access) -> "Connection":
     If the provider doesn't know the host key, the machine is one of the user's: their ssh_config
     applies to it (including jump hosts), and the key must be in their known_hosts.
     """
+    ssh_library.get_ready()
     is_users = access.host_key is None
     require_usable_key(access)
     with ssh_errors(access, "reach it"):
