@@ -19,6 +19,7 @@ import pytest
 from engine_play import impatient, play  # noqa: F401
 from inventory_changes import inventory, mistakes  # noqa: F401
 from launched import launch  # noqa: F401
+from long_first import pytest_collection_modifyitems  # noqa: F401
 from own_folder import folder  # noqa: F401
 
 # A background job ignores Ctrl-C (and under `nohup` a closed terminal), and so would its children.
@@ -38,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Let every machine of the tests find the tools for network faults, even if only unpacked."""
+    # As `./fab` does: each command that a test starts would compile the whole lab again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     system = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     if not all(shutil.which(tool, path=system) for tool in ("nft", "tc", "ip")):
         with contextlib.suppress(debian.UnavailableError):

@@ -41,6 +41,14 @@ def pusher_deals_twice_to_one(run: StoredRun) -> StoredRun:
     )
 
 
+def pusher_forgets_a_line(run: StoredRun) -> StoredRun:
+    """The pusher sends LATE, as its trace says and a puller shows, but doesn't print it."""
+    run = with_messages(run, deals(run))
+    line = ("push", "stdout", str(LATE))
+    kept = [r for r in run.records if (r.machine, r.stream, r.text) != line]
+    return replace(run, records=tuple(kept))
+
+
 def pusher_dies(run: StoredRun) -> StoredRun:
     return _with_exit(with_messages(run, deals(run)[:LATE]), by="itself", status=1)
 
@@ -226,6 +234,7 @@ RECORDED: dict[str, Mutation] = {
     "pusher invents a number": renumber((17, 99), 18, 19),
     "pusher swaps two": renumber(18, 17, 19),
     "pusher deals out of turn": pusher_deals_twice_to_one,
+    "pusher forgets a line": pusher_forgets_a_line,
     "pusher dies": pusher_dies,
     "pusher binds again": pusher_binds_again,
     "puller drops": prints(LATE, 0),
@@ -303,7 +312,7 @@ PROGRAMS: dict[str, list[Edit]] = {
 def mutated_lab(folder: Path, edits: Iterable[Edit]) -> dict[str, str]:
     """Copy the lab into a folder, with these edits; return the environment to run it."""
     copy = folder / "pushpull"
-    shutil.copytree(PROJECT / "lab", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "lab", copy)  # with its bytecode, valid where nothing is edited
     for name in ("fabfile.py", "inventory.yaml"):
         shutil.copy(PROJECT / name, folder)
     for edit in edits:

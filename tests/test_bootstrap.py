@@ -216,7 +216,7 @@ def test_the_lock_file_names_no_place() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["no-such-task"], ["status", "--no-such-flag"], ["--connect-timeout=x", "status"]],
+    [["no-such-task"], ["status", "--no-such-flag"], ["--command-timeout=x", "status"]],
     ids=["task", "flag", "number"],
 )
 def test_a_mistake_on_the_command_line_exits_2(arguments: list[str], tmp_path: Path) -> None:
@@ -288,6 +288,7 @@ def test_skipped_tests_are_listed_and_fail_in_ci(
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n  alone\n")
     monkeypatch.setattr(test_suite, "PROJECT", tmp_path)
     monkeypatch.setattr(test_suite, "_CHECKS", {})
+    monkeypatch.setattr(test_suite, "_QUICK_PARTS", {"both": ("not alone", [])})  # no workers
     monkeypatch.setattr(test_suite, "_unpack_packages", lambda: "nowhere")
     monkeypatch.setenv("CI", ci)
     assert test_suite.run(quick=True) == code

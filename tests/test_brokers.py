@@ -232,8 +232,9 @@ def test_its_connections_with_senders_are_no_receivers() -> None:
         ("0100007F", "127.0.0.1"),
         ("A200A8C0", "192.168.0.162"),
         ("0000000000000000FFFF0000A200A8C0", "192.168.0.162"),
-        ("00000000000000000000000001000000", ""),
+        ("00000000000000000000000001000000", "::1"),
+        ("000000FD000000000000000001000000", "fd00::1"),
     ],
 )
 def test_an_address_as_the_kernel_writes_it(text: str, address: str) -> None:
-    assert connections.ipv4(connections.packed(text)) == address
+    assert connections.shown(connections.packed(text)) == address

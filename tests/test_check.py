@@ -14,6 +14,10 @@ from hosts import Hosts, hosts
 from pushpull.core.faults.network import PARTITION
 from pushpull.machines import tool_errors
 from pushpull.machines.agent import rule_keeper
+from pushpull.machines.inventory import load
+from pushpull.machines.providers import registry
+from pushpull.machines.providers.base import Auto, Refused
+from pushpull.machines.providers.loopback import Loopback
 
 ARTICLE = {"push": "192.168.0.161", "pull-1": "192.168.0.162", "pull-2": "192.168.0.163"}
 POWER = "cut_power, shut_down, cut_cable"
@@ -48,10 +52,11 @@ def test_the_embedded_lab() -> None:
 def test_plain_processes_leave_this_computers_network_alone() -> None:
     told = said("--provider", "loopback")
     assert f"✓ pull-1       can do {PROCESSES}\n" in told
-    no = f"can't do {POWER}, partition, reject, slow, rate, lose, cut_after, cut_at, set_clock"
-    assert f"{no}: the provider 'loopback'" in told
+    for faults in (f"{POWER}, set_clock", "partition, reject, slow, rate, lose, cut_after, cut_at"):
+        assert f"can't do {faults}: the provider 'loopback'" in told
 
 
+@pytest.mark.slow
 @needs_root
 def test_hosts(up: Hosts) -> None:
     told = said("--provider", "ssh", "--inventory", up.inventory())
@@ -63,6 +68,7 @@ def test_hosts(up: Hosts) -> None:
     assert not list(up.folder.glob("*/home/.cache/push-pull-lab/trial-*"))
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     config = up.folder / "pull-1" / "config"
@@ -105,3 +111,25 @@ def test_without_root_and_sudo_the_cause_is_named() -> None:
     cause, hint = tool_errors.diagnose(answer)
     assert cause.startswith(("its user isn't root, and there is no sudo", "sudo asks"))
     assert "NOPASSWD" in hint
+
+
+def test_auto_keeps_the_cures_of_what_refused() -> None:
+    """`fab check` prints them: it must not send its user to `fab check`."""
+
+    class Refusing(Loopback):
+        def up(self) -> None:
+            raise Refused("this computer refuses it", hint="allow it")
+
+    class Willing(Loopback):
+        auto = Auto(order=2, loses="Something is lost")
+
+        def up(self) -> None:
+            pass
+
+    inventory = load(PROJECT / "inventory.yaml")
+    said: list[str] = []
+    auto = registry._FirstThatCan([Refusing(inventory), Willing(inventory)], said.append)
+    auto.up()
+    assert registry.refusals(auto) == [("this computer refuses it. Something is lost", "allow it")]
+    assert registry.refusals(Willing(inventory)) == ()
+    assert len(said) == 1

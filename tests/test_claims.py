@@ -17,7 +17,7 @@ from story import (
     with_messages,
 )
 
-from pushpull.analysis.history import Run
+from pushpull.analysis.history import Run, strict_turns
 from pushpull.core import wording
 from pushpull.core.errors import ExitCode
 from pushpull.core.records import Event, Record
@@ -173,6 +173,15 @@ def test_verdicts_on_a_run_that_was_cut_short() -> None:
     assert found["each_to_exactly_one"] == REFUTED
 
 
+def test_a_refuted_turn_says_that_the_sender_left_the_order_of_the_numbers() -> None:
+    swapped = [replace(d, printed=d.sent ^ (d.sent > 3), sent=d.sent ^ (d.sent > 3))
+               for d in deals(run_of("ABABAB", AB))]  # fmt: skip
+    run = seen(with_messages(run_of("ABABAB", AB), swapped))
+    assert "did not send these in order" in strict_turns(run, run.planned, run.receivers).why
+    run = seen(run_of("ABABBA", AB))
+    assert "in order" not in strict_turns(run, run.planned, run.receivers).why
+
+
 def test_exactly_once_looks_beyond_the_plan() -> None:
     run = run_of("ABABAB", AB, count=5)
     every = [replace(deal, times=2 if deal.sent == 5 else 1) for deal in deals(run)]
@@ -234,6 +243,19 @@ def test_no_survivor_is_left() -> None:
     """The only puller is killed and the pusher waits for ever: that is neither lost nor taken."""
     run = run_of("AAAAAAAA", {"A": -0.01}, *killed("A", 0.36, 0.358), count=20, cut_short=True)
     assert outcomes(run, "kill_worker")["survivor_gets_the_rest"] == UNSEEN
+
+
+@pytest.mark.parametrize(
+    ("times", "sent_again", "found"),
+    [(1, False, HOLDS), (2, False, REFUTED), (1, True, HOLDS), (2, True, REFUTED)],
+)
+def test_what_is_sent_again_may_come_again(times: int, sent_again: bool, found: str) -> None:
+    """A pusher that is started again sends its numbers once more."""
+    run = run_of("ABABABABAAAA", AB, *killed("B", 0.36, 0.358))
+    first, *rest = deals(run)
+    again = [replace(first, at=rest[-1].at + 0.05)] if sent_again else []
+    run = with_messages(run, [replace(first, times=times), *rest, *again])
+    assert leaving.none_comes_twice(seen(run)).outcome == found
 
 
 def test_messages_in_flight_at_the_kill() -> None:
@@ -315,6 +337,7 @@ def test_a_second_start_is_code(who: tuple[str, str]) -> None:
         ("pull", "stdout", "7 , 1353761234.5", ("received", 7)),
         ("pull.2", "stdout", "7 , 1353761234", ("received", 7)),
         ("pull", "stdout", "7 , 13537612", ("received", 7)),  # it died in the midst of the line
+        ("pull", "stdout", "\u0661\u0662 , 1.5", ("received", 12)),  # as int() reads them
         ("pull", "stdout", "7 , ", None),
         ("pull", "stdout", "7", None),
         ("pull", "stdout", "-7 , 1.5", None),

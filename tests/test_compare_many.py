@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import made_runs
 import pytest
 from command import fab
 
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import lines
 from pushpull.analysis.many_runs import Entry, tables
-from pushpull.cli import compare_many
+from pushpull.analysis.quantities import in_short, quantities
+from pushpull.cli import compare_many, lab_by_hand
 from pushpull.core.errors import ExitCode
 from pushpull.engine import judge
 from pushpull.engine.experiment import Experiment
 from pushpull.experiments import catalogue, fingerprint, implementations
+from pushpull.report import many_runs_page
 from pushpull.report.many_runs_text import letter, print_tables
 from pushpull.runs import bundle, records_file, store
 from pushpull.runs.collection import Source
@@ -32,7 +37,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = made_runs.with_a_loss(tmp_path_factory.mktemp("made") / "runs")
     records_file.write(store.load(path))
     code = fingerprint.of_run(catalogue.load("kill_worker"), implementations.chosen(""))
-    rewrite(path / "run.json", lambda about: about.update(code=code, call="0123"))
+    rewrite(
+        path / "run.json",
+        lambda about: about.update(code=code, call="0123", started=made_runs.START),
+    )
     return path
 
 
@@ -142,6 +150,36 @@ def test_a_changed_run_is_left_out(
     assert "kill_worker: 2 runs" in said
     assert re.search(rf"1 run left out: forger/\S+: it was changed after the run: {reason}", said)
     assert "changed after the run" in (folder / "compared.html").read_text()
+
+
+def test_two_bundles_beside_each_other(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = hand_in(run, tmp_path / "in", "one")
+    other = hand_in(run, tmp_path / "in", "other", lost_later)
+    runs = tmp_path / "runs"
+    assert lab_by_hand.compare_runs(runs, str(one), str(one)) == ExitCode.EXPECTED
+    assert lab_by_hand.compare_runs(runs, str(one), str(other)) == ExitCode.UNEXPECTED
+    assert lab_by_hand.compare_machines(runs, str(other)) == ExitCode.EXPECTED
+    (page,) = (
+        file
+        for file in one.parent.glob("*.html")
+        if other.name.removesuffix(bundle.ENDING).lower() in file.name
+    )
+    assert f"page:  {page}" in capsys.readouterr().out
+    assert not runs.exists()
+
+
+def test_values_stand_below_a_run(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / run.name))
+    reads = lines(received={"pull": r"(?P<number>\d+) , (?P<sent_s>.*)"})
+    measured = in_short(quantities(Run(store.load(copy), reads).values))
+    (table,) = tables([replace(entry("a", "holds"), values=measured), entry("b", "holds")])
+    file = io.StringIO()
+    print_tables([table], [], file=file)
+    assert re.search(r"a\n +sent_s: median [\d.,e+]+ s, p99 [\d.,e+]+ s\n.* b\n", file.getvalue())
+    page = many_runs_page.page([table], [])
+    assert page.count("sent_s: median") == 1
 
 
 def test_what_is_no_run_is_left_out(

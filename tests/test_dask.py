@@ -132,9 +132,9 @@ def test_three_workers_of_which_one_is_killed_make_the_same_table(
     there, here = tmp_path / "there", tmp_path / "here"
     family = Family(os.getpid())
     with cluster(tmp_path, 3) as (address, workers):
-        flags = sweep(experiment, inventory, there, "--repeat", 3, "--scheduler", address)
+        flags = sweep(experiment, inventory, there, "--repeat", 2, "--scheduler", address)
         with command.started(*flags) as sweeping:
-            said = command.read_until(sweeping, "3 of 12: ")
+            said = command.read_until(sweeping, "3 of 8: ")
             victim = workers[1]
             its = Family(victim.pid)
             while not any("count.sh" in command_of(pid) for pid in its.alive()):
@@ -144,21 +144,19 @@ def test_three_workers_of_which_one_is_killed_make_the_same_table(
             victim.wait()
             said += sweeping.communicate()[0]
         assert sweeping.returncode == ExitCode.EXPECTED, said
-        assert "12 of 12: " in said
+        assert "8 of 8: " in said
         assert its.gone_within(LIMIT_S)
         family.look()
     assert family.gone_within(LIMIT_S)
     made = [store.load(path) for path in there.glob("*Z-*")]
     cells = Counter(run.description["sweep"]["cell"] for run in made)
-    assert cells == {f"{v} count={n}": 3 for v in ("one", "two") for n in (2, 4)}
-    assert (
-        len({(r.description["sweep"]["cell"], r.description["sweep"]["run"]) for r in made}) == 12
-    )
-    local = command.fab(*sweep(experiment, inventory, here, "--repeat", 3))
+    assert cells == {f"{v} count={n}": 2 for v in ("one", "two") for n in (2, 4)}
+    assert len({(r.description["sweep"]["cell"], r.description["sweep"]["run"]) for r in made}) == 8
+    local = command.fab(*sweep(experiment, inventory, here, "--repeat", 2))
     assert local.returncode == ExitCode.EXPECTED, local.stdout + local.stderr
     assert rows(there) == rows(here)
-    again = command.fab(*sweep(experiment, inventory, there, "--repeat", 3))
-    assert again.stdout.startswith("12 runs exist already, 0 are missing\n")
+    again = command.fab(*sweep(experiment, inventory, there, "--repeat", 2))
+    assert again.stdout.startswith("8 runs exist already, 0 are missing\n")
     assert rows(there) == rows(here)
 
 

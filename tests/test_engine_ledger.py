@@ -176,7 +176,10 @@ def test_a_run_lasts_as_planned_while_only_the_plan_knows_how_long_a_program_nee
 @pytest.mark.parametrize(
     ("steps", "one", "takes", "broken", "is_open"),
     [
-        ("+0", OURS, 0, False, False),  # it traces its receipts, and traced none
+        ("+0", OURS, 0, False, True),  # it may rest, and take it later
+        ("+0", OURS, 5, False, False),  # it had the time that it says it takes
+        ("+0 +1 +2 !0 -0 !1 -1", OURS, 0, False, True),  # it may rest after 1
+        ("+0 +1 !1 -1", OURS, 0, False, False),  # 0 was sent before 1, and waits no longer
         ("+0 !0", OURS, 0, False, True),
         ("+0 !0", OURS, 0, True, True),  # whatever was done to others
         ("+0 +1 !0 !1 -1", OURS, 0, False, False),  # it has passed over 0
@@ -191,7 +194,13 @@ def test_what_is_open_after_silence(
 ) -> None:
     plan = Plan(count=20, interval=0.05, takes=takes)
     ledger = accounted(*steps.split())
-    assert still_open(plan, ledger, [one], broken=broken) == ([PULL] if is_open else [])
+    found = still_open(plan, ledger, [one], broken=broken, sent_all=True)
+    assert found == ([PULL] if is_open else [])
+
+
+def test_what_a_sender_that_failed_did_not_send_waits_for_nobody() -> None:
+    ledger = accounted("+0", "+1", "!0", "-0")
+    assert still_open(PLAN, ledger, [OURS], broken=False, sent_all=False) == []
 
 
 # --- The limit. -----------------------------------------------------------------------------------

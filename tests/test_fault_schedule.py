@@ -48,6 +48,40 @@ def test_they_are_exact_and_repaired(tmp_path: Path) -> None:
     assert all(d["verified"] for d in [*done_to.values(), *repairs.values()])
 
 
+OF_LINKS_AND_CLOCKS = """
+from pushpull.api import Verdict, claim, experiment
+
+
+@experiment(source="a test", count=1, interval=0, faults=("set_clock", "slow", "rate"))
+def planned(lab):
+    "Each counts; links and a clock change meanwhile, as planned before."
+    lab.schedule("set_clock", "count", on="pull-1", at=5, repaired_after=0.1, ahead_s=3600.0)
+    lab.schedule("slow", "count", on="pull-2", at=7, repaired_after=0.1, delay_ms=20)
+    lab.schedule("rate", "count", on="push", at=9, repaired_after=0.1, kbit=8)
+    lab.start("count", on=["pull-1", "pull-2", "push"]).wait()
+
+
+@claim("It comes to its end.")
+def ends(run):
+    return Verdict.holds("It did.")
+"""
+
+
+def test_they_can_be_those_of_links_and_clocks(tmp_path: Path) -> None:
+    files = {"experiment.py": OF_LINKS_AND_CLOCKS, "count.py": COUNT}
+    run, _ = played(tmp_path, files)
+    done = {e.machine: e.details for e in run.events if e.event == "fault"}
+    assert {name: d["fault"] for name, d in done.items()} == {
+        "pull-1": "set_clock",
+        "pull-2": "slow",
+        "push": "rate",
+    }
+    assert abs(done["pull-1"]["measured_ahead_s"] - 3600) < 1
+    repairs = [e.details for e in run.events if e.event == "repair"]
+    assert {d["repair"] for d in repairs} == {"correct_clock", "heal"}
+    assert all(d["verified"] for d in [*done.values(), *repairs])
+
+
 @pytest.mark.parametrize(
     ("scenario", "words"),
     [

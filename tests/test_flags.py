@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from fake_machine import FakeMachines, FakeRemote
 
-from pushpull.analysis.line_readers import lines, unread
+from pushpull.analysis.line_readers import lines
 from pushpull.core.errors import LabError
 from pushpull.core.records import Record
 from pushpull.engine.flags import words
 from pushpull.engine.process_manager import ProcessManager
+from pushpull.engine.unread import unread
 
 
 @pytest.mark.parametrize(

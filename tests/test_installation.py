@@ -67,6 +67,17 @@ def test_commands_are_found_after_other_files_were_installed(tmp_path: Path) -> 
     assert said.stdout == b"7\n"
 
 
+def test_only_folders_of_commands_are_in_the_path(tmp_path: Path) -> None:
+    """Erlang has a hundred of `ebin`, and fails if the PATH is as long as that."""
+    one = built(tmp_path, ("mkdir", "-p", "{prefix}/usr/sbin", "{prefix}/usr/lib/of-the-test/ebin"))
+    path = [
+        line
+        for line in (installer.install(one) / "enter").read_text().splitlines()
+        if " PATH=" in line
+    ]
+    assert path == ['export PATH="$here/usr/sbin${PATH:+:$PATH}"']
+
+
 def test_what_fails_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     one = built(tmp_path, ("sh", "-c", "echo the reason; touch {prefix}/half; exit 3"))
     with pytest.raises(LabError, match="sh failed") as caught:

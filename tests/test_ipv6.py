@@ -29,6 +29,24 @@ while True:
     while data := wire.recv(1 << 16):
         print("got", len(data), flush=True)
 """
+SENDER = """
+import time, zmq
+socket = zmq.Context().socket(zmq.PUSH)
+socket.ipv6 = True
+socket.bind("tcp://[fd00:9::1]:5555")
+for number in range(5):
+    socket.send_string(str(number))
+    print(number, flush=True)
+time.sleep(60)
+"""
+RECEIVER = """
+import zmq
+socket = zmq.Context().socket(zmq.PULL)
+socket.ipv6 = True
+socket.connect("tcp://[fd00:9::1]:5555")
+while True:
+    print(socket.recv_string(), flush=True)
+"""
 CLIENT = """
 import socket, sys, time
 try:
@@ -84,13 +102,20 @@ def test_plain_processes_have_no_ipv6(six: Inventory) -> None:
 
 def test_a_run_with_faults(six: Inventory, tmp_path: Path) -> None:
     """The traffic of a program goes on after each fault, which is verified."""
-    for name, text in (("server.py", SERVER), ("client.py", CLIENT)):
-        (tmp_path / name).write_text(text)
+    texts = {"server": SERVER, "client": CLIENT, "sender": SENDER, "receiver": RECEIVER}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
     with Lab.up(
         six.path, folder=tmp_path, runs=tmp_path / "runs", provider="namespaces", name="six"
     ) as lab:
         push, pull, _ = lab.machines()
         assert lab.address(push) == "tcp://[fd00:9::1]:1234"
+        lab.cut_at(push, inside=3)
+        receiver = lab.start("receiver.py", on=pull)
+        sender = lab.start("sender.py", on=push)
+        lab.more(receiver, lines=2)
+        lab.first(sender, prints=lambda line: line == "4")
+        lab.heal()
         server = lab.start("server.py", on=push, args=["fd00:9::1"], ready=9999)
         lab.start("client.py", on=pull, args=["fd00:9::1"])
         lab.more(server, lines=3)
@@ -111,12 +136,13 @@ def test_a_run_with_faults(six: Inventory, tmp_path: Path) -> None:
         lab.first(late, prints=lambda line: line == "refused")
     events = load_run(lab.path).events
     faults = [event.details for event in events if event.event == "fault"]
-    names = ["partition", "slow", "lose", "cut_cable", "reject"]
+    names = ["cut_at", "partition", "slow", "lose", "cut_cable", "reject"]
     assert [details["fault"] for details in faults] == names
     assert all(details["verified"] for details in faults)
     counted = [e.details["counted"] for e in events if "counted" in e.details]
-    assert counted[0]["corrupted"] > 0
-    assert counted[1]["lost_received"] > 0
+    assert (counted[0]["struck"], counted[0]["messages"], counted[0]["unread"]) == (1, 3, 0)
+    assert counted[1]["corrupted"] > 0
+    assert counted[2]["lost_received"] > 0
 
 
 def test_the_articles_run_is_captured(six: Inventory, tmp_path: Path) -> None:

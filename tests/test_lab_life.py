@@ -309,6 +309,7 @@ def _is_new(path: Path, old: set[int]) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", rest_slow([signal.SIGKILL, signal.SIGINT]))
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_lab_whose_start_was_cut_short_is_whole_or_nothing(

@@ -157,7 +157,15 @@ os.waitpid = slowly
 """
 
 
-@pytest.mark.parametrize(("how", "setup"), [("kill", ""), ("vanish", ""), ("kill", SLOWLY)])
+@pytest.mark.parametrize(
+    ("how", "setup"),
+    [
+        ("kill", ""),
+        ("vanish", ""),
+        # Others would slow the launcher even more, until it never catches up.
+        pytest.param("kill", SLOWLY, marks=pytest.mark.alone),
+    ],
+)
 def test_processes_that_run_away_are_caught(launch, how: str, setup: str) -> None:
     run = launch(sys.executable, "-c", RUNAWAYS, lease=1000, setup=setup)
     for _ in range(8):

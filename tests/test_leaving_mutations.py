@@ -156,7 +156,7 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
         "no goodbye on the wire": (SILENT, "+X+"),
         "not captured": (not_captured, "+?+"),
         "a message is lost": (lost(20), "++X"),
-        "pusher skips": (skips(20), "++X"),
+        "pusher skips": (skips(20), "+++"),
         "puller prints twice": (twice(20), "++X"),
     },
     "ways_to_leave.pause": {

@@ -38,6 +38,7 @@ def _run(folder: Path, soft: int, hard: int, *flags: object) -> "subprocess.Comp
     )
 
 
+@pytest.mark.slow
 def test_the_soft_limit_is_raised(tmp_path: Path, provider: str) -> None:
     inventory = _inventory(tmp_path, 30)
     done = _run(tmp_path, 64, 4096, "--provider", provider, "--inventory", inventory)

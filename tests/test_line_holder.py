@@ -1,5 +1,6 @@
 """A program stands in the system call that prints its line, whatever it is written in."""
 
+import errno
 import os
 import re
 import select
@@ -16,6 +17,7 @@ from launched import Launched, shell
 from pushpull.core.errors import LabError
 from pushpull.core.program_line import ProgramLine
 from pushpull.core.records import Record
+from pushpull.machines.agent import line_holder
 from pushpull.machines.agent.line_holder import Target
 
 Launch = Callable[..., Launched]
@@ -129,6 +131,78 @@ def test_a_write_of_several_lines_is_cut_at_the_line(launch: Launch) -> None:
     assert lines(held, 1) == ["3"]
     held.order("free")
     assert held.end() == (0, "4\n8\n")
+
+
+# What a program may do between its lines: each prints `1`, does that, and prints `2` and `3`.
+ODDITIES = {
+    "writes more than there can be": "libc.write(1, b'', ctypes.c_size_t(-1))",
+    "writes from nowhere": "libc.write(1, ctypes.c_void_p(2**64 - 4096), ctypes.c_size_t(9))",
+    "writes no byte": "os.write(1, b'')",
+    "writes at an offset": "libc.pwritev2(1, part, 1, ctypes.c_long(3), 0)",
+}
+PRINTS = """
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+text = ctypes.create_string_buffer(b"lost\\n", 5)
+part = struct.pack("QQ", ctypes.addressof(text), 5)
+os.write(1, b"1\\n")
+{oddity}
+os.write(1, b"2\\n")
+os.write(1, b"3\\n")
+"""
+
+
+@pytest.mark.parametrize("oddity", ODDITIES.values(), ids=ODDITIES)
+def test_a_call_that_the_kernel_refuses_leaves_nothing_held(launch: Launch, oddity: str) -> None:
+    held = launch(sys.executable, "-c", PRINTS.format(oddity=oddity), held=True)
+    held.order("count 2")
+    assert lines(held, 2) == ["1", "2"]
+    assert held.notes()["stands"].split()[0] == "2"
+    held.order("free")
+    assert held.end() == (0, "3\n")
+
+
+def test_it_stands_in_each_call_that_writes(launch: Launch) -> None:
+    code = (
+        "import ctypes, os, struct; text = ctypes.create_string_buffer(b'1\\n2\\n3\\n');"
+        "part = struct.pack('QQ', ctypes.addressof(text), 6);"
+        "number = {'x86_64': 328}.get(os.uname().machine, 287);"
+        "call = ctypes.CDLL(None).syscall; call(number, 1, part, 1, *[ctypes.c_long(-1)] * 2, 0)"
+    )
+    held = launch(sys.executable, "-c", code, held=True)
+    held.order("count 2")
+    assert lines(held, 2) == ["1", "2"]
+    assert held.notes()["stands"].split()[0] == "2"
+    held.order("free")
+    assert held.end() == (0, "3\n")
+
+
+def test_a_pipe_that_is_full_is_the_programs_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left to the kernel, the call might find room by then, for more than is ordered."""
+
+    def full(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "full")
+
+    holder = line_holder.LineHolder(str(tmp_path / "notes"))
+    holder.order("count 3")
+    monkeypatch.setattr(line_holder.os, "write", full)
+    assert holder._write(b"1\n") == -errno.EAGAIN
+
+
+@pytest.mark.parametrize("closing", ["os.closerange(0, 3)", "os.close(0); os.close(1)"])
+def test_what_is_no_output_any_more_is_left_alone(
+    launch: Launch, tmp_path: Path, closing: str
+) -> None:
+    code = (
+        f"import os; os.write(1, b'1\\n'); {closing}; os.open('/dev/null', os.O_RDWR);"
+        " os.open('file', os.O_CREAT | os.O_RDWR); os.write(1, b'2\\n')"
+    )
+    held = launch(sys.executable, "-c", code, held=True, cwd=str(tmp_path))
+    held.order("count 2")
+    assert held.end() == (0, "1\n")
+    assert (tmp_path / "file").read_text() == "2\n"
 
 
 def test_a_line_in_several_writes_is_one(launch: Launch) -> None:

@@ -17,13 +17,14 @@ TABLES = {
     "round_robin": """
                                    divided  once  order  text  turns  pair  law  why
         none                          +       +     +      +     +      +    +    X
-        pusher skips                  .       X     .      .     X      .    .    .
-        pusher skips the last         .       X     .      .     X      .    .    .
+        pusher skips                  .       X     .      .     .      .    .    .
+        pusher skips the last         .       X     .      .     .      .    .    .
         pusher repeats                .       X     .      .     X      .    .    .
         pusher misnumbers             .       X     .      .     X      .    .    .
         pusher invents a number       .       X     .      .     X      .    .    .
         pusher swaps two              .       .     .      .     X      .    .    .
         pusher deals out of turn      .       .     .      .     X      .    .    .
+        pusher forgets a line         .       .     .      .     .      .    .    .
         pusher dies                   .       ?     .      .     .      .    .    .
         puller drops                  .       X     .      .     X      .    .    .
         puller drops message 1        .       X     .      .     X      ?    ?    ?
@@ -45,12 +46,13 @@ TABLES = {
     "kill_worker": """
                                 survivor  lost  twice
         none                       +       +      +
-        pusher skips               X       X      .
-        pusher skips the last      X       X      .
+        pusher skips               X       .      .
+        pusher skips the last      X       .      .
         pusher repeats             .       .      X
         pusher misnumbers          X       X      X
         pusher invents a number    X       X      .
         pusher swaps two           .       .      .
+        pusher forgets a line      .       .      .
         pusher dies                .       .      .
         puller drops               X       X      .
         puller drops message 1     .       .      .
@@ -63,8 +65,8 @@ TABLES = {
     "rejoin_worker": """
                                 others  shared  once  no code
         none                       +      +      +      +
-        pusher skips               .      X      X      .
-        pusher skips the last      .      X      X      .
+        pusher skips               .      .      X      .
+        pusher skips the last      .      .      X      .
         pusher repeats             .      X      X      .
         pusher misnumbers          .      X      X      .
         pusher invents a number    .      X      X      .
@@ -82,8 +84,8 @@ TABLES = {
     "return_worker": """
                                    survivor  shared  lost  twice  order  text  no code
         none                           +        +      +     +      +      +      +
-        pusher skips                   .        X      X     .      .      .      .
-        pusher skips the last          .        X      X     .      .      .      .
+        pusher skips                   .        .      .     .      .      .      .
+        pusher skips the last          .        .      .     .      .      .      .
         pusher repeats                 .        X      .     X      .      .      .
         pusher misnumbers              .        X      X     X      .      .      .
         pusher invents a number        .        X      X     .      .      .      .
@@ -109,7 +111,7 @@ TABLES = {
 
 # The same, done to programs that then really run; a dot where it is chance (a message in flight).
 REAL = {
-    "pusher skips": ("kill_worker", "X X +"),
+    "pusher skips": ("kill_worker", "X + +"),
     "pusher repeats": ("kill_worker", "+ + X"),
     "pusher misnumbers": ("kill_worker", "X X X"),
     "pusher swaps two": ("round_robin", "+ + + + X"),

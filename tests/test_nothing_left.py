@@ -85,8 +85,13 @@ def start(tmp_path: Path) -> Iterator:
     (tmp_path / "temporary").mkdir()
     with contextlib.ExitStack() as stack:
 
-        def begin(provider: str, experiment: str = "kill_worker", interval: str = "0.05") -> Run:
-            # Long enough that the moments of the tests are all in its midst.
+        def begin(
+            provider: str,
+            experiment: str = "kill_worker",
+            interval: str = "0.05",
+            # On a busy computer too, the moments of the tests are in the midst of so many.
+            count: str = "1000",
+        ) -> Run:
             flags = (
                 "--provider",
                 provider,
@@ -95,7 +100,7 @@ def start(tmp_path: Path) -> Iterator:
                 "--interval",
                 interval,
                 "--count",
-                "60",
+                count,
             )
             root = tmp_path / "runs"
             fab = subprocess.Popen(
@@ -247,7 +252,7 @@ def test_ctrl_c_ends_the_experiments_that_would_follow(tmp_path: Path, start) ->
 
 
 def test_a_run_that_ends_by_itself(start) -> None:
-    run = start("namespaces")
+    run = start("namespaces", count="30")
     run.reaches(12)
     run.fab.communicate()
     assert run.fab.returncode == ExitCode.EXPECTED

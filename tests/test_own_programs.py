@@ -4,13 +4,18 @@ import os
 import signal
 import textwrap
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import command
 import pytest
 from own_folder import CLAIM, HEAD, SCENARIO, SHELL, run
 
-from pushpull.core.errors import ExitCode
+from pushpull.analysis.many_runs import facts_of
+from pushpull.api import experiment
+from pushpull.core.errors import ExitCode, LabError
+from pushpull.engine.versions import require_known
+from pushpull.runs import store
 
 # --- The lab's files and the user's; what is the program's doing and what the lab's. --------------
 
@@ -215,6 +220,39 @@ def test_a_run_that_was_given_up_is_an_error_in_junit(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_versions_of_own_programs_are_in_the_run(folder: Path) -> None:
+    (folder / "count.sh").write_text(
+        '#!/bin/sh\nif [ "$1" = -v ]; then printf "\\ncount 2.7 <b>\\nmore" >&2; exit; fi\necho 0\n'
+    )
+    versions = '{"count": ["./count.sh", "-v"], "sh": ["sh", "-c", "uname -n | grep pull-2"]}'
+    (folder / "count.sh").chmod(0o755)
+    scenario = SCENARIO.replace("count=3", f"versions={versions}, count=1")
+    (folder / "experiment.py").write_text(HEAD + scenario + CLAIM)
+    done = run(folder)
+    assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
+    path = command.only_run(folder.parent / "runs")
+    stored = store.load(path)
+    found = {name: {k: v for k, v in of.items() if k in ("count", "sh")}
+             for name, of in stored.description["machines"].items()}  # fmt: skip
+    count = {"count": "count 2.7 <b>"}
+    assert found == {"push": count, "pull-1": count, "pull-2": count | {"sh": "pull-2"}}
+    assert "count 2.7 &lt;b&gt;" in (path / "report.html").read_text()
+    assert facts_of(stored)["count"] == "count 2.7 <b>"
+
+
+@pytest.mark.parametrize("versions", [{"a b": ["x"]}, {"x": "x --version"}, {"x": []}, {"x": [1]}])
+def test_versions_that_cannot_be_declared(versions: Any) -> None:
+    with pytest.raises(ValueError, match=r"is not a name|must be a list of words"):
+        experiment(source="a test", versions=versions)
+
+
+def test_a_command_for_a_version_must_succeed_somewhere() -> None:
+    commands = {"sh": ["sh", "--version"], "odd": ["odd", "-v"]}
+    require_known({"a": {"sh": "1"}, "b": {"odd": "2"}}, commands)
+    with pytest.raises(LabError, match=r"the version of odd.*: odd -v"):
+        require_known({"a": {"sh": "1"}, "b": {}}, commands)
+
+
 def test_a_scenario_fetches_a_file(folder: Path) -> None:
     (folder / "count.sh").write_text("#!/bin/sh\necho 7 > made; echo on; sleep 100\n")
     (folder / "experiment.py").write_text(

@@ -178,6 +178,37 @@ def test_machines_beside_each_other(reader: LineReader) -> None:
     assert ways == [("source", "b"), ("b", "sink")]
 
 
+FILTER = lines(
+    sent={"source": r"deal (\d+)", "stage": r"work (\d+)"},
+    received={"stage": r"(?:work|drop) (\d+)", "sink": r"done (\d+)"},
+)
+
+
+def test_a_filter_says_by_one_line_what_it_hands_on_or_drops() -> None:
+    text = CLEAN.replace("b/stage work", "b/stage drop")
+    for n in (1, 3):
+        text = text.replace(f"b/stage on {n};sink/sink done {n}", f"b/stage idle {n}")
+    run = Run(made(text.replace("a/stage on", "a/stage idle")), FILTER)
+    into, out = run.hops
+    exactly_once(into, run.planned).require()
+    assert strict_turns(into, list(run.planned), ["a", "b"]).outcome == "holds"
+    exactly_once(out, [0, 2]).require()
+    assert never_twice(run).outcome == "holds"
+    stored = made(text.replace("a/stage on", "a/stage idle"))
+    assert setup(stored, timeline(stored, run)).endswith(
+        " 2 reached the end, 2 were not handed on, none was lost."
+    )
+
+
+def test_a_hop_on_which_nobody_received_names_only_its_senders() -> None:
+    run = Run(made(";".join(f"a/stage work {n}" for n in range(3))), FILTER)
+    assert [str(hop) for hop in run.hops] == ["to a", "from a"]
+    stored = made(";".join(f"a/stage work {n}" for n in range(3)))
+    assert setup(stored, timeline(stored, run)).startswith(
+        "No program reported sending what a received; a sent 3 on. None reached the end, 3 were"
+    )
+
+
 def test_a_client_that_gets_its_message_back_hands_nothing_on() -> None:
     reader = lines(
         sent={"ask": r"ask (\d+)"}, received={"ask": r"reply (\d+)", "serve": r"serve (\d+)"}
@@ -195,7 +226,8 @@ def test_a_client_that_gets_its_message_back_hands_nothing_on() -> None:
         ("source+0 stage-0 stage+0 sink-0", True, {"source"}),
         ("source+0 stage=0", False, {"source"}),  # one line says both
         ("source+0 stage=0 sink-0", True, {"source"}),
-        ("source+0 stage=0 source+1 sink-0 stage-1", False, {"source"}),
+        ("source+0 stage=0 source+1 sink-0 stage-1", True, {"source"}),  # a filter drops it
+        ("source+0 stage.2-0 source+1 stage=1 sink-1", True, {"source"}),
         ("source+0 stage+7 source-0 sink-7", True, {"source", "stage"}),  # it sends its own, too
     ],
 )

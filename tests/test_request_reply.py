@@ -4,6 +4,7 @@ The example among the docs is run for real.
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -84,5 +85,8 @@ def test_the_example_of_percentiles(tmp_path: Path) -> None:
     assert sorted(slow["number"].to_list()) == [9, 19, 29]
     assert sorted(found.filter(name="latency_ms")["number"].to_list()) == list(range(30))
     page = (run / "report.html").read_text("utf-8")
-    assert "<p>client sent 30 messages to server, about one every " in page
+    # Half of the replies take about the millisecond from which on a pause counts as one.
+    assert re.search(
+        "<p>client sent 30 messages to server(, about one every .* ms| without a pause)[.]", page
+    )
     assert '<div class="chart" id="quantiles-2"></div>' in page

@@ -16,7 +16,7 @@ from story import EXPERIMENTS, RECORDED
 from test_trace import HOSTILE, SOUND, fuzzed
 
 from pushpull.analysis import digit_lines, line_readers, vectors
-from pushpull.analysis.chunk_patterns import pattern_of_lines
+from pushpull.analysis.chunk_patterns import pattern_of_line
 from pushpull.analysis.line_readers import LineReader, lines, nothing
 from pushpull.analysis.messages import Columns
 from pushpull.core.errors import LabError
@@ -127,7 +127,7 @@ def test_very_many_lines(said: list[str], pattern: str, ended: bool) -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_which_patterns_are_for_many_lines(pattern: str) -> None:
     one_by_one = PATTERNS.index(pattern) >= PATTERNS.index(r"(\d+)\s*")
-    assert (pattern_of_lines([re.compile(pattern)]) is None) == one_by_one
+    assert (pattern_of_line(re.compile(pattern)) is None) == one_by_one
 
 
 def test_a_program_that_nobody_reads_is_not_looked_at() -> None:

@@ -96,6 +96,7 @@ def test_nothing_is_left_on_the_hosts(lab: Hosts, tmp_path: Path) -> None:
     assert lab.left_by(only_run(tmp_path).name) == []
 
 
+@pytest.mark.slow
 def test_check_finds_nothing_wrong(lab: Hosts) -> None:
     done = fab("check", "--provider", "ssh", "--inventory", lab.inventory())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -156,6 +157,7 @@ def test_a_host_that_hangs_up_at_once(lab: Hosts, tmp_path: Path) -> None:
     assert "machine pull-2: can't reach it" in said
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_the_same_hosts(lab: Hosts, tmp_path: Path) -> None:
     inventory = lab.inventory()
     flags = ("--provider", "ssh", "--inventory", inventory, "--interval", 5)
@@ -197,6 +199,7 @@ def test_a_run_goes_on_without_a_host_that_is_lost_midway(
     ]
 
 
+@pytest.mark.slow
 def test_deployed_files_are_removed_if_a_host_is_lost_early(known: Hosts, tmp_path: Path) -> None:
     """The second experiment of a call finds the host gone that the first one lost."""
     with _wire(known.ports["pull-2"]) as wire:

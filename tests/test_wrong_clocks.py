@@ -64,6 +64,7 @@ def play(folder: Path, ahead: tuple[int, int], monotonic: str = "") -> Path:
     return only_run(folder / "runs")
 
 
+@pytest.mark.slow
 def test_wrong_clocks_change_no_verdict_and_no_time(tmp_path: Path) -> None:
     right = play(tmp_path / "right", (0, 0))
     wrong = play(tmp_path / "wrong", (5, -100), ", namespaces: {monotonic_ahead_s: 3600}")

@@ -67,6 +67,25 @@ def packet(payload: bytes, number: int, flags: int = 0x18, *, segment: int = 0) 
     return offload + bytes(12) + b"\x08\x00" + ip + tcp + payload
 
 
+def ipv6(frame: bytes, extension: bytes = b"") -> bytes:
+    """Return the same packet of IPv4 as one of IPv6, perhaps with a head between."""
+    tcp, kind = frame[44:], b"\0" if extension else b"\x06"
+    head = b"\x60\0\0\0" + struct.pack(">H", len(extension + tcp)) + kind + b"\x40"
+    addresses = b"\xfd" + bytes(14) + b"\1" + b"\xfd" + bytes(14) + b"\2"
+    offload = bytearray(frame[:10])
+    struct.pack_into("=H", offload, 6, 54 + len(extension))
+    return bytes(offload) + bytes(12) + b"\x86\xdd" + head + addresses + extension + tcp
+
+
+def is_sound_ipv6(frame: bytes, extension: bytes = b"") -> bool:
+    ip, tcp = frame[24:64], frame[64 + len(extension) :]
+    partial = struct.unpack_from(">H", tcp, 16)[0]
+    return (
+        struct.unpack_from(">H", ip, 4)[0] == len(frame) - 64
+        and partial == checksum(ip[8:] + struct.pack(">II", len(tcp), 6)) ^ 0xFFFF
+    )
+
+
 def is_sound(frame: bytes) -> bool:
     """Return whether lengths and checksums are right, once the kernel has added its part."""
     ip, tcp = frame[24:44], frame[44:]
@@ -96,6 +115,21 @@ def test_packets_are_cut_to_the_byte_and_what_comes_again_counts_once() -> None:
     assert cut.carry(packet(SENT[400:], begin + 400), 3.0) == []
     assert cut.carry(packet(b"", begin, 0x10), 3.0) == []
     assert cut.count == {"seen": 9, "lost": 2, "struck": 1, "messages": 3, "unread": 0}
+
+
+@pytest.mark.parametrize("extension", [b"", b"\x06\0" + bytes(6), b"\x3c\0" + bytes(6) + b"\x06\1"
+                                       + bytes(14)])  # fmt: skip
+def test_packets_of_ipv6_are_cut_to_the_byte(extension: bytes) -> None:
+    cut = Cut({"inside": 3}, checksum)
+    cut.carry(ipv6(packet(b"", 999, 2), extension), 1.0)
+    assert len(cut.carry(ipv6(packet(SENT[:400], 1000), extension), 1.0)) == 1
+    ((_, last),) = cut.carry(ipv6(packet(SENT[400:], 1400, 0x19), extension), 2.0)
+    assert is_sound_ipv6(last, extension)
+    payload = last[84 + len(extension) :]
+    assert SENT[:400] + payload == SENT[: SENT.index(TWO_FRAMES) + 5]
+    assert cut.carry(ipv6(packet(SENT[400:], 1400), extension), 3.0) == []
+    neighbour = bytes(24) + b"\x60\0\0\0\0\x18\x3a\xff" + bytes(56)
+    assert Cut({"message": 1}, checksum).carry(neighbour, 1.0) == [(1.0, neighbour)]
 
 
 def test_connections_that_are_not_understood_pass_and_are_counted() -> None:

@@ -6,7 +6,6 @@ over the end of a line; anything else is left to who reads line by line.
 """
 
 import re
-from collections.abc import Sequence
 
 # What patterns of lines are mostly made of. Each is the same for ASCII as text and as bytes, and
 # none matches a newline.
@@ -22,16 +21,14 @@ _TOKEN = re.compile(
 )
 
 
-def pattern_of_lines(patterns: Sequence[re.Pattern[str]]) -> re.Pattern[bytes] | None:
+def pattern_of_line(pattern: re.Pattern[str]) -> re.Pattern[bytes] | None:
     """Return a pattern that finds, in bytes that are ASCII without b"\\r", what `fullmatch` finds.
 
-    Its first groups are those of the first pattern, then come those of the second: of a line that
-    several match, the first of them counts. None where that can't be had.
+    Its groups are those of `pattern`. None where that can't be had.
     """
-    if not patterns or not all(map(_is_simple, patterns)):
+    if not _is_simple(pattern):
         return None
-    either = "|".join(f"(?:{_kept_in_line(pattern.pattern)})" for pattern in patterns)
-    return re.compile(f"^(?:{either})$".encode(), re.MULTILINE)
+    return re.compile(f"^(?:{_kept_in_line(pattern.pattern)})$".encode(), re.MULTILINE)
 
 
 def _is_simple(pattern: re.Pattern[str]) -> bool:
@@ -48,16 +45,11 @@ def _is_simple(pattern: re.Pattern[str]) -> bool:
 
 
 def _kept_in_line(text: str) -> str:
-    """Let what matches all but some characters not match the newline either.
-
-    Groups lose their names: one pattern may not have two of the same name, as two patterns may.
-    """
+    """Let what matches all but some characters not match the newline either."""
     return "".join(_in_line(token[0]) for token in _TOKEN.finditer(text))
 
 
 def _in_line(token: str) -> str:
-    if token.startswith("(?P<"):
-        return "("
     if token.startswith("[^"):
         return rf"[^\n{token[2:]}"
     return {r"\D": r"[^\d\n]", r"\W": r"[^\w\n]"}.get(token, token)

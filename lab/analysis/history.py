@@ -42,17 +42,21 @@ def _on_each_hop(
 
 @_on_each_hop
 def exactly_once(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each of `numbers` was sent once and printed by one machine once, and nothing else was."""
+    """Each of `numbers` was sent once and printed by one machine once, and nothing else was.
+
+    A message was sent if its sender printed it, or traced that its send returned.
+    """
     from pushpull.analysis import vectors
 
-    sent, takers = vectors.Index(vectors.column(run.sent.numbers)), run.takers
+    printed = vectors.Index(vectors.column(run.sent.numbers))
+    sent, takers = run.said_sent, run.takers
     wanted, received = vectors.column(numbers), takers.index
     unsent = vectors.plain(wanted[~sent.has(wanted)])
     known = sent.unique[sent.unique <= run.last_known]
     strange = [] if run.cut else vectors.plain(received.unique[~sent.has(received.unique)])
     problems = {
         "never sent": unsent if run.sent_all else [],
-        "sent twice": vectors.plain(sent.unique[sent.counts > 1]),
+        "sent twice": vectors.plain(printed.unique[printed.counts > 1]),
         "received by nobody": vectors.plain(known[~received.has(known)]),
         "received twice": takers.twice,
         "received but never sent": strange,
@@ -104,8 +108,9 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
 
 
 def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
-    """`numbers` went to all the machines in turns that never change."""
+    """Those of `numbers` that were sent went to all the machines in turns that never change."""
     run = next((hop for hop in run.hops if set(machines) <= set(hop.receivers)), run)
+    numbers = run.known_sent(numbers)
     size = len(machines)
     if len(numbers) <= size:
         many = counted(len(numbers), "message")
@@ -129,11 +134,22 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
         i = wrong[0]
         return Verdict.refuted(
             f"Message {numbers[i]} went to {names[order[i]]}, though it was {turn[i % size]}'s"
-            " turn.",
+            f" turn.{_if_sent_otherwise(run)}",
             messages=[numbers[i] for i in wrong],
         )
     return Verdict.holds(
         f"From message {numbers[0]} on the turn is {', '.join(turn)}.", messages=numbers
+    )
+
+
+def _if_sent_otherwise(run: Run) -> str:
+    """Return a sentence if the only sender did not send each number once, in rising order."""
+    from pushpull.analysis import vectors
+
+    if len(run.sent.speakers()) != 1 or vectors.is_rising(vectors.column(run.sent.numbers)):
+        return ""
+    return (
+        " Turns are counted by the numbers, and the sender did not send these in order, once each."
     )
 
 

@@ -1,20 +1,18 @@
 """Readers that find messages and values in lines, and access for claims to other lines."""
 
-import contextlib
 import functools
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from pushpull.analysis.chunk_patterns import pattern_of_lines
+from pushpull.analysis.chunk_patterns import pattern_of_line
 from pushpull.analysis.messages import Found
 from pushpull.core.errors import LabError
-from pushpull.core.records import HANDED_ON, Message, Reader, Record
+from pushpull.core.records import HANDED_ON, Message, Record
 from pushpull.core.trace import PLAIN, parse_line, trace_of
 from pushpull.runs.lines import Lines
 
@@ -48,8 +46,8 @@ def lines(
             that must match the whole line. Its group called `number`, or else its first group, is
             the message's number. Each other group that has a name is a value:
             `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`.
-        received: the same for each program that receives. A program that prints one line for a
-            message that it received and sent on has the same expression in both.
+        received: the same for each program that receives. A line that a program's expressions in
+            both match is about a message that it received and sent on.
         values: the same for lines that are not about a message sent or received: only groups with
             a name count, and `number` may be left out.
 
@@ -104,10 +102,12 @@ class LineReader:
             return None
         if record.stream == "stderr":
             return _traced(record, text)
-        for kind, pattern in self._of(record.process):
-            if match := pattern.fullmatch(text):
-                return _message(record, kind, _number_in(match), record.t)
-        return None
+        patterns = self._of(record.process)
+        found = [(kind, match) for kind, one in patterns if (match := one.fullmatch(text))]
+        if not found:
+            return None
+        kind = _together(kind for kind, _ in found)
+        return _message(record, kind, _number_in(found[0][1]), record.t)
 
     def speaks(self, process: str) -> bool:
         """Return whether a process's lines can be about messages."""
@@ -170,14 +170,12 @@ class LineReader:
         return (kind, found) if found else None
 
     def _make_scanner(self, process: str) -> "_Scanner | None":
-        patterns = self._of(process)
-        pattern = pattern_of_lines([pattern for _, pattern in patterns])
-        if pattern is None:
-            return None
-        before = accumulate((one.groups for _, one in patterns), initial=0)
-        kinds = [(_place(one) - 1, kind) for kind, one in patterns]
-        places = ((k + place, kind) for k, (place, kind) in zip(before, kinds, strict=False))
-        return _Scanner(pattern, tuple(places))
+        parts = []
+        for kind, one in self._of(process):
+            if (pattern := pattern_of_line(one)) is None:
+                return None
+            parts.append(_Part(kind, pattern, _place(one) - 1))
+        return _Scanner(parts)
 
 
 def _scan_much(data: bytes, n: int, kind: str, shapes: "Sequence[Shape]") -> Sequence[Found] | None:
@@ -191,28 +189,49 @@ def _scan_much(data: bytes, n: int, kind: str, shapes: "Sequence[Shape]") -> Seq
     return [Found(kind, numbers, vectors.as_array(vectors.places_of(lines) + n))]
 
 
-class _Scanner(NamedTuple):
-    """One pattern for many lines; `kinds` has the place of each kind's number in its groups."""
+class _Part(NamedTuple):
+    """A pattern that finds lines of one kind; the message's number is in the group at `place`."""
 
+    kind: str
     pattern: re.Pattern[bytes]
-    kinds: tuple[tuple[int, str], ...]
+    place: int
+
+    def scan(self, data: bytes, n: int) -> tuple[list[bytes], Sequence[int]]:
+        """Return the messages' numbers as they are printed, and the numbers of their lines."""
+        found = self.pattern.findall(data.removesuffix(b"\n"))
+        ns = _numbers_of_lines(self.pattern, data, n, len(found))
+        is_one = self.pattern.groups == 1
+        return found if is_one else [groups[self.place] for groups in found], ns
+
+
+class _Scanner(NamedTuple):
+    """The patterns of a process, for many lines at once."""
+
+    parts: Sequence[_Part]
 
     def scan(self, data: bytes, n: int) -> Sequence[Found] | None:
         """Return what lines say of messages, the first line being number `n` of its stream."""
-        found = self.pattern.findall(data.removesuffix(b"\n"))
-        ns = _numbers_of_lines(self.pattern, data, n, len(found))
-        if len(self.kinds) == 1:
-            (place, kind), *_ = self.kinds
-            texts = found if self.pattern.groups == 1 else [groups[place] for groups in found]
+        if len(self.parts) == 1:
+            texts, ns = self.parts[0].scan(data, n)
             numbers = _numbers(texts)
-            return None if numbers is None else [Found(kind, numbers, ns)]
-        told = [next(((k, g[p]) for p, k in self.kinds if g[p]), ("", b"")) for g in found]
-        numbers = _numbers([text for _, text in told])
+            return None if numbers is None else [Found(self.parts[0].kind, numbers, ns)]
+        lines: dict[int, tuple[bytes, list[str]]] = {}
+        for part in self.parts:
+            for text, line in zip(*part.scan(data, n), strict=True):
+                lines.setdefault(line, (text, []))[1].append(part.kind)
+        ns = sorted(lines)
+        numbers = _numbers([lines[line][0] for line in ns])
         if numbers is None:
             return None
-        kinds = (kind for kind, _ in told)
+        kinds = (_together(lines[line][1]) for line in ns)
         runs = groupby(zip(kinds, numbers, ns, strict=True), itemgetter(0))
         return [Found(kind, *list(zip(*run, strict=True))[1:]) for kind, run in runs]
+
+
+def _together(kinds: Iterable[str]) -> str:
+    """Return what kind of message a line speaks of that patterns of these kinds match."""
+    first, *others = kinds
+    return HANDED_ON if {first, *others} >= {"sent", "received"} else first
 
 
 def _numbers_of_lines(pattern: re.Pattern[bytes], data: bytes, n: int, found: int) -> Sequence[int]:
@@ -301,12 +320,12 @@ def _number_in(match: re.Match[str]) -> int:
     number = _whole(match[_place(match.re)])
     if number is None:
         what = f"the group of {match.re.pattern!r} finds no number in {match.string!r}"
-        raise LabError(what, hint=r"write (\d+) for the number")
+        raise LabError(what, hint=rf"write (\d+) for the number, of at most {_MOST_DIGITS} digits")
     return number
 
 
 def _whole(text: str | None) -> int | None:
-    is_one = re.fullmatch(rf"\d{{1,{_MOST_DIGITS}}}", text or "", re.ASCII)
+    is_one = text and text.isdecimal() and len(text) <= _MOST_DIGITS  # of any script, as \d is
     return int(text) if text and is_one else None
 
 
@@ -352,25 +371,6 @@ def is_life(process: str, program: str) -> bool:
     """Return whether a process is a life of a program: `count`, `count.2`, `count.3`."""
     name, dot, number = process.rpartition(".")
     return process == program or (name == program and dot == "." and number.isdigit())
-
-
-def unread(records: Iterable[Record], reads: Reader) -> str:
-    """Return a sentence if messages were printed only on stderr; else an empty text.
-
-    Messages must be lines on stdout, but Python's logging, for example, writes to stderr.
-    """
-    places: dict[str, int] = {}
-    for record in records:
-        with contextlib.suppress(Exception):  # the experiment's own code, on unsuitable lines
-            if reads(record) is not None:
-                return ""
-            if record.stream == "stderr" and reads(replace(record, stream="stdout")) is not None:
-                place = f"{record.process} on {record.machine}"
-                places[place] = places.get(place, 0) + 1
-    if not places:
-        return ""
-    found = ", ".join(f"{place} ({number})" for place, number in places.items())
-    return f"No message was seen. Lines on stderr look like messages but belong on stdout: {found}."
 
 
 class _Nothing:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pushpull.core.parameters import of_run, text
@@ -12,6 +12,8 @@ from pushpull.runs.store import StoredRun
 _Verdict = Mapping[str, Any]
 NO_CLAIM = "-"
 _SHORT_HASH = 8
+_VERSIONS = ("kernel", "python", "libzmq", "pyzmq")
+_MOST_OWN = 20  # versions of other programs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Entry:
         facts: how and where it was run, by name.
         verdicts: as verdicts.json has them.
         edited: which code was edited before the run, in words; empty if none was.
+        values: the quantities that its programs measured, by name, in a few words each.
         notes: sentences that a reader must know.
         identity: equal in two entries that are the same run.
     """
@@ -33,6 +36,7 @@ class Entry:
     facts: Mapping[str, str]
     verdicts: Sequence[_Verdict]
     edited: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...]
     identity: tuple[object, ...]
 
@@ -66,7 +70,7 @@ class Cell:
 class Row:
     """A run: its cells in the order of the claims, and the facts that few share, by name.
 
-    `edited` is a note on edited code.
+    `edited` is a note on edited code; `values` are those of `Entry`.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Row:
     facts: Mapping[str, str]
     unusual: Mapping[str, str]
     edited: str
+    values: Mapping[str, str]
     notes: tuple[str, ...]
 
 
@@ -113,7 +118,8 @@ def facts_of(stored: StoredRun) -> dict[str, str]:
         "provider": str(about.get("provider", "")),
         "machines": str(len(about.get("inventory", ()))),
     }
-    for name in ("kernel", "python", "libzmq", "pyzmq"):
+    own = sorted({name for of in machines.values() for name in of}.difference(_VERSIONS))
+    for name in (*_VERSIONS, *own[:_MOST_OWN]):
         found = {str(of[name]) for of in machines.values() if of.get(name)}
         facts[name] = ", ".join(sorted(found)) or str(about.get("environment", {}).get(name) or "")
     return {name: value for name, value in facts.items() if value}
@@ -147,6 +153,7 @@ def _table(title: str, entries: Sequence[Entry]) -> Table:
                     if entry.facts.get(name) != usual.get(name)
                 },
                 edited=entry.edited,
+                values=entry.values,
                 notes=(*copied, *entry.notes),
             )
         )

@@ -88,6 +88,15 @@ def quantity(values: Values) -> Quantity:
     )
 
 
+def in_short(found: Mapping[str, Quantity]) -> dict[str, str]:
+    """Return each quantity that has numbers in a few words: `median 1.2 ms, p99 5.1 ms`."""
+    return {
+        one.name: f"median {one.in_words(one.median)}, p99 {one.in_words(one.p99)}"
+        for one in found.values()
+        if one.count
+    }
+
+
 def figures(found: Mapping[str, Quantity]) -> dict[str, float]:
     """Return the median and the 99th percentile of each quantity, by what they are called."""
     named = (

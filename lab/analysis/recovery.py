@@ -1,10 +1,13 @@
 """How long a run took to recover from its fault: a pure function of the run."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pushpull.analysis.by_number import Times
 from pushpull.analysis.history import Run
 from pushpull.core.records import Event
+
+if TYPE_CHECKING:
+    from pushpull.analysis.by_number import Times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,7 @@ class Recovery:
     backlog_s: float
 
 
-def recovery(run: Run, arrived: Times) -> Recovery | None:
+def recovery(run: Run, arrived: "Times") -> Recovery | None:
     """Return how a run recovered, or None if nothing came through after a repair.
 
     The repair is the first one of the machine that had the fault or, if its program was killed, the

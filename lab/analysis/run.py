@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wai
     from pushpull.analysis.by_number import Takers, Times
     from pushpull.analysis.hops import Hop
     from pushpull.analysis.values import Values
-    from pushpull.analysis.vectors import Floats
+    from pushpull.analysis.vectors import Floats, Index
 
 # Two events closer than this, on two clocks or threads, have no order.
 NO_ORDER_S = 0.005
@@ -124,6 +124,27 @@ class Run:
         return [HopRun(self, hop) for hop in hops_of(self._messages)] or [self]
 
     @functools.cached_property
+    def said_sent(self) -> "Index":
+        """The numbers that senders printed, or of which they traced that the send returned."""
+        from pushpull.analysis import vectors
+
+        traced = vectors.column(self._messages.of("dealt").numbers)
+        return vectors.Index(vectors.with_more(vectors.column(self.sent.numbers), traced))
+
+    def known_sent(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Return those of `numbers` that were sent, by what any end says; all if no sender speaks.
+
+        What was never sent is not lost, and it is nobody's turn.
+        """
+        from pushpull.analysis import vectors
+
+        wanted = vectors.column(numbers)
+        was_sent = self.said_sent.has(wanted) | self.takers.index.has(wanted)
+        if was_sent.all() or not len(self.said_sent):
+            return numbers  # of millions no list is made
+        return vectors.plain(wanted[was_sent])
+
+    @functools.cached_property
     def planned(self) -> range:
         """The numbers of the planned messages."""
         return range(self._stored.description["parameters"]["count"])
@@ -147,10 +168,10 @@ class Run:
 
     @functools.cached_property
     def dealt(self) -> "Times":
-        """When each message was dealt: when its send returned, or was printed if nothing tells.
+        """When each message was dealt: when its send returned, or was printed if no trace says.
 
-        A busy machine may tell late, so at the latest when it was received. In a pipeline, that is
-        when its source dealt it.
+        A busy machine may report late, so at the latest when it was received. In a pipeline, that
+        is when its source dealt it.
         """
         if self.hops[0] is not self:
             return self.hops[0].dealt
@@ -347,4 +368,5 @@ class HopRun(Run):
         return super()._finished(end) or (self._hands_on and end.details["by"] == "harness")
 
     def __str__(self) -> str:
-        return f"from {joined(sorted(self.senders))} to {joined(self.receivers)}"
+        ends = {"from": sorted(self.senders), "to": self.receivers}
+        return " ".join(f"{word} {joined(names)}" for word, names in ends.items() if names)

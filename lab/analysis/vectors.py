@@ -312,6 +312,12 @@ def not_in_turn(order: Ints, size: int) -> list[int]:
     return plain(np.flatnonzero(order != np.resize(order[:size], len(order))))
 
 
+def with_more(numbers: Ints, others: Ints) -> Ints:
+    """Return numbers and, after them, those of the others that aren't there."""
+    missing = others[~Index(numbers).has(others)]
+    return np.concatenate((numbers, missing)) if len(missing) else numbers
+
+
 def first_ones(numbers: Ints) -> Ints:
     """Return each number once, where it first is."""
     if is_rising(numbers):

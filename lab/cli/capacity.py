@@ -36,26 +36,23 @@ class Capacity:
         labs: the number right now.
     """
 
-    def __init__(self, labs: int, most: int) -> None:
+    def __init__(self, labs: int, most: int, *, is_fixed: bool = False) -> None:
         self.labs = min(labs, most)
         self._most = most
+        self._is_fixed = is_fixed
         self._was_late = False
         self._before = 0  # runs still to end that began with another number of labs
 
     @classmethod
     def fixed(cls, labs: int) -> "Capacity":
         """Return a number that never changes."""
-        fixed = cls(labs, labs)
-        fixed._is_fixed = True
-        return fixed
+        return cls(labs, labs, is_fixed=True)
 
     @classmethod
     def measured(cls, machines: int) -> "Capacity":
         """Return a number that begins with the processors, for labs of so many machines."""
         fits = _free_kb() // (_LAB_KB + _MACHINE_KB * machines)
         return cls(len(os.sched_getaffinity(0)), max(1, min(MOST_LABS, fits)))
-
-    _is_fixed = False
 
     def note(self, busy: float, late_s: float) -> None:
         """Take a run into account that just ended.

@@ -1,48 +1,61 @@
-"""Fabric's program, with this project's exit codes, usable from any folder."""
+"""The program `fab`, with this project's exit codes, usable from any folder.
+
+Fabric's own is Invoke's, with flags for hosts that the tasks here don't have. Its import would
+bring the SSH library, which takes longer than most tasks.
+"""
 
 import getpass
 import os
+import shlex
 import sys
 import traceback
 from typing import Any
 
-from fabric import Config, Executor
-from fabric.main import Fab
-from invoke.exceptions import ParseError
-
 from pushpull import __version__
+from pushpull.cli import unneeded
 from pushpull.core import os_errors
 from pushpull.core.errors import ExitCode
 from pushpull.core.project import COMMAND, IS_CLONE, SHIPPED
 
+with unneeded.by_invoke():
+    from invoke import Config, Executor, Program
+    from invoke.exceptions import ParseError
 
-class _Config(Config):  # type: ignore[misc]  # Fabric has no types
-    """Reads none of the user's files: ~/.fabric.yaml is for other projects.
+_NO_COMMAND = "only `ssh` takes a command after --"
 
-    lab/machines/ssh_config.py reads their ssh_config, for their own hosts only.
-    """
+
+class _Config(Config):
+    """Reads none of the user's files: ~/.invoke.yaml is for other projects."""
+
+    prefix = "fabric"
 
     def load_base_conf_files(self) -> None:
         """Load nothing."""
 
-    def load_ssh_config(self) -> None:
-        """Load nothing."""
+    @staticmethod
+    def global_defaults() -> dict[str, Any]:
+        """Return the settings: those of Invoke, but the tasks are in a fabfile."""
+        defaults = Config.global_defaults()
+        defaults["tasks"]["collection_name"] = "fabfile"
+        return defaults
 
 
-class _Executor(Executor):  # type: ignore[misc]
-    """Gives `fab ssh` what follows `--`, as a command line, where Fabric wants hosts for it."""
+class _Executor(Executor):
+    """Gives `fab ssh` what follows `--`, as a command line."""
 
-    def expand_calls(self, calls: Any, apply_hosts: bool = True) -> Any:
+    core: Any
+
+    def expand_calls(self, calls: Any) -> Any:
         """Return the calls of tasks that are to be made, in order."""
         if command := self.core.remainder:
             if [call.task.name for call in calls] != ["ssh"]:
-                raise ParseError("only `ssh` takes a command after --")
+                raise ParseError(_NO_COMMAND)
             calls[0].kwargs["command"], self.core.remainder = command, ""
-        return super().expand_calls(calls, apply_hosts)
+        return super().expand_calls(calls)
 
 
-class LabProgram(Fab):  # type: ignore[misc]
-    """Fabric's program; it exits with 2 for a usage error, 4 for Ctrl-C and 70 for a bug."""
+class LabProgram(Program):
+    """Invoke's program; it exits with 2 for a usage error, 4 for Ctrl-C and 70 for a bug."""
 
     def run(self, argv: list[str] | None = None, exit: bool = True) -> None:
         """Run the tasks in `argv` (`sys.argv` if None), then raise SystemExit."""
@@ -58,7 +71,7 @@ class LabProgram(Fab):  # type: ignore[misc]
             raise SystemExit(ExitCode.BUG) from None
 
     def create_config(self) -> None:
-        """Configure Fabric, which asks for the user's name; in a container there may be none."""
+        """Configure Invoke; Fabric will ask for the user's name, and a container may have none."""
         try:
             getpass.getuser()
         except (KeyError, OSError):  # KeyError until Python 3.12
@@ -70,10 +83,18 @@ class LabProgram(Fab):  # type: ignore[misc]
         keep_bytecode = not sys.dont_write_bytecode
         try:
             super().parse_core(argv)
-        except ValueError as error:  # one of Fabric's numeric flags got a word
+        except ValueError as error:  # one of Invoke's numeric flags got a word
             raise ParseError(str(error)) from error
-        # Fabric turns off bytecode files; then every start would compile the lab again.
+        if len(words := self.argv[1 + self.argv.index("--") :] if self.core.remainder else []) > 1:
+            self.core.remainder = shlex.join(words)  # Invoke forgets where each one ends
+        # Invoke turns off bytecode files; then every start would compile the lab again.
         sys.dont_write_bytecode = not keep_bytecode
+
+    def no_tasks_given(self) -> None:
+        """Print the help, unless there is a command for which a task is missing."""
+        if self.core.remainder:
+            raise ParseError(_NO_COMMAND)
+        super().no_tasks_given()
 
     def load_collection(self) -> None:
         """Load the lab's fabfile, from any current folder."""
@@ -94,7 +115,7 @@ def program() -> LabProgram:
 
 
 def _exit_code(stop: SystemExit) -> int | str | None:
-    """Return our exit code: Fabric exits with 1 for both a usage error and Ctrl-C."""
+    """Return our exit code: Invoke exits with 1 for both a usage error and Ctrl-C."""
     if isinstance(stop.__context__, ParseError):
         print(f"  See {COMMAND} --list, or {COMMAND} --help TASK", file=sys.stderr)
         return ExitCode.MISTAKE

@@ -1,14 +1,19 @@
 """`fab compare --runs FOLDER`: many runs, such as those of a class, beside each other."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pushpull import __version__
 from pushpull.analysis import cut
+from pushpull.analysis.history import Run
+from pushpull.analysis.line_readers import nothing
 from pushpull.analysis.many_runs import Entry, facts_of, tables
+from pushpull.analysis.quantities import in_short, quantities
 from pushpull.core.errors import ExitCode, LabError, RunStoreError, worst
+from pushpull.core.records import Reader
 from pushpull.core.wording import joined
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.judge import judge
@@ -27,6 +32,9 @@ _CODE = {
     "lab": "the lab's experiments and how they are judged",
     "programs": "the lab's programs",
 }
+_NO_CODE = "it doesn't say which code made it"
+# What the same code says of the same run in the same words; reasons may name things in any order.
+_KEPT = ("id", "verdict", "statement", "source", "expected", "by_chance", "partial")
 _OWN = "its own experiment: the verdicts are as handed in"
 
 
@@ -89,9 +97,14 @@ def _entry(source: Source, given: Experiment | None) -> Entry:
             facts=facts_of(stored),
             verdicts=verdicts,
             edited=_edited(stored, differing or []),
+            values=in_short(quantities(Run(stored, _reader(stored, experiment)).values)),
             notes=(*notes, *cut.notices(stored)),
             identity=(about["experiment"], about["started"], about.get("call", source.name)),
         )
+
+
+def _reader(stored: StoredRun, experiment: Experiment | None) -> Reader:
+    return catalogue.reader(stored) if experiment is None else experiment.reads or nothing
 
 
 def _exchanged(stored: StoredRun) -> str:
@@ -137,13 +150,19 @@ def _judged(
     if experiment is None:
         return before, _OWN
     now = judge(stored, experiment, partial=stored.state != "finished")
-    then = {v["id"]: v["verdict"] for v in before}
-    changed = [v for v in now if then.get(v["id"]) != v["verdict"]]
-    if not changed and len(then) == len(now):
-        return (now,)
-    if not before or not same_code:
-        return now, _OTHER_CODE if before else "it has no verdicts of its own: judged now"
-    claim = changed[0]["id"] if changed else next(iter(then.keys() - {v["id"] for v in now}))
-    raise RunStoreError(
-        f"it was changed after the run: its verdict on {claim} is not what its records give"
-    )
+    if not before:
+        return now, "it has no verdicts of its own: judged now"
+    if same_code and (claim := _changed(before, now)):
+        raise RunStoreError(
+            f"it was changed after the run: its verdict on {claim} is not what its records give"
+        )
+    outcomes = [{v["id"]: v["verdict"] for v in verdicts} for verdicts in (before, now)]
+    notes = [_NO_CODE] if "code" not in stored.description else []
+    return now, *notes, *([_OTHER_CODE] if outcomes[0] != outcomes[1] else [])
+
+
+def _changed(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> str:
+    """Return a claim whose verdict is another one now; empty if there is none."""
+    kept = [tuple(v.get(name) for name in _KEPT) for verdicts in (before, now) for v in verdicts]
+    then, again = Counter(kept[: len(before)]), Counter(kept[len(before) :])
+    return next((str(id_) for id_, *_ in [*(then - again), *(again - then)]), "")

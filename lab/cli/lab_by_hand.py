@@ -3,22 +3,21 @@
 import contextlib
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from pushpull.analysis.side_by_side import differences, side_by_side
 from pushpull.cli import interrupts
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.output import drawing
 from pushpull.core.project import COMMAND
 from pushpull.core.text import harmless
-from pushpull.experiments import catalogue, user_folder
 from pushpull.machines import provider_plugins
 from pushpull.machines.inventory import Inventory
 from pushpull.machines.providers import registry
 from pushpull.machines.providers.registry import choose
-from pushpull.report.compare_text import print_differences, print_side_by_side, print_values
-from pushpull.runs import following, store
+from pushpull.runs import bundle, collection, following, store
 from pushpull.runs.directory import MODULE
+from pushpull.runs.store import StoredRun
 
 _LONGEST_LINE = 300
 
@@ -91,11 +90,18 @@ def logs(root: Path, run: str | None, machine: str) -> None:
 
 def compare_machines(root: Path, run: str | None) -> ExitCode:
     """Print a run's machines side by side; without a name, for each run of the last call."""
-    for path in [store.find(root, run)] if run else store.last_call(root):
-        stored = store.load(path)
-        summary = str(stored.description.get("summary", stored.description["experiment"]))
-        print(f"{path}: {harmless(summary, _LONGEST_LINE)}")
-        print_side_by_side(side_by_side(stored, catalogue.reader(stored)), file=sys.stdout)
+    from pushpull.analysis.side_by_side import side_by_side
+    from pushpull.experiments import catalogue
+    from pushpull.report.compare_text import print_side_by_side
+
+    for name in [run] if run else map(str, store.last_call(root)):
+        with _opened(root, name) as (stored, _):
+            summary = str(stored.description.get("summary", stored.description["experiment"]))
+            print(
+                f"{name if bundle.is_bundle(name) else stored.path}: "
+                f"{harmless(summary, _LONGEST_LINE)}"
+            )
+            print_side_by_side(side_by_side(stored, catalogue.reader(stored)), file=sys.stdout)
     return ExitCode.EXPECTED
 
 
@@ -103,15 +109,34 @@ def compare_runs(root: Path, run: str | None, against: str) -> ExitCode:
     """Print how two runs differ, and make a page of both; UNEXPECTED if their verdicts differ."""
     from pushpull.analysis.history import Run
     from pushpull.analysis.quantities import quantities
+    from pushpull.analysis.side_by_side import differences
+    from pushpull.experiments import catalogue
     from pushpull.report import compare_page
+    from pushpull.report.compare_text import print_differences, print_values
 
-    one, other = (store.load(store.find(root, name)) for name in (run, against))
-    found = differences(one, other)
-    print_differences(found, file=sys.stdout)
-    measured = [quantities(Run(each, catalogue.reader(each)).values) for each in (one, other)]
-    print_values(*measured, file=sys.stdout)
-    print(f"\npage:  {compare_page.make(one, other, catalogue.reader)}")
+    with _opened(root, run) as (one, folder), _opened(root, against) as (other, _):
+        found = differences(one, other)
+        print_differences(found, file=sys.stdout)
+        measured = [quantities(Run(each, catalogue.reader(each)).values) for each in (one, other)]
+        print_values(*measured, file=sys.stdout)
+        print(f"\npage:  {compare_page.make(one, other, catalogue.reader, folder)}")
     return ExitCode.UNEXPECTED if found.verdicts_differ else ExitCode.EXPECTED
+
+
+@contextlib.contextmanager
+def _opened(root: Path, run: str | None) -> Iterator[tuple[StoredRun, Path]]:
+    """Give a run, packed or not, and the folder for pages about it: a bundle's is where that is.
+
+    Raises:
+        LabError: there is none, or it can't be read.
+    """
+    if run is not None and bundle.is_bundle(run):
+        source = collection.Source(run, Path(run))
+        with source.opened() as stored:
+            yield stored, source.path.parent
+    else:
+        path = store.find(root, run)
+        yield store.load(path), path
 
 
 def wheels() -> None:
@@ -124,6 +149,8 @@ def wheels() -> None:
 
 def experiments() -> None:
     """Print each experiment's name, summary and source."""
+    from pushpull.experiments import catalogue
+
     for name in catalogue.names():
         experiment = catalogue.load(name)
         print(f"{name}\n    {experiment.summary}\n    {experiment.source}")
@@ -141,6 +168,8 @@ def providers() -> None:
 
 def new_experiment(path: Path) -> None:
     """Create a first experiment in a new folder, and print how to run it."""
+    from pushpull.experiments import catalogue, user_folder
+
     user_folder.create(path, catalogue.names())
     print(f"made:  {path / MODULE}, and the program that it starts")
     print(f"run:   {shlex.join([COMMAND, 'run-experiment', '--experiment', str(path)])}")

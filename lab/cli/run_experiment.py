@@ -14,6 +14,7 @@ from pushpull.core import parameters
 from pushpull.core.errors import ExitCode, LabError, worst
 from pushpull.core.project import COMMAND
 from pushpull.experiments import DEFAULT, catalogue, implementations
+from pushpull.machines import ssh_library
 from pushpull.machines.providers.registry import choose
 
 if TYPE_CHECKING:
@@ -78,13 +79,16 @@ def run_all(call: Call) -> "list[Result]":
     sys.setswitchinterval(_SWITCH_S)
     provider = choose(call.provider, call.inventory, say)
     # Importing this takes as long as bringing up the machines, so do both at once.
-    threading.Thread(
-        target=importlib.import_module, args=["pushpull.cli.run_series"], daemon=True
-    ).start()
+    threading.Thread(target=_import_the_rest, daemon=True).start()
     with _lab(call, provider) as machines:
         from pushpull.cli import run_series
 
         return run_series.run(call, found, machines)
+
+
+def _import_the_rest() -> None:
+    importlib.import_module("pushpull.cli.run_series")
+    ssh_library.get_ready()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def run(wanted: Wanted) -> ExitCode:
         with player.closing():
             search = Search(player, tried, wanted.confirmation, wanted.limits, _say)
             try:
-                return _search(wanted, base, search, tried, folder)
+                return _search(wanted, base, search, player, tried, folder)
             except SearchLimit:
                 print("a limit ended the search before its first run did", flush=True)
                 return ExitCode.NOT_OBSERVED
@@ -82,12 +82,18 @@ def run(wanted: Wanted) -> ExitCode:
 
 
 def _search(
-    wanted: Wanted, base: Scheduled, search: Search, tried: Tried, folder: Path
+    wanted: Wanted,
+    base: Scheduled,
+    search: Search,
+    player: LabPlayer,
+    tried: Tried,
+    folder: Path,
 ) -> ExitCode:
+    refusals = player.refusals()
     first = next(iter(tried.of([])), None) or search.play([])
     if first.outcome == FAILED:
         raise LabError("the experiment fails without any further fault", hint=first.why)
-    space = _space(base, folder / first.run)
+    space = _space(base, folder / first.run, refusals.result())
     found = search.smallest(space, wanted.seed)
     search_report.print_coverage(space, tried.trials, wanted.confirmation, file=sys.stdout)
     if found is None:
@@ -188,6 +194,7 @@ def _id(wanted: Wanted, base: Scheduled) -> str:
     whole = {
         "experiment": [base.experiment.name, base.experiment.variants, code],
         "claim": base.claim.id,
+        "implementation": str(call.implementation),
         "machines": [call.provider, call.inventory.path.read_text()],
         "messages": [base.count, base.interval],
         "seed": wanted.seed,
@@ -201,10 +208,14 @@ def _labs(call: Call) -> int:
     return labs if labs == 1 else 2 * labs
 
 
-def _space(base: Scheduled, first: Path) -> Space:
+def _space(base: Scheduled, first: Path, refusals: Mapping[str, str]) -> Space:
     """Return what can be drawn, by the run without faults and what its machines can do."""
     stored = store.load(first)
     plugin = provider_plugins.found().get(stored.description["provider"])
     of_machines = plugin.value.faults if plugin is not None and plugin.error is None else ()
-    possible = [fault for fault in FAULTS if fault.scope is Scope.PROCESS or fault in of_machines]
+    declared = [fault for fault in FAULTS if fault.scope is Scope.PROCESS or fault in of_machines]
+    for fault in declared:
+        if fault.name in refusals:
+            say(search_report.shown(f"not drawn: {fault}: {refusals[fault.name]}"))
+    possible = [fault for fault in declared if fault.name not in refusals]
     return space_of(stored, possible, base.interval)

@@ -1,17 +1,19 @@
 """The search itself: plays what is drawn until something refutes the claim, and shrinks that."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Protocol
 
 from pushpull.cli import search_space
+from pushpull.cli.search_shrink import simpler, size
 from pushpull.cli.search_space import Space, key
-from pushpull.cli.search_tried import Confirmation, Trial, Tried
+from pushpull.cli.search_tried import REFUTED, Confirmation, Trial, Tried
 from pushpull.core.faults.planned import Schedule
 
-_MOST_AHEAD = 1000  # schedules that are drawn in advance, to be played side by side
+_AHEAD = 2  # times as many schedules as there are labs are looked at, so that none is idle
 
 
 class Player(Protocol):
@@ -22,8 +24,8 @@ class Player(Protocol):
     def submit(self, schedule: Schedule) -> "Future[Trial]": ...
 
 
-class SearchLimit(BaseException):
-    """The search has used up its time or its runs; no exception that Hypothesis would catch."""
+class SearchLimit(Exception):
+    """The search has used up its time or its runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +62,23 @@ class Search:
         self._say = say
         self._began = time.monotonic()
         self._made = 0
-        self._ahead: Iterator[Schedule] = iter(())
         self._running: dict[Future[Trial], Schedule] = {}
         self._confirmed: list[Schedule] = []
         self.is_complete = True  # unless a limit ends it
 
     def smallest(self, space: Space, seed: int) -> Schedule | None:
         """Return the smallest schedule found that refutes the claim; None if there is none."""
-        ahead = min(self._limits.runs or _MOST_AHEAD, _MOST_AHEAD)
-        self._ahead = iter(search_space.drawn(space, seed, ahead))
         try:
-            if self._refutes([]):
+            if self._is_confirmed([]):
                 return []
-            return search_space.smallest(space, seed, self._refutes)
+            drawn = search_space.every_drawn(space, seed)
+            for schedule in self._suspicious(drawn):
+                if self._is_confirmed(schedule):
+                    return self._shrunk(schedule, space)
         except SearchLimit:
             self.is_complete = False
-            return min(self._confirmed, key=_size, default=None)
+            return min(self._confirmed, key=size, default=None)
+        return None
 
     def play(self, schedule: Schedule) -> Trial:
         """Play a schedule once; SearchLimit if that takes too long."""
@@ -85,10 +88,47 @@ class Search:
                 if key(trial.schedule) == key(schedule):
                     return trial
 
-    def _refutes(self, schedule: Schedule) -> bool:
+    def _shrunk(self, confirmed: Schedule, space: Space) -> Schedule:
+        """Return the smallest confirmed schedule on the way to simpler ones.
+
+        On the way one run is enough. If the last one then turns out to refute the claim too rarely,
+        it is known to be so, and another way is taken.
+        """
+        while True:
+            smallest = confirmed
+            while following := next(self._suspicious(simpler(smallest, space)), None):
+                smallest = following
+            if smallest == confirmed or self._is_confirmed(smallest):
+                return smallest
+
+    def _suspicious(self, schedules: Iterable[Schedule]) -> Iterator[Schedule]:
+        """Play schedules side by side; yield, in their order, those whose first run refutes."""
+        following, waiting = iter(schedules), deque[Schedule]()
+        while True:
+            found = any(self._tried.counts(each).get(REFUTED) for each in waiting)
+            while not found and self._free and len(waiting) < _AHEAD * self._player.labs:
+                if (new := next(following, None)) is None:
+                    break
+                waiting.append(new)
+                if not self._tried.counts(new) and not self._in_progress(new):
+                    self._begin(new)
+                found = bool(self._tried.counts(new).get(REFUTED))
+            if not waiting:
+                return
+            while not self._tried.counts(waiting[0]):
+                self._ended()
+            first = waiting.popleft()
+            if self._tried.counts(first).get(REFUTED) and self._decided(first) is not False:
+                yield first
+
+    def _is_confirmed(self, schedule: Schedule) -> bool:
         """Play a schedule as often as needed; return whether it refutes the claim often enough."""
         while (decided := self._decided(schedule)) is None:
-            self._begin_all(schedule)
+            counts = self._tried.counts(schedule)
+            runs = self._confirmation.runs if counts else 1
+            needed = runs - sum(counts.values()) - self._in_progress(schedule)
+            for _ in range(min(needed, self._free)):
+                self._begin(schedule)
             self._ended()
         if decided:
             self._confirmed.append(schedule)
@@ -96,19 +136,6 @@ class Search:
 
     def _decided(self, schedule: Schedule) -> bool | None:
         return self._confirmation.decided(self._tried.counts(schedule))
-
-    def _begin_all(self, schedule: Schedule) -> None:
-        """Let every lab play: this schedule as often as it takes, and what may be drawn next."""
-        counts = self._tried.counts(schedule)
-        runs = self._confirmation.runs if counts else 1
-        needed = runs - sum(counts.values()) - self._in_progress(schedule)
-        for _ in range(min(needed, self._free)):
-            self._begin(schedule)
-        if self._confirmed or counts:
-            return
-        while self._free and (following := next(self._ahead, None)) is not None:
-            if not self._tried.counts(following) and not self._in_progress(following):
-                self._begin(following)
 
     @property
     def _free(self) -> int:
@@ -147,8 +174,3 @@ class Search:
         if self._limits.seconds is None:
             return None
         return max(0.0, self._began + self._limits.seconds - time.monotonic())
-
-
-def _size(schedule: Schedule) -> tuple[int, int, int]:
-    repaired = sum(fault.repaired_after is not None for fault in schedule)
-    return len(schedule), repaired, sum(fault.at for fault in schedule)

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from pushpull.cli.search_space import key
 from pushpull.cli.search_tried import DISTURBED, FAILED, Trial, came_up
 from pushpull.cli.sweep_nursery import Nursery
 from pushpull.cli.sweep_pool import MOST_TRIES, Worker
-from pushpull.cli.sweep_worker import Answer, Order
-from pushpull.core.errors import ExitCode
+from pushpull.cli.sweep_worker import Answer, Order, WhichFaults
+from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.faults.planned import Schedule
 from pushpull.experiments import scheduled
 from pushpull.experiments.scheduled import Scheduled
@@ -50,6 +50,10 @@ class LabPlayer:
         """Play a schedule as soon as a lab is free; a disturbed run is made again."""
         folder = self._written(schedule)
         return self._threads.submit(self._play, schedule, folder)
+
+    def refusals(self) -> "Future[Mapping[str, str]]":
+        """Find out why faults of networks and clocks are impossible, by the names of those."""
+        return self._threads.submit(self._refusals)
 
     @contextlib.contextmanager
     def closing(self) -> Iterator["LabPlayer"]:
@@ -85,6 +89,16 @@ class LabPlayer:
         finally:
             self._idle.put(worker)
         return self._trial(schedule, answer)
+
+    def _refusals(self) -> Mapping[str, str]:
+        worker = self._idle.get()
+        try:
+            answer = worker.play(WhichFaults())
+        finally:
+            self._idle.put(worker)
+        if answer.failed:
+            raise LabError("the machines can't be asked for their faults", hint=answer.said)
+        return answer.refusals
 
     def _trial(self, schedule: Schedule, answer: Answer) -> Trial:
         run = Path(answer.directory).name if answer.directory else ""

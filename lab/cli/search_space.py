@@ -1,14 +1,13 @@
-"""The schedules of faults that a search can draw, and the drawing and shrinking. Pure.
+"""The schedules of faults that a search can draw, and the drawing. Pure.
 
-Hypothesis draws schedules from a seed, and shrinks one that refutes a claim: to fewer faults, then
-to simpler ones, which come first in the lists below. See https://hypothesis.readthedocs.io.
+Hypothesis draws them from a seed. See https://hypothesis.readthedocs.io.
 """
 
 import contextlib
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,10 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from pushpull.core.faults.fault import Fault
+from pushpull.core.faults.clock import SET_CLOCK
+from pushpull.core.faults.fault import Check, Fault
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
-from pushpull.core.faults.network import CUT_AFTER, LOSE, PARTITION, REJECT
+from pushpull.core.faults.network import CUT_AFTER, LOSE, PARTITION, RATE, REJECT, SLOW
 from pushpull.core.faults.planned import PlannedFault, Schedule
 from pushpull.core.faults.process import HOLD, KILL, PAUSE, TERMINATE
 from pushpull.runs.store import StoredRun
@@ -26,13 +26,29 @@ from pushpull.runs.store import StoredRun
 # The simplest first.
 FAULTS: Sequence[Fault] = (
     *(KILL, PAUSE, HOLD, TERMINATE, PARTITION, REJECT, CUT_CABLE, CUT_POWER, SHUT_DOWN),
-    *(LOSE, CUT_AFTER),
+    *(LOSE, CUT_AFTER, SLOW, RATE, SET_CLOCK),
 )
 PHASES = ("before", "early", "middle", "late")
 _MOST_FAULTS = 2
-_LONGEST_BREAK = 20  # intervals from a fault to its repair
+_BREAKS = (1, 2, 5, 10, 20)  # intervals from a fault to its repair
 _LEAST_S = 0.01  # what counts as an interval where there is none
-_MOST_DRAWN = 10_000
+_FIRST_DRAWN, _MOST_DRAWN = 40, 10_000
+# The simplest parameters of each fault first.
+_PARAMETERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    PARTITION.name: [{}, {"one_way": True}],
+    LOSE.name: [
+        *({"every": n} for n in range(1, 11)),
+        *({"packets": [first, first + 1 + gap]} for first in range(1, 11) for gap in (0, 2, 9)),
+    ],
+    CUT_AFTER.name: [{"bytes": n} for n in (1, 100, 300, 1000, 3000, 10_000)],
+    SLOW.name: [
+        *({"delay_ms": n} for n in (20, 100, 500)),
+        {"delay_ms": 100, "jitter_ms": 100, "seed": 1},
+        *({"loss_percent": n, "seed": 1} for n in (10, 50)),
+    ],
+    RATE.name: [{"kbit": n} for n in (8, 32, 128)],
+    SET_CLOCK.name: [{"ahead_s": n} for n in (3600.0, -3600.0, 1.0, -1.0)],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +115,68 @@ def key(schedule: Schedule) -> str:
     return json.dumps([fault.as_json() for fault in schedule], sort_keys=True)
 
 
+def victim_of(fault: PlannedFault) -> tuple[str, str]:
+    """Return the program and the machine; a schedule has no two faults of one program."""
+    return fault.program, fault.machine
+
+
+def parameters_of(fault: Fault) -> Sequence[Mapping[str, Any]]:
+    """Return the parameters that can be drawn for a fault, the simplest first."""
+    return _PARAMETERS.get(fault.name, [{}])
+
+
+def pauses(fault: Fault, victim: Victim, interval: float) -> Sequence[float | None]:
+    """Return the seconds until a repair that can be drawn; None, for no repair, comes first.
+
+    A scenario that waits for its victim needs one that stands still to be repaired.
+    """
+    seconds = [round(n * max(interval, _LEAST_S), 4) for n in _BREAKS]
+    return seconds if victim.is_awaited and fault in (HOLD, PAUSE) else [None, *seconds]
+
+
+def every_drawn(space: Space, seed: int) -> Iterator[Schedule]:
+    """Yield what is played: first each fault once for each victim, then what Hypothesis draws.
+
+    The same seed yields the same, each schedule once.
+    """
+    known = {key(schedule): schedule for schedule in each_fault(space, seed)}
+    yield from known.values()
+    most, before = _FIRST_DRAWN, 0
+    while before < most <= _MOST_DRAWN:
+        found = drawn(space, seed, most)
+        yield from (schedule for schedule in found[before:] if key(schedule) not in known)
+        before, most = len(found), min(10 * most, _MOST_DRAWN) if len(found) == most else 0
+
+
+def each_fault(space: Space, seed: int) -> list[Schedule]:
+    """Return a schedule of one fault for each fault and victim, at a line that the seed chooses.
+
+    The fault is not repaired, or late enough to be noticed.
+    """
+    chance = random.Random(seed)
+    found: list[Schedule] = []
+    for fault in space.faults:
+        for victim in space.victims:
+            breaks = pauses(fault, victim, space.interval)
+            late = breaks[-2]
+            planned = PlannedFault(
+                fault.name,
+                victim.program,
+                victim.machine,
+                chance.randrange(1, max(2, victim.lines)) if victim.lines else 0,
+                late if breaks[0] is not None else chance.choice([None, late]),
+                chance.choice(parameters_of(fault)),
+            )
+            found.append([planned])
+    return found
+
+
 class _Enough(BaseException):
     """Ends the drawing; no exception that Hypothesis would catch."""
 
 
 def drawn(space: Space, seed: int, most: int) -> list[Schedule]:
-    """Return the first schedules that `smallest` draws as long as none refutes, each once."""
+    """Return the first schedules that a seed draws; fewer if there are no more."""
     found: dict[str, Schedule] = {}
 
     def note(schedule: Schedule) -> bool:
@@ -113,64 +185,38 @@ def drawn(space: Space, seed: int, most: int) -> list[Schedule]:
             raise _Enough
         return False
 
-    with contextlib.suppress(_Enough):
-        smallest(space, seed, note)
+    chosen = settings(
+        max_examples=2 * _MOST_DRAWN,
+        database=None,  # what was tried is kept in a file of the search's own
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=[*HealthCheck],
+    )
+    with contextlib.suppress(_Enough, NoSuchExample):
+        find(_schedules(space), note, settings=chosen, random=random.Random(seed))
     return [*found.values()]
 
 
-def smallest(space: Space, seed: int, refutes: Callable[[Schedule], bool]) -> Schedule | None:
-    """Draw schedules until one refutes, shrink it, and return it; None if none of them does.
-
-    Arguments:
-        space: what to draw from.
-        seed: the same one draws the same schedules.
-        refutes: plays a schedule; it must always answer the same for it.
-    """
-    chosen = settings(
-        max_examples=_MOST_DRAWN,
-        database=None,  # what was tried is kept in a file of the search's own
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=[*HealthCheck],
-    )
-    try:
-        return find(_schedules(space), refutes, settings=chosen, random=random.Random(seed))
-    except NoSuchExample:
-        return None
-
-
 def _schedules(space: Space) -> st.SearchStrategy[Schedule]:
-    def victim(fault: PlannedFault) -> tuple[str, str]:
-        return fault.program, fault.machine
-
     drawable = [(fault, victim) for fault in space.faults for victim in space.victims]
     planned = st.one_of([_planned(fault, victim, space) for fault, victim in drawable])
-    return st.lists(planned, min_size=1, max_size=_MOST_FAULTS, unique_by=victim)
+    some = st.lists(planned, min_size=1, max_size=_MOST_FAULTS, unique_by=victim_of)
+    return some.filter(_is_possible)
 
 
 def _planned(fault: Fault, victim: Victim, space: Space) -> st.SearchStrategy[PlannedFault]:
-    pauses = [n * max(space.interval, _LEAST_S) for n in range(1, _LONGEST_BREAK + 1)]
-    seconds: list[float | None] = [round(pause, 4) for pause in pauses]
-    if not (victim.is_awaited and fault in (HOLD, PAUSE)):
-        seconds.insert(0, None)
     return st.builds(
         PlannedFault,
         st.just(fault.name),
         st.just(victim.program),
         st.just(victim.machine),
         st.integers(0, max(0, victim.lines - 1)),
-        st.sampled_from(seconds),
-        _parameters(fault),
+        st.sampled_from(pauses(fault, victim, space.interval)),
+        st.sampled_from(parameters_of(fault)),
     )
 
 
-def _parameters(fault: Fault) -> st.SearchStrategy[Mapping[str, Any]]:
-    if fault == PARTITION:
-        return st.sampled_from([{}, {"one_way": True}])
-    if fault == LOSE:
-        every = st.builds(lambda n: {"every": n}, st.integers(1, 10))
-        numbers = st.lists(st.integers(1, 50), min_size=1, max_size=3, unique=True)
-        return every | st.builds(lambda ns: {"packets": sorted(ns)}, numbers)
-    if fault == CUT_AFTER:
-        return st.builds(lambda n: {"bytes": n}, st.integers(1, 10_000))
-    return st.just({})
+def _is_possible(schedule: Schedule) -> bool:
+    """Return whether no link gets two queueing disciplines."""
+    queued = [fault.machine for fault in schedule if fault.value.check is Check.QUEUED]
+    return len(queued) == len(set(queued))

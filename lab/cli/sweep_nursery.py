@@ -17,6 +17,7 @@ from typing import IO
 
 from pushpull.analysis import by_number, deliveries, digit_lines  # noqa: F401  # for each run
 from pushpull.cli import sweep_worker
+from pushpull.machines import ssh_library
 
 
 class Nursery:
@@ -48,6 +49,7 @@ class Nursery:
 def main() -> None:
     """Fork a worker for each message, until the sweep ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the workers
+    ssh_library.get_ready()
     gc.freeze()  # no collection in a worker touches, and so copies, what they all share
     with socket.socket(fileno=0) as orders:
         while True:

@@ -20,7 +20,7 @@ from pushpull.cli.call import Call
 from pushpull.cli.capacity import Capacity
 from pushpull.cli.run_experiment import say
 from pushpull.cli.sweep_nursery import Nursery
-from pushpull.cli.sweep_worker import Answer, Order
+from pushpull.cli.sweep_worker import Answer, Order, Request
 from pushpull.core.errors import ExitCode
 from pushpull.core.text import harmless
 
@@ -148,8 +148,8 @@ class Worker:
         self._connection: Connection | None = None
         self._errors = tempfile.TemporaryFile("w+", errors="backslashreplace")  # noqa: SIM115
 
-    def play(self, cell: Cell) -> Answer:
-        """Make a run; return what became of it."""
+    def play(self, cell: Request) -> Answer:
+        """Make a run, or find out something about the machines; return what became of it."""
         connection = self._running()
         if connection is None:
             return Answer(code=ExitCode.INTERRUPTED, said="interrupted", failed=True)

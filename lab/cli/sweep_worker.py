@@ -1,18 +1,19 @@
 """A process that makes the runs of a sweep, one after another, on labs of its own.
 
 It is forked by the nursery, and keeps its labs up between runs: one for each inventory that the
-runs need. Its connection brings an `Order`, then a `Cell` at a time; it answers each `Cell` by an
-`Answer`. When the connection ends, the sweep has ended in whatever way, and the
+runs need. Its connection brings an `Order`, then a `Cell` or `WhichFaults` at a time; it answers
+each by an `Answer`. When the connection ends, the sweep has ended in whatever way, and the
 worker interrupts its run.
 """
 
 import contextlib
+import functools
 import os
 import queue
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 
 from pushpull.analysis.campaign import Cell
@@ -24,13 +25,22 @@ from pushpull.core.errors import ExitCode, LabError
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.runner import Result
 from pushpull.experiments import catalogue
+from pushpull.machines import capabilities, requirements
 from pushpull.machines.inventory import resized
+from pushpull.machines.pool import at_once
 from pushpull.machines.providers.base import Machines
 from pushpull.machines.providers.registry import choose
 from pushpull.machines.remote import Remote
 from pushpull.runs import store
 
 _Lab = tuple[Machines, dict[str, Remote]]
+
+
+class WhichFaults:
+    """Asks why faults of networks and clocks are impossible on the machines of the order."""
+
+
+Request = Cell | WhichFaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,7 @@ class Answer:
         late_s: how late the computer let it be, in seconds.
         disturbed: whether that was too late.
         remarks: what the provider said meanwhile.
+        refusals: instead of a run, by the name of each impossible fault, why it is.
     """
 
     code: ExitCode
@@ -56,6 +67,7 @@ class Answer:
     late_s: float = 0.0
     disturbed: bool = False
     remarks: tuple[str, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +97,7 @@ class _Worker:
         self._call = order.call
         self._sweep = order.sweep
         self._connection = connection
-        self._cells: queue.SimpleQueue[Cell | None] = queue.SimpleQueue()
+        self._cells: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._labs: dict[str, _Lab] = {}
         self._fit: set[tuple[str, ...]] = set()
         self._remarks: list[str] = []
@@ -106,17 +118,25 @@ class _Worker:
                         break
             cell = self._cells.get()
 
-    def _from(self, cell: Cell) -> Iterator[Cell]:
+    def _from(self, cell: Request) -> Iterator[Request]:
         yield cell
         while (following := self._cells.get()) is not None:
             yield following
         self._cells.put(None)  # for `serve`
 
-    def _answer_to(self, cell: Cell, up: contextlib.ExitStack) -> Answer:
+    def _answer_to(self, cell: Request, up: contextlib.ExitStack) -> Answer:
         try:
+            if isinstance(cell, WhichFaults):
+                return Answer(code=ExitCode.EXPECTED, refusals=self._refusals(up))
             return self._described(self._play(cell, up))
         except LabError as error:  # the machines don't come up: that is this run's result
             return Answer(code=ExitCode.MISTAKE, said=str(error), failed=True)
+
+    def _refusals(self, up: contextlib.ExitStack) -> Mapping[str, str]:
+        machines, remotes = self._lab(self._call, up)
+        refuse = functools.partial(capabilities.refusals, machines)
+        each = at_once(requirements.different(remotes), refuse)
+        return {fault.name: why for found in each.values() for fault, why in found.items()}
 
     def _play(self, cell: Cell, up: contextlib.ExitStack) -> Result:
         sweep = {"id": self._sweep, "cell": str(cell)} if self._sweep else None

@@ -18,9 +18,11 @@ _CHECKS = {
     "format (ruff format)": ["ruff", "format", "--check"],
     "types (mypy)": ["mypy"],
 }
-# A test waits half of its time, for messages and processes: two of them keep one core busy.
-_WORKERS = min(2 * (os.cpu_count() or 1), 8)
-_QUICK_PARTS = {"tests": ("not alone and not vm", ["-n", str(_WORKERS)])}
+# A test waits two thirds of its time, for messages and processes: three keep one core busy.
+_WORKERS = min(3 * (os.cpu_count() or 1), 12)
+# Tests of one file stay together, as they share fixtures, until a worker has nothing left to do.
+_SHARED = ["-n", str(_WORKERS), "--dist", "worksteal"]
+_QUICK_PARTS = {"tests": ("not alone and not vm", _SHARED)}
 # Tests that load the machine must not share it with others. The tests on VMs build on each other,
 # so the first failure ends them. Without the tools all are skipped for one reason, which the
 # summary gives once.

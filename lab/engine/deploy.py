@@ -3,14 +3,13 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from pushpull.core import clock
 from pushpull.core.errors import LabError, RunStoreError
-from pushpull.engine import disturbance
+from pushpull.engine import disturbance, versions
 from pushpull.engine.build import Parts, Setting, build_parts
 from pushpull.engine.disturbance import Lateness, MachineLateness
 from pushpull.engine.monitor import RunMonitor
@@ -22,6 +21,7 @@ from pushpull.machines.pool import at_once
 from pushpull.machines.remote import Remote
 
 _KERNEL = "/proc/sys/kernel/osrelease"
+_Versions = dict[str, dict[str, str]]  # by machine and program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def deployed(request: RunRequest, setting: Setting) -> Iterator[Deployed]:
 
     Raises LabError if a machine can't take part.
     """
-    clocks = _prepare(setting, request.files, request.experiment.needs)
+    clocks, known = _prepare(setting, request)
     wall_ahead_s = clock.wall_ahead_s()
     with Lateness() as lateness:
         parts = build_parts(request, setting, clocks, lateness.stopped_s)
@@ -53,33 +53,41 @@ def deployed(request: RunRequest, setting: Setting) -> Iterator[Deployed]:
                 parts.stop()
                 sniffers.end()
                 found = disturbance.description(lateness, theirs.end())
-                _store_the_rest(setting, parts, wall_ahead_s, found)
+                _store_the_rest(setting, parts, wall_ahead_s, found, known)
 
 
-def _prepare(
-    setting: Setting, files: Mapping[str, Path], needs: Sequence[str]
-) -> dict[str, clock.Clock]:
-    """Deploy the user's files on all machines, and measure each clock's offset from ours."""
+def _prepare(setting: Setting, request: RunRequest) -> tuple[dict[str, clock.Clock], _Versions]:
+    """Deploy the user's files on all machines, and measure each clock's offset from ours.
+
+    Return the clocks, and the versions of the user's programs.
+    """
     ours = clock_offset.our_boot_id()
+    known: _Versions = {}
 
     def prepare(remote: Remote) -> clock.Clock:
-        requirements.require(remote, needs)
-        remote.deploy(setting.folder, files)
+        requirements.require(remote, request.experiment.needs)
+        remote.deploy(setting.folder, request.files)
         remote.warm_up(setting.folder)
+        known[remote.name] = versions.ask(remote, request.experiment.versions, setting.folder)
         with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
 
     try:
         clocks = at_once(setting.remotes, prepare)
+        versions.require_known(known, request.experiment.versions)
         setting.directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     except BaseException:
         _remove(setting)
         raise
-    return clocks
+    return clocks, known
 
 
 def _store_the_rest(
-    setting: Setting, parts: Parts, wall_ahead_s: float, found: dict[str, Any]
+    setting: Setting,
+    parts: Parts,
+    wall_ahead_s: float,
+    found: dict[str, Any],
+    known: _Versions,
 ) -> None:
     """Store what is known only at the end; then remove the run's folder from the machines."""
     try:
@@ -88,7 +96,7 @@ def _store_the_rest(
         step_s = round(clock.wall_ahead_s() - wall_ahead_s, 3)
         if abs(step_s) > clock.SET_S:
             setting.directory.update(clock_step_s=step_s)
-        facts = _facts(setting, parts.monitor)
+        facts = _facts(setting, parts.monitor, known)
         setting.directory.update(machines=facts, disturbance=found)
     except RunStoreError as error:
         parts.monitor.fail(error)
@@ -100,13 +108,14 @@ def _remove(setting: Setting) -> None:
     at_once(setting.remotes, lambda remote: remote.remove(setting.folder))
 
 
-def _facts(setting: Setting, monitor: RunMonitor) -> dict[str, Any]:
+def _facts(setting: Setting, monitor: RunMonitor, known: _Versions) -> dict[str, Any]:
     """Return what each machine runs: its kernel, and the versions that its programs reported."""
     facts: dict[str, Any] = {}
     for remote in setting.remotes.values():
-        with contextlib.suppress(LabError):  # a machine that died has none
-            facts[remote.name] = {"kernel": remote.read_once(_KERNEL).strip()}
-            facts[remote.name] |= monitor.versions.get(remote.name, {})
+        versions_there = monitor.versions.get(remote.name, {}) | known[remote.name]
+        with contextlib.suppress(LabError):  # a machine that died doesn't say
+            versions_there["kernel"] = remote.read_once(_KERNEL).strip()
+        facts[remote.name] = versions_there
     return facts
 
 

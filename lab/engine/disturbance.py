@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
-
-import paramiko
+from typing import TYPE_CHECKING, Any
 
 from pushpull.core.errors import LabError
 from pushpull.core.run_schema import LATEST
 from pushpull.machines.remote import Remote
+
+if TYPE_CHECKING:
+    import paramiko
 
 TOO_LATE_S = 0.5  # what claims about time tolerate; beyond that, a run is disturbed
 
@@ -100,7 +101,7 @@ class Lateness:
 class MachineLateness:
     """The worst delays on machines in seconds, measured by a program on each."""
 
-    def __init__(self, talks: Mapping[str, paramiko.Channel]) -> None:
+    def __init__(self, talks: Mapping[str, "paramiko.Channel"]) -> None:
         self._talks = talks
 
     @classmethod

@@ -94,26 +94,28 @@ def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, r
 
 
 def still_open(
-    plan: Plan, ledger: Ledger, living: Iterable[Living], *, broken: bool
+    plan: Plan, ledger: Ledger, living: Iterable[Living], *, broken: bool, sent_all: bool
 ) -> list[Place]:
     """Return the processes that could still have printed a message after the silence.
 
-    A receiver that traces its receipts works only on the messages that it holds. For another one
-    silence proves nothing, unless the experiment's `takes` says how long it may need, or a fault
-    (`broken`) explains what is missing.
+    A receiver that holds a message is at work on it. For any other, silence proves nothing, unless
+    the experiment's `takes` says how long it may need, or a fault (`broken`) explains what is
+    missing. But one that traces its receipts has shown that nothing waits for it when it has
+    received a later message; and nothing waits if the senders did not send all (`sent_all`).
     """
     if not ledger.outstanding:
         return []
     in_hand = set(ledger.in_hand())
     unknown = not broken and plan.takes == 0
+
+    def may_take_more(one: Living) -> bool:
+        if one.traces or ledger.traces_receipts(one.place):
+            return sent_all and ledger.is_behind(one.place)
+        return True
+
     return [
         one.place
         for one in living
         if one.place in in_hand
-        or (
-            unknown
-            and not one.traces
-            and one.place not in ledger.senders
-            and not ledger.traces_receipts(one.place)
-        )
+        or (unknown and one.place not in ledger.senders and may_take_more(one))
     ]

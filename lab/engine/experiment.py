@@ -10,6 +10,7 @@ from pushpull.core.faults.fault import Fault
 from pushpull.core.parameters import Value, require_sound
 from pushpull.core.records import Reader
 from pushpull.core.verdict import Need, Outcome, Verdict
+from pushpull.engine import versions as own_versions
 
 if TYPE_CHECKING:
     from pushpull.analysis.history import Run
@@ -56,11 +57,12 @@ class ExperimentMeta:
     machines: Mapping[str, int]
     uses: Mapping[str, Uses] | None
     parameters: Mapping[str, Value]
+    versions: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment(ExperimentMeta):
-    """A scenario with its claims, as a module tells it; `interval`, `takes`, `grace` in seconds.
+    """A scenario with its claims, as a module defines it; `interval`, `takes`, `grace` in seconds.
 
     `faults` are the names of those that each variant needs. `is_own` says that it is a user's;
     `folder` is what lies beside its module and is deployed, None of one in a single file.
@@ -105,6 +107,7 @@ def experiment(
     machines: Mapping[str, int] | None = None,
     uses: Uses | Mapping[str, Uses] | None = None,
     parameters: Mapping[str, Value] | None = None,
+    versions: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Scenario], Scenario]:
     """Mark the scenario of a module; the function's name is the experiment's.
 
@@ -131,12 +134,16 @@ def experiment(
         parameters: what a user can set or vary by `--set NAME=VALUE` and `--vary NAME=VALUE,VALUE`,
             with the values that they have otherwise: numbers, texts, True or False. The scenario
             finds them in `lab.parameters`.
+        versions: for each program of your own, the command that prints its version, such as
+            `{"redis": ["redis-server", "--version"]}`. Each machine that has it is asked before a
+            run; run.json and the page have the first line that it prints.
     """
 
     if not 0 <= grace <= _LONGEST_GRACE_S:
         raise ValueError(f"grace={grace!r} is not a number of seconds up to {_LONGEST_GRACE_S}")
 
     require_sound(parameters or {})
+    own_versions.require_sound(versions or {})
 
     def mark(scenario: Scenario) -> Scenario:
         meta = ExperimentMeta(
@@ -155,6 +162,7 @@ def experiment(
             machines=machines or {},
             uses=None if uses is None else _of_each_variant(uses, variants),
             parameters=parameters or {},
+            versions=versions or {},
         )
         scenario.__experiment__ = meta  # type: ignore[attr-defined]
         return scenario

@@ -146,6 +146,8 @@ class FaultSchedule:
                 others = [name for name in self.manager.remotes if name != machine]
                 away = others if fault.between else []
                 self.faults.network.inject(fault, [machine], away, **planned.parameters)
+            case Scope.CLOCK:
+                self.faults.clocks.inject(fault, machine, **planned.parameters)
         if not process.ended:
             process.release()
 
@@ -154,6 +156,8 @@ class FaultSchedule:
             self.lines.release([process])
         elif fault.scope is Scope.NETWORK:
             self.faults.network.heal()
+        elif fault.scope is Scope.CLOCK and fault.repair is not None:
+            self.faults.clocks.inject(fault.repair, process.machine)
         elif fault.scope is Scope.MACHINE and fault.repair is not None:
             self.faults.machines.inject(fault.repair, process.machine)
         elif fault.repair is not None and fault.repair.signal is not None:

@@ -55,7 +55,11 @@ class Finish:
             ledger, missing = self.monitor.ledger, self.monitor.ledger.missing()
             received = ledger.received
             at_work = still_open(
-                self.monitor.plan, ledger, self._living, broken=self.monitor.faults > 0
+                self.monitor.plan,
+                ledger,
+                self._living,
+                broken=self.monitor.faults > 0,
+                sent_all=self._sent_all,
             )
         self.manager.stop()
         if missing and ledger.received > received:
@@ -74,6 +78,12 @@ class Finish:
             for process in self.manager.processes
             if not (process.ended or process.paused or process.program.is_broker)
         ]
+
+    @property
+    def _sent_all(self) -> bool:
+        """Whether every sender has ended without an error."""
+        senders = self.monitor.ledger.senders
+        return all(p.status == 0 for p in self.manager.processes if p.place in senders)
 
     def _is_over(self) -> bool:
         """Whether nothing more can arrive; called under the lock, like all wait conditions."""

@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from pushpull.core.names import program_of
 from pushpull.core.records import HANDED_ON, Message, Record
 from pushpull.engine.balance import Balance
 from pushpull.runs.lines import LastLines, Lines
@@ -54,7 +55,7 @@ class Ledger:
     by two, has arrived when it was received twice. Receivers can't name the sender.
 
     Attributes:
-        sent, received: how many messages the programs' lines have told.
+        sent, received: how many messages the programs' lines have reported.
         unreadable: lines on stdout that are too long to be read.
         senders: the processes that have sent.
         received_by, last_receiver: how many messages each process has received, and which one
@@ -71,6 +72,7 @@ class Ledger:
         self._balance = Balance()
         self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
         self._relays: dict[Place, _Relay] = {}
+        self._filters: set[str] = set()  # programs, see _note_filter
         self._gaps: dict[Place, float] = {}
         self._times: dict[Place, float] = {}  # of the last line
 
@@ -94,6 +96,7 @@ class Ledger:
     def messages(self, kind: str, place: Place, numbers: Sequence[int]) -> None:
         """Account for what lines of a process say of messages, all of one kind and in order."""
         if kind == HANDED_ON:
+            self._note_filter(place)
             self._received(place, numbers)
             self._sent(place, numbers)
         elif kind == "sent":
@@ -101,12 +104,24 @@ class Ledger:
         elif kind == "received":
             self._received(place, numbers)
 
+    def _note_filter(self, place: Place) -> None:
+        """Note that a program says by one line that it received a message and hands it on.
+
+        So a line that says only that it received one is about a message that goes no further.
+        """
+        program = program_of(place[1])
+        if program not in self._filters:
+            self._filters.add(program)
+            for (_, process), relay in self._relays.items():
+                if program_of(process) == program:
+                    relay.held.clear()
+
     def _sent(self, place: Place, numbers: Sequence[int]) -> None:
         self.sent += len(numbers)
         self.senders.add(place)
         for number in numbers:
             self._balance.move(number, 1)
-        if place in self._relays:
+        if place in self._relays and program_of(place[1]) not in self._filters:
             self._relays[place].send(numbers)
 
     def _received(self, place: Place, numbers: Sequence[int]) -> None:
@@ -117,7 +132,7 @@ class Ledger:
         for number in numbers:
             self._balance.move(number, -1)
             put_down(number)
-        if place in self._relays:
+        if place in self._relays and program_of(place[1]) not in self._filters:
             self._relays[place].receive(numbers)
 
     def may_hand_on(self, place: Place) -> None:
@@ -161,7 +176,9 @@ class Ledger:
         return {place for place in self.senders if not self._hands_on(place)}
 
     def _hands_on(self, place: Place) -> bool:
-        return place in self._relays and self._relays[place].hands_on
+        return program_of(place[1]) in self._filters or (
+            place in self._relays and self._relays[place].hands_on
+        )
 
     @property
     def is_exact(self) -> bool:
@@ -182,6 +199,15 @@ class Ledger:
     def traces_receipts(self, place: Place) -> bool:
         """Whether a process has traced a receipt."""
         return place in self._hands and self._hands[place].traces
+
+    def is_behind(self, place: Place) -> bool:
+        """Whether a message may still wait for a process that traces its receipts.
+
+        Messages to one receiver arrive in the order of their numbers. So what is missing waits for
+        it only if it has received none with a higher number.
+        """
+        furthest = self._hands[place].furthest if place in self._hands else -1
+        return any(number > furthest for number in self.missing())
 
     def longest_gap(self, place: Place) -> float:
         """Return the most seconds between two lines of a process; 0 if it has printed no two."""
@@ -209,12 +235,14 @@ class _Hand:
 
     def __init__(self) -> None:
         self.traces = False
+        self.furthest = -1  # the highest number that it has traced
         self.held: OrderedDict[int, None] = OrderedDict()
         # Of these the line came by its stream before the trace by another.
         self._early: OrderedDict[int, None] = OrderedDict()
 
     def take(self, number: int) -> None:
         self.traces = True
+        self.furthest = max(self.furthest, number)
         if number in self._early:
             del self._early[number]
             self.held.clear()  # received before this one, whose line has come

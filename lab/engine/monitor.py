@@ -139,7 +139,7 @@ class RunMonitor:
             self.news.notify_all()
 
     def event(self, event: Event) -> None:
-        """Keep, show and tell an event; where it can't be kept, whoever waits is told that."""
+        """Keep an event and pass it on; if it can't be kept, whoever waits gets the error."""
         try:
             self._run.event(event)
         except RunStoreError as error:

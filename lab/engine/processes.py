@@ -188,7 +188,7 @@ class Process:
         return f"{self.name} on {self.machine}"
 
     def _keep(self, take: Callable[[], None]) -> None:
-        """Keep something of a stream; a full disk is told to whoever waits, it ends no thread."""
+        """Keep a part of a stream; a full disk ends no thread, whoever waits gets the error."""
         try:
             take()
         except LabError as error:

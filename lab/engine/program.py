@@ -120,7 +120,7 @@ class OwnProgram(Program):
             remote.make_executable(folder, FILES, self.path.name)
 
     def require_callable(self, flags: Mapping[str, Any]) -> None:
-        """Raise LabError where no system could start it, with the cure; it may take any flag."""
+        """Raise LabError, with a remedy, if no system could start it; it may take any flag."""
         if self._is_python:
             return
         with self.path.open("rb") as file:

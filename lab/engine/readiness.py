@@ -1,6 +1,5 @@
 """Waits until programs that were started can do their work, or says why one can't."""
 
-import contextlib
 import json
 import posixpath
 import threading
@@ -13,7 +12,7 @@ from pushpull.core.vocabulary import FILES, PORT
 from pushpull.engine.ledger import Look
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
-from pushpull.machines.remote_process import LOST as BROKEN
+from pushpull.machines.remote_process import lost_ignored
 
 READY_TIMEOUT_S = 30
 BROKER_TIMEOUT_S = 120  # RabbitMQ takes a minute on a busy computer
@@ -116,7 +115,7 @@ class _Sign:
         self._end = channel.close
 
         def look() -> None:
-            with contextlib.suppress(*BROKEN):
+            with lost_ignored():
                 self.seen = bool(channel.makefile("rb").read())
             manager.monitor.notify()
 

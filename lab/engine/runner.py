@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pushpull.analysis.cut import clock_step, disturbed_reason, given_up, lost_machines
-from pushpull.analysis.line_readers import unread
 from pushpull.core import os_errors
 from pushpull.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
 from pushpull.core.faults.fault import Scope
@@ -18,6 +17,7 @@ from pushpull.engine.judge import exit_code, judged
 from pushpull.engine.monitor import View
 from pushpull.engine.play import Played, deploy_and_play
 from pushpull.engine.request import RunRequest, description
+from pushpull.engine.unread import unread
 from pushpull.machines.providers.base import Machines
 from pushpull.machines.providers.registry import can_do
 from pushpull.machines.remote import Remote

@@ -198,6 +198,7 @@ def _request(script: Script) -> RunRequest:
         machines={},
         uses=None,
         parameters={},
+        versions={},
     )
     return RunRequest(
         experiment=experiment,

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import functools
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -34,10 +35,11 @@ _OURS = Path(experiments.__file__).parent
 _PUSH_AND_PULL: Uses = {"push": (), "pull": ()}
 
 
-def names() -> list[str]:
+@functools.cache
+def names() -> Sequence[str]:
     """Return the names of the lab's experiments, the default ones first."""
     found = sorted(p.stem for p in _OURS.glob("*.py") if "\n@experiment(" in p.read_text())
-    return [*experiments.DEFAULT, *(name for name in found if name not in experiments.DEFAULT)]
+    return (*experiments.DEFAULT, *(name for name in found if name not in experiments.DEFAULT))
 
 
 def load(wanted: str) -> Experiment:

@@ -1,6 +1,5 @@
 """Finds out which faults are possible on a machine, and why others aren't, by harmless trials."""
 
-import functools
 import secrets
 import signal
 import threading
@@ -46,18 +45,36 @@ def abilities(machines: Machines, remote: Remote) -> Iterator[Ability]:
         yield _tried(signals, lambda: _pause_and_kill(remote, folder))
         yield _tried(f"{HOLD} and exact kills", lambda: _hold(remote, folder))
         for fault in known:
-            if fault.trial and fault in machines.faults:
-                attempt = functools.partial(traffic_rules.try_out, remote, folder, fault.trial())
-                yield _tried(fault.name, attempt)
-            elif fault.trial:
-                yield Ability(fault.name, missing)
-        if SET_CLOCK in machines.faults:
-            yield _tried(SET_CLOCK.name, lambda: _prepare_clock(remote, folder))
-        else:
-            yield Ability(SET_CLOCK.name, _missing(remote, frozenset({SET_CLOCK})))
+            if fault.trial or fault == SET_CLOCK:
+                yield _ability(fault, machines, remote, folder)
         yield _tried("capture", lambda: remote.sniff(folder, lambda _: None).end())
     finally:
         remote.remove(folder)
+
+
+def refusals(machines: Machines, remote: Remote) -> dict[Fault, str]:
+    """Return why faults of networks and clocks are impossible on a machine, of those that are."""
+    folder = f"trial-{secrets.token_hex(4)}"
+    remote.deploy(folder, {})
+    try:
+        tried = {
+            fault: _ability(fault, machines, remote, folder).refusal
+            for fault in faults.ALL.values()
+            if fault.trial or fault == SET_CLOCK
+        }
+    finally:
+        remote.remove(folder)
+    return {fault: refusal.what for fault, refusal in tried.items() if refusal is not None}
+
+
+def _ability(fault: Fault, machines: Machines, remote: Remote, folder: str) -> Ability:
+    """Try a fault of networks or clocks."""
+    if fault not in machines.faults:
+        return Ability(fault.name, _missing(remote, frozenset({fault})))
+    if fault.trial is None:
+        return _tried(fault.name, lambda: _prepare_clock(remote, folder))
+    trial = fault.trial()
+    return _tried(fault.name, lambda: traffic_rules.try_out(remote, folder, trial))
 
 
 def _prepare_clock(remote: Remote, folder: str) -> None:

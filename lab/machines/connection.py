@@ -12,17 +12,16 @@ import secrets
 import socket
 from collections.abc import Iterator
 from io import StringIO
-from typing import Any
-
-import paramiko
-from fabric import Config, Connection
+from typing import TYPE_CHECKING, Any
 
 from pushpull.core import limits
 from pushpull.core.errors import LabError, NotFit
-from pushpull.machines import unreached
+from pushpull.machines import ssh_library, unreached
 from pushpull.machines.providers.base import Access
-from pushpull.machines.ssh_config import UsersConfig
 from pushpull.machines.unreached import Place, known_hosts, require_usable_key
+
+if TYPE_CHECKING:
+    from fabric import Config, Connection
 
 CONNECT_TIMEOUT_S = 20
 ANSWER_TIMEOUT_S = 30
@@ -34,16 +33,17 @@ _LONGEST_GREETING = 1 << 16
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
-def connect(access: Access) -> Connection:
+def connect(access: Access) -> "Connection":
     """Open a connection to a machine; LabError with cause and hint if that fails.
 
     If the provider doesn't know the host key, the machine is one of the user's: their ssh_config
     applies to it (including jump hosts), and the key must be in their known_hosts.
     """
+    ssh_library.get_ready()
     is_users = access.host_key is None
     require_usable_key(access)
     with ssh_errors(access, "reach it"):
-        connection = _connection(access, UsersConfig() if is_users else Config(lazy=True))
+        connection = _connection(access, _config(is_users=is_users))
         _check_host_keys(connection, access)
     _open(connection, access, Place.of(access))
     if is_users:
@@ -55,6 +55,8 @@ def connect(access: Access) -> Connection:
 @contextlib.contextmanager
 def ssh_errors(access: Access, doing: str, place: Place | None = None) -> Iterator[None]:
     """Turn SSH and network errors while `doing` something into a LabError with cause and hint."""
+    import paramiko
+
     try:
         yield
     except (paramiko.SSHException, OSError, EOFError) as error:
@@ -63,7 +65,19 @@ def ssh_errors(access: Access, doing: str, place: Place | None = None) -> Iterat
         raise unreached.explained(error, access, doing, place or Place.of(access)) from error
 
 
-def _connection(access: Access, config: Config) -> Connection:
+def _config(*, is_users: bool) -> "Config":
+    if is_users:
+        from pushpull.machines.ssh_config import UsersConfig
+
+        return UsersConfig()
+    from fabric import Config
+
+    return Config(lazy=True)
+
+
+def _connection(access: Access, config: "Config") -> "Connection":
+    from fabric import Connection
+
     try:
         return Connection(
             access.host,
@@ -81,8 +95,10 @@ def _connection(access: Access, config: Config) -> Connection:
         ) from error
 
 
-def _open(connection: Connection, access: Access, place: Place) -> None:
+def _open(connection: "Connection", access: Access, place: Place) -> None:
     """Open a connection, after those to the jump hosts on the way."""
+    from fabric import Connection
+
     gateway = connection.gateway
     if isinstance(gateway, Connection):
         jump = Place(f"the jump host {gateway.host}:{gateway.port}", gateway.user, is_jump=True)
@@ -95,7 +111,7 @@ def _open(connection: Connection, access: Access, place: Place) -> None:
         connection.transport.set_keepalive(_KEEPALIVE_S)
 
 
-def _require_quiet_shell(connection: Connection, access: Access) -> None:
+def _require_quiet_shell(connection: "Connection", access: Access) -> None:
     """Raise NotFit if a login prints anything by itself: the lab would mistake it for answers."""
     mark = secrets.token_hex(8)
     said = b""
@@ -120,7 +136,9 @@ def _require_quiet_shell(connection: Connection, access: Access) -> None:
     raise NotFit(what, where=f"machine {access.machine}", hint=hint)
 
 
-def _require_sftp(connection: Connection, access: Access) -> None:
+def _require_sftp(connection: "Connection", access: Access) -> None:
+    import paramiko
+
     try:
         connection.sftp()  # Fabric keeps it for the deployment
     except (paramiko.SSHException, OSError, EOFError) as error:
@@ -131,7 +149,7 @@ def _require_sftp(connection: Connection, access: Access) -> None:
         ) from error
 
 
-def _socket(connection: Connection) -> socket.socket:
+def _socket(connection: "Connection") -> socket.socket:
     """Return a socket that delays no small packets, of which the SSH handshake has many."""
     place = (connection.host, connection.port)
     opened = socket.create_connection(place, timeout=CONNECT_TIMEOUT_S)
@@ -143,6 +161,8 @@ def _socket(connection: Connection) -> socket.socket:
 
 def _client_keys(access: Access) -> dict[str, Any]:
     if access.key is not None:
+        import paramiko
+
         key = paramiko.Ed25519Key(file_obj=StringIO(access.key))
         return {"pkey": key, "allow_agent": False, "look_for_keys": False}
     if access.key_file is not None:
@@ -150,7 +170,10 @@ def _client_keys(access: Access) -> dict[str, Any]:
     return {}
 
 
-def _check_host_keys(connection: Connection, access: Access) -> None:
+def _check_host_keys(connection: "Connection", access: Access) -> None:
+    import paramiko
+    from fabric import Connection
+
     client = connection.client
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     if access.host_key is not None:
@@ -165,7 +188,7 @@ def _check_host_keys(connection: Connection, access: Access) -> None:
         _check_host_keys(connection.gateway, access)
 
 
-def _known_as(connection: Connection) -> str:
+def _known_as(connection: "Connection") -> str:
     if connection.port == 22:
         return str(connection.host)
     return f"[{connection.host}]:{connection.port}"

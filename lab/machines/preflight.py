@@ -19,7 +19,7 @@ from pushpull.machines.connection import ssh_errors
 from pushpull.machines.inventory import Inventory
 from pushpull.machines.pool import at_once
 from pushpull.machines.providers.base import Access, Machines
-from pushpull.machines.providers.registry import choose
+from pushpull.machines.providers.registry import choose, refusals
 from pushpull.machines.remote import Remote
 from pushpull.machines.tool_errors import RIGHTS
 
@@ -116,13 +116,11 @@ def require(remotes: Mapping[str, Remote]) -> None:
 def _findings(inventory: Inventory, provider: str) -> Iterator[Finding]:
     yield Finding("this computer", f"Python {sys.version.split()[0]} on {sys.platform}")
     yield Finding("inventory", f"{counted(len(inventory.machines), 'machine')} in {inventory.path}")
-    said: list[str] = []
     try:
-        with choose(provider, inventory, said.append).lab(keep=False) as machines:
-            for line in said:
-                yield Finding(
-                    "this computer", line, "call that command, or name another --provider"
-                )
+        chosen = choose(provider, inventory, lambda _: None)
+        with chosen.lab(keep=False) as machines:
+            for what, hint in refusals(chosen):
+                yield Finding("this computer", what, hint or "name another --provider")
             yield from _of_machines(machines)
     except LabError as error:
         yield Finding(error.where or "lab", error.what, error.hint or "see above")

@@ -20,9 +20,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TextIO
-
-import paramiko
+from typing import TYPE_CHECKING, TextIO
 
 from pushpull.core.clock import Moment
 from pushpull.core.errors import LabError, MachineLost
@@ -40,7 +38,17 @@ from pushpull.machines.agent import (
 from pushpull.machines.agent import wire as wire_script
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
 from pushpull.machines.providers.base import Access
-from pushpull.machines.remote_process import CHUNK, LOST, ChangeLease, Output, RemoteProcess, send
+from pushpull.machines.remote_process import (
+    CHUNK,
+    ChangeLease,
+    Output,
+    RemoteProcess,
+    lost_ignored,
+    send,
+)
+
+if TYPE_CHECKING:
+    import paramiko
 
 DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 
@@ -115,7 +123,7 @@ class Remote:
     def remove(self, folder: str) -> None:
         """Remove a folder that `deploy` created, with everything that programs left in it."""
         if (spare := self._spares.pop(folder, None)) is not None:
-            with contextlib.suppress(*LOST):
+            with lost_ignored():
                 spare.close()
         with contextlib.suppress(LabError):  # the machine may be gone, and its files with it
             self.run(["rm", "-rf", "--", self.path(folder)])
@@ -167,7 +175,7 @@ class Remote:
             held=held,
         )
         channel = self._take_launcher(folder)
-        with contextlib.suppress(*LOST):  # it ended at once: its output will say why
+        with lost_ignored():  # it ended at once: its output will say why
             send(channel, order)
         return self._follow(channel, stdout, stderr, ended)
 
@@ -252,7 +260,7 @@ class Remote:
         answer = self.run(self._agent(folder, line_holder, notes, str(timeout)))
         return _moment(answer.decode(errors="replace"), self.access) if answer.strip() else None
 
-    def talk(self, argv: Sequence[str]) -> paramiko.Channel:
+    def talk(self, argv: Sequence[str]) -> "paramiko.Channel":
         """Start a command and return a channel to exchange lines with; the caller closes it."""
         with ssh_errors(self.access, f"run {argv[0]}"):
             channel = self._channel(argv)
@@ -260,7 +268,9 @@ class Remote:
             return channel
 
     @contextlib.contextmanager
-    def ask(self, folder: str, script: ModuleType, order: bytes) -> Iterator[paramiko.ChannelFile]:
+    def ask(
+        self, folder: str, script: ModuleType, order: bytes
+    ) -> Iterator["paramiko.ChannelFile"]:
         """Send an order to one of the lab's scripts there; yield its answer as a stream."""
         channel = self.talk(self._agent(folder, script))
         with contextlib.closing(channel):
@@ -293,7 +303,7 @@ class Remote:
     def close(self) -> None:
         """Close the connection; everything started over it then ends. May be called twice."""
         self._closed.set()
-        with contextlib.suppress(*LOST):  # it was cut off, and can't say goodbye
+        with lost_ignored():  # it was cut off, and can't say goodbye
             self._connection.close()
         self._connection.transport.close()
 
@@ -304,12 +314,12 @@ class Remote:
                 self._running = [process for process in self._running if not process.ended]
                 running = list(self._running)
             for spare in list(self._spares.values()):
-                with contextlib.suppress(*LOST):
+                with lost_ignored():
                     send(spare, b"0\n")
             for process in running:
                 process.signal(0)
 
-    def _take_launcher(self, folder: str) -> paramiko.Channel:
+    def _take_launcher(self, folder: str) -> "paramiko.Channel":
         """Return a launcher that waits for an order: the spare one, unless that has ended."""
         while True:
             self.warm_up(folder)
@@ -319,7 +329,7 @@ class Remote:
 
     def _follow(
         self,
-        channel: paramiko.Channel,
+        channel: "paramiko.Channel",
         stdout: Output,
         stderr: Output,
         ended: Callable[[int | None, float], None],
@@ -342,7 +352,7 @@ class Remote:
     def _notes(self, folder: str, name: str) -> str:
         return self.path(folder, AGENT, f"{name}.notes")
 
-    def _channel(self, argv: Sequence[str]) -> paramiko.Channel:
+    def _channel(self, argv: Sequence[str]) -> "paramiko.Channel":
         transport: paramiko.Transport = self._connection.transport
         channel = transport.open_session(timeout=ANSWER_TIMEOUT_S)
         channel.exec_command("exec " + shlex.join(argv))
@@ -368,7 +378,7 @@ def _moment(words: str, access: Access) -> Moment:
         return Moment(t, m)
 
 
-def _make_folders(sftp: paramiko.SFTPClient, path: str) -> None:
+def _make_folders(sftp: "paramiko.SFTPClient", path: str) -> None:
     """Create `path` and its parents, for this user only, as programs may print secrets."""
     with contextlib.suppress(OSError):  # it exists; if not, the next step fails and says why
         try:

@@ -3,17 +3,17 @@
 import contextlib
 import threading
 from collections.abc import Callable
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from pushpull.core import clock
 from pushpull.core.clock import Moment
 from pushpull.machines.agent import launcher
 from pushpull.machines.connection import ANSWER_TIMEOUT_S
 
+if TYPE_CHECKING:
+    import paramiko
+
 CHUNK = 1 << 16
-# The errors that Paramiko raises for a broken connection.
-LOST = (OSError, EOFError, paramiko.SSHException)
 
 Output = Callable[[bytes], None]
 
@@ -25,7 +25,7 @@ class ChangeLease:
     """
 
     def __init__(
-        self, channel: paramiko.Channel, answers: paramiko.ChannelFile, at: Moment
+        self, channel: "paramiko.Channel", answers: "paramiko.ChannelFile", at: Moment
     ) -> None:
         self.at = at
         self.ended = False
@@ -34,17 +34,17 @@ class ChangeLease:
 
     def signal(self, _: int) -> None:
         """Renew the rule keeper's lease."""
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             send(self._channel, b"\n")
 
     def release(self) -> str:
         """Undo the change; return once it is undone, with the last line that was said of it."""
         self.ended = True
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             self._channel.shutdown_write()
         self._channel.status_event.wait(ANSWER_TIMEOUT_S)
         said = ""
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             said = self._answers.readline().strip()
         self._channel.close()
         return said
@@ -55,7 +55,7 @@ class RemoteProcess:
 
     def __init__(
         self,
-        channel: paramiko.Channel,
+        channel: "paramiko.Channel",
         stdout: Output,
         stderr: Output,
         ended: Callable[[int | None, float], None],
@@ -74,18 +74,18 @@ class RemoteProcess:
 
     def signal(self, number: int) -> None:
         """Signal all of the program's processes, if there are any; 0 only renews the lease."""
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             send(self._channel, b"%d\n" % number)
 
     def order(self, text: str) -> None:
         """Give the line holder an order; the program must have been started `held`."""
         data = text.encode("utf-8", "surrogateescape")
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             send(self._channel, b"%d\n%d\n%s" % (launcher.HOLD_ORDER, len(data), data))
 
     def end(self) -> None:
         """Kill all of the program's processes, as happens when the harness is gone."""
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             self._channel.shutdown_write()
 
     def wait(self, timeout: float) -> None:
@@ -106,13 +106,20 @@ class RemoteProcess:
         gone = self._silent_since
         self._channel.status_event.wait()  # also set when the connection is lost
         status = self._channel.exit_status
-        with contextlib.suppress(*LOST):
+        with lost_ignored():
             self._channel.close()
         self.ended = True
         self._on_end(None if status < 0 else status, gone)
 
 
-def send(channel: paramiko.Channel, data: bytes) -> None:
+def lost_ignored() -> contextlib.suppress:
+    """Return a context that ends silently when the connection breaks."""
+    from paramiko import SSHException
+
+    return contextlib.suppress(OSError, EOFError, SSHException)
+
+
+def send(channel: "paramiko.Channel", data: bytes) -> None:
     """Send all data, or raise OSError: Paramiko's `sendall` never returns on a closed channel."""
     while data:
         sent = channel.send(data)

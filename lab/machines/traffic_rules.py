@@ -59,7 +59,7 @@ def link_of(remote: Remote) -> str:
         raise LabError(
             f"it has no link with the address {remote.access.address}, or no `ip` command",
             where=f"machine {remote.name}",
-            hint="install iproute2 there; `fab check` says more",
+            hint="install iproute2 there, and give it that address: `ip addr` shows those it has",
         )
     return answer[1]
 
@@ -177,7 +177,7 @@ class _Listener:
             raise LabError(
                 f"it lacks its address {self.address} on the lab network",
                 where=f"machine {remote.name}",
-                hint="`fab check` says more",
+                hint="give it that address: `ip addr` there shows those it has",
             )
 
     def heard(self, most: int) -> list[str]:

@@ -2,13 +2,16 @@
 
 import errno
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from pushpull.core.errors import HostKeyError, LabError, MachineLost
 from pushpull.machines.providers.base import Access
+
+if TYPE_CHECKING:
+    import paramiko
 
 _USERS_KNOWN_HOSTS = "~/.ssh/known_hosts"
 _USERS_CONFIG = "ProxyJump in ~/.ssh/config"
@@ -55,6 +58,8 @@ def require_usable_key(access: Access) -> None:
 
 
 def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabError], str, str]:
+    import paramiko
+
     at = place.name
     if isinstance(error, paramiko.BadHostKeyException):
         return HostKeyError, *_changed_key(error, access, at)
@@ -76,7 +81,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             f"is it up, and does its name resolve there? ({_USERS_CONFIG})",
         )
     if isinstance(error, OSError) and error.errno == errno.EBADF:  # a closed socket in Paramiko
-        return MachineLost, f"the connection to {at} broke", "is the machine up (`fab status`)?"
+        return MachineLost, f"the connection to {at} broke", _is_it_up(access)
     if isinstance(error, OSError) and error.filename:
         return (
             LabError,
@@ -84,7 +89,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             "correct `key` and `known_hosts` in the inventory, or IdentityFile in ~/.ssh/config",
         )
     if isinstance(error, OSError):
-        hint = "is the machine up (`fab status`)? are host and port right in the inventory?"
+        hint = f"{_is_it_up(access)} are host and port right in the inventory?"
         if place.is_jump:
             hint = f"is it up? is its name right? ({_USERS_CONFIG}; `none` turns it off)"
         return MachineLost, f"no SSH server answers at {at} ({error})", hint
@@ -92,7 +97,15 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
     return MachineLost, f"{what} ({at})", "does `ssh` work? `ssh -v` shows how far it gets"
 
 
-def _changed_key(error: paramiko.BadHostKeyException, access: Access, at: str) -> tuple[str, str]:
+def _is_it_up(access: Access) -> str:
+    if access.host_key is not None:  # a machine that the lab made
+        return "is the machine up (`fab status`)?"
+    there = f"{access.user}@{access.host}" if access.user else access.host
+    words = ["ssh", *(["-p", str(access.port)] if access.port else []), there]
+    return f"does `{shlex.join(words)}` get there?"
+
+
+def _changed_key(error: "paramiko.BadHostKeyException", access: Access, at: str) -> tuple[str, str]:
     if access.host_key is not None:
         return (
             f"the host key of {at} is not the one that the provider '{access.provider}' gave",
@@ -124,6 +137,8 @@ def _not_let_in(access: Access, place: Place) -> tuple[str, str]:
 
 def _key_trouble(path: Path) -> tuple[str, str] | None:
     """Return why a file is unusable as a private key, and a hint; None if it is usable."""
+    import paramiko
+
     name = "correct `key` in the inventory: it must name a private key file"
     if path.exists() and not path.is_file():
         return f"the key {path} is not a file", name

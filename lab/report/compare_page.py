@@ -21,14 +21,16 @@ _MOST_NAMED = 60  # lines
 _Pair = tuple[str, str, str]  # a name, and its value in each of the two runs
 
 
-def make(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> Path:
-    """Write the page into the directory of run `one`; return its path.
+def make(
+    one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader], folder: Path
+) -> Path:
+    """Write the page into a folder, such as the directory of run `one`; return its path.
 
     Raises:
         LabError: the file can't be written.
     """
     name = f"compared-with-{other.path.resolve().name.lower()}"[:61]
-    return attach(one.path, f"{name}.html", page(one, other, reader_of))
+    return attach(folder, f"{name}.html", page(one, other, reader_of))
 
 
 def page(one: StoredRun, other: StoredRun, reader_of: Callable[[StoredRun], Reader]) -> str:

@@ -53,6 +53,7 @@ def _table(table: Table) -> dict[str, Any]:
             for name, claim in zip(names, table.claims, strict=True)
         ],
         "usual": facts(table.usual),
+        "has_values": any(row.values for row in table.rows),
         "rows": [_row(row, names) for row in table.rows],
     }
 
@@ -66,6 +67,7 @@ def _row(row: Row, names: Sequence[str]) -> dict[str, Any]:
             for name, cell in zip(names, row.cells, strict=True)
         ],
         "unusual": facts(row.unusual),
+        "measured": [f"{plain(name)}: {plain(value)}" for name, value in row.values.items()],
         "edited": plain(row.edited),
         "notes": [plain(note) for note in row.notes],
         "differs": bool(row.edited) or any(cell.counts for cell in row.cells),

@@ -94,6 +94,8 @@ def _print_row(console: Console, row: Row, letters: Sequence[str], width: int) -
         print_hanging(console, indent, Text(_plain(row.edited), ALARM))
     if row.unusual:
         print_hanging(console, indent, Text(facts(row.unusual), "yellow"))
+    for name, values in row.values.items():
+        print_hanging(console, indent, Text(f"{_plain(name)}: {_plain(values)}", "dim"))
     for note in row.notes:
         print_hanging(console, indent, Text(_plain(note), "yellow"))
 

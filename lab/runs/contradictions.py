@@ -19,6 +19,7 @@ from pushpull.runs.stored_records import Log, StoredRecords
 
 _LARGEST = 4 * 1024**3
 _LONGEST_LINE = 1024**2
+_EARLY_S = 1.0
 
 
 def contradiction(stored: StoredRun) -> str:
@@ -28,8 +29,24 @@ def contradiction(stored: StoredRun) -> str:
         LabError: a file can't be read.
     """
     if isinstance(stored.records, StoredRecords):
-        return _in_listed(stored)
+        return _in_starts(stored, stored.records) or _in_listed(stored)
     return _in_logs(stored)
+
+
+def _in_starts(stored: StoredRun, records: StoredRecords) -> str:
+    """Compare the events by which programs were started with the logs, and with the run's start."""
+    if stored.state != "finished":
+        return ""
+    starts = {(e.machine, e.process): e.t for e in stored.events if e.event == "start"}
+    for machine, process in sorted(starts):
+        if not log_of(stored.path, machine, process, "stdout").exists():
+            return f"{process} was started on {machine}, but its log is missing"
+    for machine, process, _ in sorted(records.sources()):
+        if (machine, process) not in starts:
+            return f"{process} on {machine} has a log, but no event says that it was started"
+    if starts and min(starts.values()) < stored.description["started"] - _EARLY_S:
+        return "by its events, a program was started before the run"
+    return ""
 
 
 def _in_listed(stored: StoredRun) -> str:

@@ -3,6 +3,7 @@
 pytest tests/programs --implementation NAME
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pushpull.machines import installer, requirements
 SCHEMA = json.loads(Path(trace_module.__file__).with_suffix(".schema.json").read_text())
 
 
+@functools.cache  # it is asked for several times while tests are collected
 def missing(name: str) -> str:
     """Return what this computer lacks for an implementation, as the lab says it of a machine."""
     manifest = implementations.get(name)

@@ -8,6 +8,7 @@ from pushpull.api import Lab, Run, Verdict, claim, exactly_once, experiment, lin
     reads=lines(sent={"put": r"put (\d+)"}, received={"take": r"took (\d+)"}),
     interval=0.05,
     needs=["redis-server", "redis-cli"],
+    versions={"redis": ["redis-server", "--version"]},
     machines={"source": 1, "queue": 1, "worker": 2},
 )
 def redis_queue(lab: Lab) -> None:

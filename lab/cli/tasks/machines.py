@@ -1,7 +1,6 @@
 """Tasks about the machines, what is installed on them, and this computer."""
 
-from fabric import task
-from invoke import Context
+from invoke import Context, task
 
 from pushpull.cli import arguments
 from pushpull.cli.tasks import help_texts

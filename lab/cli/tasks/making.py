@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from fabric import task
-from invoke import Context
+from invoke import Context, task
 
 from pushpull.cli import arguments
 from pushpull.cli.tasks import help_texts
@@ -271,6 +270,7 @@ def claims(
         "provider": help_texts.PROVIDER,
         "inventory": help_texts.INVENTORY,
         "runs": help_texts.RUNS,
+        "implementation": "whose programs play, as in run-experiment (pyzmq)",
     }
 )
 @arguments.exits
@@ -286,6 +286,7 @@ def search(
     provider: str = "auto",
     inventory: str = "",
     runs: str = "runs",
+    implementation: str = "",
 ) -> int:
     """Look for the faults that refute a claim, and write the smallest as an experiment."""
     from pushpull.cli import search_flags
@@ -293,9 +294,14 @@ def search(
 
     search_flags.require_hypothesis()
     from pushpull.cli import search as searching
+    from pushpull.experiments import implementations
 
     call = quick_call(provider, inventory, Path(runs), experiment)
-    call = replace(call, interval=arguments.seconds("--interval", interval))
+    call = replace(
+        call,
+        interval=arguments.seconds("--interval", interval),
+        implementation=implementations.chosen(implementation),
+    )
     wanted = searching.Wanted(
         call=call,
         claim=claim,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from fabric import task
-from invoke import Context
+from invoke import Context, task
 
 from pushpull.cli import arguments
 from pushpull.cli.tasks import help_texts
@@ -11,8 +10,8 @@ from pushpull.cli.tasks import help_texts
 
 @task(
     help={
-        "run": "a run, by name or path; default: all runs of the last call",
-        "against": "another run to compare it with",
+        "run": "a run, by name or path, or a bundle's file; default: all runs of the last call",
+        "against": "another run to compare it with, or a bundle's file",
         "runs": f"{help_texts.RUNS}; if it has bundles, all of them are compared",
         "experiment": "your own experiment's folder: bundles of it are judged by that",
     }

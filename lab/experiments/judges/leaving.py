@@ -1,5 +1,6 @@
 """Judges of what leaving and coming back does to messages, shared by several experiments."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pushpull.analysis import history
@@ -91,9 +92,10 @@ def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
 
 
 def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
-    """Each of `numbers` arrived; messages in flight are counted separately."""
+    """Each of `numbers` that was sent arrived; messages in flight are counted separately."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
+    numbers = run.known_sent(numbers)
     verdict = _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
     if verdict.outcome != "holds":
         return verdict
@@ -111,13 +113,26 @@ def all_since_the_fault_arrive(run: Run) -> Verdict:
     """Each message arrived that was sent after the fault, whether or not the sender knew of it."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
-    numbers = run.dealt_between(run.fault.t)
+    numbers = run.known_sent(run.dealt_between(run.fault.t))
     return _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
 
 
 def none_comes_twice(run: Run) -> Verdict:
-    """No message arrived twice, though a machine left."""
-    return Verdict.not_observed(_NO_FAULT) if run.fault is None else history.never_twice(run)
+    """No message arrived more often than it was sent, though a machine left.
+
+    A pusher that is started again sends its numbers once more, which are other messages.
+    """
+    if run.fault is None:
+        return Verdict.not_observed(_NO_FAULT)
+    verdict = history.never_twice(run)
+    if verdict.outcome != "refuted":
+        return verdict
+    sent = Counter(run.sent.numbers)
+    twice = [n for n in run.takers.twice if len(run.takers[n]) > sent[n] or sent[n] < 2]
+    if not twice:
+        return Verdict.holds("Numbers came twice only if they were sent twice.")
+    what = f"{wording.listed(twice).capitalize()} came more often than it was sent."
+    return Verdict.refuted(what, messages=twice, final=True)
 
 
 def all_before(run: Run, late: Handshake | None) -> Verdict:
@@ -160,7 +175,7 @@ def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
     """The verdict if `numbers` can't be judged: there are none, or the sender left some out."""
     if not numbers:
         return Verdict.not_observed("Nothing was sent in the time that the claim is about.")
-    sent = {message.number for message in run.sent}
+    sent = set(run.known_sent(numbers))
     missing = [n for n in numbers if n not in sent]
     if not missing:
         return None

@@ -128,9 +128,10 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
         return Verdict.not_observed(_NO_FAULT)
     if len(numbers) <= len(run.receivers):
         return Verdict.not_observed("Too little was sent between the fault and its notice.")
-    lost = [n for n in numbers if not run.takers.get(n)]
+    sent = run.known_sent(numbers)
+    lost = [n for n in sent if not run.takers.get(n)]
     every = len(run.receivers)
-    turn = [n for n in numbers if lost and (n - lost[0]) % every == 0]
+    turn = list(sent[sent.index(lost[0]) :: every]) if lost else []
     if not lost or lost != turn:
         return Verdict.refuted(
             f"{wording.listed(lost).capitalize() if lost else 'Nothing'} was lost, which is not"
@@ -139,7 +140,7 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
         )
     return Verdict.holds(
         f"Every {_ordinal(every)} message from {lost[0]} to {lost[-1]} is lost: {len(lost)} of"
-        f" {len(numbers)}; the others arrived.",
+        f" {len(sent)}; the others arrived.",
         messages=lost,
         events=[fault],
     )
@@ -155,7 +156,7 @@ def its_turns_are_late(run: Run) -> Verdict:
     repair = next(iter(run.events("repair")), None)
     if run.fault is None or repair is None:
         return Verdict.not_observed(_NO_FAULT)
-    missing = [n for n in run.planned if not run.takers.get(n)]
+    missing = [n for n in run.known_sent(run.planned) if not run.takers.get(n)]
     if missing:
         gone = wording.listed(missing).capitalize()
         return Verdict.refuted(f"{gone} never arrived.", messages=missing)

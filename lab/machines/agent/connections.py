@@ -5,7 +5,8 @@
 EVENTS are those of docs/program-protocol.md that the program's library doesn't report, with commas
 between them. A child of the program looks for them every few milliseconds, writes them to the
 program's stderr, one line in one write, and dies with the program. `late_s` is the time since its
-last look: so late a report may be. `peer` is the other end's IPv4 address.
+last look: so late a report may be. `peer` is the other end's address; one of IPv4 is written as
+such, even if the program uses IPv6.
 """
 
 import ctypes
@@ -71,7 +72,7 @@ def watch(program: int, ports: "set[int]", events: "list[str]") -> None:
                 m = time.monotonic()
                 about = {"t": ahead + m, "m": m, "event": event, "late_s": round(m - before, 3)}
                 for peer in changed.values():
-                    line = json.dumps({**about, **({"peer": peer} if peer else {})})
+                    line = json.dumps({**about, "peer": peer})
                     os.write(2, f"{line}\n".encode())
         known = {one: peer for one, peer in known.items() if one in there} | begun
         time.sleep(_LOOK_S)
@@ -115,7 +116,7 @@ def asked(family: int) -> "list[tuple[set[int], str, str]]":
                     raise OSError("no answer of sock_diag")
                 mine, other, peer = _ENDS.unpack_from(answer, _HEADER.size)
                 (inode,) = _INODE.unpack_from(answer, _HEADER.size)
-                rows.append(({mine, other}, ipv4(peer[:size]), str(inode)))
+                rows.append(({mine, other}, shown(peer[:size]), str(inode)))
                 answer = answer[(length + 3) & ~3 :]
 
 
@@ -130,7 +131,7 @@ def listed(table: str) -> "list[tuple[set[int], str, str]]":
     for row in lines:
         if int(row[3], 16) == _TCP_ESTABLISHED:
             ends = {int(place.rpartition(":")[2], 16) for place in row[1:3]}
-            rows.append((ends, ipv4(packed(row[2].partition(":")[0])), row[9]))
+            rows.append((ends, shown(packed(row[2].partition(":")[0])), row[9]))
     return rows
 
 
@@ -142,11 +143,11 @@ def packed(address: str) -> bytes:
     return b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4))
 
 
-def ipv4(address: bytes) -> str:
-    """Return an address as usual; empty for one of IPv6 that is none of IPv4."""
+def shown(address: bytes) -> str:
+    """Return an address as usual."""
     if len(address) == 16 and address[:12] != _MAPPED:
-        return ""
-    return ".".join(map(str, address[-4:]))
+        return socket.inet_ntop(socket.AF_INET6, address)
+    return socket.inet_ntop(socket.AF_INET, address[-4:])
 
 
 def inodes(program: int) -> "set[str]":

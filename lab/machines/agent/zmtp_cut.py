@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _VNET = struct.Struct("=BBHHHH")  # struct virtio_net_hdr, as in wire.py
-_ETHERNET = 14
+_IP = _VNET.size + 14  # behind the head of Ethernet
+_IPV6_HEAD = 40
+_EXTENSIONS = (0, 43, 60)  # heads of IPv6 between its own and that of TCP
 _TCP = 6
 _SYN, _FIN = 2, 1
 _GREETING = 64
@@ -138,13 +140,12 @@ class Cut:
 
     def _read(self, frame: bytes) -> "int | None":
         """Return how many bytes of a packet's payload come before the cut; None if all do."""
-        ip = _VNET.size + _ETHERNET
-        if frame[ip + 9] != _TCP:
+        tcp = tcp_of(frame)
+        if tcp is None:
             return None
-        tcp = ip + 4 * (frame[ip] & 15)
         source, to, number = struct.unpack_from(">HHI", frame, tcp)
-        payload = frame[tcp + 4 * (frame[tcp + 12] >> 4) : _end(frame, ip)]
-        key = frame[ip + 12 : ip + 20] + struct.pack(">HH", source, to)
+        payload = frame[tcp + 4 * (frame[tcp + 12] >> 4) : _end(frame)]
+        key = _addresses(frame) + struct.pack(">HH", source, to)
         if frame[tcp + 13] & _SYN:
             self._streams[key] = Stream(self._point), number + 1
             return None
@@ -166,17 +167,20 @@ class Cut:
 def shortened(frame: bytes, size: int, checksum: "Callable[[bytes], int]") -> bytes:
     """Return a TCP packet with only so many bytes of its payload; `checksum` is the Internet's."""
     flags, kind, header, segment, start, offset = _VNET.unpack_from(frame)
-    ip = _VNET.size + _ETHERNET
-    tcp = ip + 4 * (frame[ip] & 15)
+    tcp = tcp_of(frame)
+    assert tcp is not None
     begin = tcp + 4 * (frame[tcp + 12] >> 4)
     data = bytearray(frame[: begin + size])
-    if begin + size < _end(frame, ip):
+    if begin + size < _end(frame):
         data[tcp + 13] &= ~_FIN
-    struct.pack_into(">H", data, ip + 2, len(data) - ip)
-    struct.pack_into(">H", data, ip + 10, 0)
-    struct.pack_into(">H", data, ip + 10, checksum(bytes(data[ip:tcp])))
-    length = len(data) - tcp
-    pseudo = bytes(data[ip + 12 : ip + 20]) + struct.pack(">HH", _TCP, length)
+    if _is_ipv6(frame):
+        struct.pack_into(">H", data, _IP + 4, len(data) - _IP - _IPV6_HEAD)
+    else:
+        struct.pack_into(">H", data, _IP + 2, len(data) - _IP)
+        struct.pack_into(">H", data, _IP + 10, 0)
+        struct.pack_into(">H", data, _IP + 10, checksum(bytes(data[_IP:tcp])))
+    # IPv6 has longer fields there, whose further bytes are 0 and don't change the sum.
+    pseudo = _addresses(frame) + struct.pack(">HH", _TCP, len(data) - tcp)
     struct.pack_into(">H", data, tcp + 16, 0)
     if flags & _NEEDS_CHECKSUM:  # the kernel adds the rest to the pseudo-header's sum
         struct.pack_into(">H", data, tcp + 16, checksum(pseudo) ^ 0xFFFF)
@@ -188,7 +192,30 @@ def shortened(frame: bytes, size: int, checksum: "Callable[[bytes], int]") -> by
     return bytes(data)
 
 
-def _end(frame: bytes, ip: int) -> int:
+def tcp_of(frame: bytes) -> "int | None":
+    """Return where the TCP segment of a packet begins; None if it has none."""
+    if not _is_ipv6(frame):
+        return _IP + 4 * (frame[_IP] & 15) if frame[_IP + 9] == _TCP else None
+    kind, at = frame[_IP + 6], _IP + _IPV6_HEAD
+    while kind in _EXTENSIONS and at + 2 <= len(frame):  # RFC 8200, section 4
+        kind, at = frame[at], at + 8 * (1 + frame[at + 1])
+    return at if kind == _TCP and at + 20 <= len(frame) else None
+
+
+def _is_ipv6(frame: bytes) -> bool:
+    return frame[_IP] >> 4 == 6
+
+
+def _addresses(frame: bytes) -> bytes:
+    """Return both addresses of an IP packet."""
+    return frame[_IP + 8 : _IP + 40] if _is_ipv6(frame) else frame[_IP + 12 : _IP + 20]
+
+
+def _end(frame: bytes) -> int:
     """Return where an IP packet ends, as short frames are padded."""
-    length: int = struct.unpack_from(">H", frame, ip + 2)[0]
-    return ip + length if length else len(frame)
+    if _is_ipv6(frame):
+        begin, place = _IP + _IPV6_HEAD, _IP + 4
+    else:
+        begin, place = _IP, _IP + 2
+    length: int = struct.unpack_from(">H", frame, place)[0]
+    return begin + length if length else len(frame)

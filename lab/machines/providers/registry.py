@@ -53,6 +53,13 @@ def order_of_auto() -> list[str]:
     ]
 
 
+def refusals(provider: Provider) -> Sequence[tuple[str, str]]:
+    """Return what `auto` tried before the provider that it took: what was refused, and a hint."""
+    if not isinstance(provider, _FirstThatCan):
+        return ()
+    return [(f"{refusal.what}. {loses}", refusal.hint) for refusal, loses in provider.refused]
+
+
 def _best(inventory: Inventory, say: Callable[[str], None]) -> Provider:
     for auto, each in _offered():
         if auto.only_if_up and (provider := each(inventory)).is_up():
@@ -78,6 +85,7 @@ class _FirstThatCan(Provider):
         super().__init__(offered[0].inventory)
         self._offered = offered
         self._say = say
+        self.refused: list[tuple[Refused, str]] = []  # each with what is lost by that
 
     @contextlib.contextmanager
     def lab(self, *, keep: bool) -> Iterator[Machines]:
@@ -109,6 +117,7 @@ class _FirstThatCan(Provider):
                 return do(provider)
             except Refused as refusal:
                 loses = following.auto.loses if following.auto else ""
+                self.refused.append((refusal, loses))
                 self._say(
                     f"{refusal.what}. {loses}; `fab check --provider {provider.name}` says how to"
                     " allow them."

@@ -1,4 +1,4 @@
-// Fills the page: draws the charts, tells a message's story, shows and searches the logs.
+// Fills the page: draws the charts, writes a message's story, shows and searches the logs.
 // Everything that machines printed is inserted as text, never as HTML.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);

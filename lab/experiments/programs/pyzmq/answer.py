@@ -14,7 +14,7 @@ option = from_user.add_argument
 option("--address", default="tcp://*:1234", help="where to bind (%(default)s)")
 option("--think", type=float, default=0.0, help="seconds from done to reply (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as LINGER=0")
-option("--trace", action="store_true", help="tell on stderr that it is ready, as JSON")
+option("--trace", action="store_true", help="report on stderr that it is ready, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 

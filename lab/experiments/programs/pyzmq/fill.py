@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Push to one puller until no more is taken, and tell how many messages were accepted by then."""
+"""Push to one puller until no more is taken, and print how many messages were accepted by then."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ option = from_user.add_argument
 option("--address", default="tcp://*:1234", help="where to bind (%(default)s)")
 option("--size", type=int, default=20, help="bytes of a message (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
-option("--trace", action="store_true", help="tell on stderr that it is ready, as JSON")
+option("--trace", action="store_true", help="report on stderr that it is ready, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 

@@ -29,7 +29,7 @@ option("--first", type=int, default=0, help="the first one's number (%(default)s
 option("--size", type=int, default=60000, help="bytes of a message (%(default)s)")
 option("--way", choices=WAYS, default="exit", help="how to leave (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
-option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - monotonic()  # the wall clock may be set while this runs
 

@@ -15,7 +15,7 @@ option("--address", default="tcp://*:1234", help="where to bind (%(default)s)")
 option("--count", type=int, default=20, help="messages (%(default)s)")
 option("--interval", type=float, default=1.0, help="seconds between two (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
-option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 

@@ -27,7 +27,7 @@ option("--bind", action="store_true", help="bind to --address instead: the pushe
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--die-at", metavar="N", help="kill itself when it has printed message N")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
-option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - monotonic()  # the wall clock may be set while this runs
 

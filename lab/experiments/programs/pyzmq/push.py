@@ -30,7 +30,7 @@ option("--delay", type=float, default=0.0, help="seconds before the first (%(def
 option("--size", type=int, default=0, help="bytes, filled up with spaces (as many as it needs)")
 option("--linger", type=int, help="milliseconds to wait for those not out (just end, not close)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as SNDHWM=1")
-option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - monotonic()  # the wall clock may be set while this runs
 

@@ -15,7 +15,7 @@ option("--address", default="tcp://192.168.0.161:1234", help="where the service 
 option("--count", type=int, default=5, help="requests (%(default)s)")
 option("--timeout", type=float, default=1.0, help="seconds to wait for a reply (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as LINGER=0")
-option("--trace", action="store_true", help="tell on stderr that it is ready, as JSON")
+option("--trace", action="store_true", help="report on stderr that it is ready, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 

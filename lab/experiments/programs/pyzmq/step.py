@@ -15,7 +15,7 @@ option("--address", default="tcp://192.168.0.161:1234", help="where to pull from
 option("--sink", default="tcp://192.168.0.161:1235", help="where to push to (%(default)s)")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
-option("--trace", action="store_true", help="tell on stderr that it is ready, as JSON")
+option("--trace", action="store_true", help="report on stderr that it is ready, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 

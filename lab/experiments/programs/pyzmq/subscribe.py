@@ -15,7 +15,7 @@ from_user = argparse.ArgumentParser(description=__doc__)
 option = from_user.add_argument
 option("--address", default="tcp://192.168.0.161:1234", help="where the publisher is (%(default)s)")
 option("--set", action="append", default=[], metavar="OPTION=VALUE", help="such as RCVHWM=1")
-option("--trace", action="store_true", help="tell on stderr what happens, as JSON")
+option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 ahead = time.time() - time.monotonic()  # the wall clock may be set while this runs
 

@@ -20,7 +20,7 @@ from pushpull.core import project
 from pushpull.core.errors import LabError
 from pushpull.core.faults.fault import Fault
 from pushpull.core.faults.machine import CUT_POWER, POWER_ON
-from pushpull.machines import lab_folder, tools
+from pushpull.machines import lab_folder, ssh_library, tools
 from pushpull.machines.inventory import Inventory, Machine
 from pushpull.machines.inventory.settings import number, section, text
 from pushpull.machines.providers.base import NETWORK, Access, Auto, Machines, Provider
@@ -154,6 +154,7 @@ class Vms(Provider):
 
     def _asked(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Ask Vagrant how to reach each machine; for a new one, ask for its host key too."""
+        ssh_library.get_ready()
         import paramiko
 
         self._require_running()
