@@ -108,6 +108,10 @@ def test_a_shell_needs_a_terminal(lab: tuple[object, ...]) -> None:
 def test_a_command_runs_there_instead_of_a_shell(lab: tuple[object, ...]) -> None:
     done = fab("ssh", "--machine", "push", *lab, "--", "hostname; echo 'a  b' >&2; exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, "push\n", "a  b\n")
+    done = fab(
+        "ssh", "--machine", "push", *lab, "--", "sh", "-c", 'echo "$1"; exit 7', "sh", "a  $"
+    )
+    assert (done.returncode, done.stdout) == (7, "a  $\n")
 
 
 def test_only_ssh_takes_a_command() -> None:

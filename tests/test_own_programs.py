@@ -120,6 +120,11 @@ def test_socket_options_reach_a_users_own_program(folder: Path) -> None:
     says(folder, 'echo "<$LAB_SET>"\n', "<SNDHWM=1 LINGER=0>", *flags)
 
 
+def test_the_user_hears_that_own_programs_must_set_socket_options(folder: Path) -> None:
+    remark = "--set SNDHWM=1: only the lab's own programs set it; yours find it in LAB_SET"
+    assert remark in run(folder, "--set", "SNDHWM=1").stderr
+
+
 @pytest.mark.slow
 def test_messages_on_stderr_are_reported(folder: Path) -> None:
     (folder / "count.sh").write_text(SHELL.replace("done", "done >&2"))

@@ -194,11 +194,19 @@ def test_a_filter_says_by_one_line_what_it_hands_on_or_drops() -> None:
     assert strict_turns(into, list(run.planned), ["a", "b"]).outcome == "holds"
     exactly_once(out, [0, 2]).require()
     assert never_twice(run).outcome == "holds"
+    stored = made(text.replace("a/stage on", "a/stage idle"))
+    assert setup(stored, timeline(stored, run)).endswith(
+        " 2 reached the end, 2 were not handed on, none was lost."
+    )
 
 
 def test_a_hop_on_which_nobody_received_names_only_its_senders() -> None:
     run = Run(made(";".join(f"a/stage work {n}" for n in range(3))), FILTER)
     assert [str(hop) for hop in run.hops] == ["to a", "from a"]
+    stored = made(";".join(f"a/stage work {n}" for n in range(3)))
+    assert setup(stored, timeline(stored, run)).startswith(
+        "No program reported sending what a received; a sent 3 on. None reached the end, 3 were"
+    )
 
 
 def test_a_client_that_gets_its_message_back_hands_nothing_on() -> None:

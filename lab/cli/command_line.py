@@ -6,6 +6,7 @@ bring the SSH library, which takes longer than most tasks.
 
 import getpass
 import os
+import shlex
 import sys
 import traceback
 from typing import Any
@@ -84,6 +85,8 @@ class LabProgram(Program):
             super().parse_core(argv)
         except ValueError as error:  # one of Invoke's numeric flags got a word
             raise ParseError(str(error)) from error
+        if len(words := self.argv[1 + self.argv.index("--") :] if self.core.remainder else []) > 1:
+            self.core.remainder = shlex.join(words)  # Invoke forgets where each one ends
         # Invoke turns off bytecode files; then every start would compile the lab again.
         sys.dont_write_bytecode = not keep_bytecode
 

@@ -19,7 +19,7 @@ from pushpull.analysis.tally import Tally, add
 from pushpull.cli import campaign_files
 from pushpull.cli.call import Call
 from pushpull.cli.capacity import Capacity
-from pushpull.cli.run_experiment import experiments_of, say
+from pushpull.cli.run_experiment import experiments_of, remark_settings, say
 from pushpull.cli.sweep import Campaign, alone_in, runs_of
 from pushpull.cli.sweep_pool import Done, Pool
 from pushpull.cli.sweep_worker import Answer
@@ -66,6 +66,7 @@ def run(call: Call, most: int, *, until_decided: bool, junit: Path | None = None
     NOT_OBSERVED if the runs are too few to tell; or the code of the error that ended the runs.
     """
     every = _cells(call)
+    remark_settings(experiments_of(call).values(), call.options)
     campaign = Repeat(call=call, repeat=most, at_once=None)
     with alone_in(call.runs):
         return _run(campaign, every, until_decided=until_decided, junit=junit)

@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,28 @@ def experiments_of(call: Call, flag: str = "--set") -> "dict[str, Experiment]":
     found = {name: catalogue.load(name) for name in names}
     for experiment in found.values():
         parameters.given(experiment.parameters, call.options, experiment=experiment.name, flag=flag)
-        sockets = [one for one in call.options if not parameters.is_parameter(one)]
-        implementations.require_playable(experiment, call.implementation, sockets)
+        implementations.require_playable(
+            experiment, call.implementation, parameters.socket_options(call.options)
+        )
     return found
+
+
+def remark_settings(
+    experiments: "Iterable[Experiment]", settings: Sequence[str], flag: str = "--set"
+) -> None:
+    """Say that programs of the user's own must see to socket options themselves, if there are."""
+    options = parameters.socket_options(settings)
+    if options and any(experiment.is_own for experiment in experiments):
+        say(
+            f"{flag} {' '.join(options)}: only the lab's own programs set it; yours find it in "
+            "LAB_SET, see docs/own-experiment.md"
+        )
 
 
 def run_all(call: Call) -> "list[Result]":
     """Run all experiments, even if one fails."""
     found = experiments_of(call)
+    remark_settings(found.values(), call.options)
     sys.setswitchinterval(_SWITCH_S)
     provider = choose(call.provider, call.inventory, say)
     # Importing this takes as long as bringing up the machines, so do both at once.

@@ -103,7 +103,7 @@ def run_connected(
             variant=variant,
             count=call.count,
             interval=call.interval,
-            options=[one for one in call.options if not parameters.is_parameter(one)],
+            options=parameters.socket_options(call.options),
             parameters=parameters.given(
                 experiment.parameters, call.options, experiment=experiment.name
             ),

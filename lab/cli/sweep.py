@@ -269,4 +269,7 @@ def varied(call: Call, flags: Sequence[str]) -> dict[str, list[str]]:
         found[name] = list(dict.fromkeys(values.split(",")))
         for value in found[name]:
             run_experiment.experiments_of(with_setting(call, name, value), "--vary")
+    run_experiment.remark_settings(
+        run_experiment.experiments_of(call).values(), flags, flag="--vary"
+    )
     return found

@@ -40,6 +40,11 @@ def is_parameter(setting: str) -> bool:
     return bool(re.match(r"[a-z]", setting))
 
 
+def socket_options(settings: Sequence[str]) -> list[str]:
+    """Return those settings, each NAME=VALUE, that are for no parameter."""
+    return [setting for setting in settings if not is_parameter(setting)]
+
+
 def given(
     declared: Mapping[str, Value], settings: Sequence[str], *, experiment: str, flag: str = "--set"
 ) -> dict[str, Value]:

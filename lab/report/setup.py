@@ -1,5 +1,6 @@
 """One sentence about a run: who sent how many messages to whom, as observed."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -43,8 +44,10 @@ def setup(stored: StoredRun, found: Timeline) -> str:
 def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) -> str:
     """Return what the source of a pipeline sent, who handed it on, and what reached its end."""
     first = replace(found, deliveries=hops[0])
-    text = f"{joined(hops[0].senders())} sent {_what(stored, first)} to {_receivers(hops[0])}"
-    text += _pace(first)
+    if senders := joined(hops[0].senders()):
+        text = f"{senders} sent {_what(stored, first)} to {_receivers(hops[0])}{_pace(first)}"
+    else:
+        text = f"No program reported sending what {_receivers(hops[0])} received"
     came_back = _got(hops[-1]) <= set(hops[0].senders()) and bool(hops[-1].arrived.any())
     for hop in hops[1:]:
         back = "back" if came_back and hop is hops[-1] else "on"
@@ -53,7 +56,17 @@ def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) ->
     arrived = len(np.unique(hops[-1].numbers[hops[-1].arrived]))
     words = f"{arrived:,}" if arrived else "None"
     verb = "came back" if came_back else "reached the end"
-    return f"{text}. {words} {verb}, {_lost(found)}."
+    kept = _not_handed_on(hops)
+    stayed = f" {kept:,} {'was' if kept == 1 else 'were'} not handed on," if kept else ""
+    return f"{text}. {words} {verb},{stayed} {_lost(found)}."
+
+
+def _not_handed_on(hops: Sequence[Deliveries]) -> int:
+    """Return how many messages arrived on a hop and were not sent on the next one."""
+    return sum(
+        int((~np.isin(np.unique(hop.numbers[hop.arrived]), after.numbers[after.departed])).sum())
+        for hop, after in itertools.pairwise(hops)
+    )
 
 
 def _receivers(deliveries: Deliveries) -> str:

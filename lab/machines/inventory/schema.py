@@ -9,15 +9,13 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from pushpull.machines import provider_plugins
 from pushpull.machines.inventory.formats import FORMATS
-from pushpull.machines.inventory.quick_check import surely_fits
 from pushpull.machines.inventory.settings import UNIQUE, Schema, number, section, words
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator, ValidationError
 
 Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
 
@@ -80,8 +78,6 @@ def schema(providers: Iterable[Declared]) -> dict[str, Any]:
 
 def judged(data: Mapping[str, Any]) -> Iterable[Fault]:
     """Return all that is wrong with a file's data, one fault for each value."""
-    if surely_fits(data, _schema(), _has_format):
-        return ()
     found: dict[Keys, Fault] = {}
     for error in _validator().iter_errors(data):
         for fault in _faults(error):
@@ -119,21 +115,18 @@ def _schema() -> dict[str, Any]:
 
 
 @functools.cache
-def _validator() -> "Draft202012Validator":
-    from jsonschema import Draft202012Validator, FormatChecker
-
+def _validator() -> Draft202012Validator:
     checker = FormatChecker(())
-    for name in FORMATS:
-        checker.checks(name)(functools.partial(_has_format, name))
+    for name, hint in FORMATS.items():
+        checker.checks(name)(functools.partial(_has_format, hint))
     return Draft202012Validator(_schema(), format_checker=checker)
 
 
-def _has_format(name: str, value: object) -> bool:
-    """Return whether a value has a format; one that is for editors only, any text has."""
-    return not isinstance(value, str) or name not in FORMATS or not FORMATS[name](value)
+def _has_format(hint: Any, value: object) -> bool:
+    return not isinstance(value, str) or not hint(value)
 
 
-def _faults(error: "ValidationError") -> Iterator[Fault]:
+def _faults(error: ValidationError) -> Iterator[Fault]:
     """Yield the faults for an error of the library."""
     keys = tuple(map(str, error.absolute_path))
     if error.validator == "required":
