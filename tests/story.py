@@ -25,13 +25,14 @@ MARKS = {"holds": "+", "refuted": "X", "not observed": "?"}
 @dataclass(frozen=True, kw_only=True)
 class Deal:
     """One message: the printed number, the sent number, when its send returned, the machine and
-    process that printed it, and how many times."""
+    process that printed it and how many times, and those that sent it."""
 
     printed: int
     sent: int
     at: float
     by: tuple[str, str]
     times: int = 1
+    sender: tuple[str, str] = PUSH
 
 
 def recorded(experiment: str) -> StoredRun:
@@ -58,8 +59,8 @@ def with_messages(run: StoredRun, messages: Iterable[Deal]) -> StoredRun:
     def lines(deal: Deal) -> Iterator[Record]:
         text = f"{deal.sent} , {deal.at}"
         trace = {"t": deal.at, "event": "sent", "number": deal.printed, "text": text}
-        yield record(PUSH, "stdout", deal.at, str(deal.printed))
-        yield record(PUSH, "stderr", deal.at, json.dumps(trace))
+        yield record(deal.sender, "stdout", deal.at, str(deal.printed))
+        yield record(deal.sender, "stderr", deal.at, json.dumps(trace))
         for _ in range(deal.times):
             yield record(deal.by, "stdout", deal.at + 0.001, text)
 

@@ -235,6 +235,22 @@ def test_the_tasks_are_found_from_a_folder_with_a_lab_of_its_own(tmp_path: Path)
     assert done.returncode == 0
 
 
+def test_the_folders_name_runs_the_lab_but_is_no_name_to_import(tmp_path: Path) -> None:
+    """Imported as `lab`, each module would exist twice."""
+
+    def python(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+        command = [sys.executable, "-P", *words]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    assert "run-experiment" in python("-m", "lab", "--list").stdout
+    refused = python("-c", "import lab.api")
+    assert refused.returncode == 1
+    assert "the lab's import name is pushpull" in refused.stderr
+
+
 def _lab(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run what `./fab` execs."""
     command = [sys.executable, "-P", "-m", "pushpull", *arguments]

@@ -246,14 +246,22 @@ def test_no_survivor_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("times", "sent_again", "found"),
-    [(1, False, HOLDS), (2, False, REFUTED), (1, True, HOLDS), (2, True, REFUTED)],
+    ("times", "again_by", "found"),
+    [
+        (1, None, HOLDS),
+        (2, None, REFUTED),
+        (1, "push.2", HOLDS),  # a pusher that is started again sends its numbers once more
+        (2, "push.2", REFUTED),
+        (1, "push", REFUTED),  # one that repeats itself
+    ],
 )
-def test_what_is_sent_again_may_come_again(times: int, sent_again: bool, found: str) -> None:
-    """A pusher that is started again sends its numbers once more."""
+def test_what_comes_twice_though_a_machine_left(
+    times: int, again_by: str | None, found: str
+) -> None:
     run = run_of("ABABABABAAAA", AB, *killed("B", 0.36, 0.358))
     first, *rest = deals(run)
-    again = [replace(first, at=rest[-1].at + 0.05)] if sent_again else []
+    last = replace(first, at=rest[-1].at + 0.05, sender=("push", again_by or ""))
+    again = [last] if again_by else []
     run = with_messages(run, [replace(first, times=times), *rest, *again])
     assert leaving.none_comes_twice(seen(run)).outcome == found
 

@@ -13,15 +13,19 @@ from pushpull.runs.stored_records import too_long
 
 
 def reason(stored: StoredRun) -> str:
-    """Return a sentence that says why a run is cut; empty if it isn't."""
+    """Return a sentence that says why a run is cut; empty if it isn't.
+
+    A lost connection or an outsider explains what is missing better than what the lab noted when it
+    waited for that.
+    """
     given = str(stored.description.get("cut") or "")
     if not given and stored.state == "died":
         return "The lab's own process died before the end of this run."
     return (
-        given
-        or lost_reason(lost_machines(stored.events))
-        or killed_reason(stored.events)
+        lost_reason(lost_machines(stored.events))
         or stranger_reason(stored)
+        or given
+        or killed_reason(stored.events)
     )
 
 

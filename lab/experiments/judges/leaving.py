@@ -7,7 +7,7 @@ from pushpull.analysis import history
 from pushpull.analysis.history import Handshake, Run
 from pushpull.core import wording
 from pushpull.core.records import Event
-from pushpull.core.verdict import Verdict
+from pushpull.core.verdict import Outcome, Verdict
 
 # Why a closed connection is noticed at once, and nothing more is sent to it.
 GOODBYE = (
@@ -118,20 +118,21 @@ def all_since_the_fault_arrive(run: Run) -> Verdict:
 
 
 def none_comes_twice(run: Run) -> Verdict:
-    """No message arrived more often than it was sent, though a machine left.
+    """No message arrived twice, though a machine left.
 
     A pusher that is started again sends its numbers once more, which are other messages.
     """
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     verdict = history.never_twice(run)
-    if verdict.outcome != "refuted":
+    if verdict.outcome != Outcome.REFUTED:
         return verdict
-    sent = Counter(run.sent.numbers)
-    twice = [n for n in run.takers.twice if len(run.takers[n]) > sent[n] or sent[n] < 2]
+    sent = set(zip(run.sent.numbers, run.sent.places, strict=True))
+    lives = Counter(number for number, _ in sent)
+    twice = [n for n in run.takers.twice if len(run.takers[n]) > lives[n]]
     if not twice:
-        return Verdict.holds("Numbers came twice only if they were sent twice.")
-    what = f"{wording.listed(twice).capitalize()} came more often than it was sent."
+        return Verdict.holds("Numbers came twice only where a restarted pusher sent them again.")
+    what = f"{wording.listed(twice).capitalize()} came again, and no restarted pusher sent it."
     return Verdict.refuted(what, messages=twice, final=True)
 
 
