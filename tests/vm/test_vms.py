@@ -75,7 +75,7 @@ def _description(run: Path) -> dict[str, Any]:
 
 
 def _apart_s(run: Path) -> float:
-    """How far the clock of pull-1 was ahead of pull-2's: up to 1 s, as the VMs are started."""
+    """How far the clock of pull-1 was ahead of pull-2's: from the start they are a second apart."""
     clocks = _description(run)["clocks"]
     return float(clocks["pull-1"]["offset_s"] - clocks["pull-2"]["offset_s"])
 
