@@ -16,6 +16,7 @@ def installed() -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # the conformance test comes first, and RabbitMQ starts for seconds
 @pytest.mark.parametrize("name", installed())
 def test_it_is_killed_and_started_again(name: str, tmp_path: Path) -> None:
     experiment = catalogue.load("restart_broker")
