@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from pushpull.analysis.cut import disturbed_reason
 from pushpull.analysis.deliveries import Deliveries
 from pushpull.analysis.timeline import Timeline
 from pushpull.core.text import duration
@@ -37,7 +38,7 @@ def setup(stored: StoredRun, found: Timeline) -> str:
     if len(hops) > 1:
         return _pipeline(stored, found, hops)
     target = f" to {to}" if to and not _is_round_trip(found) else ""
-    sent = f"{joined(senders)} sent {_what(stored, found)}{target}{_pace(found)}."
+    sent = f"{joined(senders)} sent {_what(stored, found)}{target}{_pace(stored, found)}."
     return f"{sent} {_arrived(found)}"
 
 
@@ -45,7 +46,8 @@ def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) ->
     """Return what the source of a pipeline sent, who handed it on, and what reached its end."""
     first = replace(found, deliveries=hops[0])
     if senders := joined(hops[0].senders()):
-        text = f"{senders} sent {_what(stored, first)} to {_receivers(hops[0])}{_pace(first)}"
+        what = f"{_what(stored, first)} to {_receivers(hops[0])}"
+        text = f"{senders} sent {what}{_pace(stored, first)}"
     else:
         text = f"No program reported sending what {_receivers(hops[0])} received"
     came_back = _got(hops[-1]) <= set(hops[0].senders()) and bool(hops[-1].arrived.any())
@@ -98,10 +100,13 @@ def _what(stored: StoredRun, found: Timeline) -> str:
     return _messages(sent)
 
 
-def _pace(found: Timeline) -> str:
-    """Return the observed sending rate: a program may ignore the requested one."""
+def _pace(stored: StoredRun, found: Timeline) -> str:
+    """Return the observed sending rate: a program may ignore the requested one.
+
+    Nothing is said of a disturbed run, whose times mean nothing.
+    """
     gaps = found.deliveries.gaps()
-    if not len(gaps):
+    if not len(gaps) or disturbed_reason(stored):
         return ""
     gap = float(np.median(gaps))
     return f", about one every {duration(gap)}" if gap >= _NO_PAUSE_S else " without a pause"
