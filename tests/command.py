@@ -63,14 +63,20 @@ def started(
 
 
 def read_until(process: "subprocess.Popen[str]", word: str) -> str:
-    """Read a command's output to the line with this word, and return what was read."""
+    """Read a command's output to the line with this word, and return what was read.
+
+    It takes nothing beyond that line: what a buffer holds, `communicate` would not give.
+    """
     assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if word in line:
-            return said
-    raise AssertionError(f"it never said {word!r}:\n{said}")
+    descriptor, encoding = process.stdout.fileno(), process.stdout.encoding
+    said = line = b""
+    while byte := os.read(descriptor, 1):
+        line += byte
+        if byte == b"\n":
+            said, last, line = said + line, line, b""
+            if word in last.decode(encoding):
+                return said.decode(encoding)
+    raise AssertionError(f"it never said {word!r}:\n{(said + line).decode(encoding)}")
 
 
 def only_run(root: Path) -> Path:

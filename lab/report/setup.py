@@ -103,13 +103,17 @@ def _what(stored: StoredRun, found: Timeline) -> str:
 def _pace(stored: StoredRun, found: Timeline) -> str:
     """Return the observed sending rate: a program may ignore the requested one.
 
-    Nothing is said of a disturbed run, whose times mean nothing.
+    Nothing is said of a disturbed run, whose times mean nothing; nor where most messages come
+    without a pause and the others after long ones: on a busy computer the lab may have read the
+    lines of a program in bursts.
     """
     gaps = found.deliveries.gaps()
     if not len(gaps) or disturbed_reason(stored):
         return ""
-    gap = float(np.median(gaps))
-    return f", about one every {duration(gap)}" if gap >= _NO_PAUSE_S else " without a pause"
+    median, mean = float(np.median(gaps)), float(np.mean(gaps))
+    if median >= _NO_PAUSE_S:
+        return f", about one every {duration(median)}"
+    return " without a pause" if mean < _NO_PAUSE_S else ""
 
 
 def _is_round_trip(found: Timeline) -> bool:
