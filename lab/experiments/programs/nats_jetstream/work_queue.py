@@ -33,7 +33,9 @@ class WorkQueue:
         """Return when the broker has acknowledged a message."""
         while True:
             try:
-                await self._stream.publish(_SUBJECT, text.encode())
+                # One that it has already, but whose acknowledgement was lost, it drops by its id.
+                once = {"Nats-Msg-Id": text.strip()}
+                await self._stream.publish(_SUBJECT, text.encode(), headers=once)
                 return
             except Error:
                 await asyncio.sleep(_RETRY_S)
