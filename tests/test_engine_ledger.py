@@ -195,6 +195,7 @@ def test_a_run_lasts_as_planned_while_only_the_plan_knows_how_long_a_program_nee
         ("+0 +1 +2 !0 -0 !1 -1", OURS, 0, False, True),  # it may rest after 1
         ("+0 +1 !1 -1", OURS, 0, False, False),  # 0 was sent before 1, and waits no longer
         ("+0 !0", OURS, 0, False, True),
+        ("+0 +1 !1 -1 !9", OURS, 0, False, False),  # what it holds was never sent
         ("+0 !0", OURS, 0, True, True),  # whatever was done to others
         ("+0 +1 !0 !1 -1", OURS, 0, False, False),  # it has passed over 0
         ("+0", FOREIGN, 0, False, True),
@@ -224,6 +225,7 @@ def test_what_is_open_after_silence(
         # Of every second message the other receiver had its turn, and it is silent.
         ("+0 +1 +2 +3 -0 =1 -2", Ends(living=[OURS], silent=[OTHER], broken=True), False),
         ("+0 +1 +2 +3 +4 -0 =1 -2", Ends(living=[OURS], silent=[OTHER], broken=True), True),
+        ("+0 +1 -0 =1 x +2 +3 -2", Ends(living=[OURS], silent=[OTHER], broken=True), False),
         # Its connection is over: all that came later went to the one that lives.
         ("+0 +1 +2 +3 -0 =1 -2", Ends(living=[OURS], silent=[OTHER], spare=0, broken=True), True),
         ("+0 +1 -0 =1 x +2 +3", Ends(living=[OURS], ended=[OTHER], broken=True), True),

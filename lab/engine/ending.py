@@ -128,7 +128,6 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
     """
     if not ledger.outstanding:
         return []
-    in_hand = set(ledger.in_hand())
     unknown = plan.takes == 0
 
     def may_take_more(one: Living) -> bool:
@@ -142,7 +141,7 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
     return [
         one.place
         for one in ends.living
-        if one.place in in_hand
+        if ledger.is_at_work(one.place)
         or (unknown and one.place not in ledger.senders and may_take_more(one))
     ]
 
@@ -152,11 +151,15 @@ def _lost_with_others(ledger: Ledger, ends: "Ends", waiting: Sequence[int]) -> i
 
     Where the senders report their connections, no more receivers than those still have theirs.
     """
-    turn = len(ends.living) + len(ends.ended) + len(ends.silent)
+    living = {one.place for one in ends.living if one.place not in ledger.senders}
+    turn = len(living.union(ends.silent, ends.ended))
 
-    def may_have_had_one(place: Place) -> bool:
-        return any(ledger.may_have_had(place, number, turn) for number in waiting)
+    def number_of(places: Sequence[Place], *, until_end: bool) -> int:
+        return sum(
+            any(ledger.may_have_had(place, n, turn, until_end=until_end) for n in waiting)
+            for place in places
+        )
 
-    silent = sum(map(may_have_had_one, ends.silent))
+    silent = number_of(ends.silent, until_end=False)
     connected = silent if ends.spare is None else max(0, ends.spare)
-    return min(silent, connected) + sum(map(may_have_had_one, ends.ended))
+    return min(silent, connected) + number_of(ends.ended, until_end=True)

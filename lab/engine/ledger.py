@@ -206,6 +206,12 @@ class Ledger:
         yield from (place for place, hand in self._hands.items() if hand.held)
         yield from (place for place, relay in self._relays.items() if relay.held)
 
+    def is_at_work(self, place: Place) -> bool:
+        """Return whether a process holds one of the messages that are outstanding."""
+        hand, relay = self._hands.get(place), self._relays.get(place)
+        held = {*(hand.held if hand else ()), *(relay.held if relay else ())}
+        return bool(held) and not held.isdisjoint(self.missing())
+
     def traces_receipts(self, place: Place) -> bool:
         """Whether a process has traced a receipt."""
         return place in self._hands and self._hands[place].traces
@@ -229,16 +235,16 @@ class Ledger:
             )
         ]
 
-    def may_have_had(self, place: Place, number: int, turn: int) -> bool:
+    def may_have_had(self, place: Place, number: int, turn: int, *, until_end: bool) -> bool:
         """Return whether an outstanding message may have gone to a receiver that is silent now.
 
-        It was sent before that had ended, and not within a `turn` of so many receivers after the
-        last one that it printed.
+        It was not sent within a `turn` of so many receivers after the last one that it printed, and
+        with `until_end` before it had ended.
         """
-        passed, until = self._passed_by(place), self._sent_until.get(place)
+        passed, until = self._passed_by(place), self._sent_until.get(place, {})
         return any(
             order.latest(number) > _later(passed.get(sender, BEFORE_ALL), turn - 1)
-            and (until is None or order.earliest(number) <= until.get(sender, BEFORE_ALL))
+            and (not until_end or order.earliest(number) <= until.get(sender, BEFORE_ALL))
             for sender, order in self._orders.items()
             if order.rows(number)
         )

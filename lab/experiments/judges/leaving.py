@@ -21,7 +21,7 @@ DISCARDED = (
     " lines 142-144)"
 )
 
-_NO_FAULT = "No process was killed in time, or the kill was not verified."
+_NO_FAULT = "The fault did not happen in time, or was not verified."
 _NO_ARRIVAL = (
     "No machine was started and connected while messages were sent: a longer --interval or a"
     " higher --count gives it more time."
