@@ -180,7 +180,7 @@ def _lost(machines: Sequence[str]) -> LabError | None:
     return MachineLost(
         "the connection broke during the run, which continued without it",
         where=f"machine {joined(machines)}",
-        hint="are it and the network up? `fab check` shows that; captured output is kept",
+        hint="captured output is kept; is the machine still up, and the network to it?",
     )
 
 
