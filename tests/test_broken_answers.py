@@ -65,7 +65,8 @@ def test_a_machine_that_does_not_answer_with_its_time(
     answer: Exception | str, tmp_path: Path
 ) -> None:
     machine: Any = Machine(answer)
-    request: Any = SimpleNamespace(files={}, experiment=SimpleNamespace(needs=[], versions={}))
+    experiment = SimpleNamespace(needs=[], versions={})
+    request: Any = SimpleNamespace(files={}, programs={}, experiment=experiment)
     with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
         deploy._prepare(setting(tmp_path, {"pull-1": machine}), request)
     assert raised.value.where == "machine pull-1"

@@ -13,6 +13,7 @@ from pushpull.engine import disturbance, versions
 from pushpull.engine.build import Parts, Setting, build_parts
 from pushpull.engine.disturbance import Lateness, MachineLateness
 from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.program import ahead
 from pushpull.engine.request import RunRequest
 from pushpull.engine.sniffers import Sniffers
 from pushpull.machines import clock_offset, requirements
@@ -62,12 +63,12 @@ def _prepare(setting: Setting, request: RunRequest) -> tuple[dict[str, clock.Clo
     Return the clocks, and the versions of the user's programs.
     """
     ours = clock_offset.our_boot_id()
+    programs = ahead(request.programs)
     known: _Versions = {}
 
     def prepare(remote: Remote) -> clock.Clock:
         requirements.require(remote, request.experiment.needs)
-        remote.deploy(setting.folder, request.files)
-        remote.warm_up(setting.folder)
+        remote.deploy(setting.folder, request.files, programs, (*clock_offset.READS, _KERNEL))
         known[remote.name] = versions.ask(remote, request.experiment.versions, setting.folder)
         with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
