@@ -67,8 +67,12 @@ def test_a_machine_that_does_not_answer_with_its_time(
     machine: Any = Machine(answer)
     experiment = SimpleNamespace(needs=[], versions={})
     request: Any = SimpleNamespace(files={}, programs={}, experiment=experiment)
-    with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
-        deploy._prepare(setting(tmp_path, {"pull-1": machine}), request)
+    where = setting(tmp_path, {"pull-1": machine})
+    with (
+        pytest.raises(MachineLost, match="can't ask it for its time") as raised,
+        deploy.Removal(where) as removal,
+    ):
+        deploy._prepare(where, request, removal)
     assert raised.value.where == "machine pull-1"
     assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"
