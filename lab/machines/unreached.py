@@ -80,7 +80,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             f"{place.via} was reached, but can't connect to {at}: {error.text}",
             f"is it up, and does its name resolve there? ({_USERS_CONFIG})",
         )
-    if isinstance(error, OSError) and error.errno == errno.EBADF:  # a closed socket in Paramiko
+    if _is_closed(error):
         return MachineLost, f"the connection to {at} broke", is_it_up(access)
     if isinstance(error, OSError) and error.filename:
         return (
@@ -95,6 +95,13 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
         return MachineLost, f"no SSH server answers at {at} ({error})", hint
     what = str(error) or "the connection ended"
     return MachineLost, f"{what} ({at})", "does `ssh` work? `ssh -v` shows how far it gets"
+
+
+def _is_closed(error: Exception) -> bool:
+    """Return whether Paramiko was to use a connection that has ended."""
+    return "SSH session not active" in str(error) or (
+        isinstance(error, OSError) and error.errno == errno.EBADF
+    )
 
 
 def is_it_up(access: Access) -> str:
