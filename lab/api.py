@@ -17,10 +17,11 @@ from pushpull.analysis.history import (
     exactly_once,
     first_in_a_row,
     never_twice,
+    printed,
     shares,
     strict_turns,
 )
-from pushpull.analysis.line_readers import lines, printed
+from pushpull.analysis.line_readers import lines
 from pushpull.analysis.measures import intervals, percentile, rate, values
 from pushpull.core.errors import HostKeyError, InventoryError, LabError, MachineLost, NotFit
 from pushpull.core.faults.fault import Fault

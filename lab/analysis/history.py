@@ -1,17 +1,20 @@
-"""The predicates that most claims share: pure functions of a run."""
+"""What most claims share, as pure functions of a run: predicates, and the lines of a program."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
+from pushpull.analysis.line_readers import is_life
 from pushpull.analysis.run import NO_ORDER_S, REPORT_LATE_S, Handshake, Run
+from pushpull.core.records import Record
 from pushpull.core.verdict import Outcome, Verdict
 from pushpull.core.wording import counted, joined, listed, sentence
 
 __all__ = [
     "NO_ORDER_S", "REPORT_LATE_S", "Handshake", "Run", "all_taken", "exactly_once",
-    "first_in_a_row", "joined", "listed", "never_twice", "shares", "strict_turns",
+    "first_in_a_row", "joined", "listed", "never_twice", "printed", "shares",
+    "strict_turns",
 ]  # fmt: skip
 
 _P = ParamSpec("_P")
@@ -172,3 +175,12 @@ def shares(run: Run, numbers: Iterable[int]) -> str:
 
 def _was(numbers: Sequence[int]) -> str:
     return "was" if len(numbers) == 1 else "were"
+
+
+def printed(run: Run, program: str) -> list[Record]:
+    """Return the lines that all lives of a program printed on stdout, in the order of capture."""
+    return [
+        record
+        for record in run.records
+        if record.stream == "stdout" and is_life(record.process, program)
+    ]

@@ -18,7 +18,6 @@ from pushpull.runs.lines import Lines
 
 if TYPE_CHECKING:
     from pushpull.analysis.digit_lines import Shape
-    from pushpull.analysis.history import Run
 
 _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
@@ -356,15 +355,6 @@ def _message(record: Record, kind: str, number: int, t: float, m: float | None =
         t=t,
         m=m,
     )
-
-
-def printed(run: "Run", program: str) -> list[Record]:
-    """Return the lines that all lives of a program printed on stdout, in the order of capture."""
-    return [
-        record
-        for record in run.records
-        if record.stream == "stdout" and is_life(record.process, program)
-    ]
 
 
 def is_life(process: str, program: str) -> bool:

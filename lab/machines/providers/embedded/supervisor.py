@@ -17,7 +17,8 @@ Resources and lifetimes:
   it and removes the machines' files; this process does the same if init was killed.
 
 The arguments are the descriptors of the starter's control connection and, for a shared lab, of its
-listening socket (see control.py). early_start.py gives this process a clean environment.
+listening socket and of an inotify(7) instance on that socket's folder (see control.py).
+early_start.py gives this process a clean environment.
 """
 
 import ipaddress
@@ -47,8 +48,8 @@ from pushpull.machines.providers.embedded.guests import IsolatedGuests, PlainGue
 
 def main() -> None:
     """Own one lab until its end; standard input carries its description as JSON."""
-    starter, *others = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
-    control = Control(starter, others[0] if others else None)
+    starter, *shared = map(int, sys.argv[1:])
+    control = Control(socket.socket(fileno=starter), *shared)
     client_key = asyncssh.generate_private_key("ssh-ed25519")
     if text := sys.stdin.read():  # empty if the prepared supervisor was not needed
         _own_lab(json.loads(text), control, client_key)
