@@ -8,10 +8,11 @@ import pytest
 from broken_lab import Broken
 from own_folder import played
 
+from pushpull.analysis.repairs import OpenFaults
 from pushpull.core.errors import LabError
 from pushpull.core.faults.change import PROBE, Spot
 from pushpull.core.faults.network import cut_after, cut_at, loss, slowness
-from pushpull.machines.agent import wire
+from pushpull.core.records import Event
 
 PARTITIONS = (("push", ["pull-1"]), ("push", ["pull-1", "pull-2"]), ("pull-1", ["push"]))
 
@@ -133,6 +134,27 @@ def test_the_labs_own_datagrams_are_no_traffic(change: object) -> None:
     rules = change.input or change.do[-1][-1]  # type: ignore[attr-defined]
     passing = f"meta l4proto udp @th,64,64 0x{PROBE.hex()} accept"
     assert rules.index(passing) < rules.index("daddr")
+
+
+def test_a_repair_ends_its_own_fault_alone() -> None:
+    opened = OpenFaults()
+
+    def see(event: str, name: str, process: str = "", **more: str) -> list[str]:
+        details = {event: name, **more}
+        found = opened.see(Event(t=1, event=event, machine="m", process=process, details=details))
+        return [f"{fault.details['fault']} {fault.process}".strip() for fault in found]
+
+    for fault, process in (("slow", ""), ("slow", ""), ("lose", ""), ("cut_cable", ""),
+                           ("kill", "a"), ("pause", "b"), ("pause", "c")):  # fmt: skip
+        assert see("fault", fault, process) == []
+    assert see("repair", "resume", "c") == ["pause c"]
+    assert see("repair", "heal", undone="lose") == ["lose"]
+    assert see("repair", "heal", undone="slow") == ["slow"]
+    assert see("repair", "start again", "a.2") == ["kill a"]
+    assert see("repair", "power_on") == []
+    assert see("repair", "mend_cable") == ["cut_cable"]
+    assert [fault.details["fault"] for fault in opened.of("m")] == ["slow", "pause"]
+    assert see("repair", "heal") == ["slow"]  # as runs of an earlier lab have it
 
 
 EXPERIMENT = """
