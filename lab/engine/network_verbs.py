@@ -89,9 +89,10 @@ class NetworkVerbs(ABC):
     def cut_after(
         self, where: Target, *, bytes: int, way: Way = "both", others: Target | None = None
     ) -> Injected:
-        """Let so many more bytes of IP packets through, and lose all after them, until `heal`.
+        """Let at most so many more bytes of IP packets through, and lose the rest, until `heal`.
 
-        `way` and `others` are as in `lose`, but both ways share the bytes.
+        A packet that goes beyond that is lost as a whole, see docs/faults.md. `way` and `others`
+        are as in `lose`, but both ways share the bytes.
         """
         return self.inject(CUT_AFTER, where, others=others, bytes=bytes, way=way)
 
