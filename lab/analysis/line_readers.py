@@ -44,7 +44,8 @@ def lines(
         sent: for each program that sends (its file name without extension), a regular expression
             that must match the whole line. Its group called `number`, or else its first group, is
             the message's number. Each other group that has a name is a value:
-            `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`.
+            `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`. In a pipeline, name the programs in
+            the order in which a message passes them.
         received: the same for each program that receives. A line that a program's expressions in
             both match is about a message that it received and sent on.
         values: the same for lines that are not about a message sent or received: only groups with
@@ -62,7 +63,7 @@ def lines(
     for program in both:
         patterns[program].append((HANDED_ON, _with_a_group(sent[program])))
     others = {program: _with_a_name(pattern) for program, pattern in (values or {}).items()}
-    return LineReader(patterns, others)
+    return LineReader(patterns, others, programs=tuple(sent))
 
 
 class LineReader:
@@ -72,7 +73,10 @@ class LineReader:
         self,
         patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]],
         others: Mapping[str, re.Pattern[str]] | None = None,
+        programs: Sequence[str] = (),
     ) -> None:
+        """Take each program's patterns; `programs` are those that send, in a message's order."""
+        self.programs = programs
         self._patterns = patterns
         self._others = others or {}
         self._of = functools.cache(self._patterns_of)
@@ -111,6 +115,12 @@ class LineReader:
     def speaks(self, process: str) -> bool:
         """Return whether a process's lines can be about messages."""
         return bool(self._of(process))
+
+    def receives(self, process: str) -> bool:
+        """Return whether a process may receive; any may if no program has a pattern for that."""
+        kinds = {"received", HANDED_ON}
+        known = any(kind in kinds for one in self._patterns.values() for kind, _ in one)
+        return not known or any(kind in kinds for kind, _ in self._of(process))
 
     def hands_on(self, process: str) -> bool:
         """Return whether a process may hand messages on: it sends and receives."""

@@ -62,7 +62,7 @@ class NetworkFaults:
             raise LabError(
                 f"the network between {' or '.join(these)} and {' or '.join(others)} isn't as it"
                 " was to be",
-                hint="`fab check` shows which machines reach each other",
+                hint="does another rule there decide first? `nft list ruleset` shows them all",
             )
         details = {"from": list(others), **parameters} if others else parameters
         for name, change in changes.items():

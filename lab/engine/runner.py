@@ -13,6 +13,7 @@ from pushpull.core.errors import ExitCode, LabError, MachineLost, RunStoreError,
 from pushpull.core.faults.fault import Scope
 from pushpull.core.wording import joined
 from pushpull.engine.build import Setting
+from pushpull.engine.deploy import Removal
 from pushpull.engine.judge import exit_code, judged
 from pushpull.engine.monitor import View
 from pushpull.engine.play import Played, deploy_and_play
@@ -71,8 +72,9 @@ def run(
         setting = Setting(
             machines=machines, remotes=remotes, directory=directory, view=view, meanwhile=meanwhile
         )
-        played = deploy_and_play(request, setting)
-        result = _judge(request, directory, played)
+        with Removal(setting) as removal:
+            played = deploy_and_play(request, setting, removal)
+            result = _judge(request, directory, played)
     except LabError as error:
         result = _spoiled(directory, error)
     except Exception as error:
@@ -180,7 +182,7 @@ def _lost(machines: Sequence[str]) -> LabError | None:
     return MachineLost(
         "the connection broke during the run, which continued without it",
         where=f"machine {joined(machines)}",
-        hint="are it and the network up? `fab check` shows that; captured output is kept",
+        hint="captured output is kept; is the machine still up, and the network to it?",
     )
 
 

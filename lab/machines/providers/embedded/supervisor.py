@@ -21,6 +21,7 @@ listening socket and of an inotify(7) instance on that socket's folder (see cont
 early_start.py gives this process a clean environment.
 """
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -44,6 +45,8 @@ from pushpull.machines.providers.embedded import guest, kernel, relay
 from pushpull.machines.providers.embedded.address_blocks import Block
 from pushpull.machines.providers.embedded.control import Control
 from pushpull.machines.providers.embedded.guests import IsolatedGuests, PlainGuests
+
+_PLACES = 1024  # of connections in a machine's hash table; there may be more connections
 
 
 def main() -> None:
@@ -192,4 +195,8 @@ def _enter_namespaces() -> None:
     kernel.map_to_root(uid, gid)
     # A program that could create a user namespace would have every capability in it.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    # Each machine gets a small table of its own (Linux 6.1, ip-sysctl.rst). In the computer's the
+    # kernel passes 100,000s of empty places whenever a machine asks for its connections.
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/net/ipv4/tcp_child_ehash_entries").write_text(str(_PLACES))
     guest.switch_off_ipv6()
