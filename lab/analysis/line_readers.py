@@ -23,6 +23,7 @@ _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
 NO_MESSAGE = -1
 _TRACES = {"sent": "dealt", "received": "taken"}
+_PRINTED = {"dealt": "sent", "taken": "received"}
 
 
 class Reading(NamedTuple):
@@ -104,7 +105,8 @@ class LineReader:
         if text is None:
             return None
         if record.stream == "stderr":
-            return _traced(record, text)
+            traced = _traced(record, text)
+            return traced if traced and self.trusts(record.process, traced.kind) else None
         patterns = self._of(record.process)
         found = [(kind, match) for kind, one in patterns if (match := one.fullmatch(text))]
         if not found:
@@ -127,6 +129,14 @@ class LineReader:
         kinds = {kind for kind, _ in self._of(process)}
         return HANDED_ON in kinds or kinds >= {"sent", "received"}
 
+    def trusts(self, process: str, traced: str) -> bool:
+        """Return whether a process can have `dealt` or `taken` messages, as its traces say.
+
+        One whose lines say that it only receives has sent nothing, whatever it traces.
+        """
+        kinds = {kind for kind, _ in self._of(process)}
+        return not kinds or HANDED_ON in kinds or _PRINTED[traced] in kinds
+
     def scan(self, lines: Lines) -> Sequence[Found] | None:
         """Return what the lines of a chunk say of messages, as a call for each would.
 
@@ -136,7 +146,8 @@ class LineReader:
         if data is None:
             return [] if lines.piece.is_unreadable else None
         if lines.stream == "stderr":
-            return _scan_traces(data, lines.n)
+            found = _scan_traces(data, lines.n)
+            return [one for one in found if self.trusts(lines.process, one.kind)]
         scanner = self._scanner_of(lines.process)
         if not self._of(lines.process):
             return []

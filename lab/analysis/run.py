@@ -319,7 +319,12 @@ class Run:
         """
         if self.cut:
             return -1
-        return float("inf") if self.sent_all else max(self.takers, default=-1)
+        if self.sent_all:
+            return float("inf")
+        numbers = self.takers.index.unique
+        if len(self.said_sent):  # a receipt of what nobody sent tells nothing
+            numbers = numbers[self.said_sent.has(numbers)]
+        return int(numbers.max(initial=-1))
 
     def dealt_between(self, start: float, end: float = float("inf")) -> Sequence[int]:
         """Return the planned numbers that were sent after `start` and before `end`.
