@@ -47,6 +47,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rewrite(file: Path, change: Callable[[Any], None]) -> None:
     content = json.loads(file.read_text())
     change(content)
+    if isinstance(content, dict):
+        content.pop("sums", None)  # as of a forger who thinks of them
     file.write_text(json.dumps(content))
 
 
