@@ -85,7 +85,7 @@ def test_checksums_show_what_was_changed_even_on_another_computer(
     for one in (copy, elsewhere):
         assert contradiction(store.load(one)) == ""
         change(one)
-        assert changed(one, store.load(one).description) == name
+        assert changed(one, json.loads((one / "run.json").read_text())) == name
 
 
 @pytest.mark.parametrize(
