@@ -13,12 +13,11 @@ import posixpath
 import queue
 import shlex
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from pushpull.core.clock import Moment
 from pushpull.core.errors import LabError, MachineLost
@@ -33,6 +32,7 @@ from pushpull.machines.agent import (
     zmtp_cut,
 )
 from pushpull.machines.agent import wire as wire_script
+from pushpull.machines.attached_command import attach
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
 from pushpull.machines.deployment import DEPLOYED, Deployment
 from pushpull.machines.providers.base import Access
@@ -44,6 +44,7 @@ from pushpull.machines.remote_process import (
     lost_ignored,
     send,
 )
+from pushpull.machines.unreached import is_it_up
 
 if TYPE_CHECKING:
     import paramiko
@@ -243,7 +244,7 @@ class Remote:
             raise MachineLost(
                 f"can't capture packets: no answer for {ANSWER_TIMEOUT_S} s",
                 where=f"machine {self.name}",
-                hint="are the machine (`fab status`) and the network to it up?",
+                hint=is_it_up(self.access),
             ) from None
         if answer != b"listening\n":
             process.end()
@@ -295,18 +296,13 @@ class Remote:
             self._connection.shell()
 
     def call(self, command: str) -> int:
-        """Run a command line in the user's shell there, on our output; return its exit status."""
+        """Run a command line in the user's shell there, see `attach`; return its exit status."""
         with ssh_errors(self.access, "run a command"):
             channel = self._connection.transport.open_session(timeout=ANSWER_TIMEOUT_S)
             channel.exec_command(command)
-            channel.shutdown_write()
-        statuses: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        RemoteProcess(
-            channel, _to(sys.stdout), _to(sys.stderr), lambda status, _: statuses.put(status)
-        )
-        if (status := statuses.get()) is None:
+        if (status := attach(channel)) is None:
             raise MachineLost(
-                "the connection broke", where=f"machine {self.name}", hint="is it up? fab status"
+                "the connection broke", where=f"machine {self.name}", hint=is_it_up(self.access)
             )
         return status
 
@@ -367,16 +363,6 @@ class Remote:
         channel = transport.open_session(timeout=ANSWER_TIMEOUT_S)
         channel.exec_command("exec " + shlex.join(argv))
         return channel
-
-
-def _to(stream: TextIO) -> Output:
-    """Return what writes chunks of bytes to one of our streams."""
-
-    def write(chunk: bytes) -> None:
-        stream.buffer.write(chunk)
-        stream.flush()
-
-    return write
 
 
 def _moment(words: str, access: Access) -> Moment:

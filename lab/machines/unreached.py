@@ -81,7 +81,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             f"is it up, and does its name resolve there? ({_USERS_CONFIG})",
         )
     if _is_closed(error):
-        return MachineLost, f"the connection to {at} broke", _is_it_up(access)
+        return MachineLost, f"the connection to {at} broke", is_it_up(access)
     if isinstance(error, OSError) and error.filename:
         return (
             LabError,
@@ -89,7 +89,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             "correct `key` and `known_hosts` in the inventory, or IdentityFile in ~/.ssh/config",
         )
     if isinstance(error, OSError):
-        hint = f"{_is_it_up(access)} are host and port right in the inventory?"
+        hint = f"{is_it_up(access)} are host and port right in the inventory?"
         if place.is_jump:
             hint = f"is it up? is its name right? ({_USERS_CONFIG}; `none` turns it off)"
         return MachineLost, f"no SSH server answers at {at} ({error})", hint
@@ -104,9 +104,10 @@ def _is_closed(error: Exception) -> bool:
     )
 
 
-def _is_it_up(access: Access) -> str:
+def is_it_up(access: Access) -> str:
+    """Return what may be wrong where the connection to a machine broke."""
     if access.host_key is not None:  # a machine that the lab made
-        return "is the machine up (`fab status`)?"
+        return "has the machine ended, or is this computer too busy to answer in time?"
     there = f"{access.user}@{access.host}" if access.user else access.host
     words = ["ssh", *(["-p", str(access.port)] if access.port else []), there]
     return f"does `{shlex.join(words)}` get there?"
