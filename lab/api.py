@@ -17,10 +17,11 @@ from pushpull.analysis.history import (
     exactly_once,
     first_in_a_row,
     never_twice,
+    printed,
     shares,
     strict_turns,
 )
-from pushpull.analysis.line_readers import lines, printed
+from pushpull.analysis.line_readers import lines
 from pushpull.analysis.measures import intervals, percentile, rate, values
 from pushpull.core.errors import HostKeyError, InventoryError, LabError, MachineLost, NotFit
 from pushpull.core.faults.fault import Fault
@@ -29,6 +30,7 @@ from pushpull.core.verdict import Need, Outcome, Verdict
 from pushpull.core.wording import joined, listed
 from pushpull.engine.experiment import claim, experiment
 from pushpull.engine.monitor import LimitReached
+from pushpull.engine.network_faults import Injected
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
 from pushpull.engine.scenario import Lab
@@ -42,6 +44,7 @@ __all__ = [
     "Fault",
     "Handshake",
     "HostKeyError",
+    "Injected",
     "InventoryError",
     "Lab",
     "LabError",

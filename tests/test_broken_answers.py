@@ -65,9 +65,14 @@ def test_a_machine_that_does_not_answer_with_its_time(
     answer: Exception | str, tmp_path: Path
 ) -> None:
     machine: Any = Machine(answer)
-    request: Any = SimpleNamespace(files={}, experiment=SimpleNamespace(needs=[], versions={}))
-    with pytest.raises(MachineLost, match="can't ask it for its time") as raised:
-        deploy._prepare(setting(tmp_path, {"pull-1": machine}), request)
+    experiment = SimpleNamespace(needs=[], versions={})
+    request: Any = SimpleNamespace(files={}, programs={}, experiment=experiment)
+    where = setting(tmp_path, {"pull-1": machine})
+    with (
+        pytest.raises(MachineLost, match="can't ask it for its time") as raised,
+        deploy.Removal(where) as removal,
+    ):
+        deploy._prepare(where, request, removal)
     assert raised.value.where == "machine pull-1"
     assert raised.value.hint
     assert clock_offset.our_boot_id() != "another boot"

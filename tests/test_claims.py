@@ -377,6 +377,12 @@ def test_a_line_is_read(
         ([7], "message 7"),
         ([7, 8], "messages 7 and 8"),
         ([1, 3, 5, 6, 7], "messages 1, 3 and 5 to 7"),
+        ([1, 3, 5, 6], "messages 1, 3, 5 and 6"),
+        (
+            [0, 2, 4, 6, 8, 10, 12, *range(14, 1015)],
+            "messages 0, 2, 4, 6, 8, 10, 12 and 14 to 1014",
+        ),
+        ([*range(0, 16, 2), *range(20, 24)], "messages 0, 2, 4, 6, 8, 10, 12 and 5 more"),
         (range(0, 40, 2), "messages 0, 2, 4, 6, 8, 10, 12 and 13 more"),
     ],
 )

@@ -6,21 +6,29 @@ from collections import Counter
 import pytest
 from captured_lines import captured
 
-from pushpull.core.records import Message
+from pushpull.core.records import Event, Message
 from pushpull.engine.balance import Balance
 from pushpull.engine.ending import (
     AT_WORK_S,
     PATIENCE_S,
+    Ends,
     Living,
     Plan,
     may_take_its_time,
     silence_s,
     still_open,
 )
+from pushpull.engine.isolation import Isolation
 from pushpull.engine.ledger import KEPT_LINES, Ledger, Look
 from pushpull.runs.lines import Lines
 
-PUSH, OTHER, PULL = ("push", "push"), ("push-2", "push"), ("pull-1", "pull")
+PUSH, PULL, OTHER = ("push", "push"), ("pull-1", "pull"), ("pull-2", "pull")
+_MEANING = {
+    "+": ("sent", PUSH),
+    "-": ("received", PULL),
+    "=": ("received", OTHER),
+    "&": ("sent", ("push-2", "push")),
+}
 PLAN = Plan(count=20, interval=0.05, takes=0)
 OURS, FOREIGN = Living(place=PULL, traces=True), Living(place=PULL, traces=False)
 
@@ -30,14 +38,20 @@ def line(place: tuple[str, str], n: int, text: str, t: float = 0.0) -> Lines:
 
 
 def accounted(*steps: str) -> Ledger:
-    """Return a ledger of these steps: `+7` was sent, `-7` received, `!7` traced as received."""
+    """Return a ledger of these steps: `+7` was sent, `-7` received, `!7` traced as received.
+
+    `&7` was sent by another sender, `=7` received by another receiver, which ends at `x`.
+    """
     ledger = Ledger()
     for word in steps:
-        number = int(word[1:])
         if word[0] == "!":
-            ledger.taken(PULL, number)
+            ledger.taken(PULL, int(word[1:]))
             continue
-        kind, place = ("sent", PUSH) if word[0] == "+" else ("received", PULL)
+        if word[0] == "x":
+            ledger.ended(OTHER)
+            continue
+        number = int(word[1:])
+        kind, place = _MEANING[word[0]]
         ledger.message(
             Message(kind=kind, number=number, machine=place[0], process=place[1], n=0, t=0.0)
         )
@@ -181,12 +195,19 @@ def test_a_run_lasts_as_planned_while_only_the_plan_knows_how_long_a_program_nee
         ("+0 +1 +2 !0 -0 !1 -1", OURS, 0, False, True),  # it may rest after 1
         ("+0 +1 !1 -1", OURS, 0, False, False),  # 0 was sent before 1, and waits no longer
         ("+0 !0", OURS, 0, False, True),
+        ("+0 +1 !1 -1 !9", OURS, 0, False, False),  # what it holds was never sent
         ("+0 !0", OURS, 0, True, True),  # whatever was done to others
         ("+0 +1 !0 !1 -1", OURS, 0, False, False),  # it has passed over 0
         ("+0", FOREIGN, 0, False, True),
         ("+0", FOREIGN, 10, False, False),  # it had the time that it says it takes
-        ("+0", FOREIGN, 0, True, False),  # a fault explains what is missing
+        ("+0", FOREIGN, 0, True, True),  # a fault of others does not empty its queue
+        ("+0 +1 -1", FOREIGN, 0, True, False),
         ("+0 -0", FOREIGN, 0, False, False),
+        ("+0 +1 !0 -0 !99", OURS, 0, False, True),  # a trace of what was never sent proves nothing
+        ("+0 +1 -0 -99", OURS, 0, True, True),  # neither does a line
+        ("+0 +1 +2 +0 +1 -0 -1 -2", OURS, 0, False, True),  # numbers that begin anew
+        ("+0 +1 +2 +0 +1 -1 -2 -1", OURS, 0, False, True),  # it may wait behind the second 1
+        ("+0 +1 +2 +3 +0 +4 -0 -1 -2 -4", OURS, 0, False, False),
     ],
 )
 def test_what_is_open_after_silence(
@@ -194,13 +215,70 @@ def test_what_is_open_after_silence(
 ) -> None:
     plan = Plan(count=20, interval=0.05, takes=takes)
     ledger = accounted(*steps.split())
-    found = still_open(plan, ledger, [one], broken=broken, sent_all=True)
+    found = still_open(plan, ledger, Ends(living=[one], broken=broken))
     assert found == ([PULL] if is_open else [])
 
 
-def test_what_a_sender_that_failed_did_not_send_waits_for_nobody() -> None:
-    ledger = accounted("+0", "+1", "!0", "-0")
-    assert still_open(PLAN, ledger, [OURS], broken=False, sent_all=False) == []
+@pytest.mark.parametrize(
+    ("steps", "ends", "is_open"),
+    [
+        # Of every second message the other receiver had its turn, and it is silent.
+        ("+0 +1 +2 +3 -0 =1 -2", Ends(living=[OURS], silent=[OTHER], broken=True), False),
+        ("+0 +1 +2 +3 +4 -0 =1 -2", Ends(living=[OURS], silent=[OTHER], broken=True), True),
+        ("+0 +1 -0 =1 x +2 +3 -2", Ends(living=[OURS], silent=[OTHER], broken=True), False),
+        # Its connection is over: all that came later went to the one that lives.
+        ("+0 +1 +2 +3 -0 =1 -2", Ends(living=[OURS], silent=[OTHER], spare=0, broken=True), True),
+        ("+0 +1 -0 =1 x +2 +3", Ends(living=[OURS], ended=[OTHER], broken=True), True),
+        ("+0 +1 -0 =1 x +2 +3 -2", Ends(living=[OURS], ended=[OTHER], broken=True), True),
+        ("+0 +1 +2 +3 -0 =1 -2 x", Ends(living=[OURS], ended=[OTHER], broken=True), False),
+        ("+0 +1 +2 -0 =1 x", Ends(living=[OURS], ended=[OTHER], broken=True), True),  # not its turn
+        ("+0 +1 +2 -0 =2 x", Ends(living=[OURS], ended=[OTHER], broken=True), True),  # it passed 1
+        # A fault keeps it from the senders.
+        ("+0 +1 +2", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), False),
+        ("+0 !0", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), True),
+        # A sender that has failed may not have sent what it printed last; the others it did.
+        ("+0 +1 !0 -0", Ends(living=[OURS], unsent={1}), False),
+        ("+0 +1 +2 !0 -0", Ends(living=[OURS], unsent={2}), True),
+    ],
+)
+def test_what_silent_receivers_and_failed_senders_explain(
+    steps: str, ends: Ends, is_open: bool
+) -> None:
+    ledger = accounted(*steps.split())
+    assert still_open(PLAN, ledger, ends) == ([PULL] if is_open else [])
+
+
+def test_what_one_sender_sent_last_says_nothing_of_another() -> None:
+    ledger = accounted("+0", "+1", "&10", "&11", "-0", "-1", "-10")
+    assert ledger.waiting_for(PULL) == [11]
+    same = accounted("+0", "+1", "&0", "&1", "-0", "-1")  # whose copy of 1 it was is not known
+    assert same.waiting_for(PULL) == [0, 1]
+
+
+def test_a_sender_whose_numbers_begin_anew_very_often_has_no_order() -> None:
+    ledger = accounted(*["+1", "+0"] * 1_500, "+5", "-5")
+    assert ledger.waiting_for(PULL) == [0, 1]
+
+
+def test_which_machines_faults_keep_apart() -> None:
+    isolation = Isolation()
+
+    def note(event: str, what: str, machine: str, **details: object) -> None:
+        isolation.note(Event(t=0.0, event=event, machine=machine, details={event: what, **details}))
+
+    note("fault", "slow", "a")
+    note("fault", "partition", "a", **{"from": ["b"]})
+    assert isolation.are_apart("b", "a")
+    assert not isolation.are_apart("c", "a")
+    note("fault", "partition", "a", **{"from": ["c"]})
+    assert isolation.are_apart("a", "c")
+    note("repair", "heal", "a")
+    note("fault", "cut_power", "c")
+    assert not isolation.are_apart("a", "b")
+    assert isolation.are_apart("a", "c")
+    assert isolation.is_off("c")
+    note("repair", "power_on", "c")
+    assert not isolation.are_apart("a", "c")
 
 
 # --- The limit. -----------------------------------------------------------------------------------

@@ -114,6 +114,20 @@ def test_a_command_runs_there_instead_of_a_shell(lab: tuple[object, ...]) -> Non
     assert (done.returncode, done.stdout) == (7, "a  $\n")
 
 
+def test_a_command_gets_standard_input_and_ends_when_nobody_reads_on(
+    lab: tuple[object, ...],
+) -> None:
+    command = [*FAB, "ssh", "--machine", "push", *map(str, lab), "--", "wc -c; exec yes"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as piped:
+        assert piped.stdin
+        assert piped.stdout
+        piped.stdin.write(b"\0" * 300_000)
+        piped.stdin.close()
+        assert piped.stdout.readline() == b"300000\n"
+        piped.stdout.close()
+        assert piped.wait(60) == 128 + signal.SIGPIPE
+
+
 def test_only_ssh_takes_a_command() -> None:
     done = fab("status", "--", "hostname")
     assert done.returncode == ExitCode.MISTAKE

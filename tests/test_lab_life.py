@@ -350,6 +350,21 @@ def test_a_lab_whose_start_was_cut_short_is_whole_or_nothing(
     assert fab("down", *flags).stdout == "the lab is down\n"
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_lab_whose_clone_is_removed_ends(inventory: Path, family: Family, provider: str) -> None:
+    """And only then: what else is removed from its folder is nothing to it."""
+    folder = lab_folder.folder(provider, load(inventory))
+    assert fab("up", "--provider", provider, "--inventory", inventory).returncode == 0
+    family.look()
+    (folder / "key").unlink()
+    with contextlib.closing(Client(_connected(inventory, provider))) as client:
+        client.greet()
+        assert set(client.ask("status")["machines"].values()) == {"running"}
+    shutil.rmtree(folder)
+    assert family.gone_within(LIMIT_S)
+    assert family.leftovers() == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", ["supervisor", "first process"])
 def test_a_loopback_lab_that_is_killed_leaves_no_files(

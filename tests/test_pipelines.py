@@ -31,13 +31,13 @@ TWO_LINES = lines(
 MACHINES = ("source", "a", "b", "sink")
 
 
-def made(text: str, count: int = 4) -> StoredRun:
+def made(text: str, count: int = 4, step_s: float = 0.01) -> StoredRun:
     """Return a run that printed these lines, 10 ms apart: `machine/program line`, and `;`."""
     seen: Counter[tuple[str, str]] = Counter()
     records, events = [], []
     for k, (place, line) in enumerate(part.split(maxsplit=1) for part in text.split(";")):
         machine, _, process = place.partition("/")
-        t = START + k / 100
+        t = START + k * step_s
         if not seen[machine, process]:
             events.append(Event(t=START, event="start", machine=machine, process=process))
             by = {"by": "itself" if process == "source" else "harness", "status": 0}
@@ -198,6 +198,8 @@ def test_a_filter_says_by_one_line_what_it_hands_on_or_drops() -> None:
     assert setup(stored, timeline(stored, run)).endswith(
         " 2 reached the end, 2 were not handed on, none was lost."
     )
+    counts = outcome(run, 0.01)
+    assert (counts.sent, counts.received, counts.never, counts.not_handed_on) == (4, 2, 0, 2)
 
 
 def test_a_hop_on_which_nobody_received_names_only_its_senders() -> None:
@@ -255,3 +257,43 @@ def test_the_example_of_three_stages(tmp_path: Path) -> None:
     page = next(tmp_path.glob("runs/*-three_stages/report.html")).read_text("utf-8")
     assert "<p>source sent 6 messages to stage-" in page
     assert "sent 6 on to sink. 6 reached the end, none was lost.</p>" in page
+
+
+@pytest.mark.parametrize(
+    ("programs", "ways"),
+    [
+        (["sieve", "clean"], ["from source to a", "from a to b", "from b to sink"]),
+        (["clean", "sieve"], ["from source to b", "from b to a", "from a to sink"]),
+    ],
+)
+def test_lines_captured_within_milliseconds_have_the_order_in_which_the_author_names_programs(
+    programs: list[str], ways: list[str]
+) -> None:
+    both = {program: rf"{program} (\d+)" for program in programs}
+    reader = lines(sent={"source": r"deal (\d+)"} | both, received=both | {"sink": r"done (\d+)"})
+    text = ""
+    for n in range(4):
+        stages = [f"a/sieve sieve {n};", f"b/clean clean {n};"]
+        first, second = stages if n % 2 else reversed(stages)
+        text += f"source/source deal {n};{first}{second}sink/sink done {n};"
+    run = Run(made(text.rstrip(";"), step_s=0.001), reader)
+    assert [str(hop) for hop in run.hops] == ways
+    exactly_once(run, run.planned).require()
+
+
+def test_times_that_are_clear_matter_more_than_the_order_of_the_names() -> None:
+    both = {program: rf"{program} (\d+)" for program in ("clean", "sieve")}
+    reader = lines(sent={"source": r"deal (\d+)"} | both, received=both | {"sink": r"done (\d+)"})
+    text = ";".join(
+        f"source/source deal {n};a/sieve sieve {n};b/clean clean {n};sink/sink done {n}"
+        for n in range(4)
+    )
+    assert str(Run(made(text), reader).hops[1]) == "from a to b"
+
+
+def test_a_program_without_a_pattern_for_it_is_no_receiver() -> None:
+    reader = lines(sent={"ask": r"ask (\d+)"}, received={"serve": r"serve (\d+)"})
+    text = ";".join(f"a/ask ask {n};b/broker relayed;c/serve serve {n}" for n in range(3))
+    run = Run(made(f"d/serve.2 ready;{text}", count=3), reader)
+    assert run.receivers == ["d", "c"]
+    assert exactly_once(run, run.planned).why.endswith("each at one machine: d 0, c 3.")

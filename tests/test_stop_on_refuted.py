@@ -52,8 +52,8 @@ def test_nothing_has_ended_and_waits_work(
 
     real = runner.deploy_and_play
 
-    def with_prompt(request: RunRequest, setting: Any) -> Any:
-        return real(replace(request, when_broken=when_broken), setting)
+    def with_prompt(request: RunRequest, *others: Any) -> Any:
+        return real(replace(request, when_broken=when_broken), *others)
 
     def prints(process: FakeProcess) -> None:
         process.prints("0", "1", "2")

@@ -27,6 +27,7 @@ class Figure:
 
 FIGURES = (
     Figure("never", "lost"),
+    Figure("not_handed_on", "not handed on"),
     Figure("late", "late"),
     Figure("twice", "twice"),
     Figure("first_row", "first in a row"),

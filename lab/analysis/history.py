@@ -1,17 +1,21 @@
-"""The predicates that most claims share: pure functions of a run."""
+"""What most claims share, as pure functions of a run: predicates, and the lines of a program."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
-from pushpull.analysis.run import NO_ORDER_S, REPORT_LATE_S, Handshake, Run
+from pushpull.analysis.line_readers import is_life
+from pushpull.analysis.run import REPORT_LATE_S, Handshake, Run
+from pushpull.core.clock import NO_ORDER_S
+from pushpull.core.records import Record
 from pushpull.core.verdict import Outcome, Verdict
 from pushpull.core.wording import counted, joined, listed, sentence
 
 __all__ = [
     "NO_ORDER_S", "REPORT_LATE_S", "Handshake", "Run", "all_taken", "exactly_once",
-    "first_in_a_row", "joined", "listed", "never_twice", "shares", "strict_turns",
+    "first_in_a_row", "joined", "listed", "never_twice", "printed", "shares",
+    "strict_turns",
 ]  # fmt: skip
 
 _P = ParamSpec("_P")
@@ -165,10 +169,20 @@ def first_in_a_row(run: Run) -> int:
 def shares(run: Run, numbers: Iterable[int]) -> str:
     """Return each receiver's number of messages, as `host-1 10, host-2 10`."""
     count = run.takers.count_by_machine(numbers)
-    # Of replies only machines that send get any.
-    machines = run.receivers if any(map(count.get, run.receivers)) else sorted(count)
-    return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in machines)
+    # Of replies only machines that send get any; a machine may also send and receive.
+    machines = run.receivers if any(map(count.get, run.receivers)) else []
+    machines = [*machines, *sorted(m for m in count if count[m] and m not in machines)]
+    return ", ".join(f"{machine} {count.get(machine, 0)}" for machine in machines or sorted(count))
 
 
 def _was(numbers: Sequence[int]) -> str:
     return "was" if len(numbers) == 1 else "were"
+
+
+def printed(run: Run, program: str) -> list[Record]:
+    """Return the lines that all lives of a program printed on stdout, in the order of capture."""
+    return [
+        record
+        for record in run.records
+        if record.stream == "stdout" and is_life(record.process, program)
+    ]

@@ -4,7 +4,7 @@ From the source to the first relays is hop 0, from there to the next programs ho
 number then has a send and a receipt on each hop, and none of them is a repetition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from pushpull.analysis import vectors
 from pushpull.analysis.messages import Columns, Messages
 from pushpull.analysis.vectors import Ints, places_of
+from pushpull.core.clock import NO_ORDER_S
 from pushpull.core.names import program_of
 
 
@@ -36,7 +37,7 @@ def hops_of(messages: Columns) -> list[Hop]:
     relays = [place for place in both.tolist() if _hands_on(place, sent, received)]
     if not relays:
         return []
-    levels = _levels(relays, sent, received)
+    levels = _levels(relays, sent, received, messages.programs)
     hop_of_sends = np.zeros(len(sent.named), np.int64)
     for relay, level in levels.items():
         hop_of_sends[relay] = level
@@ -86,20 +87,72 @@ def _firsts(place: int, messages: Messages, values: Any = None) -> tuple[Ints, I
     return index.unique, found[index.first_rows()]
 
 
-def _levels(relays: list[int], sent: Messages, received: Messages) -> dict[int, int]:
+def _levels(
+    relays: list[int], sent: Messages, received: Messages, order: Sequence[str]
+) -> dict[int, int]:
     """Return how many hops a message has behind it when it has reached each relay, from 1.
 
-    That is the relay's usual place among those that received the same message, by the time.
+    That is one more than the usual number of relays before it that handled the same message.
     """
     parts: list[tuple[Ints, Ints, Ints]] = []
-    for relay in relays:
+    for k, relay in enumerate(relays):
         numbers, times = _firsts(relay, received, received.ts)
         handed_on = np.isin(numbers, _firsts(relay, sent)[0])
-        parts.append((numbers[handed_on], times[handed_on], np.full(int(handed_on.sum()), relay)))
+        parts.append((numbers[handed_on], times[handed_on], np.full(int(handed_on.sum()), k)))
     numbers, times, of = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((times, numbers))
-    _, before = vectors.Index(numbers[order]).nth_rows()
-    return {relay: 1 + int(np.median(before[of[order] == relay])) for relay in relays}
+    by_time = np.lexsort((times, numbers))
+    numbers, times, of = numbers[by_time], times[by_time], of[by_time]
+    programs = [program_of(sent.named[relay][1]) for relay in relays]
+    before = _before(_pairs(numbers), times, of, [_place_in(order, name) for name in programs])
+    ranks = np.zeros(len(of), np.int64)
+    for one, other in _pairs(numbers):
+        ranks[one] += before[of[other], of[one]]
+        ranks[other] += before[of[one], of[other]]
+    return {relay: 1 + int(np.median(ranks[of == k])) for k, relay in enumerate(relays)}
+
+
+def _pairs(numbers: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Give the rows of each two that have the same number; `numbers` are sorted."""
+    for distance in range(1, len(numbers)):
+        first = places_of(numbers[distance:] == numbers[:-distance])
+        if not len(first):
+            return
+        yield first, first + distance
+
+
+def _before(
+    pairs: Iterable[tuple[Ints, Ints]], times: Ints, of: Ints, places: Sequence[int]
+) -> Any:
+    """Return for each two relays whether messages pass the one before the other, as a table.
+
+    The times say so where they are clear. Else the order in which the author named the programs
+    does, as the lab captures the lines of two programs in any order if they are printed within a
+    few milliseconds; if that says nothing, the order in which most lines were captured.
+    """
+    size = len(places)
+    total, first, clearly = (np.zeros((size, size), np.int64) for _ in range(3))
+    for one, other in pairs:  # the second of each two is never the earlier one
+        np.add.at(total, (of[one], of[other]), 1)
+        np.add.at(total, (of[other], of[one]), 1)
+        np.add.at(first, (of[one], of[other]), 1)
+        clear = times[other] - times[one] >= NO_ORDER_S
+        np.add.at(clearly, (of[one[clear]], of[other[clear]]), 1)
+    by_time = np.sign((2 * clearly > total).astype(int) - (total < 2 * clearly.T))
+    as_captured = np.sign(2 * first - total)
+    order = by_time
+    for other in (_signs(places), as_captured, _signs(range(size))):
+        order = np.where(order, order, other)
+    return order > 0
+
+
+def _signs(places: Sequence[int]) -> Any:
+    """Return for each two places 1 if the one is before the other, -1 if after it, else 0."""
+    column = np.asarray(places)
+    return np.sign(column[None, :] - column[:, None])
+
+
+def _place_in(order: Sequence[str], program: str) -> int:
+    return order.index(program) if program in order else len(order)
 
 
 def _hops_of_receipts(

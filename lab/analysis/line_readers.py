@@ -18,12 +18,12 @@ from pushpull.runs.lines import Lines
 
 if TYPE_CHECKING:
     from pushpull.analysis.digit_lines import Shape
-    from pushpull.analysis.history import Run
 
 _MOST_DIGITS = 18  # of a message's number
 _MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
 NO_MESSAGE = -1
 _TRACES = {"sent": "dealt", "received": "taken"}
+_PRINTED = {"dealt": "sent", "taken": "received"}
 
 
 class Reading(NamedTuple):
@@ -45,7 +45,8 @@ def lines(
         sent: for each program that sends (its file name without extension), a regular expression
             that must match the whole line. Its group called `number`, or else its first group, is
             the message's number. Each other group that has a name is a value:
-            `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`.
+            `r"reply (\\d+) after (?P<latency_ms>[\\d.]+) ms"`. In a pipeline, name the programs in
+            the order in which a message passes them.
         received: the same for each program that receives. A line that a program's expressions in
             both match is about a message that it received and sent on.
         values: the same for lines that are not about a message sent or received: only groups with
@@ -63,7 +64,7 @@ def lines(
     for program in both:
         patterns[program].append((HANDED_ON, _with_a_group(sent[program])))
     others = {program: _with_a_name(pattern) for program, pattern in (values or {}).items()}
-    return LineReader(patterns, others)
+    return LineReader(patterns, others, programs=tuple(sent))
 
 
 class LineReader:
@@ -73,7 +74,10 @@ class LineReader:
         self,
         patterns: Mapping[str, Sequence[tuple[str, re.Pattern[str]]]],
         others: Mapping[str, re.Pattern[str]] | None = None,
+        programs: Sequence[str] = (),
     ) -> None:
+        """Take each program's patterns; `programs` are those that send, in a message's order."""
+        self.programs = programs
         self._patterns = patterns
         self._others = others or {}
         self._of = functools.cache(self._patterns_of)
@@ -101,7 +105,8 @@ class LineReader:
         if text is None:
             return None
         if record.stream == "stderr":
-            return _traced(record, text)
+            traced = _traced(record, text)
+            return traced if traced and self.trusts(record.process, traced.kind) else None
         patterns = self._of(record.process)
         found = [(kind, match) for kind, one in patterns if (match := one.fullmatch(text))]
         if not found:
@@ -113,10 +118,24 @@ class LineReader:
         """Return whether a process's lines can be about messages."""
         return bool(self._of(process))
 
+    def receives(self, process: str) -> bool:
+        """Return whether a process may receive; any may if no program has a pattern for that."""
+        kinds = {"received", HANDED_ON}
+        known = any(kind in kinds for one in self._patterns.values() for kind, _ in one)
+        return not known or any(kind in kinds for kind, _ in self._of(process))
+
     def hands_on(self, process: str) -> bool:
         """Return whether a process may hand messages on: it sends and receives."""
         kinds = {kind for kind, _ in self._of(process)}
         return HANDED_ON in kinds or kinds >= {"sent", "received"}
+
+    def trusts(self, process: str, traced: str) -> bool:
+        """Return whether a process can have `dealt` or `taken` messages, as its traces say.
+
+        One whose lines say that it only receives has sent nothing, whatever it traces.
+        """
+        kinds = {kind for kind, _ in self._of(process)}
+        return not kinds or HANDED_ON in kinds or _PRINTED[traced] in kinds
 
     def scan(self, lines: Lines) -> Sequence[Found] | None:
         """Return what the lines of a chunk say of messages, as a call for each would.
@@ -127,7 +146,8 @@ class LineReader:
         if data is None:
             return [] if lines.piece.is_unreadable else None
         if lines.stream == "stderr":
-            return _scan_traces(data, lines.n)
+            found = _scan_traces(data, lines.n)
+            return [one for one in found if self.trusts(lines.process, one.kind)]
         scanner = self._scanner_of(lines.process)
         if not self._of(lines.process):
             return []
@@ -356,15 +376,6 @@ def _message(record: Record, kind: str, number: int, t: float, m: float | None =
         t=t,
         m=m,
     )
-
-
-def printed(run: "Run", program: str) -> list[Record]:
-    """Return the lines that all lives of a program printed on stdout, in the order of capture."""
-    return [
-        record
-        for record in run.records
-        if record.stream == "stdout" and is_life(record.process, program)
-    ]
 
 
 def is_life(process: str, program: str) -> bool:

@@ -195,12 +195,18 @@ class Messages(Sequence[Message]):
 
 
 class Columns:
-    """The messages of a run by their kinds."""
+    """The messages of a run by their kinds.
+
+    Attributes:
+        programs: those that hand messages on may be among them, in the order in which the reader
+            names them.
+    """
 
     def __init__(
         self, records: Sequence[Record], reads: Reader, clock_of: ClockOf = lambda _: None
     ) -> None:
         """Read the lines of a run; `clock_of` corrects the times of traces."""
+        self.programs: Sequence[str] = getattr(reads, "programs", ())
         self._clock_of = clock_of
         self._named: list[tuple[str, str]] = []
         self._places: dict[tuple[str, str], int] = {}

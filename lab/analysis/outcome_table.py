@@ -1,5 +1,6 @@
 """What became of the messages of runs, as a table: one row for each variant of an experiment."""
 
+import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ class MessageCounts:
 
     Attributes:
         sent, received, late, never, twice: numbers of messages.
-        first_row: how many from message 0 on went to the same machine.
+        not_handed_on: how many programs in a pipeline received and did not send on, as a filter.
+        first_row: how many from message 0 on went to the same machine, if there are several.
         noticed_s: how long after the fault the sender's library reported it.
         recovery_s, backlog_s: when the first message was through after the repair, and when
             nothing waited any more, see `recovery`.
@@ -43,13 +45,15 @@ class MessageCounts:
     had_fault: bool
     had_repair: bool = False
     lateness_s: float | None = None
+    not_handed_on: int | None = None
     quantities: Mapping[str, float] = field(default_factory=dict)
 
 
 def outcome(run: Run, interval: float) -> MessageCounts:
     """Count what became of a run's messages; late means later than `interval` seconds.
 
-    In a pipeline they are sent by its source, and received at its end.
+    In a pipeline they are sent by its source, and received at its end; one is lost if it was sent
+    on a hop and not received there.
     """
     last = run.hops[-1]
     dealt, arrived = run.dealt, _arrived(last)
@@ -59,16 +63,29 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         sent=len(dealt),
         received=len(arrived),
         late=int((took > interval + _LATE_S).sum()),
-        never=int((~arrived.index.has(dealt.index.unique)).sum()),
+        never=sum(map(_lost, run.hops)),
         twice=sum(len(hop.takers.twice) for hop in run.hops),
-        first_row=first_in_a_row(run) or None,
+        first_row=(first_in_a_row(run) or None) if len(run.receivers) > 1 else None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,
         had_fault=run.fault is not None,
         had_repair=back is not None and back.t < float(dealt.times.max(initial=back.t)),
         lateness_s=latest(arrived, intended(run, interval)),
+        not_handed_on=_not_handed_on(run.hops) if len(run.hops) > 1 else None,
         quantities=figures(quantities(run.values)),
+    )
+
+
+def _lost(run: Run) -> int:
+    """Return how many messages were sent in a run, or on a hop, and not received there."""
+    return int((~_arrived(run).index.has(run.dealt.index.unique)).sum())
+
+
+def _not_handed_on(hops: Sequence[Run]) -> int:
+    return sum(
+        int((~after.dealt.index.has(hop.takers.index.unique)).sum())
+        for hop, after in itertools.pairwise(hops)
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushpull.analysis import brokers, cut
 from pushpull.analysis.messages import Columns, Messages, steady
+from pushpull.core.clock import NO_ORDER_S
 from pushpull.core.names import program_of
 from pushpull.core.parameters import Value, of_run
 from pushpull.core.records import Event, Message, Reader, Record
@@ -21,8 +22,6 @@ if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wai
     from pushpull.analysis.values import Values
     from pushpull.analysis.vectors import Floats, Index
 
-# Two events closer than this, on two clocks or threads, have no order.
-NO_ORDER_S = 0.005
 # How late a program may report what its library did; on a busy computer it was 10 ms late.
 REPORT_LATE_S = 0.05
 
@@ -236,8 +235,13 @@ class Run:
 
     @functools.cached_property
     def receivers(self) -> list[str]:
-        """The machines on which more than senders or a broker started, in the order of that."""
-        started = (e.machine for e in self.events("start") if e.place not in self.brokers)
+        """The machines on which a program started that may receive, in the order of that.
+
+        With patterns for programs that receive, these are meant; else all but senders and brokers.
+        """
+        receives = getattr(self._reads, "receives", lambda _: True)
+        starts = (e for e in self.events("start") if e.place not in self.brokers)
+        started = [e.machine for e in starts if receives(program_of(e.process))]
         return [machine for machine in dict.fromkeys(started) if machine not in self.senders]
 
     def events(self, name: str, *, by: Iterable[str] | None = None) -> list[Event]:
@@ -315,7 +319,12 @@ class Run:
         """
         if self.cut:
             return -1
-        return float("inf") if self.sent_all else max(self.takers, default=-1)
+        if self.sent_all:
+            return float("inf")
+        numbers = self.takers.index.unique
+        if len(self.said_sent):  # a receipt of what nobody sent tells nothing
+            numbers = numbers[self.said_sent.has(numbers)]
+        return int(numbers.max(initial=-1))
 
     def dealt_between(self, start: float, end: float = float("inf")) -> Sequence[int]:
         """Return the planned numbers that were sent after `start` and before `end`.

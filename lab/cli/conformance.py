@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pushpull.core.errors import ExitCode, LabError
-from pushpull.experiments import conformance, implementations
+from pushpull.experiments import implementations
 from pushpull.experiments.manifest import FILE, Manifest
 from pushpull.machines import installer
 
@@ -49,6 +49,8 @@ def _try(one: Manifest, say: Callable[[str], None]) -> bool:
             where=one.title,
             hint=f"./fab implementations --install {one.title}",
         )
+    from pushpull.experiments import conformance  # later: most runs don't need it
+
     passed = True
     for result in conformance.run(one.programs, str(installer.root())):
         if result.mismatch is None:
@@ -66,6 +68,8 @@ def _try(one: Manifest, say: Callable[[str], None]) -> bool:
 
 def _pass(one: Manifest) -> Path:
     """Return the file that exists if just this implementation has passed just this test here."""
+    from pushpull.experiments import conformance
+
     content = hashlib.sha256(one.installation.folder.encode())
     files = {implementations.FOLDER / one.name / FILE}
     files |= {path for program in one.programs.values() for path in program.files.values()}

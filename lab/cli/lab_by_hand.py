@@ -59,7 +59,7 @@ def shell(inventory: Inventory, provider: str, name: str, command: str = "") -> 
         raise LabError(
             "a shell needs a terminal",
             where="standard input",
-            hint="run it in a terminal, or give a command: -- COMMAND",
+            hint="run it in a terminal, or give a command, such as -- sh to run what is piped in",
         )
     with chosen.look() as machines:
         remote = Remote(machines.access[name])

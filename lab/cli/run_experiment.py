@@ -103,6 +103,7 @@ def run_all(call: Call) -> "list[Result]":
 def _import_the_rest() -> None:
     importlib.import_module("pushpull.cli.run_series")
     ssh_library.get_ready()
+    importlib.import_module("pushpull.engine.request").git_revision()
 
 
 @contextlib.contextmanager

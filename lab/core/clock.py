@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
+NO_ORDER_S = 0.005  # two events closer than this, on two clocks or threads, have no order
 SET_S = 0.05  # a wall clock that moved by more than this against an unsettable one was set
 WALL_AHEAD_S = time.time() - time.monotonic()  # when this process began
 

@@ -109,11 +109,20 @@ def drawing(file: TextIO) -> TextIO:
     return file.drawing if isinstance(file, SafeText) else file
 
 
+def is_discarding(stream: TextIO) -> bool:
+    """Return whether what is written to a stream is discarded, since that has failed once."""
+    return _failure(stream) is not None
+
+
 def finish() -> None:
     """Flush everything; print the reason if anything could not be written."""
     sys.stdout.flush()
-    raw = drawing(sys.stdout).buffer.raw  # type: ignore[attr-defined]
-    lost = raw.lost if isinstance(raw, _Lasting) else None
+    lost = _failure(sys.stdout)
     if lost and lost.errno not in (errno.EPIPE, errno.EIO):  # the reader or the terminal is gone
         print(f"the output could not be written: {lost.strerror}", file=sys.stderr)
     sys.stderr.flush()
+
+
+def _failure(stream: TextIO) -> OSError | None:
+    raw = getattr(drawing(stream).buffer, "raw", None)
+    return raw.lost if isinstance(raw, _Lasting) else None

@@ -1,5 +1,6 @@
 """Where the project's files are, in a clone and in an installed package."""
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -11,3 +12,11 @@ SHIPPED = _PACKAGE.parent if IS_CLONE else _COPIES
 PROJECT = SHIPPED if IS_CLONE else Path.cwd()
 # How the user calls the lab.
 COMMAND = "./fab" if IS_CLONE else "pushpull"
+
+
+def cache() -> Path:
+    """Return the lab's cache: in the user's home, or in the project if that is another user's."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given, "push-pull-lab")
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  # which never raises
+    return (home if os.access(home, os.W_OK) else PROJECT) / ".cache" / "push-pull-lab"

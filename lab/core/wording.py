@@ -21,9 +21,10 @@ def listed(numbers: Sequence[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    texts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else " and ".join(map(str, r)) for r in runs]
+    parts = [part for run in runs for part in ([run] if len(run) > 2 else [[n] for n in run])]
+    texts = [f"{part[0]} to {part[-1]}" if len(part) > 1 else f"{part[0]}" for part in parts]
     if len(texts) > 8:
-        texts = [*texts[:7], f"{len(texts) - 7} more"]
+        texts = [*texts[:7], f"{sum(map(len, parts[7:])):,} more"]
     return f"message{'' if len(numbers) == 1 else 's'} {joined(texts)}"
 
 

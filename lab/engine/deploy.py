@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from pushpull.engine import disturbance, versions
 from pushpull.engine.build import Parts, Setting, build_parts
 from pushpull.engine.disturbance import Lateness, MachineLateness
 from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.program import ahead
 from pushpull.engine.request import RunRequest
 from pushpull.engine.sniffers import Sniffers
 from pushpull.machines import clock_offset, requirements
@@ -33,13 +35,42 @@ class Deployed:
     lateness: Lateness
 
 
+class Removal:
+    """Removes a run's folder from its machines; the end of the block waits for that.
+
+    So the harness can go on, once nothing is needed of the folder any more.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._begun: Future[object] | None = None
+
+    def begin(self) -> None:
+        """Begin to remove it, if that hasn't begun."""
+        if self._begun is None:
+            pool = ThreadPoolExecutor(1)
+            self._begun = pool.submit(at_once, self._setting.remotes, self._remove)
+            pool.shutdown(wait=False)
+
+    def _remove(self, remote: Remote) -> None:
+        remote.remove(self._setting.folder)
+
+    def __enter__(self) -> "Removal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._begun is not None:
+            with _uninterrupted():
+                self._begun.result()
+
+
 @contextlib.contextmanager
-def deployed(request: RunRequest, setting: Setting) -> Iterator[Deployed]:
+def deployed(request: RunRequest, setting: Setting, removal: Removal) -> Iterator[Deployed]:
     """Deploy a run's files; at the end of the block end its processes, and store what is left.
 
-    Raises LabError if a machine can't take part.
+    Then begin the removal of the run's folder. Raises LabError if a machine can't take part.
     """
-    clocks, known = _prepare(setting, request)
+    clocks, known = _prepare(setting, request, removal)
     wall_ahead_s = clock.wall_ahead_s()
     with Lateness() as lateness:
         parts = build_parts(request, setting, clocks, lateness.stopped_s)
@@ -53,21 +84,26 @@ def deployed(request: RunRequest, setting: Setting) -> Iterator[Deployed]:
                 parts.stop()
                 sniffers.end()
                 found = disturbance.description(lateness, theirs.end())
-                _store_the_rest(setting, parts, wall_ahead_s, found, known)
+                try:
+                    _store_the_rest(setting, parts, wall_ahead_s, found, known)
+                finally:
+                    removal.begin()
 
 
-def _prepare(setting: Setting, request: RunRequest) -> tuple[dict[str, clock.Clock], _Versions]:
+def _prepare(
+    setting: Setting, request: RunRequest, removal: Removal
+) -> tuple[dict[str, clock.Clock], _Versions]:
     """Deploy the user's files on all machines, and measure each clock's offset from ours.
 
     Return the clocks, and the versions of the user's programs.
     """
     ours = clock_offset.our_boot_id()
+    programs = ahead(request.programs)
     known: _Versions = {}
 
     def prepare(remote: Remote) -> clock.Clock:
         requirements.require(remote, request.experiment.needs)
-        remote.deploy(setting.folder, request.files)
-        remote.warm_up(setting.folder)
+        remote.deploy(setting.folder, request.files, programs, (*clock_offset.READS, _KERNEL))
         known[remote.name] = versions.ask(remote, request.experiment.versions, setting.folder)
         with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
@@ -77,7 +113,7 @@ def _prepare(setting: Setting, request: RunRequest) -> tuple[dict[str, clock.Clo
         versions.require_known(known, request.experiment.versions)
         setting.directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     except BaseException:
-        _remove(setting)
+        removal.begin()
         raise
     return clocks, known
 
@@ -89,7 +125,7 @@ def _store_the_rest(
     found: dict[str, Any],
     known: _Versions,
 ) -> None:
-    """Store what is known only at the end; then remove the run's folder from the machines."""
+    """Store what is known only at the end."""
     try:
         parts.manager.fetch_all()
         setting.directory.make_room()
@@ -100,12 +136,6 @@ def _store_the_rest(
         setting.directory.update(machines=facts, disturbance=found)
     except RunStoreError as error:
         parts.monitor.fail(error)
-    finally:
-        _remove(setting)
-
-
-def _remove(setting: Setting) -> None:
-    at_once(setting.remotes, lambda remote: remote.remove(setting.folder))
 
 
 def _facts(setting: Setting, monitor: RunMonitor, known: _Versions) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A silent program has not lost anything yet. So silence ends a run only if it las
 program at work may need; and messages that may arrive even later are reported as open, not lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pushpull.engine.ledger import Ledger, Place
@@ -13,6 +13,7 @@ QUIET_S = 0.5  # or two intervals: silence that ends a run in which nothing is o
 PATIENCE_S = 3.0  # silence that ends a run in which a program could still print what is missing
 AT_WORK_S = 10.0  # silence that ends it if a program is at work, or was as slow before
 _GAPS = 3  # times the longest gap between two lines of a program that traces no receipts
+_RESTS = 1.5  # times that of one that traces them: it has shown how long it rests
 
 _LIMIT_FACTOR = 3
 _LIMIT_EXTRA_S = 10.0
@@ -58,6 +59,31 @@ class Living:
     traces: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Which programs are at the other end of the messages when a run has become silent.
+
+    Attributes:
+        living: those that run, and can print something more.
+        cut_off: which of them a fault keeps from the senders.
+        silent: receivers that may have their turn still, and print nothing: stopped, or cut off.
+        ended: receivers that have ended.
+        unsent: the numbers that senders printed last which have not finished; they may never have
+            been sent.
+        spare: how many connections the senders have beside those with living receivers that are not
+            cut off; None if that isn't known.
+        broken: whether there was a fault.
+    """
+
+    living: Sequence[Living]
+    cut_off: Collection[Place] = ()
+    silent: Sequence[Place] = ()
+    ended: Sequence[Place] = ()
+    unsent: Collection[int] = ()
+    spare: int | None = None
+    broken: bool = False
+
+
 def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> float:
     """Return how many seconds of silence end a run, by what is outstanding and what could print it.
 
@@ -73,10 +99,10 @@ def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bo
     if not waited_for:
         return plan.quiet_s
     slowest = max(
-        (ledger.longest_gap(o.place) for o in waited_for if not ledger.traces_receipts(o.place)),
-        default=0.0,
+        ledger.longest_gap(one.place) * (_RESTS if ledger.traces_receipts(one.place) else _GAPS)
+        for one in waited_for
     )
-    return max(plan.quiet_s, PATIENCE_S, min(_GAPS * slowest, AT_WORK_S))
+    return max(plan.quiet_s, PATIENCE_S, min(slowest, AT_WORK_S))
 
 
 def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> bool:
@@ -93,29 +119,47 @@ def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, r
     )
 
 
-def still_open(
-    plan: Plan, ledger: Ledger, living: Iterable[Living], *, broken: bool, sent_all: bool
-) -> list[Place]:
+def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
     """Return the processes that could still have printed a message after the silence.
 
     A receiver that holds a message is at work on it. For any other, silence proves nothing, unless
-    the experiment's `takes` says how long it may need, or a fault (`broken`) explains what is
-    missing. But one that traces its receipts has shown that nothing waits for it when it has
-    received a later message; and nothing waits if the senders did not send all (`sent_all`).
+    the experiment's `takes` says how long it may need. But nothing waits for one that has printed a
+    later message; and what is outstanding may have gone to receivers that died or fell silent.
     """
     if not ledger.outstanding:
         return []
-    in_hand = set(ledger.in_hand())
-    unknown = not broken and plan.takes == 0
+    unknown = plan.takes == 0
 
     def may_take_more(one: Living) -> bool:
-        if one.traces or ledger.traces_receipts(one.place):
-            return sent_all and ledger.is_behind(one.place)
-        return True
+        if one.place in ends.cut_off:
+            return False
+        if not ends.broken and not (one.traces or ledger.traces_receipts(one.place)):
+            return True
+        waiting = [n for n in ledger.waiting_for(one.place) if n not in ends.unsent]
+        return len(waiting) > _lost_with_others(ledger, ends, waiting)
 
     return [
         one.place
-        for one in living
-        if one.place in in_hand
+        for one in ends.living
+        if ledger.is_at_work(one.place)
         or (unknown and one.place not in ledger.senders and may_take_more(one))
     ]
+
+
+def _lost_with_others(ledger: Ledger, ends: "Ends", waiting: Sequence[int]) -> int:
+    """Return how many messages may have gone to receivers that are silent, each having its turn.
+
+    Where the senders report their connections, no more receivers than those still have theirs.
+    """
+    living = {one.place for one in ends.living if one.place not in ledger.senders}
+    turn = len(living.union(ends.silent, ends.ended))
+
+    def number_of(places: Sequence[Place], *, until_end: bool) -> int:
+        return sum(
+            any(ledger.may_have_had(place, n, turn, until_end=until_end) for n in waiting)
+            for place in places
+        )
+
+    silent = number_of(ends.silent, until_end=False)
+    connected = silent if ends.spare is None else max(0, ends.spare)
+    return min(silent, connected) + number_of(ends.ended, until_end=True)

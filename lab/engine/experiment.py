@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pushpull.core import faults as known_faults
 from pushpull.core.faults.fault import Fault
@@ -14,11 +14,12 @@ from pushpull.engine import versions as own_versions
 
 if TYPE_CHECKING:
     from pushpull.analysis.history import Run
-    from pushpull.engine.scenario import Lab
 
 __all__ = ["Claim", "Experiment", "Need", "Outcome", "Verdict", "claim", "experiment"]
 
-Scenario = Callable[["Lab"], None]
+# Its argument is a Lab, whose module imports this one.
+Scenario = Callable[[Any], None]
+_S = TypeVar("_S", bound=Scenario)
 Judge = Callable[["Run"], Verdict]
 # By program: what it is used for that not every implementation has.
 Uses = Mapping[str, Sequence[str]]
@@ -108,7 +109,7 @@ def experiment(
     uses: Uses | Mapping[str, Uses] | None = None,
     parameters: Mapping[str, Value] | None = None,
     versions: Mapping[str, Sequence[str]] | None = None,
-) -> Callable[[Scenario], Scenario]:
+) -> Callable[[_S], _S]:
     """Mark the scenario of a module; the function's name is the experiment's.
 
     Arguments:
@@ -145,7 +146,7 @@ def experiment(
     require_sound(parameters or {})
     own_versions.require_sound(versions or {})
 
-    def mark(scenario: Scenario) -> Scenario:
+    def mark(scenario: _S) -> _S:
         meta = ExperimentMeta(
             source=source,
             reads=reads,

@@ -1,10 +1,18 @@
 """Ends a run: applies the rules of `ending` to its processes and messages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushpull.core.wording import joined, listed
 from pushpull.engine import stillborn
-from pushpull.engine.ending import AT_WORK_S, Living, may_take_its_time, silence_s, still_open
+from pushpull.engine.ending import (
+    AT_WORK_S,
+    Ends,
+    Living,
+    may_take_its_time,
+    silence_s,
+    still_open,
+)
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
@@ -54,21 +62,17 @@ class Finish:
         with self.monitor.news:
             ledger, missing = self.monitor.ledger, self.monitor.ledger.missing()
             received = ledger.received
-            at_work = still_open(
-                self.monitor.plan,
-                ledger,
-                self._living,
-                broken=self.monitor.faults > 0,
-                sent_all=self._sent_all,
-            )
+            at_work = still_open(self.monitor.plan, ledger, self._ends())
         self.manager.stop()
         if missing and ledger.received > received:
             return "Some messages arrived only after the lab had begun to end the programs."
         if not at_work:
             return ""
-        who = joined([f"{process} on {machine}" for machine, process in at_work])
-        was = "was" if len(at_work) == 1 else "were"
-        return f"{who} {was} perhaps still at work on {listed(missing)} when the lab ended the run."
+        names = joined([f"{process} on {machine}" for machine, process in at_work])
+        return (
+            f"When the lab ended the run, {names} might still have printed {listed(missing)}:"
+            f" whether {'that was' if len(missing) == 1 else 'those were'} lost is not known."
+        )
 
     @property
     def _living(self) -> list[Living]:
@@ -79,11 +83,45 @@ class Finish:
             if not (process.ended or process.paused or process.program.is_broker)
         ]
 
-    @property
-    def _sent_all(self) -> bool:
-        """Whether every sender has ended without an error."""
-        senders = self.monitor.ledger.senders
-        return all(p.status == 0 for p in self.manager.processes if p.place in senders)
+    def _ends(self) -> Ends:
+        """Return which programs there are at the ends of connections, and in which state."""
+        ledger, living = self.monitor.ledger, self._living
+        senders = [p for p in self.manager.processes if p.place in ledger.senders]
+        receivers = [
+            p
+            for p in self.manager.processes
+            if not (p.place in ledger.senders or p.program.is_broker)
+        ]
+        cut_off = {p.place for p in receivers if self._is_cut_off(p, senders)}
+        silent = [p.place for p in receivers if p.place in cut_off or (p.paused and not p.ended)]
+        reached = [one for one in living if one.place not in {*cut_off, *ledger.senders}]
+        return Ends(
+            living=living,
+            cut_off=cut_off,
+            silent=silent,
+            ended=[p.place for p in receivers if p.ended and p.place not in cut_off],
+            unsent={ledger.last_sent(p.place) for p in senders if p.status != 0},
+            spare=self._connections(senders, len(reached)),
+            broken=self.monitor.faults > 0,
+        )
+
+    def _is_cut_off(self, receiver: Process, senders: Sequence[Process]) -> bool:
+        """Return whether a fault keeps a receiver from every sender, or keeps its machine off."""
+        isolation = self.monitor.isolation
+        if isolation.is_off(receiver.machine):
+            return True
+        apart = [isolation.are_apart(receiver.machine, sender.machine) for sender in senders]
+        return bool(apart) and all(apart)
+
+    def _connections(self, senders: Sequence[Process], reached: int) -> int | None:
+        """Return how many connections the only sender has to receivers that are not reached.
+
+        None if that isn't known: its library doesn't report them, or there are several senders.
+        """
+        if len(senders) != 1 or self.manager.broker is not None:
+            return None
+        open_ones = self.monitor.connections.get(senders[0].place)
+        return None if open_ones is None else open_ones - reached
 
     def _is_over(self) -> bool:
         """Whether nothing more can arrive; called under the lock, like all wait conditions."""

@@ -4,19 +4,22 @@ Plain data without a lock: `RunMonitor` has the one lock for reading and writing
 a trigger, a count and the end of a run never see different states.
 """
 
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pushpull.core.names import program_of
 from pushpull.core.records import HANDED_ON, Message, Record
 from pushpull.engine.balance import Balance
+from pushpull.engine.sending_order import BEFORE_ALL, Position, SendingOrder
 from pushpull.runs.lines import LastLines, Lines
 
 # The last lines of each process that a trigger set later still finds; a run may print millions.
 KEPT_LINES = 50_000
 # Receipts whose line came before their trace: two streams may be that many lines apart.
 _KEPT_EARLY = 20_000
+# The last receipts of each receiver, by which is judged how far it has come.
+_KEPT_RECEIPTS = 100
 
 Place = tuple[str, str]  # the names of a machine and of a process on it
 
@@ -73,6 +76,11 @@ class Ledger:
         self._hands: defaultdict[Place, _Hand] = defaultdict(_Hand)
         self._relays: dict[Place, _Relay] = {}
         self._filters: set[str] = set()  # programs, see _note_filter
+        self._orders: defaultdict[Place, SendingOrder] = defaultdict(SendingOrder)  # by _sender_of
+        self._receipts: defaultdict[Place, deque[int]] = defaultdict(
+            lambda: deque(maxlen=_KEPT_RECEIPTS)
+        )
+        self._sent_until: dict[Place, dict[Place, Position]] = {}  # when a process ended
         self._gaps: dict[Place, float] = {}
         self._times: dict[Place, float] = {}  # of the last line
 
@@ -119,6 +127,7 @@ class Ledger:
     def _sent(self, place: Place, numbers: Sequence[int]) -> None:
         self.sent += len(numbers)
         self.senders.add(place)
+        self._orders[_sender_of(place)].add(numbers)
         for number in numbers:
             self._balance.move(number, 1)
         if place in self._relays and program_of(place[1]) not in self._filters:
@@ -128,6 +137,7 @@ class Ledger:
         self.received += len(numbers)
         self.received_by[place] += len(numbers)
         self.last_receiver = place if numbers else self.last_receiver
+        self._receipts[place].extend(numbers[-_KEPT_RECEIPTS:])
         put_down = self._hands[place].put_down
         for number in numbers:
             self._balance.move(number, -1)
@@ -196,18 +206,68 @@ class Ledger:
         yield from (place for place, hand in self._hands.items() if hand.held)
         yield from (place for place, relay in self._relays.items() if relay.held)
 
+    def is_at_work(self, place: Place) -> bool:
+        """Return whether a process holds one of the messages that are outstanding."""
+        hand, relay = self._hands.get(place), self._relays.get(place)
+        held = {*(hand.held if hand else ()), *(relay.held if relay else ())}
+        return bool(held) and not held.isdisjoint(self.missing())
+
     def traces_receipts(self, place: Place) -> bool:
         """Whether a process has traced a receipt."""
         return place in self._hands and self._hands[place].traces
 
-    def is_behind(self, place: Place) -> bool:
-        """Whether a message may still wait for a process that traces its receipts.
+    def ended(self, place: Place) -> None:
+        """Note that a process has ended: what is sent later does not go to it."""
+        self._sent_until[place] = {sender: order.end for sender, order in self._orders.items()}
 
-        Messages to one receiver arrive in the order of their numbers. So what is missing waits for
-        it only if it has received none with a higher number.
+    def waiting_for(self, place: Place) -> list[int]:
+        """Return the outstanding messages that may still wait for a receiver.
+
+        It has passed what a sender sent before a message that it has printed.
         """
-        furthest = self._hands[place].furthest if place in self._hands else -1
-        return any(number > furthest for number in self.missing())
+        passed = self._passed_by(place)
+        return [
+            number
+            for number in self.missing()
+            if any(
+                order.latest(number) > passed.get(sender, BEFORE_ALL)
+                for sender, order in self._orders.items()
+            )
+        ]
+
+    def may_have_had(self, place: Place, number: int, turn: int, *, until_end: bool) -> bool:
+        """Return whether an outstanding message may have gone to a receiver that is silent now.
+
+        It was not sent within a `turn` of so many receivers after the last one that it printed, and
+        with `until_end` before it had ended.
+        """
+        passed, until = self._passed_by(place), self._sent_until.get(place, {})
+        return any(
+            order.latest(number) > _later(passed.get(sender, BEFORE_ALL), turn - 1)
+            and (not until_end or order.earliest(number) <= until.get(sender, BEFORE_ALL))
+            for sender, order in self._orders.items()
+            if order.rows(number)
+        )
+
+    def _passed_by(self, place: Place) -> Mapping[Place, Position]:
+        """Return how far a receiver has come in what each sender sent.
+
+        A number that several programs sent by themselves does not say whose it was.
+        """
+        sources = {_sender_of(one) for one in self.sources}
+        passed: dict[Place, Position] = {}
+        for number in set(self._receipts[place]) if place in self._receipts else ():
+            by = [sender for sender, order in self._orders.items() if order.rows(number)]
+            if len(sources.intersection(by)) > 1:
+                continue
+            for sender in by:
+                at = self._orders[sender].earliest(number)
+                passed[sender] = max(passed.get(sender, BEFORE_ALL), at)
+        return passed
+
+    def last_sent(self, place: Place) -> int:
+        """Return the number that a sender printed last."""
+        return self._orders[_sender_of(place)].last_number
 
     def longest_gap(self, place: Place) -> float:
         """Return the most seconds between two lines of a process; 0 if it has printed no two."""
@@ -223,6 +283,15 @@ class Ledger:
         return self._balance.missing()
 
 
+def _sender_of(place: Place) -> Place:
+    """Return the machine and the program: its lives send one after another."""
+    return place[0], program_of(place[1])
+
+
+def _later(position: Position, by: int) -> Position:
+    return position if position == BEFORE_ALL else position._replace(number=position.number + by)
+
+
 def _time_of_first(records: Sequence[Record]) -> float:
     return records[0].t
 
@@ -235,14 +304,12 @@ class _Hand:
 
     def __init__(self) -> None:
         self.traces = False
-        self.furthest = -1  # the highest number that it has traced
         self.held: OrderedDict[int, None] = OrderedDict()
         # Of these the line came by its stream before the trace by another.
         self._early: OrderedDict[int, None] = OrderedDict()
 
     def take(self, number: int) -> None:
         self.traces = True
-        self.furthest = max(self.furthest, number)
         if number in self._early:
             del self._early[number]
             self.held.clear()  # received before this one, whose line has come

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from pushpull.core.records import Event, Reader, Record
 from pushpull.core.run_schema import LATEST
 from pushpull.core.trace import Trace
 from pushpull.engine.ending import Plan
+from pushpull.engine.isolation import Isolation
 from pushpull.engine.ledger import Ledger, Look, Place
 from pushpull.machines.agent import launcher
 from pushpull.runs.chunk_traces import traces_and_said
@@ -57,6 +59,9 @@ class RunMonitor:
         plan: how long the run is to take.
         accepted, connected, faults: how many of these events there were.
         understood: how many connections a library reported, and not just the kernel.
+        connections: how many usable connections each program's library has reported, without
+            those that are over.
+        isolation: which machines faults keep apart.
         ready: which processes are ready, since when on the monotonic clock.
         unshown: the processes whose lines are kept but not shown, such as a server's log.
         hopeless: returns in a sentence why the programs will never talk to each other, else "";
@@ -77,6 +82,8 @@ class RunMonitor:
         self.ledger = Ledger()
         self.trouble: BaseException | None = None
         self.accepted = self.connected = self.understood = self.faults = 0
+        self.connections = Counter[Place]()
+        self.isolation = Isolation()
         self.ready: dict[Place, float] = {}
         self.unshown: set[Place] = set()
         self.hopeless: Callable[[], str] = lambda: ""
@@ -158,11 +165,22 @@ class RunMonitor:
             self.connected += event.event == "connected"
             self.understood += event.event == "connected" and "late_s" not in event.details
             self.faults += event.event == "fault"
+            self._note_ends(event)
             try:
                 self._check_invariants()
             except Exception as error:
                 self.trouble = self.trouble or error
             self.news.notify_all()
+
+    def _note_ends(self, event: Event) -> None:
+        """Note what decides whether a message may still arrive."""
+        place = event.machine, event.process
+        if event.event == "exit":
+            self.ledger.ended(place)
+        elif event.event in ("connected", "disconnected"):
+            self.connections[place] += 1 if event.event == "connected" else -1
+        else:
+            self.isolation.note(event)
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits raise an error: the first one that there was."""
@@ -318,15 +336,17 @@ class RunMonitor:
                 self.ledger.message(message)
 
     def _take_in_traces(self, place: Place, traces: Iterable[int | Trace]) -> None:
+        trusts = getattr(self.reads, "trusts", None)
+        receives = self.reads_messages and (trusts is None or trusts(place[1], "taken"))
         for trace in traces:
             if not isinstance(trace, int):
-                self._trace(place, trace)
-            elif self.reads_messages:
+                self._trace(place, trace, receives=receives)
+            elif receives:
                 self.ledger.taken(place, trace)
 
-    def _trace(self, place: Place, trace: Trace) -> None:
+    def _trace(self, place: Place, trace: Trace, *, receives: bool) -> None:
         machine, process = place
-        if self.reads_messages and trace.event == "received" and trace.number is not None:
+        if receives and trace.event == "received" and trace.number is not None:
             self.ledger.taken(place, trace.number)
         t = self.our_time(machine, trace.at)
         if trace.event not in _TRACED or not 0 <= t < LATEST:

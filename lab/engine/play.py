@@ -6,7 +6,7 @@ from pushpull.core import clock, user_code
 from pushpull.core.errors import LabError, RunStoreError
 from pushpull.core.records import GIVEN_UP, Event
 from pushpull.engine.build import Parts, Setting
-from pushpull.engine.deploy import Deployed, deployed
+from pushpull.engine.deploy import Deployed, Removal, deployed
 from pushpull.engine.monitor import InvariantBroken, LimitReached, NeverConnected, RunMonitor
 from pushpull.engine.request import RunRequest
 from pushpull.engine.scenario import Lab
@@ -29,12 +29,13 @@ class Played:
     never_connected: bool = False
 
 
-def deploy_and_play(request: RunRequest, setting: Setting) -> Played:
+def deploy_and_play(request: RunRequest, setting: Setting, removal: Removal) -> Played:
     """Play an experiment on machines that are up, and leave them unchanged, whatever happens.
 
+    What it deployed is gone at the end of the block of `removal`.
     Raises LabError if a machine can't take part, or if the scenario has a mistake.
     """
-    with deployed(request, setting) as there:
+    with deployed(request, setting, removal) as there:
         try:
             played = _perform(request, setting, there)
         except KeyboardInterrupt:

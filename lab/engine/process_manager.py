@@ -15,7 +15,7 @@ from pushpull.core.vocabulary import BROKER, PORT
 from pushpull.engine.flags import words
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.processes import Process
-from pushpull.engine.program import Program, ProtocolProgram, settings
+from pushpull.engine.program import Program, ProtocolProgram, ahead, settings
 from pushpull.machines import fetch
 from pushpull.machines.pool import at_once
 from pushpull.machines.remote import Remote
@@ -171,7 +171,7 @@ class ProcessManager:
     def readmit(self, machine: str) -> None:
         """Connect to a machine that was off, and deploy again, as it lost its files."""
         self.remotes[machine] = Remote(self.remotes[machine].access)
-        self.remotes[machine].deploy(self.folder, self.files)
+        self.remotes[machine].deploy(self.folder, self.files, ahead(self.programs))
         self._deployed = {place for place in self._deployed if place[0] != machine}
         self.wall_clocks.pop(machine, None)
 

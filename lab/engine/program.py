@@ -68,6 +68,11 @@ class Program(ABC):
     def file(self) -> str:
         """The name that the user knows it by."""
 
+    @property
+    def ahead(self) -> Mapping[str, Path]:
+        """What is deployed before the run begins, by its paths below the run's folder."""
+        return {}
+
     @abstractmethod
     def argv(self, python: str, flags: Sequence[str], implementations: str = "") -> list[str]:
         """Return how it is called in the folder of the user's files; the lab's own lie beside it.
@@ -242,8 +247,16 @@ class ProtocolProgram(Program):
             before.append(posixpath.join(values[PREFIX], ENTER))
         return [*before, *(_filled(word, values) for word in self.call), *flags]
 
+    @property
+    def ahead(self) -> Mapping[str, Path]:
+        """Return its files if the experiment says that it uses it; there are many that it may."""
+        if self.declared is None:
+            return {}
+        return {posixpath.join(self.folder, name): path for name, path in self.deployed.items()}
+
     def deploy(self, remote: Remote, folder: str) -> None:
-        remote.put(posixpath.join(folder, self.folder), self.deployed)
+        if not self.ahead:
+            remote.put(posixpath.join(folder, self.folder), self.deployed)
 
     def require_callable(self, flags: Mapping[str, Any]) -> None:
         """Raise LabError for a flag or socket option that it lacks, or that isn't declared."""
@@ -284,3 +297,8 @@ def settings(flags: Mapping[str, Any]) -> list[str]:
     """Return the socket options among a scenario's flags, each as NAME=VALUE."""
     given = flags.get("set", [])
     return [given] if isinstance(given, str) else [*given]
+
+
+def ahead(programs: Mapping[str, Program]) -> dict[str, Path]:
+    """Return what is deployed of these programs before a run, see `Program.ahead`."""
+    return {name: path for program in programs.values() for name, path in program.ahead.items()}

@@ -112,6 +112,7 @@ class _Sign:
         sign = self.sign if isinstance(self.sign, int) else [str(word) for word in self.sign]
         order = json.dumps([sign, remote.path(posixpath.join(manager.folder, FILES))])
         channel = remote.talk([remote.access.python, "-ISc", _UNTIL, order])
+        channel.settimeout(None)  # `_wait` has the limit, which is longer than any answer's
         self._end = channel.close
 
         def look() -> None:

@@ -20,10 +20,9 @@ from pushpull.machines.remote import Remote
 
 if TYPE_CHECKING:
     from pushpull.engine.process_manager import ProcessManager
-    from pushpull.engine.scenario import Lab
 
-# It gets the lab, its processes, and what is no longer true.
-WhenBroken = Callable[["Lab", "ProcessManager", str], None]
+# It gets the Lab, whose module imports this one, its processes, and what is no longer true.
+WhenBroken = Callable[[Any, "ProcessManager", str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from pushpull.core.names import is_name
 from pushpull.core.project import PROJECT, SHIPPED
 from pushpull.core.records import Event, Reader, Record
 from pushpull.engine.build import Parts, Setting
-from pushpull.engine.deploy import deployed
+from pushpull.engine.deploy import Removal, deployed
 from pushpull.engine.experiment import Experiment
 from pushpull.engine.program import LooseProgram, Program
 from pushpull.engine.request import RunRequest, description
@@ -134,7 +134,7 @@ def lab_of(lab: Made[_L], script: Script, ready: Ready, root: Path) -> Iterator[
             view=_NoView(),
             meanwhile=_nothing,
         )
-        with deployed(request, setting) as there:
+        with Removal(setting) as removal, deployed(request, setting, removal) as there:
             there.parts.monitor.begin()
             yield lab(there.parts, variant="", count=script.count, interval=script.interval)
         state = "finished"

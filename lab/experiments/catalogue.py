@@ -310,7 +310,7 @@ def _with_mistakes_located(reads: Reader, scenario: object, file: Path) -> Reade
         return message
 
     # Those of `lines(...)`, where no line can fail at once.
-    for name in ("scan", "speaks", "hands_on", "has_values", "values"):
+    for name in ("scan", "speaks", "hands_on", "trusts", "has_values", "values"):
         if hasattr(reads, name):
             setattr(read, name, getattr(reads, name))
     return read

@@ -18,7 +18,7 @@ _MOVED = {
     "claims": "analysis.history",
     "experiment": "engine.experiment",
     "packets": "runs.pcap",
-    "reading": "analysis.line_readers",
+    "reading": "api",
     "records": "core.records",
     "scenario": "engine.scenario",
     "trace": "core.trace",

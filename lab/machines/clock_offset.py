@@ -12,6 +12,7 @@ from pushpull.machines.remote import Remote
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _TIME_NAMESPACE = "/proc/self/timens_offsets"
+READS = (_BOOT_ID, _TIME_NAMESPACE)  # what is read of a machine
 _ROUNDS = 8
 _ANSWER = "import sys, time\nfor line in sys.stdin: print(repr(time.time()), flush=True)"
 

@@ -17,7 +17,8 @@ from pushpull.core.text import harmless
 from pushpull.core.vocabulary import FILES
 from pushpull.machines.agent import collector
 from pushpull.machines.connection import ssh_errors
-from pushpull.machines.remote import DEPLOYED, Remote
+from pushpull.machines.deployment import DEPLOYED
+from pushpull.machines.remote import Remote
 
 MOST_FILES = 1_000
 MOST_BYTES = 64 * 1024**2  # of a machine's files together

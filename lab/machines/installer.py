@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pushpull.core.errors import LabError
 from pushpull.core.installation import Installation
-from pushpull.core.project import PROJECT
+from pushpull.core.project import cache
 from pushpull.core.vocabulary import IMPLEMENTATIONS
 
 _SCRIPT = Path(__file__).parent / "agent/install.sh"
@@ -32,15 +32,7 @@ def root() -> Path:
     system = Path("/etc/os-release")
     release = system.read_bytes() if system.exists() else platform.platform().encode()
     key = hashlib.sha256(release + f"{platform.machine()} {sys.version}".encode())
-    return _cache() / "push-pull-lab" / "implementations" / key.hexdigest()[:12]
-
-
-def _cache() -> Path:
-    """Return the user's folder for caches, or the project's: a user's home may be another's."""
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given)
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111  # which never raises
-    return (home if os.access(home, os.W_OK) else PROJECT) / ".cache"
+    return cache() / "implementations" / key.hexdigest()[:12]
 
 
 def is_installed(one: Installation) -> bool:

@@ -9,24 +9,20 @@ for the end of a command only every 10 ms.
 """
 
 import contextlib
-import os
 import posixpath
 import queue
 import shlex
 import signal
-import stat
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from pushpull.core.clock import Moment
 from pushpull.core.errors import LabError, MachineLost
-from pushpull.core.os_errors import file_errors
 from pushpull.core.vocabulary import AGENT, FILES
-from pushpull.machines import tool_errors
+from pushpull.machines import deployment, tool_errors
 from pushpull.machines.agent import (
     launcher,
     line_buffering,
@@ -36,7 +32,9 @@ from pushpull.machines.agent import (
     zmtp_cut,
 )
 from pushpull.machines.agent import wire as wire_script
+from pushpull.machines.attached_command import attach
 from pushpull.machines.connection import ANSWER_TIMEOUT_S, connect, ssh_errors
+from pushpull.machines.deployment import DEPLOYED, Deployment
 from pushpull.machines.providers.base import Access
 from pushpull.machines.remote_process import (
     CHUNK,
@@ -46,11 +44,10 @@ from pushpull.machines.remote_process import (
     lost_ignored,
     send,
 )
+from pushpull.machines.unreached import is_it_up
 
 if TYPE_CHECKING:
     import paramiko
-
-DEPLOYED = "agent/launcher.py"  # written after the user's files, and before any program starts
 
 
 class Remote:
@@ -69,30 +66,44 @@ class Remote:
         self._closed = threading.Event()
         threading.Thread(target=self._pulse, daemon=True).start()
 
-    def deploy(self, folder: str, files: Mapping[str, Path]) -> None:
-        """Create a run's folder below `work`, with the user's `files` and the launcher."""
+    def deploy(
+        self,
+        folder: str,
+        files: Mapping[str, Path],
+        programs: Mapping[str, Path] | None = None,
+        reads: Sequence[str] = (),
+    ) -> None:
+        """Create a run's folder below `work`, and start a spare launcher there, see `warm_up`.
+
+        Arguments:
+            folder: the name of the run's folder.
+            files: the user's.
+            programs: the lab's own, by their paths below the run's folder.
+            reads: paths of which `read_once` will be asked.
+        """
         self._agents = {place for place in self._agents if place[0] != folder}
-        self.put(posixpath.join(folder, FILES), files)
-        self._agent(folder, launcher)
+        self._agents.add((folder, posixpath.basename(DEPLOYED)))
+        whole = Deployment(
+            folder=self.path(folder), files=files, programs=programs or {}, reads=reads
+        )
+        with ssh_errors(self.access, "deploy the programs"), contextlib.ExitStack() as failed:
+            channel = self._channel(whole.command(self.access.python))
+            failed.callback(channel.close)
+            channel.settimeout(ANSWER_TIMEOUT_S)
+            self._read |= whole.send(channel, self.name)
+            channel.settimeout(None)
+            failed.pop_all()
+        self._spares[folder] = channel
 
     def put(self, folder: str, files: Mapping[str, Path]) -> None:
         """Copy files (their names there, and their paths here) into a folder below `work`.
 
         A file that its owner may execute here is executable there.
         """
-        target = self.path(folder)
         with ssh_errors(self.access, "deploy the programs"):
             sftp = self._connection.sftp()
             sftp.get_channel().settimeout(ANSWER_TIMEOUT_S)
-            for name in sorted({posixpath.dirname(name) for name in files} | {""}):
-                _make_folders(sftp, posixpath.join(target, name).rstrip("/"))
-            for name, path in files.items():
-                with file_errors(path, "read"):
-                    file = path.open("rb")
-                with file:
-                    sftp.putfo(file, posixpath.join(target, name), confirm=False)
-                    if os.fstat(file.fileno()).st_mode & stat.S_IXUSR:
-                        sftp.chmod(posixpath.join(target, name), 0o700)
+            deployment.put(sftp, self.path(folder), files)
 
     def make_executable(self, *place: str) -> None:
         """Make a deployed file executable."""
@@ -233,7 +244,7 @@ class Remote:
             raise MachineLost(
                 f"can't capture packets: no answer for {ANSWER_TIMEOUT_S} s",
                 where=f"machine {self.name}",
-                hint="are the machine (`fab status`) and the network to it up?",
+                hint=is_it_up(self.access),
             ) from None
         if answer != b"listening\n":
             process.end()
@@ -285,18 +296,13 @@ class Remote:
             self._connection.shell()
 
     def call(self, command: str) -> int:
-        """Run a command line in the user's shell there, on our output; return its exit status."""
+        """Run a command line in the user's shell there, see `attach`; return its exit status."""
         with ssh_errors(self.access, "run a command"):
             channel = self._connection.transport.open_session(timeout=ANSWER_TIMEOUT_S)
             channel.exec_command(command)
-            channel.shutdown_write()
-        statuses: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        RemoteProcess(
-            channel, _to(sys.stdout), _to(sys.stderr), lambda status, _: statuses.put(status)
-        )
-        if (status := statuses.get()) is None:
+        if (status := attach(channel)) is None:
             raise MachineLost(
-                "the connection broke", where=f"machine {self.name}", hint="is it up? fab status"
+                "the connection broke", where=f"machine {self.name}", hint=is_it_up(self.access)
             )
         return status
 
@@ -359,16 +365,6 @@ class Remote:
         return channel
 
 
-def _to(stream: TextIO) -> Output:
-    """Return what writes chunks of bytes to one of our streams."""
-
-    def write(chunk: bytes) -> None:
-        stream.buffer.write(chunk)
-        stream.flush()
-
-    return write
-
-
 def _moment(words: str, access: Access) -> Moment:
     with ssh_errors(access, "ask it for its time"):
         try:
@@ -376,14 +372,3 @@ def _moment(words: str, access: Access) -> Moment:
         except ValueError:
             raise EOFError(f"it answered {words[:40]!r} instead of a time") from None
         return Moment(t, m)
-
-
-def _make_folders(sftp: "paramiko.SFTPClient", path: str) -> None:
-    """Create `path` and its parents, for this user only, as programs may print secrets."""
-    with contextlib.suppress(OSError):  # it exists; if not, the next step fails and says why
-        try:
-            sftp.mkdir(path, 0o700)
-        except FileNotFoundError:
-            if above := posixpath.dirname(path):
-                _make_folders(sftp, above)
-                sftp.mkdir(path, 0o700)

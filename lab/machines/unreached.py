@@ -80,8 +80,8 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             f"{place.via} was reached, but can't connect to {at}: {error.text}",
             f"is it up, and does its name resolve there? ({_USERS_CONFIG})",
         )
-    if isinstance(error, OSError) and error.errno == errno.EBADF:  # a closed socket in Paramiko
-        return MachineLost, f"the connection to {at} broke", _is_it_up(access)
+    if _is_closed(error):
+        return MachineLost, f"the connection to {at} broke", is_it_up(access)
     if isinstance(error, OSError) and error.filename:
         return (
             LabError,
@@ -89,7 +89,7 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
             "correct `key` and `known_hosts` in the inventory, or IdentityFile in ~/.ssh/config",
         )
     if isinstance(error, OSError):
-        hint = f"{_is_it_up(access)} are host and port right in the inventory?"
+        hint = f"{is_it_up(access)} are host and port right in the inventory?"
         if place.is_jump:
             hint = f"is it up? is its name right? ({_USERS_CONFIG}; `none` turns it off)"
         return MachineLost, f"no SSH server answers at {at} ({error})", hint
@@ -97,9 +97,17 @@ def _cause(error: Exception, access: Access, place: Place) -> tuple[type[LabErro
     return MachineLost, f"{what} ({at})", "does `ssh` work? `ssh -v` shows how far it gets"
 
 
-def _is_it_up(access: Access) -> str:
+def _is_closed(error: Exception) -> bool:
+    """Return whether Paramiko was to use a connection that has ended."""
+    return "SSH session not active" in str(error) or (
+        isinstance(error, OSError) and error.errno == errno.EBADF
+    )
+
+
+def is_it_up(access: Access) -> str:
+    """Return what may be wrong where the connection to a machine broke."""
     if access.host_key is not None:  # a machine that the lab made
-        return "is the machine up (`fab status`)?"
+        return "has the machine ended, or is this computer too busy to answer in time?"
     there = f"{access.user}@{access.host}" if access.user else access.host
     words = ["ssh", *(["-p", str(access.port)] if access.port else []), there]
     return f"does `{shlex.join(words)}` get there?"

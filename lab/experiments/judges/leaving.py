@@ -21,7 +21,7 @@ DISCARDED = (
     " lines 142-144)"
 )
 
-_NO_FAULT = "No process was killed in time, or the kill was not verified."
+_NO_FAULT = "The fault did not happen in time, or was not verified."
 _NO_ARRIVAL = (
     "No machine was started and connected while messages were sent: a longer --interval or a"
     " higher --count gives it more time."
@@ -88,7 +88,7 @@ def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     survivors = [machine for machine in run.receivers if machine != run.fault.machine]
-    return _unsent(run, numbers) or history.all_taken(run, numbers, by=survivors)
+    return _all_taken(run, numbers, survivors)
 
 
 def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
@@ -96,7 +96,7 @@ def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     numbers = run.known_sent(numbers)
-    verdict = _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
+    verdict = _all_taken(run, numbers, run.receivers)
     if verdict.outcome != "holds":
         return verdict
     flying = in_flight(run)
@@ -114,7 +114,7 @@ def all_since_the_fault_arrive(run: Run) -> Verdict:
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     numbers = run.known_sent(run.dealt_between(run.fault.t))
-    return _unsent(run, numbers) or history.all_taken(run, numbers, by=run.receivers)
+    return _all_taken(run, numbers, run.receivers)
 
 
 def none_comes_twice(run: Run) -> Verdict:
@@ -142,7 +142,7 @@ def all_before(run: Run, late: Handshake | None) -> Verdict:
         return Verdict.not_observed(_NO_ARRIVAL)
     numbers = run.dealt_between(float("-inf"), late.first.t)
     others = [machine for machine in run.receivers if machine != late.own.machine]
-    return _unsent(run, numbers) or history.all_taken(run, numbers, by=others)
+    return _all_taken(run, numbers, others)
 
 
 def turns_after(run: Run, late: Handshake | None) -> Verdict:
@@ -170,6 +170,18 @@ def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
         f" the library alone connected {late.own.machine}.",
         events=[*ready, late.last],
     )
+
+
+def _all_taken(run: Run, numbers: Sequence[int], by: Sequence[str]) -> Verdict:
+    """Each of `numbers` went to one of the machines `by`, and no later one's fate is unknown."""
+    verdict = _unsent(run, numbers) or history.all_taken(run, numbers, by=by)
+    if verdict.outcome != Outcome.HOLDS or run.sent_all or numbers[-1] < run.last_known:
+        return verdict
+    unknown = sorted(n for n in run.dealt if n > run.last_known)
+    if not unknown:
+        return verdict
+    what = f"{wording.listed(unknown).capitalize()} did not arrive, and the sender did not finish"
+    return Verdict.not_observed(f"{what}: whether anything was lost on the way is not known.")
 
 
 def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:

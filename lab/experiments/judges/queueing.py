@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pushpull.analysis import history
-from pushpull.analysis.history import Run
-from pushpull.analysis.line_readers import printed
+from pushpull.analysis.history import Run, printed
 from pushpull.core.records import Message
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import connecting

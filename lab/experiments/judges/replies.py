@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from pushpull.analysis.history import Run
-from pushpull.analysis.line_readers import lines, printed
+from pushpull.analysis.history import Run, printed
+from pushpull.analysis.line_readers import lines
 from pushpull.core import wording
 from pushpull.core.records import Record
 from pushpull.core.verdict import Verdict

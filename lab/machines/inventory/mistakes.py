@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from pushpull.machines.inventory.found_valid import judged
 from pushpull.machines.inventory.nodes import REFUSED, Mistakes, compose, line_of, shown
 from pushpull.machines.inventory.schema import (
     MAX_MACHINES,
@@ -21,7 +22,6 @@ from pushpull.machines.inventory.schema import (
     Fault,
     Keys,
     description,
-    judged,
     known_keys,
     unique,
 )

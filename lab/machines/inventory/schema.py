@@ -7,14 +7,11 @@ inventory.schema.json has the schema with the lab's own providers; run as a prog
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-
 from pushpull.machines import provider_plugins
-from pushpull.machines.inventory.formats import FORMATS
 from pushpull.machines.inventory.settings import UNIQUE, Schema, number, section, words
 
 Keys = tuple[str, ...]  # the keys that lead to a value: ("machines", "host-1", "role")
@@ -76,16 +73,6 @@ def schema(providers: Iterable[Declared]) -> dict[str, Any]:
     }
 
 
-def judged(data: Mapping[str, Any]) -> Iterable[Fault]:
-    """Return all that is wrong with a file's data, one fault for each value."""
-    found: dict[Keys, Fault] = {}
-    for error in _validator().iter_errors(data):
-        for fault in _faults(error):
-            if fault.hint or fault.keys not in found:
-                found[fault.keys] = fault
-    return found.values()
-
-
 def known_keys(keys: Keys) -> list[str] | None:
     """Return the allowed keys of the mapping at `keys`, None if any are allowed."""
     known = _at(keys).get("properties")
@@ -109,45 +96,15 @@ def _formatted(description: str, name: str, *known: str) -> Schema:
 
 
 @functools.cache
-def _schema() -> dict[str, Any]:
+def of_all_providers() -> dict[str, Any]:
+    """Return the JSON Schema by which the lab checks a file."""
     usable = [each.value for each in provider_plugins.found().values() if each.error is None]
     return schema(usable)
 
 
-@functools.cache
-def _validator() -> Draft202012Validator:
-    checker = FormatChecker(())
-    for name, hint in FORMATS.items():
-        checker.checks(name)(functools.partial(_has_format, hint))
-    return Draft202012Validator(_schema(), format_checker=checker)
-
-
-def _has_format(hint: Any, value: object) -> bool:
-    return not isinstance(value, str) or not hint(value)
-
-
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    """Yield the faults for an error of the library."""
-    keys = tuple(map(str, error.absolute_path))
-    if error.validator == "required":
-        for key in error.validator_value:
-            if key not in error.instance:
-                yield Fault(keys=(*keys, key), kind="missing")
-    elif error.validator in ("minProperties", "minItems"):
-        yield Fault(keys=keys, kind="empty")
-    elif error.validator == "format":
-        yield Fault(keys=keys, kind="value", hint=FORMATS[error.validator_value](error.instance))
-    elif error.validator == "type" and error.validator_value != "object":
-        yield Fault(
-            keys=keys, kind="no number" if error.validator_value == "integer" else "no text"
-        )
-    elif "propertyNames" not in error.absolute_schema_path:  # names are checked with their numbers
-        yield Fault(keys=keys, kind="value")
-
-
 def _at(keys: Keys) -> Schema:
     """Return the schema of the value at `keys`; empty if there is none."""
-    found: Schema = _schema()
+    found: Schema = of_all_providers()
     for key in keys:
         others = found.get("additionalProperties") or {}
         found = found.get("properties", {}).get(key, found.get("items", others))

@@ -11,9 +11,10 @@ Two kinds of peers talk to a lab's init process:
   from the user.) The peer must also run as the lab's owner. It gets the description without the
   key; that is in the lab's folder, readable only by its owner.
 
-Only `down` ends the lab, and no peer can block it: an invalid or overlong request costs the peer
-its connection, and unread answers wait in memory. When a peer that injected faults disconnects, the
-lab does `repair` by itself, because a killed peer could not.
+Only `down` ends the lab, or the removal of that socket's file, as with the whole clone: nobody
+could find the lab any more. No peer can block it: an invalid or overlong request costs the peer its
+connection, and unread answers wait in memory. When a peer that injected faults disconnects, the lab
+does `repair` by itself, because a killed peer could not.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ from typing import Any
 
 Obey = Callable[[dict[str, Any]], dict[str, Any]]
 
+SOCKET = "control"  # its name in the lab's folder
 _NAMESPACE = "/proc/self/ns/pid"
 _LONGEST_REQUEST = 65_536
 _MOST_UNREAD = 16 * 1024 * 1024  # of answers; the description of 1,000 machines has 0.3 MB
@@ -38,10 +40,13 @@ _MOST_PEERS = 64
 class Control:
     """The lab's side."""
 
-    def __init__(self, starter: socket.socket, listener: socket.socket | None) -> None:
+    def __init__(
+        self, starter: socket.socket, listener: int | None = None, removals: int | None = None
+    ) -> None:
         self._starter = _Peer(starter)
         self._starter.welcome = True
-        self._listener = listener
+        self._listener = None if listener is None else socket.socket(fileno=listener)
+        self._removals = removals
         self._namespace = _identity(_NAMESPACE)
         self._selector: selectors.BaseSelector
         self._description: dict[str, Any] = {}
@@ -72,7 +77,7 @@ class Control:
         """
         self._description, self._obey = description, obey
         with selectors.DefaultSelector() as self._selector:
-            for source in (self._listener, owner):
+            for source in (self._listener, self._removals, owner):
                 if source is not None:
                     self._selector.register(source, selectors.EVENT_READ)
             self._selector.register(self._starter.socket, selectors.EVENT_READ, self._starter)
@@ -83,8 +88,12 @@ class Control:
                         self._attend(key.data)
                     elif key.fileobj is self._listener:
                         self._admit(self._listener)
-                    else:
+                    elif key.fileobj != self._removals or self._is_unreachable(key.fd):
                         self._ended = True
+
+    def _is_unreachable(self, removals: int) -> bool:
+        """Return whether the socket's file is among those that were removed from its folder."""
+        return b"%s\0" % SOCKET.encode() in os.read(removals, 65_536)
 
     def _admit(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the peer has disconnected again

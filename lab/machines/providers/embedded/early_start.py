@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import IO, Any
 
 import pushpull
@@ -28,13 +29,14 @@ class Supervisor:
     """A supervisor that waits for the description of its lab.
 
     `connection` is our end of its control connection. When that closes, the lab ends, unless it
-    was asked to `keep` running for peers that connect to `listener`.
+    was asked to `keep` running for others. `shared` are the descriptors
+    by which these find it: its listening socket, and what notes that socket's removal.
     """
 
-    def __init__(self, listener: socket.socket | None = None, log: IO[str] | None = None) -> None:
+    def __init__(self, shared: Sequence[int] = (), log: IO[str] | None = None) -> None:
         self.connection, theirs = socket.socketpair()
         with theirs:
-            self._process = _spawn([theirs, *([listener] if listener else [])], log)
+            self._process = _spawn([theirs.fileno(), *shared], log)
 
     def begin(self, spec: dict[str, Any]) -> None:
         """Let the supervisor create the lab."""
@@ -67,8 +69,7 @@ def take_prepared() -> Supervisor:
     return _prepared.pop() if _prepared else Supervisor()
 
 
-def _spawn(sockets: list[socket.socket], log: IO[str] | None) -> "subprocess.Popen[bytes]":
-    descriptors = [each.fileno() for each in sockets]
+def _spawn(descriptors: list[int], log: IO[str] | None) -> "subprocess.Popen[bytes]":
     boot = os.path.join(os.path.abspath(pushpull.__path__[0]), "core", "boot.py")  # noqa: PTH100, PTH118  # no pathlib yet
     return subprocess.Popen(
         [

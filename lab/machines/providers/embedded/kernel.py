@@ -1,7 +1,7 @@
-"""The few Linux calls that Python 3.11 lacks: namespaces, mounts, capabilities.
+"""The few Linux calls that Python 3.11 lacks: namespaces, mounts, capabilities, inotify.
 
 Every function raises OSError with the kernel's errno. Flag values come from the headers
-`linux/sched.h`, `linux/mount.h`, `linux/prctl.h` and `linux/capability.h`.
+`linux/sched.h`, `linux/mount.h`, `linux/prctl.h`, `linux/capability.h` and `linux/inotify.h`.
 """
 
 import ctypes
@@ -40,6 +40,7 @@ _MOUNT_ATTR_NOSUID = 0x2
 _MOUNT_ATTR_NODEV = 0x4
 _SYS_MOUNT_SETATTR = 442
 _MNT_DETACH = 2
+_IN_DELETE = 0x200
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
@@ -166,6 +167,14 @@ def forbid_inspection() -> None:
     This lasts until the caller executes a program, so it doesn't affect programs that it starts.
     """
     _check(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE")
+
+
+def removals_in(folder: str) -> int:
+    """Return a descriptor of inotify(7) from which events for what is removed there can be read."""
+    descriptor: int = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    _check(min(descriptor, 0), "inotify_init1")
+    _check(min(_libc.inotify_add_watch(descriptor, folder.encode(), _IN_DELETE), 0), "inotify")
+    return descriptor
 
 
 def become_subreaper() -> None:

@@ -19,7 +19,8 @@ from pushpull.core.faults.fault import Fault
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, MEND_CABLE, POWER_ON, SHUT_DOWN
 from pushpull.machines import installer, lab_folder
 from pushpull.machines.providers.base import NETWORK, Access, Machines, Provider, Refused
-from pushpull.machines.providers.embedded.control import Client
+from pushpull.machines.providers.embedded import kernel
+from pushpull.machines.providers.embedded.control import SOCKET, Client
 from pushpull.machines.providers.embedded.early_start import Supervisor, take_prepared
 from pushpull.machines.providers.embedded.own_folders import hides_own
 
@@ -111,7 +112,7 @@ class Embedded(Provider):
             ended.register(supervisor, select.POLLIN)
             ended.poll()
             os.close(supervisor)
-            for name in ("control", "key"):
+            for name in (SOCKET, "key"):
                 (self._folder() / name).unlink(missing_ok=True)
         return True
 
@@ -128,15 +129,19 @@ class Embedded(Provider):
     def _bring_up(self, folder: Path) -> None:
         """Start a supervisor that outlives us, unless we end before its lab is complete."""
         spec = self._spec()
-        (folder / "control").unlink(missing_ok=True)
+        (folder / SOCKET).unlink(missing_ok=True)
         (folder / "inventory").write_text(self.inventory.digest)
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
             with _at(folder) as here:
-                listener.bind(f"{here}/control")
-            (folder / "control").chmod(0o600)
+                listener.bind(f"{here}/{SOCKET}")
+            (folder / SOCKET).chmod(0o600)
             listener.listen()
-            supervisor = Supervisor(listener, stack.enter_context((folder / "log").open("w")))
+            shared = [listener.fileno()]
+            with contextlib.suppress(OSError):  # else the lab only misses its folder's removal
+                shared.append(kernel.removals_in(str(folder)))
+                stack.callback(os.close, shared[-1])
+            supervisor = Supervisor(shared, stack.enter_context((folder / "log").open("w")))
             client = stack.enter_context(contextlib.closing(Client(supervisor.connection)))
             try:
                 supervisor.begin(spec)
@@ -234,7 +239,7 @@ class Embedded(Provider):
         with socket.socket(socket.AF_UNIX) as connection:
             try:
                 with _at(self._folder()) as here:
-                    connection.connect(f"{here}/control")
+                    connection.connect(f"{here}/{SOCKET}")
             except (FileNotFoundError, ConnectionRefusedError):
                 yield None
                 return

@@ -17,9 +17,11 @@ Resources and lifetimes:
   it and removes the machines' files; this process does the same if init was killed.
 
 The arguments are the descriptors of the starter's control connection and, for a shared lab, of its
-listening socket (see control.py). early_start.py gives this process a clean environment.
+listening socket and of an inotify(7) instance on that socket's folder (see control.py).
+early_start.py gives this process a clean environment.
 """
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -44,11 +46,13 @@ from pushpull.machines.providers.embedded.address_blocks import Block
 from pushpull.machines.providers.embedded.control import Control
 from pushpull.machines.providers.embedded.guests import IsolatedGuests, PlainGuests
 
+_PLACES = 1024  # of connections in a machine's hash table; there may be more connections
+
 
 def main() -> None:
     """Own one lab until its end; standard input carries its description as JSON."""
-    starter, *others = [socket.socket(fileno=int(argument)) for argument in sys.argv[1:]]
-    control = Control(starter, others[0] if others else None)
+    starter, *shared = map(int, sys.argv[1:])
+    control = Control(socket.socket(fileno=starter), *shared)
     client_key = asyncssh.generate_private_key("ssh-ed25519")
     if text := sys.stdin.read():  # empty if the prepared supervisor was not needed
         _own_lab(json.loads(text), control, client_key)
@@ -191,4 +195,8 @@ def _enter_namespaces() -> None:
     kernel.map_to_root(uid, gid)
     # A program that could create a user namespace would have every capability in it.
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    # Each machine gets a small table of its own (Linux 6.1, ip-sysctl.rst). In the computer's the
+    # kernel passes 100,000s of empty places whenever a machine asks for its connections.
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/net/ipv4/tcp_child_ehash_entries").write_text(str(_PLACES))
     guest.switch_off_ipv6()
