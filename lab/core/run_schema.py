@@ -275,6 +275,7 @@ _DETAILS: dict[str, Check] = _EVENT | {
     "text": _or_null(_text),
     "fault": _text,
     "repair": _text,
+    "undone": _text,
     "verified": _or_null(_flag),
     "one_way": _flag,
     "took_s": _number,

@@ -30,5 +30,10 @@ printf '[].\n' >"$RABBITMQ_ENABLED_PLUGINS_FILE"
 # The lab's network is the lab's own: its clients aren't on this machine.
 printf '[{rabbit, [{loopback_users, []}]}].\n' >"$RABBITMQ_CONFIG_FILE.config"
 setpriv --pdeathsig KILL "$BINDIR/epmd" & # where Erlang registers its name; it ends with this process
+epmd=$!
+until "$BINDIR/epmd" -names >/dev/null 2>&1; do
+    kill -0 "$epmd"
+    sleep 0.05
+done
 exec "$BINDIR/erlexec" -noinput -s rabbit boot -boot "$ROOTDIR/bin/start_sasl" -syslog logger '[]' \
     -kernel inet_dist_use_interface '{127,0,0,1}'
