@@ -1,4 +1,4 @@
-"""Remembers which inventories' data was found valid here, in the clone's cache or the user's."""
+"""Remembers which inventories' data was found valid here, in the clone's cache, or the user's."""
 
 import contextlib
 import hashlib
