@@ -104,7 +104,7 @@ def test_python_and_ecmascript_read_the_patterns_alike(value: str) -> None:
 def test_what_was_found_valid_is_not_judged_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(found_valid, "PROJECT", tmp_path)
     asked = []
 
     def faults(data: Any, schema: Any) -> Any:
@@ -119,6 +119,6 @@ def test_what_was_found_valid_is_not_judged_again(
     assert asked == [good]
     assert [bool(found_valid.judged(data)) for data in (bad, bad, good)] == [True, True, False]
     assert asked == [good, bad, bad]
-    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")  # where nothing can be written
+    monkeypatch.setattr(found_valid, "PROJECT", Path("/proc"))  # where nothing can be written
     assert not found_valid.judged(good)
     assert asked == [good, bad, bad, good]
