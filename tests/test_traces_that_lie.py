@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from made_runs import START, MadeRun
 
 from pushpull.analysis.history import Run, exactly_once
 from pushpull.core.verdict import Verdict
-from pushpull.experiments.judges import leaving, line_formats
+from pushpull.experiments.judges import arriving, leaving, line_formats
 from pushpull.runs import store
 
 
@@ -91,3 +92,67 @@ def test_a_receipt_of_what_was_never_sent_does_not_settle_what_was_before(tmp_pa
     run = judged(made.path)
     assert run.last_known == 10
     assert not_known(leaving.none_is_lost(run, leaving.after_the_fault(run)))
+
+
+def all_arrive(root: Path) -> MadeRun:
+    """Make a run in which a text is traced with each message, and all come to pull-1."""
+    run = MadeRun(root, "round_robin")
+    run.begin()
+    for number in range(12):
+        t = 0.2 + number / 10
+        run.printed(t, "push", b"%d" % number)
+        text = b"%d , %.6f" % (number, START + t)
+        trace = b'{"t": %.6f, "event": "sent", "number": %d, "text": "%s"}'
+        run.printed(t, "push", trace % (START + t, number, text), "stderr")
+        run.printed(t + 0.001, "pull-1", text)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        (b"5 of 20 done", "holds"),  # it only begins like a message, which arrived as it was sent
+        (b"5", "holds"),
+        (b"5 , 1.5", "refuted"),
+        (b"99, queue 3", "refuted"),  # nothing else says what became of 99
+    ],
+)
+def test_chatter_that_begins_like_a_message(tmp_path: Path, line: bytes, outcome: str) -> None:
+    made = all_arrive(tmp_path)
+    made.printed(1.5, "pull-1", line)
+    assert arriving.as_sent(judged(made.end(1.8))).outcome == outcome
+
+
+def test_a_text_of_several_lines_arrives_as_several_lines(tmp_path: Path) -> None:
+    made = all_arrive(tmp_path)
+    line = b'{"t": %.6f, "event": "sent", "number": 12, "text": "12 , 1.5\\n13 of them"}'
+    made.printed(1.5, "push", line % (START + 1.5), "stderr")
+    made.printed(1.6, "pull-1", b"12 , 1.5\n13 of them")
+    assert arriving.as_sent(judged(made.end(1.8))).outcome == "holds"
+
+
+def test_a_text_that_a_receiver_traces_was_not_sent(tmp_path: Path) -> None:
+    made = all_arrive(tmp_path)
+    line = b'{"t": %.6f, "event": "sent", "number": 5, "text": "5 , 1.5"}' % (START + 1.5)
+    made.printed(1.5, "pull-1", line, "stderr")
+    made.printed(1.6, "pull-1", b"5 , 1.5")
+    assert arriving.as_sent(judged(made.end(1.8))).outcome == "refuted"
+
+
+def test_the_order_of_sends_that_were_only_traced(tmp_path: Path) -> None:
+    made = MadeRun(tmp_path, "round_robin")
+    made.begin()
+    for number in range(12):
+        traced(made, 0.2 + number / 10, "push", "sent", number)
+    for number in (0, 1, 3, 2):
+        made.printed(1.6, "pull-1", b"%d , 1.5" % number)
+    verdict = arriving.in_order(judged(made.end(1.8)))
+    assert (verdict.outcome, verdict.messages) == ("refuted", (2,))
+
+
+def test_without_a_word_of_senders_there_is_no_order(tmp_path: Path) -> None:
+    made = MadeRun(tmp_path, "round_robin")
+    made.begin()
+    made.printed(1.6, "pull-1", b"0 , 1.5\n1 , 1.5")
+    verdict = arriving.in_order(judged(made.end(1.8)))
+    assert verdict.why == "No sender printed or traced what it sent."

@@ -80,6 +80,16 @@ class Run:
         """The messages that senders printed, in the order of their output."""
         return self._messages.of("sent")
 
+    def may_send(self, process: str) -> bool:
+        """Return whether lines of a process can say that it sent something, and so its traces."""
+        trusts = getattr(self._reads, "trusts", None)
+        return trusts is None or bool(trusts(process, "dealt"))
+
+    @property
+    def traced_sends(self) -> Messages:
+        """The messages of which senders traced that the send returned."""
+        return self._messages.of("dealt")
+
     @property
     def received(self) -> Messages:
         """The messages that receivers printed."""

@@ -1,6 +1,6 @@
 """What a chunk of stderr holds: traces for the lab, and lines for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pushpull.core.records import Record, shown
 from pushpull.core.trace import PLAIN, VALUED, Trace, parse_line, trace_of
@@ -40,15 +40,24 @@ def _is_values(line: bytes) -> bool:
     return found is not None and not found[6] and found[3] == b"values"
 
 
-def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
-    """Give the texts of messages that programs trace as sent, each with the message's number."""
+def traced_texts(
+    records: Sequence[Record], may_send: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[int, str]]:
+    """Give the texts of messages that programs trace as sent, each with the message's number.
+
+    Those of processes that may not send don't count.
+    """
     if not isinstance(records, StoredRecords):
         for record in records:
-            if '"text"' in (record.text or ""):  # most lines, and cheaper than to parse them
+            if '"text"' in (record.text or "") and may_send(
+                record.process
+            ):  # most lines, and cheaper than to parse them
                 yield from _sent_text(trace_of(record))
         return
     for lines in records.batches():
         data = lines.piece.data
+        if not may_send(lines.process):
+            continue
         if data is None:  # a long line, that may end in a trace
             yield from _sent_text(trace_of(lines[0]))
             continue

@@ -1,5 +1,6 @@
 """Judges of how messages arrive: in which order, and whether unchanged."""
 
+import itertools
 import re
 from array import array
 from collections import defaultdict
@@ -10,12 +11,15 @@ from pushpull.analysis.history import Run
 from pushpull.analysis.messages import Messages
 from pushpull.core import wording
 from pushpull.core.verdict import Verdict
+from pushpull.experiments.judges import line_formats
 from pushpull.runs.chunk_traces import shown_texts, traced_texts
 
 if TYPE_CHECKING:
+    from pushpull.analysis import vectors
     from pushpull.analysis.vectors import Ints
 
 # A receiver's line begins with the message's number, even if the rest has changed.
+_RECEIVED = re.compile(line_formats.RECEIVED)
 _OF_A_MESSAGE = re.compile(r"\d{1,18}(?![^\s,])")
 
 
@@ -29,7 +33,7 @@ def in_order(run: Run) -> Verdict:
     wrong: list[int] = []
     pairs = 0
     printed = [vectors.first_ones(numbers) for numbers in _by_life(run.received)]
-    for sent in _by_life(run.sent):
+    for sent in _by_life(run.sent or run.traced_sends):
         index = vectors.Index(sent)
         for numbers in printed:
             arrived = numbers[index.has(numbers)]
@@ -41,7 +45,12 @@ def in_order(run: Run) -> Verdict:
         why = f"{late} arrived after a later message, on the same machine."
         return Verdict.refuted(why, messages=sorted(wrong), final=True)
     if not pairs:
-        return Verdict.not_observed("No machine got two messages of one sender.")
+        known = run.sent or run.traced_sends
+        return Verdict.not_observed(
+            "No process received two messages of one sender."
+            if known
+            else "No sender printed or traced what it sent."
+        )
     return Verdict.holds(f"{len(run.takers)} messages arrived, none after a later one.")
 
 
@@ -79,15 +88,19 @@ def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
 def as_sent(run: Run) -> Verdict:
     """Receivers printed exactly the texts that the senders traced.
 
-    A message whose sender doesn't trace its text is left out, as its text is unknown. Of a text a
-    hash of 64 bits with a key of this process stands for it, as there may be a million.
+    A message whose sender doesn't trace its text is left out, as its text is unknown. So is a line
+    that only begins like a message, such as `5 of 20 done`, if the message itself was printed too.
+    A text of several lines is compared line by line. Of a text a hash of 64 bits with a key of this
+    process stands for it, as there may be a million.
     """
     from pushpull.analysis import vectors
 
     traced, texts = array("q"), array("q")
-    for number, text in traced_texts(run.records):
+    for number, text in traced_texts(run.records, run.may_send):
         traced.append(number)
         texts.append(hash(text))
+        if "\n" in text:
+            texts.extend(map(hash, text.split("\n")))
     if not traced:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     known, numbers_traced = (vectors.Index(vectors.column(one)) for one in (texts, traced))
@@ -95,18 +108,41 @@ def as_sent(run: Run) -> Verdict:
     untraced = set(vectors.plain(sent[~numbers_traced.has(sent)]))
     compared = 0
     wrong: set[int] = set()
+    others: set[int] = set()
     for lines in _lines_of_messages(run):
-        is_known = known.has(vectors.column([hash(text) for text, _ in lines]))
-        odd = [number for (_, number), sure in zip(lines, is_known, strict=True) if not sure]
-        wrong |= (found := {int(number) for number in odd} - untraced)
-        compared += len(lines) - sum(int(number) not in found for number in odd)
-    if not compared:
+        for text, digits in _unknown(lines, known):
+            message = int(digits)
+            if message in untraced:
+                continue
+            compared -= 1
+            (wrong if _RECEIVED.fullmatch(text) else others).add(message)
+        compared += len(lines)
+    wrong |= others - (_printed_as_sent(run, known, others) if others else set())
+    if not (compared or wrong):
         return Verdict.not_observed("No sender traced the text of what it sent.")
     if wrong:
         numbers = sorted(wrong)
         why = f"The text printed for {wording.listed(numbers)} was never sent."
         return Verdict.refuted(why, messages=numbers)
     return Verdict.holds(f"{compared} lines were printed, each the text of a message as sent.")
+
+
+def _printed_as_sent(run: Run, known: "vectors.Index", numbers: set[int]) -> set[int]:
+    """Return those of some messages that were printed with a text that was sent."""
+    return {
+        message
+        for lines in _lines_of_messages(run)
+        for text, digits in lines
+        if (message := int(digits)) in numbers and known.place(hash(text)) >= 0
+    }
+
+
+def _unknown(lines: list[tuple[str, str]], known: "vectors.Index") -> Iterator[tuple[str, str]]:
+    """Give the lines whose text nobody traced."""
+    from pushpull.analysis import vectors
+
+    there = known.has(vectors.column([hash(text) for text, _ in lines]))
+    return itertools.compress(lines, vectors.plain(~there))
 
 
 def _lines_of_messages(run: Run) -> Iterator[list[tuple[str, str]]]:

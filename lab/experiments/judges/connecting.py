@@ -69,6 +69,10 @@ def each_gets_some(run: Run) -> Verdict:
     idle = [machine for machine in run.receivers if machine not in got]
     if len(run.receivers) > 1 and run.received and not idle:
         return Verdict.holds(f"Each got some: {shares}.")
+    if len(run.receivers) == 1:
+        return Verdict.not_observed(
+            f"Only {run.receivers[0]} received: there was nothing to divide."
+        )
     if len(once_all_are_connected(run)) < len(run.receivers):
         return Verdict.not_observed(
             f"Too few messages were sent while all were connected: {shares}.",

@@ -22,6 +22,10 @@ DISCARDED = (
 )
 
 _NO_FAULT = "The fault did not happen in time, or was not verified."
+_UNNOTICED = (
+    "No sender reported the end of a connection after the fault, so when it learned of that, if"
+    " ever, is not known."
+)
 _NO_ARRIVAL = (
     "No machine was started and connected while messages were sent: a longer --interval or a"
     " higher --count gives it more time."
@@ -87,6 +91,8 @@ def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` went to a machine that the fault did not hit."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
+    if noticed(run) is None:
+        return Verdict.not_observed(_UNNOTICED, events=[run.fault])
     survivors = [machine for machine in run.receivers if machine != run.fault.machine]
     return _all_taken(run, numbers, survivors)
 
@@ -95,6 +101,8 @@ def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` that was sent arrived; messages in flight are counted separately."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
+    if noticed(run) is None:
+        return Verdict.not_observed(_UNNOTICED, events=[run.fault])
     numbers = run.known_sent(numbers)
     verdict = _all_taken(run, numbers, run.receivers)
     if verdict.outcome != "holds":
