@@ -56,8 +56,12 @@ class MadeRun:
 
     def printed(self, t: float, machine: str, line: bytes, stream: str = "stdout") -> None:
         """A program printed a line."""
+        self.wrote(t, machine, line + b"\n", stream)
+
+    def wrote(self, t: float, machine: str, data: bytes, stream: str = "stdout") -> None:
+        """A program wrote something, with or without the end of a line."""
         self._now = t
-        self._streams[machine, stream].feed(line + b"\n")
+        self._streams[machine, stream].feed(data)
 
     def happened(self, t: float, event: str, machine: str, **details: Any) -> None:
         """Something happened."""

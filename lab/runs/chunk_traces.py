@@ -76,7 +76,10 @@ def _sent_text(trace: Trace | None) -> Iterator[tuple[int, str]]:
 
 
 def shown_texts(records: Sequence[Record]) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """Give what a terminal shows of the lines on stdout, with their machine and their process."""
+    """Give what a terminal shows of the lines on stdout, with their machine and their process.
+
+    A last line without its end is left out of a run that is stored as logs.
+    """
     if not isinstance(records, StoredRecords):
         for record in records:
             if record.stream == "stdout" and record.shown is not None:
@@ -87,5 +90,5 @@ def shown_texts(records: Sequence[Record]) -> Iterator[tuple[str, str, Sequence[
         if lines.stream == "stdout" and lines.piece.text is not None:
             yield lines.machine, lines.process, (lines.piece.text,)
         elif lines.stream == "stdout" and data is not None:
-            texts = text_of(data.removesuffix(b"\n")).split("\n")
+            texts = text_of(data).split("\n")[:-1]
             yield lines.machine, lines.process, [*map(shown, texts)] if b"\r" in data else texts

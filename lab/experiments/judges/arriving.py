@@ -1,6 +1,5 @@
 """Judges of how messages arrive: in which order, and whether unchanged."""
 
-import itertools
 import re
 from array import array
 from collections import defaultdict
@@ -11,15 +10,12 @@ from pushpull.analysis.history import Run
 from pushpull.analysis.messages import Messages
 from pushpull.core import wording
 from pushpull.core.verdict import Verdict
-from pushpull.experiments.judges import line_formats
 from pushpull.runs.chunk_traces import shown_texts, traced_texts
 
 if TYPE_CHECKING:
-    from pushpull.analysis import vectors
     from pushpull.analysis.vectors import Ints
 
 # A receiver's line begins with the message's number, even if the rest has changed.
-_RECEIVED = re.compile(line_formats.RECEIVED)
 _OF_A_MESSAGE = re.compile(r"\d{1,18}(?![^\s,])")
 
 
@@ -88,10 +84,10 @@ def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
 def as_sent(run: Run) -> Verdict:
     """Receivers printed exactly the texts that the senders traced.
 
-    A message whose sender doesn't trace its text is left out, as its text is unknown. So is a line
-    that only begins like a message, such as `5 of 20 done`, if the message itself was printed too.
-    A text of several lines is compared line by line. Of a text a hash of 64 bits with a key of this
-    process stands for it, as there may be a million.
+    A message whose sender doesn't trace its text is left out, as its text is unknown. So is a last
+    line without its end, which may be half of one. A text of several lines is compared line by
+    line. Of a text a hash of 64 bits with a key of this process stands for it, as there may be a
+    million.
     """
     from pushpull.analysis import vectors
 
@@ -108,41 +104,18 @@ def as_sent(run: Run) -> Verdict:
     untraced = set(vectors.plain(sent[~numbers_traced.has(sent)]))
     compared = 0
     wrong: set[int] = set()
-    others: set[int] = set()
     for lines in _lines_of_messages(run):
-        for text, digits in _unknown(lines, known):
-            message = int(digits)
-            if message in untraced:
-                continue
-            compared -= 1
-            (wrong if _RECEIVED.fullmatch(text) else others).add(message)
-        compared += len(lines)
-    wrong |= others - (_printed_as_sent(run, known, others) if others else set())
-    if not (compared or wrong):
+        is_known = known.has(vectors.column([hash(text) for text, _ in lines]))
+        odd = [number for (_, number), sure in zip(lines, is_known, strict=True) if not sure]
+        wrong |= (found := {int(number) for number in odd} - untraced)
+        compared += len(lines) - sum(int(number) not in found for number in odd)
+    if not compared:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     if wrong:
         numbers = sorted(wrong)
         why = f"The text printed for {wording.listed(numbers)} was never sent."
         return Verdict.refuted(why, messages=numbers)
     return Verdict.holds(f"{compared} lines were printed, each the text of a message as sent.")
-
-
-def _printed_as_sent(run: Run, known: "vectors.Index", numbers: set[int]) -> set[int]:
-    """Return those of some messages that were printed with a text that was sent."""
-    return {
-        message
-        for lines in _lines_of_messages(run)
-        for text, digits in lines
-        if (message := int(digits)) in numbers and known.place(hash(text)) >= 0
-    }
-
-
-def _unknown(lines: list[tuple[str, str]], known: "vectors.Index") -> Iterator[tuple[str, str]]:
-    """Give the lines whose text nobody traced."""
-    from pushpull.analysis import vectors
-
-    there = known.has(vectors.column([hash(text) for text, _ in lines]))
-    return itertools.compress(lines, vectors.plain(~there))
 
 
 def _lines_of_messages(run: Run) -> Iterator[list[tuple[str, str]]]:
