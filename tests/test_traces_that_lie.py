@@ -58,6 +58,17 @@ def test_a_sender_that_traces_receipts_has_received_nothing(tmp_path: Path) -> N
     assert not {machine for machine, _ in run.taken.speakers()} & {"push"}
 
 
+def test_a_receipt_that_is_traced_too_early_moves_no_send(tmp_path: Path) -> None:
+    made = MadeRun(tmp_path)
+    made.begin()
+    traced(made, 0.15, "pull-1", "received", 9)
+    for number in range(12):
+        made.sent(0.2 + number / 10, number)
+        made.got(0.201 + number / 10, number, "pull-1")
+    run = judged(made.end(1.8))
+    assert run.dealt[8] <= run.dealt[9] <= START + 1.2
+
+
 def not_known(verdict: Verdict) -> bool:
     return verdict.outcome == "not observed" and "message 11" in verdict.why.lower()
 

@@ -179,8 +179,8 @@ class Run:
     def dealt(self) -> "Times":
         """When each message was dealt: when its send returned, or was printed if no trace says.
 
-        A busy machine may report late, so at the latest when it was received. In a pipeline, that
-        is when its source dealt it.
+        A busy machine may report late, so at the latest when it was received, but not before the
+        one that its sender dealt before it. In a pipeline, that is when its source dealt it.
         """
         if self.hops[0] is not self:
             return self.hops[0].dealt
@@ -191,12 +191,14 @@ class Run:
         if not told:
             numbers, times = vectors.column(self.sent.numbers), vectors.floats(self.sent.ts)
             return Times(*vectors.last_by_number(numbers, times))
+        times = self.our_times(told)
         return Times(
             *vectors.earliest(
                 vectors.column(told.numbers),
-                self.our_times(told),
+                times,
                 vectors.column(self.taken.numbers),
                 self.our_times(self.taken),
+                since=vectors.previous_of_each(times, vectors.column(told.places)),
             )
         )
 
