@@ -56,10 +56,6 @@ class FakeProcess:
         self.wait(lambda: not self.is_stopped)
         self._outputs[stream]("".join(f"{line}\n" for line in lines).encode())
 
-    def writes(self, data: bytes) -> None:
-        """Write to stdout, with or without the end of a line."""
-        self._outputs["stdout"](data)
-
     def traces(self, event: str, **details: Any) -> None:
         """Trace something, as the lab's own programs do."""
         line = json.dumps({"t": time.time(), "m": time.monotonic(), "event": event, **details})

@@ -88,9 +88,9 @@ class MadeRun:
             self.happened(0.1 + k / 100, "connected", "push")
             self.happened(0.1 + k / 100, "connected", name)
 
-    def end(self, t: float) -> Path:
-        """The pusher finished, and the run was judged."""
-        self.happened(t, "exit", "push", status=0, by="itself")
+    def end(self, t: float, status: int = 0) -> Path:
+        """The pusher ended with an exit status, and the run was judged."""
+        self.happened(t, "exit", "push", status=status, by="itself")
         for stream in self._streams.values():
             stream.close()
         verdicts = judge(store.load(self.path), self._experiment, partial=False)

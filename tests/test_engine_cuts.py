@@ -109,21 +109,6 @@ def test_what_a_program_had_to_say_that_we_killed_is_not_known(
     assert "1" not in {r.text for r in done.stored.records if r.process == "work"}
 
 
-@pytest.mark.parametrize(("status", "texts"), [(0, ["0", "12", "1"]), (139, ["0", "12"])])
-def test_what_a_program_was_printing_when_a_signal_ended_it_is_no_line(
-    play: Play, impatient: None, status: int, texts: list[str]
-) -> None:
-    """The `1` may be half of `13`."""
-
-    def source(process: FakeProcess) -> int:
-        process.prints("0", "12")
-        process.writes(b"1")
-        return status
-
-    done = play(source, lambda process: process.wait())
-    assert [r.text for r in done.stored.records if r.machine == "push" and r.text] == texts
-
-
 def test_what_a_scenario_ends_itself_has_its_grace_as_well(play: Play) -> None:
     wire = Wire()
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from made_runs import START, MadeRun
 
 from pushpull.analysis.history import Run, exactly_once
@@ -157,3 +158,15 @@ def test_without_a_word_of_senders_there_is_no_order(tmp_path: Path) -> None:
     made.printed(1.6, "pull-1", b"0 , 1.5\n1 , 1.5")
     verdict = arriving.in_order(judged(made.end(1.8)))
     assert verdict.why == "No sender printed or traced what it sent."
+
+
+@pytest.mark.parametrize(("status", "sent_twice"), [(0, [1]), (137, [])])
+def test_what_a_sender_was_printing_when_it_was_killed_is_no_message(
+    tmp_path: Path, status: int, sent_twice: list[int]
+) -> None:
+    """The `1` may be half of `12`; a program that ends by itself has printed what it wanted to."""
+    made = all_arrive(tmp_path)
+    made.wrote(1.5, "push", b"1")
+    run = judged(made.end(1.8, status=status))
+    numbers = list(run.sent.numbers)
+    assert [n for n in set(numbers) if numbers.count(n) > 1] == sent_twice

@@ -54,7 +54,8 @@ class Run:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
         self._reads = reads
-        self._messages = Columns(stored.records, reads, functools.partial(steady, self._clocks))
+        clock_of = functools.partial(steady, self._clocks)
+        self._messages = Columns(stored.records, reads, clock_of, cut.killed(stored.events))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
         if not self.cut and not self._all_came_as_sent():

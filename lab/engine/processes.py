@@ -18,8 +18,7 @@ from pushpull.machines.remote_process import RemoteProcess
 from pushpull.runs.capture import Capture, CaptureStream
 
 _TAIL_LINES = 12
-_SIGNALLED = 128  # plus the signal's number, see the launcher
-_KILLED = _SIGNALLED + signal.SIGKILL
+_KILLED = 128 + signal.SIGKILL
 
 
 # Prints the states of all processes below the launcher whose notes these are, as /proc has them.
@@ -196,7 +195,7 @@ class Process:
             self._monitor.fail(error)
 
     def _on_end(self, status: int | None, gone: float) -> None:
-        cut_off = status is None or self.killed_after_s is not None or self._died(status)
+        cut_off = status is None or self.killed_after_s is not None
         for stream in self._streams.values():
             self._keep(partial(stream.close, whole=not cut_off))
         if status is None and self.ended_by != "fault":
@@ -218,10 +217,6 @@ class Process:
             )
         )
         self._monitor.notify()
-
-    def _died(self, status: int) -> bool:
-        """Whether a signal ended it that it could not expect: perhaps in the middle of a line."""
-        return status > _SIGNALLED and self.ended_by in ("fault", "itself")
 
     def _was_killed_by_nobody(self, status: int) -> bool:
         """Whether a SIGKILL ended it that neither a fault nor the lab sent."""
