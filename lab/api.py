@@ -30,6 +30,7 @@ from pushpull.core.verdict import Need, Outcome, Verdict
 from pushpull.core.wording import joined, listed
 from pushpull.engine.experiment import claim, experiment
 from pushpull.engine.monitor import LimitReached
+from pushpull.engine.network_faults import Injected
 from pushpull.engine.observed import Observed
 from pushpull.engine.processes import Process, Processes
 from pushpull.engine.scenario import Lab
@@ -43,6 +44,7 @@ __all__ = [
     "Fault",
     "Handshake",
     "HostKeyError",
+    "Injected",
     "InventoryError",
     "Lab",
     "LabError",

@@ -39,6 +39,7 @@ class Broken:
         )
         self.passes: Callable[[str, str], bool] = lambda sender, receiver: True
         self.silent: set[str] = set()
+        self.late_s = 0.0  # for which the last datagrams were waited
         self.faults = Faults.of(self.machines, self.manager)
         schedule = FaultSchedule.of(self.manager, self.faults)
         parts = Parts(monitor=monitor, manager=self.manager, faults=self.faults, schedule=schedule)
@@ -46,9 +47,12 @@ class Broken:
         monkeypatch.setattr(wall_clock, "environment", lambda *_: {})
         monkeypatch.setattr(wall_clock, "set_ahead", lambda *_: None)
         monkeypatch.setattr(traffic_rules, "reached", self._reached)
+        monkeypatch.setattr(traffic_rules, "possible", lambda _, __, change, ___: change)
         monkeypatch.setattr(
-            traffic_rules, "is_there", lambda asker, one: one.name not in self.silent
+            traffic_rules, "is_there", lambda asker, one, _: one.name not in self.silent
         )
+        self.rules: set[str] = set()  # the machines that have some still
+        monkeypatch.setattr(traffic_rules, "has_rules", lambda one, _: one.name in self.rules)
         monkeypatch.setattr(
             traffic_rules, "hold", lambda *_: SimpleNamespace(at=Moment(now()), release=int)
         )
@@ -56,5 +60,8 @@ class Broken:
     def verified(self) -> list[object]:
         return [event.details["verified"] for event in self.events]
 
-    def _reached(self, senders: list[Any], receivers: list[Any]) -> set[tuple[str, str]]:
+    def _reached(
+        self, senders: list[Any], receivers: list[Any], late_s: float = 0.0
+    ) -> set[tuple[str, str]]:
+        self.late_s = late_s
         return {(s.name, r.name) for s in senders for r in receivers if self.passes(s.name, r.name)}

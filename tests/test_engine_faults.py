@@ -60,6 +60,7 @@ def test_a_partition_one_way_lets_all_through_the_other_way(
     lab = Broken(monkeypatch, "push", "pull-1", "pull-2")
     lab.passes = lambda sender, receiver: receiver == "push"
     lab.lab.partition("push", ["pull-1", "pull-2"], one_way=True)
+    lab.faults.network.heal(check=False)
     lab.passes = lambda sender, receiver: (sender, receiver) == ("pull-1", "push")
     with pytest.raises(LabError, match="isn't as it was to be"):
         lab.lab.partition("push", ["pull-1", "pull-2"], one_way=True)

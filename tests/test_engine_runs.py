@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 from engine_play import COUNT, Play, untraced
@@ -12,6 +13,8 @@ from pushpull.analysis.line_readers import nothing
 from pushpull.core.errors import ExitCode
 from pushpull.core.records import GIVEN_UP
 from pushpull.engine import ending
+from pushpull.engine.judge import judge
+from pushpull.experiments import catalogue
 from pushpull.report.page import page
 from pushpull.report.vega_bundle import kit
 
@@ -23,6 +26,31 @@ def test_a_run_that_ends_as_planned(play: Play) -> None:
     assert done.stored.state == "finished"
     assert "cut" not in done.stored.description
     assert done.exits() == {"src": (0, "itself"), "work": (143, "harness")}
+
+
+def test_a_claim_that_raises_costs_no_other_claim_and_no_run(play: Play) -> None:
+    wire = Wire()
+    broken = """source.wait()
+
+
+@claim("It raises.")
+def broken(run):
+    return 1 / 0  # the mistake
+"""
+    done = play(pusher(wire, range(COUNT)), puller(wire), scenario=broken)
+    assert done.code == ExitCode.MISTAKE
+    assert done.stored.state == "finished"
+    verdicts = {name: verdict for name, (verdict, _) in done.verdicts.items()}
+    assert verdicts == dict.fromkeys(("once", "twice", "quick"), "holds") | {
+        "broken": "not observed"
+    }
+    assert "ZeroDivisionError" in done.verdicts["broken"][1]
+    assert done.error
+    assert f"report --judge --run {done.stored.path}" in done.error.hint
+    module = Path(done.stored.description["module"])
+    module.write_text(module.read_text().replace("1 / 0", "Verdict.holds('It does not.')"))
+    again = judge(done.stored, catalogue.load(str(module)), partial=False)
+    assert {verdict["verdict"] for verdict in again} == {"holds"}
 
 
 def test_the_lab_waits_for_a_worker_slower_than_the_silence_of_a_settled_run(play: Play) -> None:

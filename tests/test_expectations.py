@@ -116,7 +116,7 @@ def test_what_is_not_applicable_is_no_success() -> None:
     first, *others = experiment.claims
     because = "there is no machine that could be killed"
     not_so = replace(first, expected=Outcome.NOT_APPLICABLE, because=because)
-    found, _ = judged(store.load(RECORDED), replace(experiment, claims=(not_so, *others)))
+    found = judged(store.load(RECORDED), replace(experiment, claims=(not_so, *others))).verdicts
     assert (found[0]["verdict"], found[0]["why"]) == ("not applicable", because)
     assert exit_code(found) == ExitCode.EXPECTED
     assert exit_code(found[:1]) == ExitCode.NOT_OBSERVED

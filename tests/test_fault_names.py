@@ -84,7 +84,7 @@ def test_a_run_with_a_fault_of_another_version_is_judged(play: Play, impatient: 
     module.write_text(module.read_text().replace("faults=()", "faults=('melt',)"))
     experiment = catalogue.of_run(done.stored)
     assert experiment.faults == {"": ("melt",)}
-    verdicts, _ = judged(done.stored, experiment)
+    verdicts = judged(done.stored, experiment).verdicts
     assert [v["verdict"] for v in verdicts] == [verdict for verdict, _ in done.verdicts.values()]
     with pytest.raises(LabError, match="no fault 'melt'"):
         catalogue.load(str(module.parent))

@@ -170,6 +170,17 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
         "another's message is lost": (lost(20), "++X"),
         "puller prints twice": (twice(20), "++X"),
     },
+    "ways_to_leave.pause_kill": {
+        "none": (lost(), "+++"),
+        "fault never happens": (fault_never_happens, "???"),
+        "fault isn't verified": (fault_is_not_verified, "???"),
+        "noticed before the kill": (notices(0.3), "X++"),
+        "no goodbye on the wire": (SILENT, "+X+"),
+        "never noticed": (without("disconnected"), "X+X"),
+        "pusher dies": (pusher_dies, "+++"),
+        "others get its turn": (all_come, "++X"),
+        "puller prints twice": (twice(20), "++X"),
+    },
     "ways_to_leave.pause_resume": {
         "none": (lost(), "+++"),
         "fault never happens": (fault_never_happens, "???"),

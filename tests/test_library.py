@@ -1,6 +1,7 @@
 """The lab in a script: `Lab.of` and `Lab.up`, without an experiment."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pushpull.api import (
     lines,
     never_twice,
 )
+from pushpull.machines.remote import Remote
 from pushpull.runs import store
 
 EMBEDDED: Any = {"provider": "namespaces"}
@@ -133,7 +135,22 @@ server.accept()[0].sendall(b"hello")
 ASKS = "import os, socket; print(socket.create_connection((os.environ['LAB_HOST'], 7000)).recv(9))"
 
 
-def test_a_program_is_ready_when_its_port_listens(tmp_path: Path) -> None:
+@pytest.fixture
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer that a machine is asked for, whether a program is ready, is given up at once."""
+
+    def talk(remote: Remote, argv: Sequence[str]) -> Any:
+        channel = real(remote, argv)
+        if any('print("ready")' in word for word in argv):
+            channel.settimeout(0.01)
+        return channel
+
+    real = Remote.talk
+    monkeypatch.setattr(Remote, "talk", talk)
+
+
+@pytest.mark.usefixtures("short_answers")
+def test_a_program_is_ready_when_its_port_listens_however_late(tmp_path: Path) -> None:
     with Lab.of(2, runs=tmp_path, **EMBEDDED) as lab:
         server = lab.start(python(LISTENS_LATE), on="node-1", ready=7000)
         lab.start(python(ASKS), on="node-2", to="node-1").wait()

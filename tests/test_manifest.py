@@ -262,3 +262,23 @@ _LINE = st.fixed_dictionaries(
 def test_schema_and_parser_agree(value: dict[str, object]) -> None:
     is_valid = jsonschema.Draft202012Validator(SCHEMA).is_valid(value)
     assert is_understood(json.dumps(value)) == is_valid
+
+
+def test_another_way_to_use_it_shares_the_packages(tmp_path: Path) -> None:
+    more = (
+        '\n[packages]\npypi = ["six==1.17.0"]\n\n[versions.fast]\narguments = { push = ["-f"] }\n'
+    )
+    folder = made(tmp_path, GOOD + more)
+    plain, fast = manifest.load(folder), manifest.load(folder, "fast")
+    assert fast.title == "mine@fast"
+    assert fast.installation == plain.installation
+    argv = fast.programs["push"].argv("/py", ["--count", "3"])
+    assert argv[-4:] == ["../agent/mine@fast/push.sh", "-f", "--count", "3"]
+
+
+@pytest.mark.parametrize("wrong", ["[]", "{ push = [] }", '{ psuh = ["-f"] }', '{ push = "-f" }'])
+def test_a_mistake_in_its_arguments(tmp_path: Path, wrong: str) -> None:
+    folder = made(tmp_path, f"{GOOD}\n[versions.fast]\narguments = {wrong}\n")
+    with pytest.raises(LabError, match="arguments") as caught:
+        manifest.load(folder, "fast")
+    assert "pull =" in caught.value.hint

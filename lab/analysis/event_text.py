@@ -43,7 +43,10 @@ class EventDescriber:
                 trigger, self._trigger = self._trigger, None
                 return _fault(event, trigger)
             case "repair":
-                return f"{_target(event)} {_predicate(event)}{_counted(event)}{_doubt(event)}"
+                undone = _undone(event)
+                return (
+                    f"{_target(event)} {_predicate(event)}{undone}{_counted(event)}{_doubt(event)}"
+                )
             case "exit" if event.details.get("by") == "itself" and event.details.get("status") != 0:
                 return f"{_target(event)} ended by itself, {_status(event.details.get('status'))}"
             case "exit" if isinstance(after_s := event.details.get("killed_after_s"), int | float):
@@ -117,6 +120,12 @@ def _which(event: Event) -> str:
 
 def _is(event: Event, name: str) -> bool:
     return isinstance(number := event.details.get(name), int | float) and number != 0
+
+
+def _undone(event: Event) -> str:
+    """Describe which fault a repair has undone, if it can undo several."""
+    undone = event.details.get("undone")
+    return f" of '{harmless(str(undone), 60)}'" if undone else ""
 
 
 def _counted(event: Event) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushpull.analysis.history import Run
+from pushpull.analysis.repairs import ends
 from pushpull.core.records import Event
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def repair(run: Run) -> Event | None:
     fault = run.fault
     if fault is None:
         return None
-    for name in ("repair", "start"):
-        after = [event for event in run.events(name, by=[fault.machine]) if event.t > fault.t]
-        if after:
-            return after[0]
-    return None
+    after = [
+        event
+        for name in ("repair", "start")
+        for event in run.events(name, by=[fault.machine])
+        if event.t > fault.t and ends(event, fault)
+    ]
+    return next(iter(after), None)

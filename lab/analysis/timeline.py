@@ -12,6 +12,7 @@ from pushpull.analysis.deliveries import Deliveries, deliveries_of
 from pushpull.analysis.event_text import EventDescriber, state
 from pushpull.analysis.history import Run
 from pushpull.analysis.lanes import Lanes, lanes_of
+from pushpull.analysis.repairs import OpenFaults
 from pushpull.core.records import Event
 from pushpull.core.text import harmless
 from pushpull.core.wording import joined
@@ -107,6 +108,7 @@ def _spans(
     events: Sequence[Event], moments: Sequence[Moment], run: Run, lanes: Lanes, end: float
 ) -> Iterator[Span]:
     """Yield everything that lasts; what is still there at the end of the run ends with it."""
+    repaired = _repaired(events, moments)
     for k, (event, moment) in enumerate(zip(events, moments, strict=True)):
         stops = {"exit"}
         if event.event == "start":
@@ -116,13 +118,15 @@ def _spans(
             stops.add("disconnected")
         elif event.event == "fault":
             kind, text = "fault", moment.text
-            stops = {"repair"}
+            stops = set()
         else:
             continue
-        over = end
+        over = repaired.get(k, end)
         for later, ending in zip(events[k + 1 :], moments[k + 1 :], strict=True):
-            same = kind == "fault" or later.process == event.process
-            if later.event in stops and same and later.machine == event.machine:
+            if later.event in stops and (later.machine, later.process) == (
+                event.machine,
+                event.process,
+            ):
                 over = ending.t
                 break
         # A partition is a fault of the machines on both sides.
@@ -131,6 +135,15 @@ def _spans(
         there = lanes.all_of(event.machine, event.process)
         for lane in (*there, *(lane for name in others for lane in lanes.all_of(name))):
             yield Span(kind=kind, machine=lane, start=moment.t, end=over, text=text, label=label)
+
+
+def _repaired(events: Sequence[Event], moments: Sequence[Moment]) -> dict[int, float]:
+    """Return when each fault was repaired that was, by its place among the events."""
+    places, opened = {id(event): k for k, event in enumerate(events)}, OpenFaults()
+    found: dict[int, float] = {}
+    for event, moment in zip(events, moments, strict=True):
+        found |= {places[id(fault)]: moment.t for fault in opened.see(event)}
+    return found
 
 
 def _moments(events: Sequence[Event], lanes: Lanes, origin: float) -> Iterator[Moment]:

@@ -259,6 +259,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "code": _record_of(
         {"lab": _word, "experiment": _word, "programs": _word}, needed=("lab", "experiment")
     ),
+    "sums": _by_name(_text, _word),
 }
 
 _KINDS = ("start", "trigger", "fault", "repair", "exit")  # events of the harness itself
@@ -275,6 +276,7 @@ _DETAILS: dict[str, Check] = _EVENT | {
     "text": _or_null(_text),
     "fault": _text,
     "repair": _text,
+    "undone": _text,
     "verified": _or_null(_flag),
     "one_way": _flag,
     "took_s": _number,

@@ -13,6 +13,7 @@ from pushpull.core.program_line import ProgramLine
 from pushpull.engine.faults import Faults
 from pushpull.engine.ledger import Place
 from pushpull.engine.line_faults import LineFaults
+from pushpull.engine.network_faults import Injected
 from pushpull.engine.observed import Observed
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
@@ -114,12 +115,12 @@ class FaultSchedule:
             with self._one_at_a_time:
                 if self._closed:
                     return
-                self._strike(planned, process)
+                injected = self._strike(planned, process)
             if planned.repaired_after is not None:
                 self.manager.monitor.all_within(planned.repaired_after, lambda: self._closed)
                 with self._one_at_a_time:
                     if not self._closed:
-                        self._repair(planned.value, process)
+                        self._repair(planned.value, process, injected)
         except TriggerMissed:  # it has ended before; that the fault is missing shows in the run
             pass
         except BaseException as error:  # the scenario raises it
@@ -134,28 +135,31 @@ class FaultSchedule:
             (record,) = self.lines.run_until([process], ProgramLine(number=planned.at))
             self.lines.triggers.fired(record)
 
-    def _strike(self, planned: PlannedFault, process: Process) -> None:
+    def _strike(self, planned: PlannedFault, process: Process) -> Injected:
         fault, machine = planned.value, process.machine
+        injected = Injected(fault)
         match fault.scope:
             case Scope.PROCESS:
                 self.lines.strike(fault, process, process.stood_at)
-                return
+                return injected
             case Scope.MACHINE:
                 self.faults.machines.inject(fault, machine)
             case Scope.NETWORK:
                 others = [name for name in self.manager.remotes if name != machine]
                 away = others if fault.between else []
-                self.faults.network.inject(fault, [machine], away, **planned.parameters)
+                parameters = planned.parameters
+                injected = self.faults.network.inject(fault, [machine], away, **parameters)
             case Scope.CLOCK:
                 self.faults.clocks.inject(fault, machine, **planned.parameters)
         if not process.ended:
             process.release()
+        return injected
 
-    def _repair(self, fault: Fault, process: Process) -> None:
+    def _repair(self, fault: Fault, process: Process, injected: Injected) -> None:
         if fault == HOLD:
             self.lines.release([process])
         elif fault.scope is Scope.NETWORK:
-            self.faults.network.heal()
+            self.faults.network.heal(injected)
         elif fault.scope is Scope.CLOCK and fault.repair is not None:
             self.faults.clocks.inject(fault.repair, process.machine)
         elif fault.scope is Scope.MACHINE and fault.repair is not None:

@@ -9,6 +9,7 @@ import contextlib
 from dataclasses import dataclass
 
 from pushpull.core.errors import LabError
+from pushpull.engine.active_faults import ActiveFaults
 from pushpull.engine.clock_faults import ClockFaults
 from pushpull.engine.fault_log import FaultLog
 from pushpull.engine.machine_faults import MachineFaults
@@ -31,12 +32,12 @@ class Faults:
     @classmethod
     def of(cls, supply: Machines, manager: ProcessManager) -> "Faults":
         """Return what does faults to the machines and processes of a run."""
-        log = FaultLog(manager.monitor)
+        log, active = FaultLog(manager.monitor), ActiveFaults()
         return cls(
             log,
             ProcessFaults(log),
-            MachineFaults(supply, manager, log),
-            NetworkFaults(manager, log),
+            MachineFaults(supply, manager, log, active),
+            NetworkFaults(manager, log, active),
             ClockFaults(manager, log),
         )
 

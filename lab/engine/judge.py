@@ -2,38 +2,58 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushpull.analysis.history import Run
 from pushpull.analysis.line_readers import nothing
 from pushpull.core import user_code
-from pushpull.core.errors import ExitCode
+from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.verdict import Outcome, Verdict, is_sound
 from pushpull.engine.experiment import Claim, Experiment
 from pushpull.runs.store import StoredRun
 
 
-def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
-    """Return the content of verdicts.json, see `judged`; with `partial`, mark all as partial."""
-    verdicts, _ = judged(stored, experiment)
-    return [verdict | ({"partial": True} if partial else {}) for verdict in verdicts]
+class Judged(NamedTuple):
+    """The verdicts on a run.
 
-
-def judged(stored: StoredRun, experiment: Experiment) -> tuple[list[dict[str, Any]], str]:
-    """Return the content of verdicts.json, and why the run is cut; empty if it isn't.
-
-    There is one object for each claim; those of a cut run (see `cut`) are marked `partial`. In such
-    a run all claims are not observed, except for a refutation that is `final`. Raises LabError if a
-    user's own claim raises.
+    Attributes:
+        verdicts: the content of verdicts.json: one object for each claim. Those of a cut run (see
+            `cut`) are marked `partial`; in it all claims are not observed, except for a refutation
+            that is `final`.
+        cut: why the run is cut; empty if it isn't.
+        mistake: that of the first of a user's own claims that raised; these are not observed.
     """
+
+    verdicts: list[dict[str, Any]]
+    cut: str
+    mistake: LabError | None
+
+
+def judge(stored: StoredRun, experiment: Experiment, *, partial: bool) -> list[dict[str, Any]]:
+    """Return the content of verdicts.json, see `Judged`; with `partial`, mark all as partial.
+
+    Raises LabError if a user's own claim raises.
+    """
+    found = judged(stored, experiment)
+    if found.mistake:
+        raise found.mistake
+    return [verdict | ({"partial": True} if partial else {}) for verdict in found.verdicts]
+
+
+def judged(stored: StoredRun, experiment: Experiment) -> Judged:
+    """Judge a run by each claim. Raises LabError if a user's own `reads` raises."""
     with _mistakes_of(experiment, experiment.reads):
         run = Run(stored, experiment.reads or nothing)
-    verdicts = [
-        _stored(claim, _judged(claim, run, experiment), _title(run, experiment), experiment)
-        | ({"partial": True} if run.cut else {})
-        for claim in experiment.claims
-    ]
-    return verdicts, run.cut
+    verdicts, mistakes = [], []
+    for claim in experiment.claims:
+        try:
+            verdict = _judged(claim, run, experiment)
+        except user_code.UserMistake as error:
+            mistakes.append(error)
+            verdict = Verdict.not_observed(f"Its own code failed: {error.where}: {error.what}")
+        partial = {"partial": True} if run.cut else {}
+        verdicts.append(_stored(claim, verdict, _title(run, experiment), experiment) | partial)
+    return Judged(verdicts, run.cut, mistakes[0] if mistakes else None)
 
 
 def exit_code(

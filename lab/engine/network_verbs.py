@@ -1,4 +1,7 @@
-"""What a scenario can do to the lab network: a method for each fault of networks."""
+"""What a scenario can do to the lab network: a method for each fault of networks.
+
+Each returns what it injected, for `Lab.heal` to undo that alone.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
@@ -6,27 +9,31 @@ from typing import Any
 
 from pushpull.core.faults.fault import Fault
 from pushpull.core.faults.network import CUT_AFTER, CUT_AT, LOSE, PARTITION, RATE, REJECT, SLOW, Way
+from pushpull.engine.build import Parts
+from pushpull.engine.network_faults import Injected
 from pushpull.engine.targets import Target
 
 
 class NetworkVerbs(ABC):
-    """The methods of a `Lab` that inject faults of networks; `heal` repairs them all."""
+    """The methods of a `Lab` that inject faults of networks, and heal them."""
+
+    _parts: Parts
 
     @abstractmethod
     def inject(
         self, fault: Fault | str, target: Target, *, others: Target | None = None, **parameters: Any
-    ) -> None:
+    ) -> Injected:
         """Inject any fault."""
 
     def partition(
         self, these: Target, those: Target, *, one_way: bool = False, reject: bool = False
-    ) -> None:
+    ) -> Injected:
         """Separate machines on the lab network, until `heal`.
 
         With `one_way`, only what `these` send to `those` is blocked. Blocked packets vanish; with
         `reject` the sender gets an RST or an ICMP error.
         """
-        self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
+        return self.inject(REJECT if reject else PARTITION, these, others=those, one_way=one_way)
 
     def slow(
         self,
@@ -36,7 +43,7 @@ class NetworkVerbs(ABC):
         jitter_ms: float = 0,
         loss_percent: float = 0,
         **more: Any,
-    ) -> None:
+    ) -> Injected:
         """Delay what a machine sends on the lab network, or lose or alter some of it by chance.
 
         This is the kernel's netem, or the lab's own wire if there is no netem.
@@ -49,11 +56,11 @@ class NetworkVerbs(ABC):
                 `seed`, the lab's own wire does the same to the same packet in each run.
         """
         always: dict[str, Any] = {"delay_ms": delay_ms, "jitter_ms": jitter_ms}
-        self.inject(SLOW, where, **always, loss_percent=loss_percent, **more)
+        return self.inject(SLOW, where, **always, loss_percent=loss_percent, **more)
 
-    def limit_rate(self, where: Target, *, kbit: int) -> None:
+    def limit_rate(self, where: Target, *, kbit: int) -> Injected:
         """Let a machine send at most `kbit` kilobits a second on the lab network."""
-        self.inject(RATE, where, kbit=kbit)
+        return self.inject(RATE, where, kbit=kbit)
 
     def lose(
         self,
@@ -63,7 +70,7 @@ class NetworkVerbs(ABC):
         packets: Collection[int] = (),
         way: Way = "received",
         others: Target | None = None,
-    ) -> None:
+    ) -> Injected:
         """Lose packets of a machine on the lab network by their number, until `heal`.
 
         The same ones are lost in each run; the event of the repair has the kernel's counters.
@@ -75,16 +82,19 @@ class NetworkVerbs(ABC):
             way: `received`, `sent`, or `both`, each of which then counts for itself.
             others: the machines with which the packets are exchanged; by default all others.
         """
-        self.inject(LOSE, where, others=others, every=every, packets=sorted(packets), way=way)
+        return self.inject(
+            LOSE, where, others=others, every=every, packets=sorted(packets), way=way
+        )
 
     def cut_after(
         self, where: Target, *, bytes: int, way: Way = "both", others: Target | None = None
-    ) -> None:
-        """Let so many more bytes of IP packets through, and lose all after them, until `heal`.
+    ) -> Injected:
+        """Let at most so many more bytes of IP packets through, and lose the rest, until `heal`.
 
-        `way` and `others` are as in `lose`, but both ways share the bytes.
+        A packet that goes beyond that is lost as a whole, see docs/faults.md. `way` and `others`
+        are as in `lose`, but both ways share the bytes.
         """
-        self.inject(CUT_AFTER, where, others=others, bytes=bytes, way=way)
+        return self.inject(CUT_AFTER, where, others=others, bytes=bytes, way=way)
 
     def cut_at(
         self,
@@ -94,7 +104,7 @@ class NetworkVerbs(ABC):
         inside: int = 0,
         before: str = "",
         others: Target | None = None,
-    ) -> None:
+    ) -> Injected:
         """Lose all that a machine sends after a point of ZMTP 3, ZeroMQ's protocol, until `heal`.
 
         Only connections that are made afterwards are read; the event of the repair says whether it
@@ -108,4 +118,13 @@ class NetworkVerbs(ABC):
                 to a heartbeat.
             others: as in `lose`.
         """
-        self.inject(CUT_AT, where, others=others, message=message, inside=inside, before=before)
+        point: dict[str, Any] = {"message": message, "inside": inside, "before": before}
+        return self.inject(CUT_AT, where, others=others, **point)
+
+    def heal(self, *faults: Injected) -> None:
+        """Undo faults of the network: those that `partition` or another method returned.
+
+        Without an argument, all of them are undone, on all machines. One that is undone already
+        stays so. Raises LabError for a fault of another scope.
+        """
+        self._parts.faults.network.heal(*faults)

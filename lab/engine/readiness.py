@@ -12,6 +12,7 @@ from pushpull.core.vocabulary import FILES, PORT
 from pushpull.engine.ledger import Look
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
+from pushpull.engine.versions import words_on
 from pushpull.machines.remote_process import lost_ignored
 
 READY_TIMEOUT_S = 30
@@ -109,9 +110,10 @@ class _Sign:
     def watch(self, manager: ProcessManager) -> None:
         """Begin to look for it, in a thread of its own."""
         remote = self.process.remote
-        sign = self.sign if isinstance(self.sign, int) else [str(word) for word in self.sign]
+        sign = self.sign if isinstance(self.sign, int) else words_on(remote, self.sign)
         order = json.dumps([sign, remote.path(posixpath.join(manager.folder, FILES))])
         channel = remote.talk([remote.access.python, "-ISc", _UNTIL, order])
+        channel.settimeout(None)  # `_wait` has the limit, which is longer than any answer's
         self._end = channel.close
 
         def look() -> None:

@@ -1,6 +1,7 @@
 """Runs one experiment on machines that are up: plays it in a new run directory, and judges it."""
 
 import contextlib
+import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from pushpull.analysis.cut import clock_step, disturbed_reason, given_up, lost_m
 from pushpull.core import os_errors
 from pushpull.core.errors import ExitCode, LabError, MachineLost, RunStoreError, worst
 from pushpull.core.faults.fault import Scope
+from pushpull.core.project import COMMAND
+from pushpull.core.user_code import UserMistake
 from pushpull.core.wording import joined
 from pushpull.engine.build import Setting
 from pushpull.engine.deploy import Removal
@@ -95,7 +98,7 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
     stored = store.load(directory.path)
     if played.cut:
         stored = replace(stored, description=stored.description | {"cut": played.cut})
-    verdicts, why_cut = judged(stored, request.experiment)
+    verdicts, why_cut, mistake = judged(stored, request.experiment)
     reads = request.experiment.reads
     notes = [played.note, disturbed_reason(stored), clock_step(stored)]
     notes += [unread(stored.records, reads)] if reads else []
@@ -119,8 +122,19 @@ def _judge(request: RunRequest, directory: RunDirectory, played: Played) -> Resu
         verdicts=verdicts,
         note=" ".join(filter(None, notes)),
     )
-    error = lost or unwritten
-    return _with_error(result, error) if error else result
+    if error := lost or unwritten:
+        return _with_error(result, error)
+    if mistake:
+        code = worst([result.code, ExitCode.MISTAKE])
+        return replace(result, error=_judge_again(mistake, directory.path), code=code)
+    return result
+
+
+def _judge_again(mistake: LabError, run: Path) -> LabError:
+    """Return the mistake in a claim with the way to verdicts that needs no other run."""
+    command = shlex.join([COMMAND, "report", "--judge", "--run", str(run)])
+    hint = f"{mistake.hint}, then judge this run again: {command}"
+    return UserMistake(mistake.what, where=mistake.where, hint=hint)
 
 
 def _write_records(stored: StoredRun) -> None:

@@ -19,6 +19,7 @@ from pushpull.engine import session
 from pushpull.engine.build import Parts
 from pushpull.engine.finish import Finish
 from pushpull.engine.line_faults import LineFaults
+from pushpull.engine.network_faults import Injected
 from pushpull.engine.network_verbs import NetworkVerbs
 from pushpull.engine.observed import Observed
 from pushpull.engine.planning_verbs import PlanningVerbs
@@ -233,7 +234,7 @@ class Lab(NetworkVerbs, PlanningVerbs):
         *,
         others: Target | None = None,
         **parameters: Any,
-    ) -> None:
+    ) -> Injected:
         """Inject any fault or repair of `core.faults`; each method below injects one of them.
 
         Arguments:
@@ -242,6 +243,8 @@ class Lab(NetworkVerbs, PlanningVerbs):
             others: for a fault between machines, those from which the target is separated; `lose`
                 and `cut_after` are limited to the traffic with them.
             parameters: those of the fault's `change` of the network, or of `set_clock`.
+
+        A fault of the network can be healed by what this returns.
 
         Raises LabError if there is no such fault, or if it is impossible for this target.
         """
@@ -255,10 +258,12 @@ class Lab(NetworkVerbs, PlanningVerbs):
                     self._faults.machines.inject(wanted, machine)
             case Scope.NETWORK:
                 away = [] if others is None else self._machines(others)
-                self._faults.network.inject(wanted, self._machines(target), away, **parameters)
+                where = self._machines(target)
+                return self._faults.network.inject(wanted, where, away, **parameters)
             case Scope.CLOCK:
                 for machine in self._machines(target):
                     self._faults.clocks.inject(wanted, machine, **parameters)
+        return Injected(wanted)
 
     def kill(self, target: Target, *, at: Line | None = None) -> None:
         """End all processes of a program by SIGKILL, and verify that they are gone.
@@ -353,10 +358,6 @@ class Lab(NetworkVerbs, PlanningVerbs):
     def correct_clock(self, where: Target) -> None:
         """Set a machine's wall clock right again."""
         self.inject(CORRECT_CLOCK, where)
-
-    def heal(self) -> None:
-        """Undo every change of the network that `partition` and the methods after it made."""
-        self._faults.network.heal()
 
     def settle(self, quiet: float = 0.0) -> None:
         """Wait until every sent message has arrived, or until nothing was printed for a while.

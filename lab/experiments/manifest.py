@@ -105,8 +105,8 @@ def load(folder: Path, version: str = "") -> Manifest:
             where=str(file),
             hint=f"there are: {', '.join(versions) or 'none to choose from'}",
         )
-    packages = versions[version] if version else Table(file, "packages", top["packages"], PACKAGES)
-    installation = _installation(folder, version, packages)
+    chosen = versions[version] if version else None
+    installation = _installation(file, top, version, chosen)
     if top["needs"] and not (top["install"] or installation.packages):
         raise top.mistake("install", "is missing", "write the line that installs what it needs")
     one = Manifest(
@@ -127,8 +127,8 @@ def load(folder: Path, version: str = "") -> Manifest:
         },
         expected=tuple(_expected(file, top, version)),
     )
-    lacks = frozenset([*top["lacks"], *(packages["lacks"] if version else [])])
-    return _in_version(one, packages if version else None, lacks)
+    lacks = frozenset([*top["lacks"], *(chosen["lacks"] if chosen else [])])
+    return _in_version(one, chosen, lacks)
 
 
 def _content(file: Path) -> object:
@@ -173,8 +173,24 @@ def _abouts(top: Table, versions: Mapping[str, Table]) -> Mapping[str, str]:
     return {name: table["about"] for name, table in versions.items()}
 
 
-def _installation(folder: Path, version: str, table: Table) -> Installation:
-    packages = Packages(
+def _installation(file: Path, top: Table, version: str, chosen: Table | None) -> Installation:
+    """Return what a version installs: without packages of its own, what the others have."""
+    if chosen is not None and (packages := _packages(chosen)):
+        return Installation(
+            title=f"{file.parent.name}@{version}",
+            packages=packages,
+            files=_files(file.parent, chosen),
+        )
+    table = Table(file, "packages", top["packages"], PACKAGES)
+    return Installation(
+        title=file.parent.name, packages=_packages(table), files=_files(file.parent, table)
+    )
+
+
+def _packages(table: Table) -> Packages:
+    for word in (word for command in table["build"] for word in command):
+        _require_placeholders(table, "build", word)
+    return Packages(
         debian=tuple(table["debian"]),
         suite=table["suite"],
         python=table["python"],
@@ -183,10 +199,6 @@ def _installation(folder: Path, version: str, table: Table) -> Installation:
         npm=tuple(table["npm"]),
         build=tuple(tuple(command) for command in table["build"]),
     )
-    for word in (word for command in packages.build for word in command):
-        _require_placeholders(table, "build", word)
-    title = f"{folder.name}@{version}" if version else folder.name
-    return Installation(title=title, packages=packages, files=_files(folder, table))
 
 
 def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Manifest:
@@ -200,6 +212,7 @@ def _in_version(one: Manifest, table: Table | None, lacks: frozenset[str]) -> Ma
             name: replace(
                 program,
                 owner=one.title,
+                call=(*program.call, *(table["arguments"].get(name, ()) if table else ())),
                 offers=(program.offers - lacks) | _watched(program, lacks, ends),
                 watched=_watched(program, lacks, ends),
                 python=packages.python,

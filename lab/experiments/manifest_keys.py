@@ -75,6 +75,12 @@ def _are_programs(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and value.keys() <= protocol.KINDS.keys()
 
 
+def _are_arguments(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        name in protocol.KINDS and _COMMAND[0](words) for name, words in value.items()
+    )
+
+
 _FLAG, _OPTION = r"--[a-z][a-z0-9-]*", r"[A-Z][A-Z0-9_]*"
 _MISSING = object()
 _WORD, _WIRE, _FILE = r"[^\0\n]+", r"[a-z0-9./-]+", r"[A-Za-z0-9_][A-Za-z0-9_./-]*"
@@ -119,6 +125,10 @@ VERSION: Mapping[str, tuple[Check, Any]] = {
     "about": (_text('what it is, as about = "libzmq 4.3.4"', least=0), ""),
     "wire": (_texts(_WIRE, 'the protocols on its wire, as wire = ["zmtp/1"]'), []),
     "lacks": (_LACKS, []),
+    "arguments": (
+        (_are_arguments, 'what programs get besides, as arguments = { pull = ["--qos", "0"] }'),
+        {},
+    ),
 }
 TOP: Mapping[str, tuple[Check, Any]] = {
     "protocol": ((lambda v: type(v) is int, f"protocol = {protocol.VERSION}"), _MISSING),

@@ -28,7 +28,10 @@ def ways_to_leave(lab: Lab) -> None:
     timed=True,
 )
 def notice_is_as_told(run: Run) -> Verdict:
-    within_s = WAYS[run.variant].noticed_s
+    way = WAYS[run.variant]
+    if way.ends_killed:
+        return silence.is_noticed_when_killed(run)
+    within_s = way.noticed_s
     return silence.is_noticed_within(run, *within_s) if within_s else silence.is_not_noticed(run)
 
 
@@ -40,7 +43,8 @@ def notice_is_as_told(run: Run) -> Verdict:
     timed=True,
 )
 def wire_tells_the_same(run: Run) -> Verdict:
-    return silence.wire_tells(run, goodbye=WAYS[run.variant].fate == "spared")
+    way = WAYS[run.variant]
+    return silence.wire_tells(run, goodbye=way.fate == "spared" or way.ends_killed)
 
 
 @claim(

@@ -4,14 +4,15 @@ import re
 from collections.abc import Sequence
 
 from pushpull.core.errors import LabError
-from pushpull.core.faults.change import Change
-from pushpull.machines.connection import ssh_errors
+from pushpull.core.faults.change import PROBE, Change
+from pushpull.machines.connection import ANSWER_TIMEOUT_S, ssh_errors
 from pushpull.machines.pool import at_once
 from pushpull.machines.remote import Remote
 from pushpull.machines.remote_process import ChangeLease
 
+_SILENCE_S = 0.3  # without a datagram, if no fault delays them
 # Prints a port and reads the number of senders. Then prints the addresses from which datagrams
-# arrived, once there are that many, or after 0.3 s without a datagram.
+# arrived, once there are that many, or after so many seconds without a datagram.
 _LISTEN = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -19,7 +20,7 @@ listener = socket.socket(family, socket.SOCK_DGRAM)
 listener.bind((sys.argv[1], 0))
 print(listener.getsockname()[1], flush=True)
 most, found = int(sys.stdin.readline()), set()
-listener.settimeout(0.3)
+listener.settimeout(float(sys.argv[2]))
 try:
     while len(found) < most:
         found.add(listener.recvfrom(16)[1][0])
@@ -28,14 +29,15 @@ except OSError:
 print(*found, flush=True)
 """
 # Sends datagrams from an address to places, each given by an address and a port.
-_SEND = """
+_SEND = f"""
 import socket, sys
+PROBE = {PROBE!r}
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 sender = socket.socket(family, socket.SOCK_DGRAM)
 sender.bind((sys.argv[1], 0))
 for address, port in 3 * list(zip(sys.argv[2::2], sys.argv[3::2])):
     try:
-        sender.sendto(b"probe", (address, int(port)))
+        sender.sendto(PROBE, (address, int(port)))
     except OSError:
         pass  # refused at once, so it doesn't arrive
 """
@@ -43,7 +45,7 @@ for address, port in 3 * list(zip(sys.argv[2::2], sys.argv[3::2])):
 _KNOCK = """
 import socket, sys
 try:
-    socket.create_connection((sys.argv[1], 9), timeout=0.5)
+    socket.create_connection((sys.argv[1], 9), timeout=0.5 + float(sys.argv[2]))
 except ConnectionRefusedError:
     pass
 except OSError:
@@ -72,10 +74,12 @@ def hold(remote: Remote, folder: str, change: Change) -> ChangeLease:
 
 
 def possible(remote: Remote, folder: str, change: Change, trial: Change) -> Change:
-    """Return a change, or what is done instead if a trial of it shows that it is impossible."""
+    """Return a change, or what is done instead if it, or a trial of it, is impossible there."""
     if change.otherwise is None:
         return change
     try:
+        if change.link:
+            _require_default_queue(remote, change.link)
         hold(remote, folder, trial).release()
     except LabError:
         return change.otherwise
@@ -101,17 +105,22 @@ def try_out(remote: Remote, folder: str, trial: Change) -> None:
     hold(remote, folder, possible(remote, folder, trial, trial)).release()
 
 
-def reaches(sender: Remote, receiver: Remote) -> bool:
+def reaches(sender: Remote, receiver: Remote, late_s: float = 0.0) -> bool:
     """Return whether a datagram gets from one machine to another on the lab network."""
-    return bool(reached([sender], [receiver]))
+    return bool(reached([sender], [receiver], late_s))
 
 
-def reached(senders: Sequence[Remote], receivers: Sequence[Remote]) -> set[tuple[str, str]]:
+def reached(
+    senders: Sequence[Remote], receivers: Sequence[Remote], late_s: float = 0.0
+) -> set[tuple[str, str]]:
     """Return the pairs (sender, receiver) of names between which a datagram gets through.
 
-    All pairs are tried at once. Raises LabError if a machine can't take part.
+    All pairs are tried at once; a datagram may come `late_s` seconds late. Raises LabError if a
+    machine can't take part.
     """
-    listeners = at_once({remote.name: remote for remote in receivers}, _Listener)
+    listeners = at_once(
+        {remote.name: remote for remote in receivers}, lambda one: _Listener(one, late_s)
+    )
     try:
         places = [word for one in listeners.values() for word in (one.address, one.port)]
         at_once(
@@ -131,9 +140,12 @@ def reached(senders: Sequence[Remote], receivers: Sequence[Remote]) -> set[tuple
     }
 
 
-def is_there(asker: Remote, machine: Remote) -> bool:
-    """Return whether a machine answers another on the lab network, even with a refusal."""
-    argv = [asker.access.python, "-ISc", _KNOCK, machine.access.address]
+def is_there(asker: Remote, machine: Remote, late_s: float = 0.0) -> bool:
+    """Return whether a machine answers another on the lab network, even with a refusal.
+
+    The answer may come `late_s` seconds late.
+    """
+    argv = [asker.access.python, "-ISc", _KNOCK, machine.access.address, str(late_s)]
     return asker.run(argv).strip() == b"there"
 
 
@@ -153,11 +165,16 @@ def stop(remote: Remote, change: Change) -> dict[str, int]:
     return counters(remote, change)
 
 
+def has_rules(remote: Remote, change: Change) -> bool:
+    """Return whether the kernel lists the rules of a change that has some."""
+    listed = remote.run(remote.as_root(["nft", "list", *change.undo[0][2:]])).decode()
+    return bool(listed.strip())
+
+
 def is_queued(remote: Remote, change: Change) -> bool:
     """Return whether the kernel lists the queueing discipline, or the wire's rules, of a change."""
     if change.wire is not None:
-        listed = remote.run(remote.as_root(["nft", "list", *change.undo[0][2:]])).decode()
-        return bool(listed.strip())
+        return has_rules(remote, change)
     kind = change.do[0][change.do[0].index("root") + 1]
     listed = remote.run(["tc", "qdisc", "show", "dev", change.link]).decode()
     return re.search(rf"^qdisc {re.escape(kind)} (?!0:)\w+: root", listed, re.M) is not None
@@ -166,9 +183,12 @@ def is_queued(remote: Remote, change: Change) -> bool:
 class _Listener:
     """Listens on a machine for the datagrams of others."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, late_s: float) -> None:
         self.address = remote.access.address
-        self._channel = remote.talk([remote.access.python, "-ISc", _LISTEN, self.address])
+        silence_s = _SILENCE_S + late_s
+        argv = [remote.access.python, "-ISc", _LISTEN, self.address, str(silence_s)]
+        self._channel = remote.talk(argv)
+        self._channel.settimeout(ANSWER_TIMEOUT_S + silence_s)
         self._answers = self._channel.makefile("r")
         self._access = remote.access
         with ssh_errors(remote.access, "try the lab network"):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pushpull.analysis.event_text import state
+from pushpull.analysis.repairs import OpenFaults
 from pushpull.core import clock
 from pushpull.core.names import program_of
 from pushpull.core.records import Event, Record
@@ -37,7 +38,7 @@ class Columns:
         self._states: dict[str, tuple[str, str]] = {}  # the process, and its state
         self._links: dict[tuple[str, str], int] = {}
         self._counts = dict.fromkeys(colours, 0)
-        self._broken: set[str] = set()
+        self._broken = OpenFaults()
         self._programs: dict[str, set[str]] = {}  # by machine
         self._start = clock.now() if start is None else start
 
@@ -66,8 +67,9 @@ class Columns:
             case "start":
                 now = "starting"
             case "repair":
-                now = state(event)
-                self._broken.discard(machine)
+                self._broken.see(event)
+                left = self._broken.of(machine)
+                now = state(left[-1] if left else event)
             case "ready":
                 now = "ready"
             case "connected" | "disconnected":
@@ -76,12 +78,12 @@ class Columns:
                 now = f"{links} connection{'s' * (links != 1)}" if links > 0 else "no connection"
             case "fault":
                 now = state(event)
-                self._broken.add(machine)
+                self._broken.see(event)
             case "exit":
                 now = "ended"
             case _:
                 return
-        if machine not in self._broken or event.event == "fault":
+        if not self._broken.of(machine) or event.event in ("fault", "repair"):
             self._states[machine] = (process, now)
 
     def program(self, record: Record) -> str:
@@ -102,12 +104,12 @@ class Columns:
     def foot(self) -> list[Text]:
         """Return the status rows: each machine's name and state, in columns if there is room."""
         if not self.width:
-            broken_first = sorted(self._colours, key=lambda name: name not in self._broken)
+            broken_first = sorted(self._colours, key=lambda name: not self._broken.of(name))
             states_now = (f"{name}: {self._state(name)[1]}" for name in broken_first)
             return [Text(_cut("  ".join(states_now), self._console.width - 1), style="bold")]
         names, states = Text(" " * _TIME_WIDTH), Text(" " * _TIME_WIDTH)
         for name, colour in self._colours.items():
-            style = ALARM if name in self._broken else colour
+            style = ALARM if self._broken.of(name) else colour
             count = self._counts[name]
             lines = f"{name} ({count:,} line{'s' * (count != 1)})"
             names.append(_cell(lines, self.width), f"bold {colour}")

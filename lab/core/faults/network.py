@@ -13,6 +13,7 @@ from pushpull.core.faults.change import (
     Spot,
     from_,
     own_wire,
+    passed,
     passed_neighbours,
     queue,
     rules,
@@ -35,9 +36,9 @@ def separation(spot: Spot, *, one_way: bool = False, reject: bool = False) -> Ch
     """
     verdicts = ["meta l4proto tcp reject with tcp reset", "reject"] if reject else ["drop"]
     # Answers to incoming packets pass through the same rules.
-    passed = ["tcp flags rst accept", "meta l4proto { icmp, icmpv6 } accept"] if reject else []
+    answers = ["tcp flags rst accept", "meta l4proto { icmp, icmpv6 } accept"] if reject else []
     found = passed_neighbours(spot.others)
-    out = [*found, *passed, *(f"{to(spot.others)} {verdict}" for verdict in verdicts)]
+    out = [*found, *answers, *(f"{to(spot.others)} {verdict}" for verdict in verdicts)]
     # The answers to what it sends come by its own loopback, in the name of the others.
     own = ["iif lo accept"] if reject else []
     back = [*found, *own, *(f"{from_(spot.others)} {verdict}" for verdict in verdicts)]
@@ -72,18 +73,24 @@ def slowness(
         "corrupt": corrupt_percent / 100,
         "seed": 0 if seed is None else seed,
     }
-    wire = own_wire(link, spot.others, wire=properties)
+    is_sure = not (loss_percent or corrupt_percent or rate_kbit)
+    late_s = (delay_ms + jitter_ms) / 1000 if is_sure else None
+    wire = own_wire(link, spot.others, delay_s=late_s, wire=properties)
     how = ["delay", f"{delay_ms}ms", f"{jitter_ms}ms", "loss", f"{loss_percent}%"]
     how += ["duplicate", f"{duplicate_percent}%", "corrupt", f"{corrupt_percent}%"]
     how += ["reorder", f"{reorder_percent}%"] if reorder_percent else []
     how += ["rate", f"{rate_kbit}kbit"] if rate_kbit else []
-    return wire if seed is not None else queue(link, ["netem", *how], otherwise=wire)
+    netem = queue(link, ["netem", *how], otherwise=wire, delay_s=late_s)
+    return wire if seed is not None else netem
 
 
 def rate(spot: Spot, *, kbit: int) -> Change:
-    """Return the change that limits what a machine sends to `kbit` kilobits a second."""
+    """Return the change that limits what a machine sends to `kbit` kilobits a second.
+
+    This is the kernel's tbf, or the lab's own wire if the link has a queueing discipline already.
+    """
     how = ["rate", f"{kbit}kbit", "burst", "16kb", "latency", "400ms"]
-    return queue(spot.find_link(), ["tbf", *how])
+    return queue(spot.find_link(), ["tbf", *how], otherwise=slowness(spot, rate_kbit=kbit, seed=0))
 
 
 def loss(
@@ -130,7 +137,7 @@ def cut_at(spot: Spot, *, message: int = 0, inside: int = 0, before: str = "") -
 
 def _counting(spot: Spot, way: Way, condition: str, declared: str = "") -> Change:
     """Return the change that loses packets on a condition, and counts them and all others."""
-    lines, egress, found = [declared], "", passed_neighbours(spot.others)
+    lines, egress, found = [declared], "", passed(spot.others)
     if way in ("sent", "both"):
         # Dropped there, a packet would be an error for the program that sends it.
         mark = f"meta mark set {_LOST}"

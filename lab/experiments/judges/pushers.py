@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Run
+from pushpull.analysis.measures import values
 from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import connecting, leaving
@@ -19,6 +20,14 @@ def blocked_until_one_came(run: Run) -> Verdict:
         return Verdict.refuted(
             f"{wording.listed(early).capitalize()} left before a worker was there.",
             messages=early,
+            events=[first],
+        )
+    # One that has no such send tries again, and reports how often: docs/program-protocol.md.
+    times = sum(number for number in values(run, "refused").numbers if number > 0)
+    if times:
+        return Verdict.refuted(
+            f"Messages were refused {times:.0f} times, and sent again by the program.",
+            messages=[0],
             events=[first],
         )
     waited = run.dealt[0] - run.sent[0].t

@@ -86,11 +86,31 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
     return Verdict.refuted(why, events=[run.fault, end])
 
 
+def is_noticed_when_killed(run: Run) -> Verdict:
+    """The sender's library noticed nothing until the silent program was killed, then at once."""
+    kill = next((e for e in run.events("fault")[1:] if e.details.get("verified")), None)
+    if run.fault is None or kill is None:
+        return Verdict.not_observed(_NO_FAULT)
+    end = leaving.noticed(run)
+    if end is None:
+        return Verdict.refuted("It noticed nothing.", events=[run.fault, kill])
+    silent_s, after_s = kill.t - run.fault.t, end.t - kill.t
+    if end.t < leaving.ordered(kill) - run.no_order_s:
+        why = f"It noticed {-after_s:.1f} s before the kill."
+        return Verdict.refuted(why, events=[run.fault, end, kill])
+    why = f"It noticed nothing for {silent_s:.1f} s, and the kill after {max(0.0, after_s):.1f} s."
+    if after_s > _GRACE_S:
+        return Verdict.refuted(why, events=[run.fault, kill, end])
+    return Verdict.holds(why, events=[run.fault, kill, end])
+
+
 def stays_connected(run: Run) -> Verdict:
     """While messages were sent, the sender's library reported no end of a connection."""
     if not run.connections or not run.dealt:
         return Verdict.not_observed("No connection was reported, or nothing was sent.")
-    last = max(run.dealt.values())
+    # A sender that waits for ever, as nobody is left, is ended by the lab.
+    exits = [] if run.sent_all else run.events("exit", by=run.senders)
+    last = max([*run.dealt.values(), *(e.t - _GRACE_S for e in exits)])
     ends = [e for e in run.at_the_source("disconnected") if e.t < last]
     if ends:
         times = "once" if len(ends) == 1 else f"{len(ends)} times"

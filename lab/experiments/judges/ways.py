@@ -40,6 +40,11 @@ class Way:
     options: tuple[str, ...] = ()
 
     @property
+    def ends_killed(self) -> bool:
+        """Whether the silence ends with a kill, by which the connection is closed."""
+        return self.mend is Lab.kill
+
+    @property
     def noticed_s(self) -> tuple[float, float] | None:
         """The least and the most seconds until the pusher notices; None if it never does."""
         return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
@@ -77,6 +82,7 @@ WAYS = {
     "cut_cable": Way(Lab.cut_cable, "lost", (CUT_CABLE,)),
     "partition": Way(_apart, "lost", (PARTITION,)),
     "one_way": Way(_deaf, "lost", (PARTITION,)),
+    "pause_kill": Way(Lab.pause, "lost", mend=Lab.kill),
     "pause_resume": Way(Lab.pause, "late", mend=Lab.resume),
     "cut_mend_cable": Way(Lab.cut_cable, "late", (CUT_CABLE,), Lab.mend_cable),
     "partition_heal": Way(_apart, "late", (PARTITION,), _heal),

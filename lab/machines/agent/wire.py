@@ -4,8 +4,9 @@ Deployed to machines whose kernel has no netem; standard library only; runs as r
 first carries a JSON line as for rule_keeper.py, whose commands lead the packets to the link `inlet`
 instead of to `link`; with `wire`, the properties of `Wire`, or with `zmtp`, the point of that
 protocol at which all is cut (see zmtp_cut.py). From there this script takes them, and sends them on
-`link` with the `mark` that lets them pass. At the end it sends what it still holds,
-undoes the commands, and prints what became of the packets, as words and numbers.
+`link` with the `mark` that lets them pass. The last command leads them there,
+and the first of those that undo it no more. At the end it sends what it still holds, and prints
+what became of the packets, as words and numbers.
 
 What happens to a packet depends on its number and the seed alone, not on when it comes.
 """
@@ -32,6 +33,7 @@ _SOL_PACKET, _VNET_HEADER = 263, 15  # linux/if_packet.h: PACKET_VNET_HDR
 _SO_MARK = 36
 _ALL = 0x0003  # ETH_P_ALL: only IP packets are led there
 _OUTGOING = 4  # PACKET_OUTGOING
+_LAST_S = 0.002  # after the last packet that was led here
 _LONGEST = 1 << 17  # more than a packet that the kernel has not cut yet
 _NEEDS_CHECKSUM = 1  # VIRTIO_NET_HDR_F_NEEDS_CSUM
 _OFFLOAD = struct.Struct("=BBHHHH")  # struct virtio_net_hdr: flags, kind, lengths, start, offset
@@ -89,7 +91,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     order = json.loads(rule_keeper.read_line())
     try:
-        failed = rule_keeper.do_all(order["do"], "")
+        failed = rule_keeper.do_all(order["do"][:-1], "")
+        if not failed:
+            taking = take_from(order["inlet"])  # before a packet is led there
+            failed = rule_keeper.do_all(order["do"][-1:], "")
         if failed:
             print(failed, flush=True)
             return
@@ -99,7 +104,10 @@ def main() -> None:
             wire: "Wire | Cut" = zmtp_cut.Cut(order["zmtp"], checksum)
         else:
             wire = Wire(order["wire"])
-        relay(wire, take_from(order["inlet"]), send_to(order["link"], order["mark"]))
+        sending = send_to(order["link"], order["mark"])
+        relay(wire, taking, sending)
+        rule_keeper.do_all(order["undo"][:1], "")
+        drain(wire, taking, sending)
     finally:
         rule_keeper.do_all(order["undo"], "")
     print(*(f"{name} {number}" for name, number in wire.count.items()), flush=True)
@@ -143,13 +151,24 @@ def relay(wire: "Wire | Cut", taking: socket.socket, sending: socket.socket) -> 
         elif time.monotonic() > heard + LEASE_S:
             break
         if taking.fileno() in readable:
-            frame, (_, _, kind, *_) = taking.recvfrom(_LONGEST)
-            if kind != _OUTGOING:
-                for due, copy in wire.carry(frame, time.monotonic()):
-                    number += 1
-                    heapq.heappush(held, (due, number, copy))
+            for due, copy in take(wire, taking):
+                number += 1
+                heapq.heappush(held, (due, number, copy))
     for _, _, frame in sorted(held):
         send(sending, frame)
+
+
+def take(wire: "Wire | Cut", taking: socket.socket) -> "list[tuple[float, bytes]]":
+    """Take one packet, and return when each copy of it is to arrive."""
+    frame, (_, _, kind, *_) = taking.recvfrom(_LONGEST)
+    return [] if kind == _OUTGOING else wire.carry(frame, time.monotonic())
+
+
+def drain(wire: "Wire | Cut", taking: socket.socket, sending: socket.socket) -> None:
+    """Send what was led here before the rule was gone."""
+    while select.select([taking], [], [], _LAST_S)[0]:
+        for _, frame in sorted(take(wire, taking)):
+            send(sending, frame)
 
 
 def send(sending: socket.socket, frame: bytes) -> None:

@@ -16,6 +16,9 @@ option = from_user.add_argument
 option("--address", required=True, help="where the broker is, as tcp://HOST:1234")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--die-at", metavar="N", help="kill itself when it has printed message N")
+option("--qos", type=int, choices=[0, 1], default=1, help="the quality of service (%(default)s)")
+option("--keepalive", type=int, default=60, help="seconds between signs of life (%(default)s)")
+option("--session", action="store_true", help="have a session that outlives its connection")
 option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 
@@ -35,7 +38,8 @@ def work(text: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-topic = Topic(options.address, work)
+name = f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}" if options.session else ""
+topic = Topic(options.address, work, qos=options.qos, session=name, keepalive=options.keepalive)
 trace.ready(paho=version("paho-mqtt"))
 is_ready.set()
 threading.Event().wait()

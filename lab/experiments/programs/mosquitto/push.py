@@ -16,11 +16,12 @@ option("--first", type=int, default=0, help="the first one's number (%(default)s
 option("--interval", type=float, default=1.0, help="seconds between two (%(default)s)")
 option("--delay", type=float, default=0.0, help="seconds before the first (%(default)s)")
 option("--size", type=int, default=0, help="bytes, filled up with spaces (as many as it needs)")
+option("--qos", type=int, choices=[0, 1], default=1, help="the quality of service (%(default)s)")
 option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 
 trace = Tracer(tracing=options.trace)
-topic = Topic(options.address)
+topic = Topic(options.address, qos=options.qos)
 trace.ready(paho=version("paho-mqtt"))
 time.sleep(options.delay)
 for x in range(options.first, options.first + options.count):

@@ -14,6 +14,9 @@ option = from_user.add_argument
 option("--address", required=True, help="where the broker is, as tcp://HOST:1234")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--die-at", metavar="N", help="kill itself when it has printed message N")
+option(
+    "--pushed", action="store_true", help="let the broker push messages, instead of fetching them"
+)
 option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 
@@ -22,7 +25,7 @@ async def pull() -> None:
     trace = Tracer(tracing=options.trace)
     queue = WorkQueue()
     version = await queue.open(options.address)
-    await queue.work()
+    await queue.work(pushed=options.pushed)
     trace.ready(nats=version)
     while True:
         found = await queue.next()

@@ -5,9 +5,10 @@ import asyncio
 import nats
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.js.api import RetentionPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy
 
 _STREAM, _SUBJECT, _WORKERS = "messages", "messages", "workers"
+_DELIVERED = "delivered"
 _RETRY_S = 0.1
 _PATIENCE_S = 5  # with the answer to a request, before it is sent again
 
@@ -40,14 +41,27 @@ class WorkQueue:
             except Error:
                 await asyncio.sleep(_RETRY_S)
 
-    async def work(self) -> None:
-        """Share the work with all that do so."""
-        self._mine = await self._stream.pull_subscribe(_SUBJECT, durable=_WORKERS)
+    async def work(self, *, pushed: bool = False) -> None:
+        """Share the work with all that do so; messages are fetched one by one, or `pushed`."""
+        if pushed:
+            shared = ConsumerConfig(
+                durable_name=_WORKERS,
+                deliver_group=_WORKERS,
+                deliver_subject=_DELIVERED,
+                ack_policy=AckPolicy.EXPLICIT,
+            )
+            await self._stream.add_consumer(_STREAM, shared)
+            self._inbox = await self._nats.subscribe(_DELIVERED, queue=_WORKERS)
+        else:
+            self._mine = await self._stream.pull_subscribe(_SUBJECT, durable=_WORKERS)
+        self._pushed = pushed
 
     async def next(self) -> Msg:
         """Wait for a message; it is ours for 30 s."""
         while True:
             try:
+                if self._pushed:
+                    return await self._inbox.next_msg(timeout=_PATIENCE_S)
                 return (await self._mine.fetch(1, timeout=_PATIENCE_S))[0]
             except Error:  # nothing came in that time, or the broker is away
                 await asyncio.sleep(0 if self._nats.is_connected else _RETRY_S)

@@ -15,9 +15,16 @@ _Result = TypeVar("_Result")
 
 
 class Queue:
-    """What both programs do with it. A broker that is away is tried again, for ever."""
+    """What both programs do with it. A broker that is away is tried again, for ever.
 
-    def __init__(self, address: str) -> None:
+    Arguments:
+        address: where the broker is.
+        prefetch: how many messages a worker is given before it acknowledges one; 0 is no limit.
+        confirm: whether a worker acknowledges; otherwise what is sent to it counts as done.
+    """
+
+    def __init__(self, address: str, *, prefetch: int = 1, confirm: bool = True) -> None:
+        self._prefetch, self._confirm = prefetch, confirm
         host, _, port = address.removeprefix("tcp://").rpartition(":")
         self._where = pika.ConnectionParameters(host, int(port))
         self._again(lambda: None)
@@ -33,7 +40,7 @@ class Queue:
         """Wait for a message that no other worker has; return what acknowledges it and its text."""
 
         def take() -> tuple[object, str]:
-            method, _, body = next(self._channel.consume(_QUEUE))
+            method, _, body = next(self._channel.consume(_QUEUE, auto_ack=not self._confirm))
             return (self._channel, method.delivery_tag), body.decode()
 
         return self._again(take)
@@ -41,7 +48,7 @@ class Queue:
     def done(self, key: tuple[object, int]) -> None:
         """Acknowledge that the work on a message is done, if the connection is still its own."""
         channel, tag = key
-        if channel is self._channel:
+        if self._confirm and channel is self._channel:
             with suppress(*_AWAY):  # the broker gives it to somebody again
                 channel.basic_ack(tag)
 
@@ -59,4 +66,4 @@ class Queue:
         self._channel = self._connection.channel()
         self._channel.queue_declare(_QUEUE, durable=True)
         self._channel.confirm_delivery()
-        self._channel.basic_qos(prefetch_count=1)
+        self._channel.basic_qos(prefetch_count=self._prefetch)

@@ -10,17 +10,30 @@ installed=${installed%/usr/bin/rabbitmqadmin}
 export ROOTDIR="$installed/usr/lib/erlang" EMU=beam PROGNAME=erl
 for BINDIR in "$ROOTDIR"/erts-*/bin; do :; done
 for RABBITMQ_HOME in "$installed"/usr/lib/rabbitmq/lib/rabbitmq_server-*; do :; done
-export BINDIR RABBITMQ_HOME PATH="$BINDIR:/usr/bin:/bin" HOME="$folder" ERL_LIBS="$RABBITMQ_HOME/plugins"
+export BINDIR RABBITMQ_HOME PATH="$BINDIR:/usr/bin:/bin" HOME="$folder" ERL_LIBS="$folder/plugins"
+# Without the plugins, all of which the server would read at each start, in as long as all else takes.
+set --
+for name in rabbit rabbit_common rabbitmq_prelaunch amqp10_common aten credentials_obfuscation cuttlefish enough \
+    gen_batch_server jsx observer_cli osiris ra ranch recon seshat stdout_formatter syslog sysmon_handler systemd; do
+    set -- "$@" "$RABBITMQ_HOME/plugins/$name"-[0-9]*
+done
+mkdir -p "$ERL_LIBS"
+ln -sfn "$@" "$ERL_LIBS"
 port=${address##*:}
 export RABBITMQ_NODE_IP_ADDRESS="${address%:*}" RABBITMQ_NODE_PORT="$port"
 export RABBITMQ_NODENAME="rabbit-$port@localhost" RABBITMQ_DIST_PORT=$((10000 + port % 20000))
 export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((10000 + (port + 1) % 20000)) # its own: several may run
 export RABBITMQ_MNESIA_BASE="$folder" RABBITMQ_LOG_BASE="$folder" RABBITMQ_LOGS=-
-export RABBITMQ_PLUGINS_DIR="$RABBITMQ_HOME/plugins"
+export RABBITMQ_PLUGINS_DIR="$ERL_LIBS"
 export RABBITMQ_ENABLED_PLUGINS_FILE="$folder/enabled_plugins" RABBITMQ_CONFIG_FILE="$folder/rabbitmq"
 printf '[].\n' >"$RABBITMQ_ENABLED_PLUGINS_FILE"
 # The lab's network is the lab's own: its clients aren't on this machine.
-printf 'loopback_users = none\n' >"$RABBITMQ_CONFIG_FILE.conf"
+printf '[{rabbit, [{loopback_users, []}]}].\n' >"$RABBITMQ_CONFIG_FILE.config"
 setpriv --pdeathsig KILL "$BINDIR/epmd" & # where Erlang registers its name; it ends with this process
+epmd=$!
+until "$BINDIR/epmd" -names >/dev/null 2>&1; do
+    kill -0 "$epmd"
+    sleep 0.05
+done
 exec "$BINDIR/erlexec" -noinput -s rabbit boot -boot "$ROOTDIR/bin/start_sasl" -syslog logger '[]' \
     -kernel inet_dist_use_interface '{127,0,0,1}'

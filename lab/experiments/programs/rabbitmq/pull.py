@@ -14,11 +14,15 @@ option = from_user.add_argument
 option("--address", required=True, help="where the broker is, as tcp://HOST:1234")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--die-at", metavar="N", help="kill itself when it has printed message N")
+option(
+    "--prefetch", type=int, default=1, help="unacknowledged messages at most (%(default)s); 0: any"
+)
+option("--auto-ack", action="store_true", help="what is sent to it counts as acknowledged")
 option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 
 trace = Tracer(tracing=options.trace)
-queue = Queue(options.address)
+queue = Queue(options.address, prefetch=options.prefetch, confirm=not options.auto_ack)
 trace.ready(pika=queue.version)
 while True:
     key, message = queue.next()

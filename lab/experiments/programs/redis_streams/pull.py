@@ -14,11 +14,12 @@ option = from_user.add_argument
 option("--address", required=True, help="where the broker is, as tcp://HOST:1234")
 option("--work", type=float, default=0.0, help="seconds of work on a message (%(default)s)")
 option("--die-at", metavar="N", help="kill itself when it has printed message N")
+option("--noack", action="store_true", help="what is given to it counts as acknowledged")
 option("--trace", action="store_true", help="report on stderr what happens, as JSON")
 options = from_user.parse_args()
 
 trace = Tracer(tracing=options.trace)
-stream = Stream(options.address)
+stream = Stream(options.address, confirm=not options.noack)
 trace.ready(redis=stream.version)
 while True:
     key, message = stream.next()

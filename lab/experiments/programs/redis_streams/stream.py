@@ -14,11 +14,12 @@ _RETRY_S = 0.1
 class Stream:
     """What both programs do with it. A broker that is away is tried again, for ever."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, confirm: bool = True) -> None:
         host, _, port = address.removeprefix("tcp://").rpartition(":")
         away = (exceptions.ConnectionError, exceptions.TimeoutError)  # or reading its file
         again = Retry(ConstantBackoff(_RETRY_S), retries=-1, supported_errors=away)
         self._redis = Redis(host, int(port), retry=again, socket_timeout=None)
+        self._confirm = confirm
         self._worker = f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}"
         self.version = self._redis.info("server")["redis_version"]
         self._make_group()
@@ -32,7 +33,7 @@ class Stream:
         while True:
             try:
                 found = self._redis.xreadgroup(
-                    _GROUP, self._worker, {_STREAM: ">"}, count=1, block=0
+                    _GROUP, self._worker, {_STREAM: ">"}, 1, 0, noack=not self._confirm
                 )
             except exceptions.ResponseError:  # the broker came back without its group
                 self._make_group()
@@ -44,7 +45,8 @@ class Stream:
 
     def done(self, number: bytes) -> None:
         """Acknowledge that the work on a message is done."""
-        self._redis.xack(_STREAM, _GROUP, number)
+        if self._confirm:
+            self._redis.xack(_STREAM, _GROUP, number)
 
     def _make_group(self) -> None:
         try:

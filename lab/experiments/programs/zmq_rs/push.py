@@ -36,6 +36,6 @@ for x in range(options.first, options.first + options.count):
         except RuntimeError:  # nobody is connected, or the one whose turn it is has gone
             refused += 1
             time.sleep(_RETRY_S)
-    trace("sent", number=x, text=message, **({"refused": refused} if refused else {}))
+    trace("sent", number=x, text=message, **({"values": {"refused": refused}} if refused else {}))
     time.sleep(options.interval)
 time.sleep(_LAST_S)
