@@ -391,4 +391,10 @@ class HopRun(Run):
 
     def __str__(self) -> str:
         ends = {"from": sorted(self.senders), "to": self.receivers}
+        if self.senders & set(self.receivers):
+            speakers = {"from": self.sent.speakers(), "to": self.received.speakers()}
+            ends = {
+                word: sorted(f"{process} on {machine}" for machine, process in of)
+                for word, of in speakers.items()
+            }
         return " ".join(f"{word} {joined(names)}" for word, names in ends.items() if names)

@@ -84,7 +84,7 @@ def _wait_by_lines(
 def _wait(
     manager: ProcessManager, started: Sequence[Process], is_ready: Callable[[Process], bool]
 ) -> None:
-    in_time = manager.monitor.all_within(
+    in_time = manager.monitor.started_within(
         _timeout_s(started),
         lambda: any(p.ended for p in started) or all(map(is_ready, started)),
     )
