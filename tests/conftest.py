@@ -4,6 +4,7 @@ Without one a test is skipped; `fab test` names the reason, and counts it as a f
 """
 
 import contextlib
+import gc
 import os
 import pwd
 import shlex
@@ -47,6 +48,12 @@ def pytest_configure() -> None:
             tools = _debian_tools()
             os.environ["PATH"] += f":{tools}/bin"
             os.environ["LAB_VISIBLE"] = str(tools)
+
+
+def pytest_collection_finish() -> None:
+    """Let no test's collection of garbage look through all tests and their modules once more."""
+    gc.collect()
+    gc.freeze()
 
 
 def _debian_tools() -> Path:

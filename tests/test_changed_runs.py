@@ -1,5 +1,6 @@
 """Runs that somebody changed after the run: what shows it."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from test_compare_many import Change, rewrite
 from test_compare_many import run as run  # the fixture
 
 from pushpull.cli import compare_many
-from pushpull.runs import store
+from pushpull.runs import bundle, store
 from pushpull.runs.contradictions import contradiction
+from pushpull.runs.directory import describe
+from pushpull.runs.sums import changed, sums
 
 
 def without_a_log(copy: Path) -> None:
@@ -39,8 +42,54 @@ def test_what_contradicts_itself(run: Path, tmp_path: Path, change: Change, wron
     assert contradiction(store.load(copy)) == wrong
 
 
+def more_events(copy: Path) -> None:
+    with (copy / "events.jsonl").open("a") as events:
+        events.write('{"t": 1, "event": "connected"}\n')
+
+
+def other_verdicts(copy: Path) -> None:
+    rewrite(copy / "verdicts.json", lambda verdicts: verdicts.pop())
+
+
+def other_times(copy: Path) -> None:
+    index = next(copy.glob("pull-2/pull.log.index"))
+    index.write_bytes(index.read_bytes()[:-1] + b"\x40")
+
+
+def other_parameters(copy: Path) -> None:
+    about = json.loads((copy / "run.json").read_text())
+    about["parameters"]["interval"] = 7
+    (copy / "run.json").write_text(json.dumps(about))
+
+
 @pytest.mark.parametrize(
-    ("then", "changed"),
+    ("change", "name"),
+    [
+        (more_events, "events.jsonl"),
+        (other_verdicts, "verdicts.json"),
+        (other_times, "pull-2/pull.log.index"),
+        (other_parameters, "run.json"),
+        (lambda copy: (copy / "pull-2/more.log").touch(), "pull-2/more.log"),
+        (lambda copy: next(copy.glob("pull-2/pull.log")).unlink(), "pull-2/pull.log"),
+    ],
+)
+def test_checksums_show_what_was_changed_even_on_another_computer(
+    run: Path, tmp_path: Path, change: Change, name: str
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "made" / run.name))
+    about = dict(store.load(copy).description)
+    about["parameters"] |= {"file": "/home/anna/words.txt"}  # which a bundle does not keep
+    describe(copy, about | {"sums": sums(copy, about)})
+    elsewhere = bundle.unpack(bundle.pack(copy, tmp_path), tmp_path / "runs")
+    assert "anna" not in (elsewhere / "run.json").read_text()
+    for one in (copy, elsewhere):
+        assert contradiction(store.load(one)) == ""
+        change(one)
+        assert changed(one, json.loads((one / "run.json").read_text())) == name
+
+
+@pytest.mark.parametrize(
+    ("then", "claim"),
     [
         ([("a", "holds"), ("b", "refuted")], ""),
         ([("a", "holds"), ("b", "holds")], "b"),
@@ -49,9 +98,9 @@ def test_what_contradicts_itself(run: Path, tmp_path: Path, change: Change, wron
         ([("a", "refuted"), ("a", "holds"), ("b", "refuted")], "a"),
     ],
 )
-def test_which_verdict_was_changed(then: list[tuple[str, str]], changed: str) -> None:
+def test_which_verdict_was_changed(then: list[tuple[str, str]], claim: str) -> None:
     before = [{"id": id_, "verdict": verdict, "expected": "holds"} for id_, verdict in then]
     now = [{"id": "a", "verdict": "holds", "expected": "holds"},
            {"id": "b", "verdict": "refuted", "expected": "holds"}]  # fmt: skip
-    assert compare_many._changed(before, now) == changed
+    assert compare_many._changed(before, now) == claim
     assert compare_many._changed([{**now[0], "expected": "refuted"}, now[1]], now) == "a"

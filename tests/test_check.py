@@ -49,6 +49,7 @@ def test_the_embedded_lab() -> None:
         assert f"✓ {name:12} clock +0.0 ms from ours" in told
 
 
+@pytest.mark.slow
 def test_plain_processes_leave_this_computers_network_alone() -> None:
     told = said("--provider", "loopback")
     assert f"✓ pull-1       can do {PROCESSES}\n" in told

@@ -12,6 +12,7 @@ import mutations
 import pytest
 from invoke import Context
 from mutations import Edit
+from quick import rest_slow
 from story import RECORDED
 
 from pushpull.cli.tasks import making
@@ -87,18 +88,30 @@ def test_a_wrong_value(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([RUN, "--count", "x"], ["--count", "'x'", "whole number"]),
-        ([RUN, "--interval=-1"], ["--interval", "'-1'"]),
-        ([RUN, "--set", "SNDHWM=1", "--set", "X"], ["--set", "'X'"]),
-        ([RUN, "--runs", "/proc/runs"], ["/proc/runs"]),
-        ([RUN, "--cuont", "20"], ["--cuont", "--help TASK"]),
-        ([RUN, "20"], ["20", "--help TASK"]),
-        (["frobnicate"], ["frobnicate", "--list"]),
-        (["ssh"], ["machine"]),
-        (["ssh", "--machine", "nobody"], ["nobody", "pull-1"]),
-        (["compare", "--runs", "nowhere"], ["nowhere", "run-experiment"]),
-        (["compare", "--run", RECORDED / "kill_worker", "--against", "x"], ["no run"]),
-        (["logs", "--machine", "nobody", "--run", RECORDED / "kill_worker"], ["nobody"]),
+        *rest_slow(
+            [
+                ([RUN, "--count", "x"], ["--count", "'x'", "whole number"]),
+                ([RUN, "--interval=-1"], ["--interval", "'-1'"]),
+                ([RUN, "--set", "SNDHWM=1", "--set", "X"], ["--set", "'X'"]),
+                ([RUN, "--runs", "/proc/runs"], ["/proc/runs"]),
+            ]
+        ),
+        *rest_slow(
+            [
+                ([RUN, "--cuont", "20"], ["--cuont", "--help TASK"]),
+                ([RUN, "20"], ["20", "--help TASK"]),
+                (["frobnicate"], ["frobnicate", "--list"]),
+                (["ssh"], ["machine"]),
+            ]
+        ),
+        *rest_slow(
+            [
+                (["ssh", "--machine", "nobody"], ["nobody", "pull-1"]),
+                (["compare", "--runs", "nowhere"], ["nowhere", "run-experiment"]),
+                (["compare", "--run", RECORDED / "kill_worker", "--against", "x"], ["no run"]),
+                (["logs", "--machine", "nobody", "--run", RECORDED / "kill_worker"], ["nobody"]),
+            ]
+        ),
     ],
     ids=lambda value: "-".join(map(str, value))[:30],
 )

@@ -47,6 +47,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rewrite(file: Path, change: Callable[[Any], None]) -> None:
     content = json.loads(file.read_text())
     change(content)
+    if isinstance(content, dict):
+        content.pop("sums", None)  # as of a forger who thinks of them
     file.write_text(json.dumps(content))
 
 
@@ -239,7 +241,7 @@ def test_an_own_experiment_is_not_executed(
 
     hand_in(run, tmp_path / "handed-in", "own", carries_code)
     assert compare_many.compare(tmp_path / "handed-in") == ExitCode.EXPECTED
-    assert "the verdicts are as handed in" in " ".join(capsys.readouterr().out.split())
+    assert "verdicts as handed in" in " ".join(capsys.readouterr().out.split())
     assert not (tmp_path / "executed").exists()
 
 

@@ -14,6 +14,7 @@ import command
 import pytest
 from damage import damage_archive, damage_run
 from made_runs import of_format_1, with_a_loss
+from quick import rest_slow
 
 from pushpull.cli import lab_by_hand, show
 from pushpull.core.errors import LabError
@@ -24,7 +25,7 @@ _MOST_GROWTH = 300 * 1024  # KiB
 PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2))]  # of 50 each
 
 
-@pytest.fixture(scope="module", params=["as written now", "of format 1"])
+@pytest.fixture(scope="module", params=rest_slow(["as written now", "of format 1"]))
 def whole(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A run as it should be; each case damages a copy."""
     run = with_a_loss(tmp_path_factory.mktemp("whole"))

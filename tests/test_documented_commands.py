@@ -30,6 +30,8 @@ EXAMPLES = {
     # Two columns of a table show what four do.
     "pyzmq,pyzmq@16.0.4,perl,pynng": "pyzmq@16.0.4,perl",
     "redis_streams,beanstalkd,nats_jetstream,mosquitto": "redis_streams,beanstalkd",
+    "claims.xml": "found",
+    "interval=0.001,0.01,0.1": "interval=0.01,0.1",
     "--run FILE --judge": "--run handed-in/packed.run.tar.gz --judge --runs judged",
     "--run FILE": "--run handed-in/packed.run.tar.gz",
     "--against FILE": "--against handed-in/packed.run.tar.gz",
@@ -38,10 +40,13 @@ EXAMPLES = {
     "FILE": "found",
     "DIR": "mine",
 }
-# What takes long: a second between messages, and many runs. These are added to a command that has
-# none of its own, but the repetitions replace those that it has.
+# What takes long: a second between messages, and many runs. These are added to a task with these
+# flags that has none of its own, but the repetitions replace those that it has.
 FEWER = (
     ("run-experiment", "--interval", "0.05"),
+    # The command without any flag runs all of the article's.
+    ("run-experiment --junit", "--experiment", "round_robin"),
+    ("run-experiment --implementation", "--experiment", "round_robin"),
     ("matrix", "--implementations", "pyzmq,plain_python"),
     ("matrix", "--experiments", "round_robin"),
     ("matrix", "--repeat", "1"),
@@ -96,8 +101,9 @@ def _example(command: str) -> str:
     for open_, example in EXAMPLES.items():
         command = re.sub(rf"\b{open_}\b" if open_[0] != "-" else open_, example, command)
     command = re.sub(r"--repeat \d+", "--repeat 1", command)
-    for task, flag, value in FEWER:
-        if command.split()[0] == task and flag not in command:
+    for start, flag, value in FEWER:
+        task, *flags = start.split()
+        if command.split()[0] == task and {*flags} <= {*command.split()} and flag not in command:
             command += f" {flag} {value}"
     return command
 

@@ -158,6 +158,25 @@ def test_a_stalled_run_is_given_up_and_its_setup_does_not_count(
         watched.monitor.wait(lambda: False, "somebody")
 
 
+def test_the_limit_does_not_count_until_programs_are_ready(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker may take a minute to start, in a run of ten seconds."""
+    now = [1000.0]
+    monkeypatch.setattr("pushpull.engine.monitor.time.monotonic", lambda: now[0])
+
+    def starts_slowly() -> bool:
+        now[0] += 60
+        return True
+
+    watched.monitor.begin()
+    assert watched.monitor.started_within(120, starts_slowly)
+    assert not watched.monitor.wait(lambda: False, "somebody", lambda last: last)
+    now[0] += 60
+    with pytest.raises(LimitReached):
+        watched.monitor.wait(lambda: False, "somebody", lambda last: last)
+
+
 def test_time_in_which_we_were_stopped_is_neither_silence_nor_part_of_the_limit(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

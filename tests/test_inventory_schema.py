@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from pushpull.core.errors import InventoryError
 from pushpull.machines import provider_plugins
-from pushpull.machines.inventory import load
+from pushpull.machines.inventory import found_valid, judging, load
 from pushpull.machines.inventory.schema import schema
 
 FILE = PROJECT / "lab/machines/inventory/inventory.schema.json"
@@ -99,3 +99,26 @@ def test_python_and_ecmascript_read_the_patterns_alike(value: str) -> None:
     pattern = published["properties"]["machines"]["propertyNames"]["pattern"]
     whole = re.fullmatch(r"[a-z][a-z0-9-]{0,62}", value) is not None
     assert (re.search(pattern, value) is not None) == whole
+
+
+def test_what_was_found_valid_is_not_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found_valid, "PROJECT", tmp_path)
+    asked = []
+
+    def faults(data: Any, schema: Any) -> Any:
+        asked.append(data)
+        return real(data, schema)
+
+    real = judging.faults
+    monkeypatch.setattr(judging, "faults", faults)
+    good = yaml.safe_load((PROJECT / "inventory.yaml").read_text())
+    bad = good | {"network": "192.168.0.0/99"}
+    assert [list(found_valid.judged(data)) for data in (good, good)] == [[], []]
+    assert asked == [good]
+    assert [bool(found_valid.judged(data)) for data in (bad, bad, good)] == [True, True, False]
+    assert asked == [good, bad, bad]
+    monkeypatch.setattr(found_valid, "PROJECT", Path("/proc"))  # where nothing can be written
+    assert not found_valid.judged(good)
+    assert asked == [good, bad, bad, good]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from launched import Launched, shell
+from quick import rest_slow
 
 from pushpull.core.errors import LabError
 from pushpull.core.program_line import ProgramLine
@@ -91,14 +92,14 @@ def kill_at(launch: Launch, folder: Path, *argv: str, line: int = LINE) -> None:
     assert (folder / "done").read_text() == f"{line - 1}\n"
 
 
-@pytest.mark.parametrize("run", range(10))
+@pytest.mark.parametrize("run", rest_slow(range(10)))
 def test_a_static_program_does_nothing_after_its_line(
     launch: Launch, flood: Path, tmp_path: Path, run: int
 ) -> None:
     kill_at(launch, tmp_path, str(flood), line=LINE if run == 0 else 100 + 137 * run)
 
 
-@pytest.mark.parametrize("language", FLOODS)
+@pytest.mark.parametrize("language", rest_slow(FLOODS))
 def test_nor_does_one_in_another_language(launch: Launch, tmp_path: Path, language: str) -> None:
     source = tmp_path / {"python": "flood.py", "node": "flood.js", "java": "Flood.java"}[language]
     source.write_text(FLOODS[language])

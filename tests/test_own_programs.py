@@ -14,7 +14,7 @@ from own_folder import CLAIM, HEAD, SCENARIO, SHELL, run
 from pushpull.analysis.many_runs import facts_of
 from pushpull.api import experiment
 from pushpull.core.errors import ExitCode, LabError
-from pushpull.engine.versions import require_known
+from pushpull.engine.versions import Answer, require_known
 from pushpull.runs import store
 
 # --- The lab's files and the user's; what is the program's doing and what the lab's. --------------
@@ -229,7 +229,10 @@ def test_versions_of_own_programs_are_in_the_run(folder: Path) -> None:
     (folder / "count.sh").write_text(
         '#!/bin/sh\nif [ "$1" = -v ]; then printf "\\ncount 2.7 <b>\\nmore" >&2; exit; fi\necho 0\n'
     )
-    versions = '{"count": ["./count.sh", "-v"], "sh": ["sh", "-c", "uname -n | grep pull-2"]}'
+    versions = (
+        '{"count": ["./count.sh", "-v"], "sh": ["sh", "-c", "uname -n | grep pull-2"],'
+        ' "py": ["{python}", "-V"]}'
+    )
     (folder / "count.sh").chmod(0o755)
     scenario = SCENARIO.replace("count=3", f"versions={versions}, count=1")
     (folder / "experiment.py").write_text(HEAD + scenario + CLAIM)
@@ -243,6 +246,7 @@ def test_versions_of_own_programs_are_in_the_run(folder: Path) -> None:
     assert found == {"push": count, "pull-1": count, "pull-2": count | {"sh": "pull-2"}}
     assert "count 2.7 &lt;b&gt;" in (path / "report.html").read_text()
     assert facts_of(stored)["count"] == "count 2.7 <b>"
+    assert facts_of(stored)["py"].startswith("Python 3.")
 
 
 @pytest.mark.parametrize("versions", [{"a b": ["x"]}, {"x": "x --version"}, {"x": []}, {"x": [1]}])
@@ -253,9 +257,11 @@ def test_versions_that_cannot_be_declared(versions: Any) -> None:
 
 def test_a_command_for_a_version_must_succeed_somewhere() -> None:
     commands = {"sh": ["sh", "--version"], "odd": ["odd", "-v"]}
-    require_known({"a": {"sh": "1"}, "b": {"odd": "2"}}, commands)
-    with pytest.raises(LabError, match=r"the version of odd.*: odd -v"):
-        require_known({"a": {"sh": "1"}, "b": {}}, commands)
+    failed = Answer({"sh": "1"}, {"odd": "exit status 2, no such flag"})
+    require_known({"a": failed, "b": Answer({"odd": "2"}, {})}, commands)
+    with pytest.raises(LabError, match=r"the version of odd.*: odd -v") as refused:
+        require_known({"a": failed, "b": failed}, commands)
+    assert refused.value.output == "a: exit status 2, no such flag"
 
 
 def test_a_scenario_fetches_a_file(folder: Path) -> None:

@@ -73,6 +73,8 @@ def test_what_is_written_is_read(run: RunDirectory) -> None:
     assert load(run.path).description["format"] == 2
     as_format_1(run.path, records)
     stored = load(run.path)
+    made = stored.description.pop("sums")
+    assert set(made) == {"events.jsonl", "verdicts.json", "run.json"}
     assert stored.path == run.path
     assert stored.records == records
     assert stored.events == events

@@ -145,7 +145,7 @@ def test_a_full_disk_below_the_messages() -> None:
     assert (done.returncode, done.stdout) == (ExitCode.MISTAKE, "")
 
 
-@pytest.mark.parametrize("task", ["experiments", "--list", "check --provider loopback"])
+@pytest.mark.parametrize("task", rest_slow(["experiments", "--list", "check --provider loopback"]))
 def test_a_reader_that_left(task: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

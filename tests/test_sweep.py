@@ -104,7 +104,8 @@ def test_a_mistake_is_told_by_its_cause(tiny: Path, inventory: Path) -> None:
     assert done.stdout.count("its first line names no interpreter") == 2
 
 
-@pytest.mark.parametrize("number", rest_slow([signal.SIGINT, signal.SIGKILL, signal.SIGTERM]))
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_a_sweep_that_ends_leaves_nothing_running(tiny: Path, inventory: Path, number: int) -> None:
     adopt_orphans()
     (tiny / "wait").touch()

@@ -202,7 +202,7 @@ from pushpull.api import Verdict, claim, experiment
 POINTS = ({"before": "READY"}, {"message": 7}, {"inside": 7})
 
 
-@experiment(source="a test", faults=("cut_at",), count=12, interval=0.01)
+@experiment(source="a test", faults=("cut_at",), count=12, interval=0.01, takes=10)
 def cut(lab):
     "One connection after another is cut at a point of the protocol."
     for point in POINTS:

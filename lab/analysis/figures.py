@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pushpull.analysis.outcome_table import MessageCounts
+from pushpull.core.text import measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Figure:
 
     def in_words(self, value: float) -> str:
         """Return a value with its unit: a whole number, or seconds to the millisecond."""
-        return f"{value:.3f} {self.unit}" if self.unit else f"{value:g}"
+        return f"{value:.3f} {self.unit}" if self.unit else measured(value)
 
 
 FIGURES = (

@@ -11,6 +11,7 @@ from pushpull.analysis.history import Run, first_in_a_row
 from pushpull.analysis.quantities import figures, quantities
 from pushpull.analysis.recovery import recovery, repair
 from pushpull.analysis.schedule import intended, latest
+from pushpull.core.text import measured
 
 _LATE_S = 0.05  # beyond an interval
 _COLUMNS = ("sent", "received", "late", "never", "twice")
@@ -65,7 +66,7 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         late=int((took > interval + _LATE_S).sum()),
         never=sum(map(_lost, run.hops)),
         twice=sum(len(hop.takers.twice) for hop in run.hops),
-        first_row=(first_in_a_row(run) or None) if len(run.receivers) > 1 else None,
+        first_row=(first_in_a_row(run) or None) if len(run.hops[0].receivers) > 1 else None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,
@@ -124,8 +125,10 @@ def _measured(values: Sequence[float | None]) -> str:
     known = sorted(value for value in values if value is not None)
     if not known:
         return "-"
-    middle = f"{statistics.median(known):.4g}"
-    return middle if known[0] == known[-1] else f"{middle} ({known[0]:.4g} to {known[-1]:.4g})"
+    middle = measured(statistics.median(known))
+    if known[0] == known[-1]:
+        return middle
+    return f"{middle} ({measured(known[0])} to {measured(known[-1])})"
 
 
 def _arrived(run: Run) -> Times:

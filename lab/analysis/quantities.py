@@ -7,7 +7,7 @@ import numpy as np
 
 from pushpull.analysis.measures import percentile
 from pushpull.analysis.values import Values
-from pushpull.core.text import harmless
+from pushpull.core.text import harmless, measured
 from pushpull.core.wording import counted
 
 MOST = 24  # quantities of a run that are shown: a machine may invent any number of names
@@ -58,12 +58,10 @@ class Quantity:
         return f"{text}, {self.odd:,} not a number" if self.odd else text
 
     def in_words(self, value: float | None) -> str:
-        """Return a value with its unit, to four digits if it is no whole number."""
+        """Return a value with its unit, see `measured`."""
         if value is None:
             return "-"
-        whole = abs(value) < 1e15 and value == int(value)
-        text = f"{int(value):,}" if whole else f"{value:.4g}"
-        return f"{text} {self.unit}" if self.unit else text
+        return f"{measured(value)} {self.unit}" if self.unit else measured(value)
 
 
 def quantities(values: Mapping[str, Values]) -> dict[str, Quantity]:

@@ -35,7 +35,7 @@ _CODE = {
 _NO_CODE = "it doesn't say which code made it"
 # What the same code says of the same run in the same words; reasons may name things in any order.
 _KEPT = ("id", "verdict", "statement", "source", "expected", "by_chance", "partial")
-_OWN = "its own experiment: the verdicts are as handed in"
+_AS_HANDED_IN = {"verdicts": "as handed in"}  # of an experiment that is not at hand
 
 
 def compare(folder: Path, own: str = "") -> ExitCode:
@@ -94,7 +94,7 @@ def _entry(source: Source, given: Experiment | None) -> Entry:
         return Entry(
             name=source.name,
             title=":".join(filter(None, [about["experiment"], variant])),
-            facts=facts_of(stored),
+            facts=facts_of(stored) | (_AS_HANDED_IN if experiment is None else {}),
             verdicts=verdicts,
             edited=_edited(stored, differing or []),
             values=in_short(quantities(Run(stored, _reader(stored, experiment)).values)),
@@ -148,7 +148,7 @@ def _judged(
     """
     before = list(stored.verdicts or ())
     if experiment is None:
-        return before, _OWN
+        return (before,)
     now = judge(stored, experiment, partial=stored.state != "finished")
     if not before:
         return now, "it has no verdicts of its own: judged now"

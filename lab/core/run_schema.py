@@ -259,6 +259,7 @@ _DESCRIPTION: Mapping[str, Check] = {
     "code": _record_of(
         {"lab": _word, "experiment": _word, "programs": _word}, needed=("lab", "experiment")
     ),
+    "sums": _by_name(_text, _word),
 }
 
 _KINDS = ("start", "trigger", "fault", "repair", "exit")  # events of the harness itself

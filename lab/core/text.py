@@ -1,5 +1,6 @@
 """Text for a screen: untrusted lines made harmless, times made short."""
 
+import math
 import textwrap
 
 from pushpull.core.output import visible
@@ -51,6 +52,15 @@ def fitted(name: str, width: int) -> str:
     """Pad a name to this width; cut a longer one at its start, as its end says more."""
     name = harmless(name, 100)
     return name.ljust(width) if len(name) <= width else "…" + name[1 - width :]
+
+
+def measured(value: float) -> str:
+    """Return a number to four digits, or to all of its whole ones: `0.0123`, `1.2`, `12,345`."""
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.4g}"  # also 0, infinity and NaN
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
 
 
 def duration(seconds: float) -> str:

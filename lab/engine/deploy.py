@@ -99,23 +99,23 @@ def _prepare(
     """
     ours = clock_offset.our_boot_id()
     programs = ahead(request.programs)
-    known: _Versions = {}
+    answers: dict[str, versions.Answer] = {}
 
     def prepare(remote: Remote) -> clock.Clock:
         requirements.require(remote, request.experiment.needs)
         remote.deploy(setting.folder, request.files, programs, (*clock_offset.READS, _KERNEL))
-        known[remote.name] = versions.ask(remote, request.experiment.versions, setting.folder)
+        answers[remote.name] = versions.ask(remote, request.experiment.versions, setting.folder)
         with ssh_errors(remote.access, "ask it for its time"):
             return clock_offset.measure(remote, ours)
 
     try:
         clocks = at_once(setting.remotes, prepare)
-        versions.require_known(known, request.experiment.versions)
+        versions.require_known(answers, request.experiment.versions)
         setting.directory.update(clocks={name: asdict(found) for name, found in clocks.items()})
     except BaseException:
         removal.begin()
         raise
-    return clocks, known
+    return clocks, {name: answer.found for name, answer in answers.items()}
 
 
 def _store_the_rest(

@@ -100,6 +100,7 @@ class RunMonitor:
         self.plan = plan
         self._meanwhile = [] if meanwhile is None else [meanwhile]
         self._started = self._last_news = self._progress = time.monotonic()
+        self._starting_s = 0.0
 
     @property
     def sent(self) -> int:
@@ -243,7 +244,8 @@ class RunMonitor:
                     return True
                 now = time.monotonic()
                 quiet = silent_until(self._last_news)
-                end = self.plan.limit(self._started, self._progress, waiting_since)
+                begun = self._started + self._starting_s
+                end = self.plan.limit(begun, self._progress, waiting_since)
                 if now >= end:
                     raise LimitReached(whom)
                 if why := self.hopeless():
@@ -251,6 +253,15 @@ class RunMonitor:
                 if now >= quiet:
                     return False
                 self._nap(min(end, quiet))
+
+    def started_within(self, timeout: float, done: Callable[[], bool]) -> bool:
+        """Wait as `all_within` does, for programs to be ready: the run's limit doesn't count it."""
+        before = time.monotonic()
+        try:
+            return self.all_within(timeout, done)
+        finally:
+            with self.news:
+                self._starting_s += time.monotonic() - before
 
     def wait_for_end(self, done: Callable[[], bool], whom: str) -> None:
         """Wait as `wait` does, for the end of programs: there is time for something else."""

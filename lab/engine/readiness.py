@@ -12,6 +12,7 @@ from pushpull.core.vocabulary import FILES, PORT
 from pushpull.engine.ledger import Look
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
+from pushpull.engine.versions import words_on
 from pushpull.machines.remote_process import lost_ignored
 
 READY_TIMEOUT_S = 30
@@ -83,7 +84,7 @@ def _wait_by_lines(
 def _wait(
     manager: ProcessManager, started: Sequence[Process], is_ready: Callable[[Process], bool]
 ) -> None:
-    in_time = manager.monitor.all_within(
+    in_time = manager.monitor.started_within(
         _timeout_s(started),
         lambda: any(p.ended for p in started) or all(map(is_ready, started)),
     )
@@ -109,7 +110,7 @@ class _Sign:
     def watch(self, manager: ProcessManager) -> None:
         """Begin to look for it, in a thread of its own."""
         remote = self.process.remote
-        sign = self.sign if isinstance(self.sign, int) else [str(word) for word in self.sign]
+        sign = self.sign if isinstance(self.sign, int) else words_on(remote, self.sign)
         order = json.dumps([sign, remote.path(posixpath.join(manager.folder, FILES))])
         channel = remote.talk([remote.access.python, "-ISc", _UNTIL, order])
         channel.settimeout(None)  # `_wait` has the limit, which is longer than any answer's

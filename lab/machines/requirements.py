@@ -19,6 +19,13 @@ _MODULES = (
     "        print(name)\n"
 )
 _PERL_MODULES = 'for (@ARGV) { my $name = $_; eval "require $name; 1" or print "$name\\n" }'
+# Debian's packages of commands that have another name.
+_PACKAGES = {
+    "cc": "gcc", "dig": "dnsutils", "ip": "iproute2", "java": "default-jre-headless",
+    "javac": "default-jdk-headless", "nc": "netcat-openbsd", "nft": "nftables", "node": "nodejs",
+    "pgrep": "procps", "psql": "postgresql-client", "redis-cli": "redis-tools",
+    "ss": "iproute2", "tc": "iproute2",
+}  # fmt: skip
 
 
 def different(remotes: Mapping[str, Remote]) -> dict[str, Remote]:
@@ -69,7 +76,9 @@ def require(
     ):
         missing = remote.run([*enter, *argv, *names]).decode().split() if names else []
         if missing:
-            hint = f"{install}  # there" if install else usual.replace("{}", " ".join(missing))
+            packages = [_PACKAGES.get(name, name) for name in missing]
+            usual = usual.replace("{}", " ".join(dict.fromkeys(packages)))
+            hint = f"{install}  # there" if install else usual
             raise NotFit(
                 f"it lacks what {by} needs: {', '.join(missing)}",
                 where=f"machine {remote.name}",

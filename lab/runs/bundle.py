@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shlex
 import tarfile
 import tempfile
@@ -17,6 +16,7 @@ from pushpull.core.project import COMMAND
 from pushpull.runs import archive, store
 from pushpull.runs.archive import NotPacked
 from pushpull.runs.directory import describe
+from pushpull.runs.sums import without_homes
 
 ENDING = ".run.tar.gz"
 # zlib's fastest level compresses by 229 at most, even nothing but zeros; the others by up to 1,030,
@@ -24,9 +24,7 @@ ENDING = ".run.tar.gz"
 _COMPRESSION = 1
 _TAR_EACH = 4 * 1024  # bytes that a file's headers and padding take at most
 _MADE_AGAIN = (".html", ".svg", ".png")  # never trust a packed page or picture: make it again
-# Where home folders can be: their owners' names must not leave this computer.
 _TAG = 6  # hexadecimal digits
-_HOME = re.compile(r"(?:/home|/Users|/var/home|/data/home)/[^/\s'\"]+|/root(?=/)")
 
 
 def is_bundle(name: str) -> bool:
@@ -180,8 +178,7 @@ def _add(packed: tarfile.TarFile, source: Path, name: PurePosixPath) -> None:
 def _anonymous(name: str, text: str) -> str:
     if name == "run.json":
         text = json.dumps(json.loads(text) | {"module": None}, indent=2, ensure_ascii=False) + "\n"
-    home = str(Path.home())
-    return _HOME.sub("~", text.replace(home, "~") if len(home) > 1 else text)
+    return without_homes(text)
 
 
 def _no_bundle(file: Path, why: str) -> RunStoreError:

@@ -16,6 +16,7 @@ from pushpull.runs.records_file import NAME
 from pushpull.runs.regular_files import whole_lines
 from pushpull.runs.store import StoredRun
 from pushpull.runs.stored_records import Log, StoredRecords
+from pushpull.runs.sums import changed
 
 _LARGEST = 4 * 1024**3
 _LONGEST_LINE = 1024**2
@@ -23,14 +24,17 @@ _EARLY_S = 1.0
 
 
 def contradiction(stored: StoredRun) -> str:
-    """Return where a run's records and logs contradict each other; empty if they don't.
+    """Return where a run's files contradict each other or its checksums; empty if they don't.
 
     Raises:
         LabError: a file can't be read.
     """
     if isinstance(stored.records, StoredRecords):
-        return _in_starts(stored, stored.records) or _in_listed(stored)
-    return _in_logs(stored)
+        found = _in_starts(stored, stored.records) or _in_listed(stored)
+    else:
+        found = _in_logs(stored)
+    name = "" if found else changed(stored.path, stored.description)
+    return f"{name} is not as the run left it" if name else found
 
 
 def _in_starts(stored: StoredRun, records: StoredRecords) -> str:

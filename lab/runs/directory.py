@@ -21,6 +21,7 @@ from pushpull.core.records import Event
 from pushpull.core.run_schema import MACHINE, PROCESS
 from pushpull.runs.index import ENDING, IndexFile
 from pushpull.runs.jsonl import LineFile, event_line
+from pushpull.runs.sums import sums
 
 MODULE = "experiment.py"  # of a user's own experiment
 EXPERIMENT = "_experiment"  # a copy of the user's own experiment; not a valid machine name
@@ -166,6 +167,8 @@ class RunDirectory:
             raise ValueError(f"a run does not end as {state!r}")
         try:
             self.update(state=state)
+            with contextlib.suppress(LabError):  # what went wrong may be that it can't be read
+                self.update(sums=sums(self.path, self._description))
         finally:
             self.close()
 

@@ -55,12 +55,18 @@ def every() -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Try the one that is asked for, else all that this computer has; installed ones are slow."""
+    """Try the one that is asked for, else all that this computer has.
+
+    Installed ones are slow, and to try all of one that is not the default.
+    """
     if "name" not in metafunc.fixturenames:
         return
     wanted = metafunc.config.getoption("--implementation")
     tried = [wanted] if wanted else [title for title in every() if not missing(title)]
-    slow = [title for title in tried if implementations.get(title).installation.packages]
+    if metafunc.function is test_it_conforms:
+        slow = [title for title in tried if title != implementations.DEFAULT]
+    else:
+        slow = [title for title in tried if implementations.get(title).installation.packages]
     metafunc.parametrize(
         "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in slow)) for n in tried]
     )

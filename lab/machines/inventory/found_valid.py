@@ -1,4 +1,4 @@
-"""Remembers which inventories' data was found valid on this computer, in the user's cache."""
+"""Remembers which inventories' data was found valid here, in the clone's cache, or the user's."""
 
 import contextlib
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pushpull.core.project import cache
+from pushpull.core.project import IS_CLONE, PROJECT, cache
 from pushpull.machines.inventory import formats
 from pushpull.machines.inventory.schema import Fault, of_all_providers
 from pushpull.machines.inventory.settings import Schema
@@ -62,4 +62,5 @@ def _keys() -> list[str]:
 
 
 def _file() -> Path:
-    return cache() / "valid-inventories"
+    # A run writes nothing outside of a clone.
+    return (PROJECT / ".cache" if IS_CLONE else cache()) / "valid-inventories"

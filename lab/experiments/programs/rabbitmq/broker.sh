@@ -20,9 +20,11 @@ done
 mkdir -p "$ERL_LIBS"
 ln -sfn "$@" "$ERL_LIBS"
 port=${address##*:}
+# Two more ports, of this address alone: others may have the same port on addresses of their own.
+own=$((10000 + 2 * ($(printf %s "$address" | cksum | cut -d ' ' -f 1) % 5000)))
 export RABBITMQ_NODE_IP_ADDRESS="${address%:*}" RABBITMQ_NODE_PORT="$port"
-export RABBITMQ_NODENAME="rabbit-$port@localhost" RABBITMQ_DIST_PORT=$((10000 + port % 20000))
-export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((10000 + (port + 1) % 20000)) # its own: several may run
+export RABBITMQ_NODENAME="rabbit-$port@localhost" RABBITMQ_DIST_PORT="$own"
+export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$((own + 1))
 export RABBITMQ_MNESIA_BASE="$folder" RABBITMQ_LOG_BASE="$folder" RABBITMQ_LOGS=-
 export RABBITMQ_PLUGINS_DIR="$ERL_LIBS"
 export RABBITMQ_ENABLED_PLUGINS_FILE="$folder/enabled_plugins" RABBITMQ_CONFIG_FILE="$folder/rabbitmq"
