@@ -15,6 +15,7 @@ from pushpull.analysis.side_by_side import side_by_side
 from pushpull.analysis.timeline import timeline
 from pushpull.core.records import Event, Record
 from pushpull.engine.ledger import Ledger
+from pushpull.experiments import catalogue
 from pushpull.report import chart_data, page_logs
 from pushpull.report.setup import setup
 from pushpull.runs.store import StoredRun
@@ -301,6 +302,11 @@ def test_a_program_without_a_pattern_for_it_is_no_receiver() -> None:
     run = Run(made(f"d/serve.2 ready;{text}", count=3), reader)
     assert run.receivers == ["d", "c"]
     assert exactly_once(run, run.planned).why.endswith("each at one machine: d 0, c 3.")
+
+
+def test_an_own_experiment_keeps_all_that_its_reader_knows() -> None:
+    reads = catalogue.load(str(EXAMPLE)).reads
+    assert {name for name in dir(ONE_LINE) if not name.startswith("_")} <= set(dir(reads))
 
 
 def test_a_hop_within_a_machine_names_the_programs() -> None:

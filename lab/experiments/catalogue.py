@@ -310,8 +310,8 @@ def _with_mistakes_located(reads: Reader, scenario: object, file: Path) -> Reade
         return message
 
     # Those of `lines(...)`, where no line can fail at once.
-    for name in ("scan", "speaks", "hands_on", "trusts", "has_values", "values"):
-        if hasattr(reads, name):
+    for name in dir(reads):
+        if not name.startswith("_"):
             setattr(read, name, getattr(reads, name))
     return read
 
