@@ -56,8 +56,12 @@ class MadeRun:
 
     def printed(self, t: float, machine: str, line: bytes, stream: str = "stdout") -> None:
         """A program printed a line."""
+        self.wrote(t, machine, line + b"\n", stream)
+
+    def wrote(self, t: float, machine: str, data: bytes, stream: str = "stdout") -> None:
+        """A program wrote something, with or without the end of a line."""
         self._now = t
-        self._streams[machine, stream].feed(line + b"\n")
+        self._streams[machine, stream].feed(data)
 
     def happened(self, t: float, event: str, machine: str, **details: Any) -> None:
         """Something happened."""
@@ -84,9 +88,9 @@ class MadeRun:
             self.happened(0.1 + k / 100, "connected", "push")
             self.happened(0.1 + k / 100, "connected", name)
 
-    def end(self, t: float) -> Path:
-        """The pusher finished, and the run was judged."""
-        self.happened(t, "exit", "push", status=0, by="itself")
+    def end(self, t: float, status: int = 0) -> Path:
+        """The pusher ended with an exit status, and the run was judged."""
+        self.happened(t, "exit", "push", status=status, by="itself")
         for stream in self._streams.values():
             stream.close()
         verdicts = judge(store.load(self.path), self._experiment, partial=False)

@@ -77,6 +77,7 @@ def test_a_check_waits_for_what_the_lab_itself_delays(monkeypatch: pytest.Monkey
     monkeypatch.setattr("pushpull.machines.traffic_rules.link_of", lambda _: "eth0")
     monkeypatch.setattr("pushpull.machines.traffic_rules.is_queued", lambda *_: True)
     slow = lab.lab.slow("push", delay_ms=500, jitter_ms=100)
+    assert repr(slow) == "<slow on push>"  # at the prompt of --stop-on-refuted
     lab.lab.slow("pull-1", delay_ms=300)
     lab.passes = lambda sender, receiver: sender == "pull-1"
     lab.lab.partition("push", "pull-1", one_way=True)
@@ -107,6 +108,7 @@ def test_a_machine_is_looked_at_from_where_no_other_fault_is_in_the_way(
 def test_only_faults_of_the_network_are_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Broken(monkeypatch, "push", "pull-1")
     cut = lab.lab.inject("cut_cable", "pull-1")
+    assert repr(cut) == "<cut_cable>"
     with pytest.raises(LabError, match="'cut_cable' is not a fault of the network"):
         lab.lab.heal(cut)
 

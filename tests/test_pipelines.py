@@ -281,14 +281,18 @@ def test_lines_captured_within_milliseconds_have_the_order_in_which_the_author_n
     exactly_once(run, run.planned).require()
 
 
-def test_times_that_are_clear_matter_more_than_the_order_of_the_names() -> None:
+def test_what_a_filter_drops_matters_more_than_times_and_names() -> None:
     both = {program: rf"{program} (\d+)" for program in ("clean", "sieve")}
-    reader = lines(sent={"source": r"deal (\d+)"} | both, received=both | {"sink": r"done (\d+)"})
-    text = ";".join(
-        f"source/source deal {n};a/sieve sieve {n};b/clean clean {n};sink/sink done {n}"
-        for n in range(4)
+    reader = lines(
+        sent={"source": r"deal (\d+)"} | both,
+        received=both | {"sieve": r"(?:sieve|drop) (\d+)", "sink": r"done (\d+)"},
     )
-    assert str(Run(made(text), reader).hops[1]) == "from a to b"
+    text = ""
+    for n in range(6):  # the stage that comes later was captured first
+        kept = f"b/clean clean {n};a/sieve sieve {n};sink/sink done {n};"
+        text += f"source/source deal {n};" + (kept if n % 2 else f"a/sieve drop {n};")
+    run = Run(made(text.rstrip(";")), reader)
+    assert [str(hop) for hop in run.hops] == ["from source to a", "from a to b", "from b to sink"]
 
 
 def test_a_program_without_a_pattern_for_it_is_no_receiver() -> None:
@@ -297,3 +301,9 @@ def test_a_program_without_a_pattern_for_it_is_no_receiver() -> None:
     run = Run(made(f"d/serve.2 ready;{text}", count=3), reader)
     assert run.receivers == ["d", "c"]
     assert exactly_once(run, run.planned).why.endswith("each at one machine: d 0, c 3.")
+
+
+def test_a_hop_within_a_machine_names_the_programs() -> None:
+    text = ";".join(f"a/source deal {n};a/stage work {n};sink/sink done {n}" for n in range(3))
+    hops = Run(made(text), ONE_LINE).hops
+    assert [str(hop) for hop in hops] == ["from source on a to stage on a", "from a to sink"]

@@ -11,6 +11,8 @@ from pushpull.core.records import GIVEN_UP, LEASE, LOST, Event, Record
 from pushpull.runs.store import StoredRun
 from pushpull.runs.stored_records import too_long
 
+_SIGNALLED = 128  # plus the number of the signal: the status of a program that one has ended
+
 
 def reason(stored: StoredRun) -> str:
     """Return a sentence that says why a run is cut; empty if it isn't.
@@ -79,6 +81,17 @@ def lost_reason(machines: list[str]) -> str:
         return ""
     names = _joined(machines)
     return f"The connection to {names} broke: what was received there after that is not known."
+
+
+def killed(events: Iterable[Event]) -> set[tuple[str, str]]:
+    """Return the processes that a signal ended, but not the lab's: perhaps within a line."""
+    return {
+        event.place
+        for event in events
+        if event.event == "exit"
+        and event.details.get("by") in ("fault", "itself")
+        and (event.details.get("status") or 0) > _SIGNALLED
+    }
 
 
 def killed_reason(events: Iterable[Event]) -> str:

@@ -105,10 +105,15 @@ def all_taken(run: Run, numbers: Sequence[int], *, by: Sequence[str]) -> Verdict
     taken = run.takers.taken_by(numbers, by)
     missed = [n for n, is_taken in zip(numbers, taken, strict=True) if not is_taken]
     if missed:
-        elsewhere = {machine for n in missed for machine in run.takers.get(n, [])}
-        where = f"went to {' and '.join(sorted(elsewhere))}" if elsewhere else "never arrived"
-        return Verdict.refuted(sentence(f"{listed(missed)} {where}"), messages=missed)
-    return Verdict.holds(f"{sentence(f'{listed(numbers)} went to {joined(by)}')}", messages=numbers)
+        lost = [n for n in missed if n not in run.takers]
+        elsewhere = [n for n in missed if n in run.takers]
+        places = sorted({machine for n in elsewhere for machine in run.takers[n]})
+        parts = [f"{listed(elsewhere)} went to {joined(places)}"] if elsewhere else []
+        parts += [f"{listed(lost)} never arrived"] if lost else []
+        return Verdict.refuted(sentence("; ".join(parts)), messages=missed)
+    count = run.takers.count_by_machine(numbers)
+    to = [machine for machine in by if count.get(machine)]
+    return Verdict.holds(sentence(f"{listed(numbers)} went to {joined(to)}"), messages=numbers)
 
 
 def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> Verdict:
@@ -119,7 +124,8 @@ def strict_turns(run: Run, numbers: Sequence[int], machines: Sequence[str]) -> V
     if len(numbers) <= size:
         many = counted(len(numbers), "message")
         return Verdict.not_observed(
-            f"{many} arrived after all {size} were connected: too few to decide."
+            f"{many} {_was(numbers)} sent when all {size} machines were connected: too few to"
+            " decide."
         )
     from pushpull.analysis import vectors
 

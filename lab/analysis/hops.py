@@ -4,6 +4,7 @@ From the source to the first relays is hop 0, from there to the next programs ho
 number then has a send and a receipt on each hop, and none of them is a repetition.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,6 @@ import numpy as np
 from pushpull.analysis import vectors
 from pushpull.analysis.messages import Columns, Messages
 from pushpull.analysis.vectors import Ints, places_of
-from pushpull.core.clock import NO_ORDER_S
 from pushpull.core.names import program_of
 
 
@@ -103,7 +103,12 @@ def _levels(
     by_time = np.lexsort((times, numbers))
     numbers, times, of = numbers[by_time], times[by_time], of[by_time]
     programs = [program_of(sent.named[relay][1]) for relay in relays]
-    before = _before(_pairs(numbers), times, of, [_place_in(order, name) for name in programs])
+    signs = [
+        _by_what_is_missing(relays, programs, sent, received),
+        _signs([_place_in(order, program) for program in programs]),
+        _by_capture(numbers, of, len(relays)),
+    ]
+    before = _first_that_says(signs) > 0
     ranks = np.zeros(len(of), np.int64)
     for one, other in _pairs(numbers):
         ranks[one] += before[of[other], of[one]]
@@ -120,29 +125,47 @@ def _pairs(numbers: Ints) -> Iterator[tuple[Ints, Ints]]:
         yield first, first + distance
 
 
-def _before(
-    pairs: Iterable[tuple[Ints, Ints]], times: Ints, of: Ints, places: Sequence[int]
-) -> Any:
-    """Return for each two relays whether messages pass the one before the other, as a table.
+# Each of these returns a table: for each two relays 1 if messages pass the one before the other, -1
+# if after it, and 0 if that can't be told.
 
-    The times say so where they are clear. Else the order in which the author named the programs
-    does, as the lab captures the lines of two programs in any order if they are printed within a
-    few milliseconds; if that says nothing, the order in which most lines were captured.
+
+def _first_that_says(tables: Sequence[Any]) -> Any:
+    """Return what the first table says that says anything.
+
+    The times come last: a busy lab captures the lines of two programs in any order.
     """
-    size = len(places)
-    total, first, clearly = (np.zeros((size, size), np.int64) for _ in range(3))
-    for one, other in pairs:  # the second of each two is never the earlier one
-        np.add.at(total, (of[one], of[other]), 1)
-        np.add.at(total, (of[other], of[one]), 1)
+    return functools.reduce(lambda found, other: np.where(found, found, other), tables)
+
+
+def _by_what_is_missing(
+    relays: list[int], programs: list[str], sent: Messages, received: Messages
+) -> Any:
+    """Take that order of two programs in which fewer messages come that the first never sent."""
+    names = list(dict.fromkeys(programs))
+    places = {
+        name: [r for r, of in zip(relays, programs, strict=True) if of == name] for name in names
+    }
+    sends, receipts = (
+        {name: np.concatenate([_firsts(r, kind)[0] for r in places[name]]) for name in names}
+        for kind in (sent, received)
+    )
+    odd = np.array(
+        [
+            [int((~np.isin(receipts[later], sends[first])).sum()) for later in names]
+            for first in names
+        ]
+    )
+    of_relay = [names.index(program) for program in programs]
+    return np.sign(odd.T - odd)[np.ix_(of_relay, of_relay)]
+
+
+def _by_capture(numbers: Ints, of: Ints, size: int) -> Any:
+    """Take the order in which most lines were captured."""
+    first = np.zeros((size, size), np.int64)
+    for one, other in _pairs(numbers):  # the second of each two is never the earlier one
         np.add.at(first, (of[one], of[other]), 1)
-        clear = times[other] - times[one] >= NO_ORDER_S
-        np.add.at(clearly, (of[one[clear]], of[other[clear]]), 1)
-    by_time = np.sign((2 * clearly > total).astype(int) - (total < 2 * clearly.T))
-    as_captured = np.sign(2 * first - total)
-    order = by_time
-    for other in (_signs(places), as_captured, _signs(range(size))):
-        order = np.where(order, order, other)
-    return order > 0
+    captured = np.sign(first - first.T)
+    return np.where(captured, captured, _signs(range(size)))
 
 
 def _signs(places: Sequence[int]) -> Any:

@@ -8,7 +8,15 @@ import functools
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableSequence,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -203,9 +211,18 @@ class Columns:
     """
 
     def __init__(
-        self, records: Sequence[Record], reads: Reader, clock_of: ClockOf = lambda _: None
+        self,
+        records: Sequence[Record],
+        reads: Reader,
+        clock_of: ClockOf = lambda _: None,
+        killed: Collection[tuple[str, str]] = (),
     ) -> None:
-        """Read the lines of a run; `clock_of` corrects the times of traces."""
+        """Read the lines of a run; `clock_of` corrects the times of traces.
+
+        A last line without its end of a process that was `killed` says nothing of a message: half a
+        number is another number.
+        """
+        self._killed = killed
         self.programs: Sequence[str] = getattr(reads, "programs", ())
         self._clock_of = clock_of
         self._named: list[tuple[str, str]] = []
@@ -250,8 +267,11 @@ class Columns:
         for stream in records.streams():
             before = {kind: len(messages) for kind, messages in self._of_kind.items()}
             for lines in stream.blocks():
-                found = scan(lines)
-                for one in _one_by_one(lines, reads) if found is None else found:
+                scanned = scan(lines)
+                found: Iterable[Found] = _one_by_one(lines, reads) if scanned is None else scanned
+                if (lines.machine, lines.process) in self._killed and _is_unfinished(lines):
+                    found = _without_line(found, lines.n + len(lines) - 1)
+                for one in found:
                     for kind in kinds_of(one.kind) if len(one.numbers) else ():
                         self.of(kind).add(one, self._place(lines.machine, lines.process))
             for kind, messages in self._of_kind.items():
@@ -292,6 +312,21 @@ def _one_by_one(lines: Lines, reads: Reader) -> Iterator[Found]:
             m = _NOT_TRACED if message.m is None else message.m
             t = None if record.stream == "stdout" else (message.t,)
             yield Found(message.kind, (message.number,), (message.n,), t, (m,) if t else ())
+
+
+def _is_unfinished(lines: Lines) -> bool:
+    """Return whether the last of these lines has no end."""
+    return lines.piece.data is not None and not lines.piece.data.endswith(b"\n")
+
+
+def _without_line(found: Iterable[Found], n: int) -> Iterator[Found]:
+    """Give what other lines say than that with number `n`, which is the last."""
+    for one in found:
+        if len(one.ns) and one.ns[-1] == n:
+            one = Found(
+                one.kind, one.numbers[:-1], one.ns[:-1], one.ts and one.ts[:-1], one.ms[:-1]
+            )
+        yield one
 
 
 def kinds_of(kind: str) -> Sequence[str]:

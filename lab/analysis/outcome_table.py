@@ -66,7 +66,7 @@ def outcome(run: Run, interval: float) -> MessageCounts:
         late=int((took > interval + _LATE_S).sum()),
         never=sum(map(_lost, run.hops)),
         twice=sum(len(hop.takers.twice) for hop in run.hops),
-        first_row=(first_in_a_row(run) or None) if len(run.receivers) > 1 else None,
+        first_row=(first_in_a_row(run) or None) if len(run.hops[0].receivers) > 1 else None,
         noticed_s=_noticed(run),
         recovery_s=recovered.first_s if recovered else None,
         backlog_s=recovered.backlog_s if recovered else None,

@@ -54,7 +54,8 @@ class Run:
         self._stored = stored
         self._clocks: Mapping[str, Mapping[str, Any]] = stored.description.get("clocks", {})
         self._reads = reads
-        self._messages = Columns(stored.records, reads, functools.partial(steady, self._clocks))
+        clock_of = functools.partial(steady, self._clocks)
+        self._messages = Columns(stored.records, reads, clock_of, cut.killed(stored.events))
         self.disturbed = cut.disturbed_reason(stored)
         self.cut = cut.reason(stored)
         if not self.cut and not self._all_came_as_sent():
@@ -79,6 +80,16 @@ class Run:
     def sent(self) -> Messages:
         """The messages that senders printed, in the order of their output."""
         return self._messages.of("sent")
+
+    def may_send(self, process: str) -> bool:
+        """Return whether lines of a process can say that it sent something, and so its traces."""
+        trusts = getattr(self._reads, "trusts", None)
+        return trusts is None or bool(trusts(process, "dealt"))
+
+    @property
+    def traced_sends(self) -> Messages:
+        """The messages of which senders traced that the send returned."""
+        return self._messages.of("dealt")
 
     @property
     def received(self) -> Messages:
@@ -169,8 +180,8 @@ class Run:
     def dealt(self) -> "Times":
         """When each message was dealt: when its send returned, or was printed if no trace says.
 
-        A busy machine may report late, so at the latest when it was received. In a pipeline, that
-        is when its source dealt it.
+        A busy machine may report late, so at the latest when it was received, but not before the
+        one that its sender dealt before it. In a pipeline, that is when its source dealt it.
         """
         if self.hops[0] is not self:
             return self.hops[0].dealt
@@ -181,12 +192,14 @@ class Run:
         if not told:
             numbers, times = vectors.column(self.sent.numbers), vectors.floats(self.sent.ts)
             return Times(*vectors.last_by_number(numbers, times))
+        times = self.our_times(told)
         return Times(
             *vectors.earliest(
                 vectors.column(told.numbers),
-                self.our_times(told),
+                times,
                 vectors.column(self.taken.numbers),
                 self.our_times(self.taken),
+                since=vectors.previous_of_each(times, vectors.column(told.places)),
             )
         )
 
@@ -378,4 +391,10 @@ class HopRun(Run):
 
     def __str__(self) -> str:
         ends = {"from": sorted(self.senders), "to": self.receivers}
+        if self.senders & set(self.receivers):
+            speakers = {"from": self.sent.speakers(), "to": self.received.speakers()}
+            ends = {
+                word: sorted(f"{process} on {machine}" for machine, process in of)
+                for word, of in speakers.items()
+            }
         return " ".join(f"{word} {joined(names)}" for word, names in ends.items() if names)

@@ -284,16 +284,32 @@ def last_by_number(numbers: Ints, times: Floats) -> tuple[Index, Floats]:
 
 
 def earliest(
-    numbers: Ints, times: Floats, later: Ints, later_times: Floats
+    numbers: Ints, times: Floats, later: Ints, later_times: Floats, *, since: Floats | None = None
 ) -> tuple[Index, Floats]:
-    """Return the earliest time of each of `numbers`, here or among `later` ones."""
+    """Return the earliest time of each of `numbers`, here or among `later` ones.
+
+    With `since`, it is not before that time, which each of `numbers` has.
+    """
     index = Index(numbers)
     places, _ = index.nth_rows()
     least = np.full(len(index), np.inf)
     np.minimum.at(least, places, times)
     there, at = index.find(later)
     np.minimum.at(least, at[there], later_times[there])
+    if since is not None:
+        first = np.full(len(index), np.inf)
+        np.minimum.at(first, places, since)
+        np.maximum(least, first, out=least)
     return index, least
+
+
+def previous_of_each(times: Floats, places: Ints) -> Floats:
+    """Return for each time the one before it of the same place, unless that is later."""
+    found = np.full(len(times), -np.inf)
+    for place in np.unique(places):
+        of = np.flatnonzero(places == place)
+        found[of[1:]] = np.minimum(times[of[:-1]], times[of[1:]])
+    return found
 
 
 def chunks_of_lines(ns: Ints, firsts: "array[int]") -> Ints:

@@ -13,7 +13,6 @@ QUIET_S = 0.5  # or two intervals: silence that ends a run in which nothing is o
 PATIENCE_S = 3.0  # silence that ends a run in which a program could still print what is missing
 AT_WORK_S = 10.0  # silence that ends it if a program is at work, or was as slow before
 _GAPS = 3  # times the longest gap between two lines of a program that traces no receipts
-_RESTS = 1.5  # times that of one that traces them: it has shown how long it rests
 
 _LIMIT_FACTOR = 3
 _LIMIT_EXTRA_S = 10.0
@@ -99,10 +98,10 @@ def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bo
     if not waited_for:
         return plan.quiet_s
     slowest = max(
-        ledger.longest_gap(one.place) * (_RESTS if ledger.traces_receipts(one.place) else _GAPS)
-        for one in waited_for
+        (ledger.longest_gap(o.place) for o in waited_for if not ledger.traces_receipts(o.place)),
+        default=0.0,
     )
-    return max(plan.quiet_s, PATIENCE_S, min(slowest, AT_WORK_S))
+    return max(plan.quiet_s, PATIENCE_S, min(_GAPS * slowest, AT_WORK_S))
 
 
 def may_take_its_time(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> bool:

@@ -1,5 +1,6 @@
 """Ends a run: applies the rules of `ending` to its processes and messages."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from pushpull.engine.processes import Process
 from pushpull.machines.pool import at_once
 
 _LAST = "the last messages"
+_RESTS = 1.5  # times its longest rest, a receiver may rest again
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,19 @@ class Finish:
         """Return when silence since `last` indicates the end (monotonic seconds)."""
         ledger, living, reads = self.monitor.ledger, self._living, self.monitor.reads_messages
         until = last + silence_s(self.monitor.plan, ledger, living, reads=reads)
+        if time.monotonic() >= until:  # only then, as it takes a look at each message
+            until = last + max(until - last, self._rest_s())
         if may_take_its_time(self.monitor.plan, ledger, living, reads=reads):
             return max(until, self.monitor.planned_end)
         return until
+
+    def _rest_s(self) -> float:
+        """Return how long a receiver may rest for which messages may wait, by its longest rest."""
+        ledger = self.monitor.ledger
+        waited_for = still_open(self.monitor.plan, ledger, self._ends())
+        return min(
+            AT_WORK_S, max((_RESTS * ledger.longest_gap(p) for p in waited_for), default=0.0)
+        )
 
     def end_all(self) -> str:
         """End every process; return a sentence about what was open then, empty if nothing was."""

@@ -1,6 +1,6 @@
 """What a chunk of stderr holds: traces for the lab, and lines for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pushpull.core.records import Record, shown
 from pushpull.core.trace import PLAIN, VALUED, Trace, parse_line, trace_of
@@ -40,15 +40,24 @@ def _is_values(line: bytes) -> bool:
     return found is not None and not found[6] and found[3] == b"values"
 
 
-def traced_texts(records: Sequence[Record]) -> Iterator[tuple[int, str]]:
-    """Give the texts of messages that programs trace as sent, each with the message's number."""
+def traced_texts(
+    records: Sequence[Record], may_send: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[int, str]]:
+    """Give the texts of messages that programs trace as sent, each with the message's number.
+
+    Those of processes that may not send don't count.
+    """
     if not isinstance(records, StoredRecords):
         for record in records:
-            if '"text"' in (record.text or ""):  # most lines, and cheaper than to parse them
+            if '"text"' in (record.text or "") and may_send(
+                record.process
+            ):  # most lines, and cheaper than to parse them
                 yield from _sent_text(trace_of(record))
         return
     for lines in records.batches():
         data = lines.piece.data
+        if not may_send(lines.process):
+            continue
         if data is None:  # a long line, that may end in a trace
             yield from _sent_text(trace_of(lines[0]))
             continue
@@ -67,7 +76,10 @@ def _sent_text(trace: Trace | None) -> Iterator[tuple[int, str]]:
 
 
 def shown_texts(records: Sequence[Record]) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """Give what a terminal shows of the lines on stdout, with their machine and their process."""
+    """Give what a terminal shows of the lines on stdout, with their machine and their process.
+
+    A last line without its end is left out of a run that is stored as logs.
+    """
     if not isinstance(records, StoredRecords):
         for record in records:
             if record.stream == "stdout" and record.shown is not None:
@@ -78,5 +90,5 @@ def shown_texts(records: Sequence[Record]) -> Iterator[tuple[str, str, Sequence[
         if lines.stream == "stdout" and lines.piece.text is not None:
             yield lines.machine, lines.process, (lines.piece.text,)
         elif lines.stream == "stdout" and data is not None:
-            texts = text_of(data.removesuffix(b"\n")).split("\n")
+            texts = text_of(data).split("\n")[:-1]
             yield lines.machine, lines.process, [*map(shown, texts)] if b"\r" in data else texts

@@ -29,7 +29,7 @@ def in_order(run: Run) -> Verdict:
     wrong: list[int] = []
     pairs = 0
     printed = [vectors.first_ones(numbers) for numbers in _by_life(run.received)]
-    for sent in _by_life(run.sent):
+    for sent in _by_life(run.sent or run.traced_sends):
         index = vectors.Index(sent)
         for numbers in printed:
             arrived = numbers[index.has(numbers)]
@@ -41,7 +41,12 @@ def in_order(run: Run) -> Verdict:
         why = f"{late} arrived after a later message, on the same machine."
         return Verdict.refuted(why, messages=sorted(wrong), final=True)
     if not pairs:
-        return Verdict.not_observed("No machine got two messages of one sender.")
+        known = run.sent or run.traced_sends
+        return Verdict.not_observed(
+            "No process received two messages of one sender."
+            if known
+            else "No sender printed or traced what it sent."
+        )
     return Verdict.holds(f"{len(run.takers)} messages arrived, none after a later one.")
 
 
@@ -79,15 +84,19 @@ def _late(numbers: list[int], places: Mapping[int, list[int]]) -> Iterator[int]:
 def as_sent(run: Run) -> Verdict:
     """Receivers printed exactly the texts that the senders traced.
 
-    A message whose sender doesn't trace its text is left out, as its text is unknown. Of a text a
-    hash of 64 bits with a key of this process stands for it, as there may be a million.
+    A message whose sender doesn't trace its text is left out, as its text is unknown. So is a last
+    line without its end, which may be half of one. A text of several lines is compared line by
+    line. Of a text a hash of 64 bits with a key of this process stands for it, as there may be a
+    million.
     """
     from pushpull.analysis import vectors
 
     traced, texts = array("q"), array("q")
-    for number, text in traced_texts(run.records):
+    for number, text in traced_texts(run.records, run.may_send):
         traced.append(number)
         texts.append(hash(text))
+        if "\n" in text:
+            texts.extend(map(hash, text.split("\n")))
     if not traced:
         return Verdict.not_observed("No sender traced the text of what it sent.")
     known, numbers_traced = (vectors.Index(vectors.column(one)) for one in (texts, traced))

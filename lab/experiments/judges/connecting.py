@@ -68,13 +68,17 @@ def each_gets_some(run: Run) -> Verdict:
     got = {machine for machine, _ in run.received.speakers()}
     idle = [machine for machine in run.receivers if machine not in got]
     if len(run.receivers) > 1 and run.received and not idle:
-        return Verdict.holds(f"Each got some: {shares}.")
+        return Verdict.holds(f"Each machine received some: {shares}.")
+    if len(run.receivers) < 2:
+        return Verdict.not_observed("Fewer than two machines could receive: there was no division.")
     if len(once_all_are_connected(run)) < len(run.receivers):
         return Verdict.not_observed(
             f"Too few messages were sent while all were connected: {shares}.",
             events=run.connections,
         )
-    return Verdict.refuted(f"{wording.joined(idle)} got none: {shares}.", events=run.connections)
+    return Verdict.refuted(
+        f"{wording.joined(idle)} received none: {shares}.", events=run.connections
+    )
 
 
 def turns_once_all_are_connected(run: Run) -> Verdict:
@@ -136,7 +140,9 @@ def one_more_than_alone(run: Run) -> Verdict:
     if row > first.most + 1 or (row < first.certain + 1 and _ended(run, row)):
         return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until.last])
     if first.fewest < first.most or row != first.most + 1 or not _ended(run, row):
-        return Verdict.not_observed(f"That is not decisive: {seen}.", events=[first.until.last])
+        return Verdict.not_observed(
+            f"This run does not decide it: {seen}.", events=[first.until.last]
+        )
     return Verdict.holds(f"{seen}.", messages=range(row), events=run.connections[:2])
 
 

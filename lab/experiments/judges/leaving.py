@@ -22,6 +22,10 @@ DISCARDED = (
 )
 
 _NO_FAULT = "The fault did not happen in time, or was not verified."
+_UNNOTICED = (
+    "No sender reported the end of a connection after the fault, so when it learned of that, if"
+    " ever, is not known."
+)
 _NO_ARRIVAL = (
     "No machine was started and connected while messages were sent: a longer --interval or a"
     " higher --count gives it more time."
@@ -87,6 +91,8 @@ def survivors_get_all(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` went to a machine that the fault did not hit."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
+    if noticed(run) is None:
+        return Verdict.not_observed(_UNNOTICED, events=[run.fault])
     survivors = [machine for machine in run.receivers if machine != run.fault.machine]
     return _all_taken(run, numbers, survivors)
 
@@ -95,15 +101,16 @@ def none_is_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     """Each of `numbers` that was sent arrived; messages in flight are counted separately."""
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
+    if noticed(run) is None:
+        return Verdict.not_observed(_UNNOTICED, events=[run.fault])
     numbers = run.known_sent(numbers)
     verdict = _all_taken(run, numbers, run.receivers)
     if verdict.outcome != "holds":
         return verdict
     flying = in_flight(run)
     lost = [n for n in flying if not run.takers.get(n)]
-    rest = f"in flight at the kill: {len(flying)}, of which lost: {len(lost)}"
     return Verdict.holds(
-        f"{wording.listed(numbers).capitalize()} arrived; {rest}.",
+        f"{wording.listed(numbers).capitalize()} arrived. {_in_flight(len(flying), len(lost))}",
         messages=numbers,
         events=[run.fault],
     )
@@ -131,8 +138,8 @@ def none_comes_twice(run: Run) -> Verdict:
     lives = Counter(number for number, _ in sent)
     twice = [n for n in run.takers.twice if len(run.takers[n]) > lives[n]]
     if not twice:
-        return Verdict.holds("Numbers came twice only where a restarted pusher sent them again.")
-    what = f"{wording.listed(twice).capitalize()} came again, and no restarted pusher sent it."
+        return Verdict.holds("Only numbers arrived twice that a restarted pusher had sent again.")
+    what = f"{wording.listed(twice).capitalize()} arrived more often than pushers sent it."
     return Verdict.refuted(what, messages=twice, final=True)
 
 
@@ -184,6 +191,14 @@ def _all_taken(run: Run, numbers: Sequence[int], by: Sequence[str]) -> Verdict:
     return Verdict.not_observed(f"{what}: whether anything was lost on the way is not known.")
 
 
+def _in_flight(flying: int, lost: int) -> str:
+    """Return a sentence about the messages that were on their way at a fault."""
+    if not flying:
+        return "None was in flight at the fault."
+    were = f"{wording.counted(flying, 'message')} {'was' if flying == 1 else 'were'}"
+    return f"{were} in flight at the fault; never arrived: {lost or 'none'}."
+
+
 def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
     """The verdict if `numbers` can't be judged: there are none, or the sender left some out."""
     if not numbers:
@@ -195,4 +210,4 @@ def _unsent(run: Run, numbers: Sequence[int]) -> Verdict | None:
     what = f"The sender never sent {wording.listed(missing)}"
     if run.sent_all:
         return Verdict.refuted(f"{what}, yet it finished without an error.", messages=missing)
-    return Verdict.not_observed(f"{what}: it did not finish.")
+    return Verdict.not_observed(f"{what}, and did not finish.")

@@ -7,7 +7,7 @@ from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import leaving, line_formats
 
 _AT_MOST_S = 0.2  # the longest way of a message to a worker that keeps up, on a busy machine
-_NO_FAULT = "No process was killed in time, or the pusher's library did not report it."
+_NO_FAULT = "No process was killed in time, or the pusher's library did not report that."
 
 
 def backlog_is_lost(run: Run, *, behind: bool) -> Verdict:
@@ -24,17 +24,27 @@ def backlog_is_lost(run: Run, *, behind: bool) -> Verdict:
     earlier = [n for n in lost if n < max(done, default=-1)]
     since = leaving.ordered(run.fault) - _AT_MOST_S
     waited = [n for n in lost if run.dealt[n] < since]
-    why = f"It had done {len(done)} when it was killed; lost with it: {len(lost)}."
+    victim = run.fault.machine
+    why = (
+        f"{victim} had printed {wording.counted(len(done), 'message')} when it was killed;"
+        f" {len(lost)} {'was' if len(lost) == 1 else 'were'} lost with it."
+    )
     if earlier:
-        why = f"It had already passed {wording.listed(earlier)}."
+        lost_before = wording.listed(earlier).capitalize()
+        why = f"{lost_before} never arrived, though {victim} printed later ones."
         return Verdict.refuted(why, messages=earlier)
     if later:
-        why = f"{wording.listed(later).capitalize()} was sent later, and lost."
+        lost_after = wording.listed(later).capitalize()
+        why = f"{lost_after} never arrived, though sent after the kill had been noticed."
         return Verdict.refuted(why, messages=later)
     if behind and not lost:
-        return Verdict.refuted(f"{why} It was behind, yet lost none.", events=[run.fault])
+        return Verdict.refuted(f"{why} It was behind, yet none was lost.", events=[run.fault])
     if not behind and waited:
-        return Verdict.refuted(f"{why} Some had waited.", messages=waited, events=[run.fault])
+        return Verdict.refuted(
+            f"{why} Some of these had waited, though it kept up.",
+            messages=waited,
+            events=[run.fault],
+        )
     return Verdict.holds(why, messages=lost, events=[run.fault])
 
 
@@ -44,7 +54,7 @@ def later_ones_come(run: Run) -> Verdict:
         return Verdict.not_observed(_NO_FAULT)
     sent = [n for n in leaving.after_the_fault(run) if n in run.dealt]
     if not sent:
-        return Verdict.not_observed("Nothing was sent after it was noticed.")
+        return Verdict.not_observed("Nothing was sent after the pusher had noticed the kill.")
     survivors = [machine for machine in run.receivers if machine != run.fault.machine]
     return history.all_taken(run, sent, by=survivors)
 
@@ -59,14 +69,21 @@ def ends_there_or_later(run: Run) -> Verdict:
     )
     more = [m.number for m in run.by(run.fault.machine) if m.number > number]
     if dies and more:
-        return Verdict.refuted(f"After message {number} it printed more.", messages=more)
+        return Verdict.refuted(
+            f"{run.fault.machine} printed more after message {number}.", messages=more
+        )
     if dies:
-        return Verdict.holds(f"Message {number} is the last that it printed.", messages=[number])
+        return Verdict.holds(
+            f"Message {number} is the last that {run.fault.machine} printed.", messages=[number]
+        )
     if not more:
-        return Verdict.not_observed(f"It got none after message {number} before it was gone.")
+        return Verdict.not_observed(
+            f"{run.fault.machine} printed nothing after message {number} until it was gone."
+        )
     took_s = run.fault.t - triggers[0].t
     return Verdict.holds(
-        f"After message {number} it printed {len(more)} more in {took_s * 1000:.1f} ms.",
+        f"In the {took_s * 1000:.1f} ms after message {number}, {run.fault.machine} printed"
+        f" {len(more)} more.",
         messages=more,
         events=[run.fault],
     )

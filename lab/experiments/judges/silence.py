@@ -52,7 +52,9 @@ def is_not_noticed(run: Run) -> Verdict:
     # After its last message it is the sender that leaves, and ends its connections.
     if end is not None and end.t <= max(run.dealt.values(), default=end.t):
         after_s = max(0.0, end.t - run.fault.t)
-        return Verdict.refuted(f"It noticed after {after_s:.1f} s.", events=[run.fault, end])
+        return Verdict.refuted(
+            f"The sender noticed the fault after {after_s:.1f} s.", events=[run.fault, end]
+        )
     numbers = sent_unnoticed(run)
     if not numbers:
         return Verdict.not_observed("Nothing was sent after the fault.")
@@ -60,7 +62,8 @@ def is_not_noticed(run: Run) -> Verdict:
         return Verdict.not_observed("The sender did not finish.")
     span = run.dealt[numbers[-1]] - run.fault.t
     return Verdict.holds(
-        f"In {span:.1f} s after the fault it sent {len(numbers)} messages and noticed nothing.",
+        f"In the {span:.1f} s after the fault the sender sent {len(numbers)} messages, and noticed"
+        " nothing.",
         messages=numbers,
         events=[run.fault],
     )
@@ -75,9 +78,9 @@ def is_noticed_within(run: Run, least_s: float, most_s: float) -> Verdict:
         last = max(run.dealt.values(), default=run.fault.t)
         if last - run.fault.t < most_s + _GRACE_S:
             return Verdict.not_observed("The run ended too soon after the fault.")
-        return Verdict.refuted("It noticed nothing.", events=[run.fault])
+        return Verdict.refuted("The sender never noticed the fault.", events=[run.fault])
     after = end.t - run.fault.t
-    why = f"It noticed {max(0.0, after):.1f} s after the fault."
+    why = f"The sender noticed the fault after {max(0.0, after):.1f} s."
     if least_s - _GRACE_S <= max(0.0, after) <= most_s + _GRACE_S:
         return Verdict.holds(why, events=[run.fault, end])
     return Verdict.refuted(why, events=[run.fault, end])
@@ -147,20 +150,22 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     if fault is None:
         return Verdict.not_observed(_NO_FAULT)
     if len(numbers) <= len(run.receivers):
-        return Verdict.not_observed("Too little was sent between the fault and its notice.")
+        return Verdict.not_observed(
+            "Too few messages were sent before the sender noticed the fault."
+        )
     sent = run.known_sent(numbers)
     lost = [n for n in sent if not run.takers.get(n)]
     every = len(run.receivers)
     turn = list(sent[sent.index(lost[0]) :: every]) if lost else []
     if not lost or lost != turn:
         return Verdict.refuted(
-            f"{wording.listed(lost).capitalize() if lost else 'Nothing'} was lost, which is not"
-            f" every turn of {fault.machine}.",
+            f"Exactly the messages of {fault.machine}'s turn were to be lost; lost was"
+            f" {wording.listed(lost) if lost else 'nothing'}.",
             messages=lost or numbers,
         )
     return Verdict.holds(
-        f"Every {_ordinal(every)} message from {lost[0]} to {lost[-1]} is lost: {len(lost)} of"
-        f" {len(sent)}; the others arrived.",
+        f"Every {_ordinal(every)} message from {lost[0]} to {lost[-1]} was lost: {len(lost)} of"
+        f" {len(sent)}. The others arrived.",
         messages=lost,
         events=[fault],
     )
@@ -184,7 +189,7 @@ def its_turns_are_late(run: Run) -> Verdict:
     arrived = {message.number: message.t for message in run.by(run.fault.machine)}
     its = [n for n in between if n in arrived]
     if not its:
-        return Verdict.not_observed("Nothing of its turn was sent between fault and repair.")
+        return Verdict.not_observed("Between the fault and the repair nothing was sent to it.")
     begun = repair.t - float(repair.details.get("took_s", 0.0))  # it took effect before it was seen
     early = [n for n in its if arrived[n] < begun - run.no_order_s]
     if early:
@@ -192,7 +197,7 @@ def its_turns_are_late(run: Run) -> Verdict:
         return Verdict.refuted(why, messages=early)
     longest = max(arrived[n] - run.dealt[n] for n in its)
     return Verdict.holds(
-        f"{wording.listed(its).capitalize()} arrived up to {longest:.1f} s late, none was lost.",
+        f"{wording.listed(its).capitalize()} arrived up to {longest:.1f} s late; none was lost.",
         messages=its,
         events=[run.fault, repair],
     )
@@ -207,9 +212,11 @@ def is_served_within(run: Run, most_s: float) -> Verdict:
     if first is None:
         if _left_s(run, back) < most_s + _GRACE_S:
             return _back_too_late(run, back)
-        return Verdict.refuted("It was back, but got no message.", events=[fault, back])
+        return Verdict.refuted(
+            f"{fault.machine} was back, but received no message.", events=[fault, back]
+        )
     waited = first.t - back.t
-    why = f"It got message {first.number} {waited:.2f} s after it was back."
+    why = f"{fault.machine} received message {first.number} {waited:.2f} s after its return."
     if waited > most_s + _GRACE_S:
         return Verdict.refuted(why, messages=[first.number], events=[fault, back])
     return Verdict.holds(why, messages=[first.number], events=[fault, back])
@@ -223,10 +230,15 @@ def is_never_served(run: Run) -> Verdict:
     left_s = _left_s(run, back)
     later = [message.number for message in run.by(fault.machine) if message.t >= back.t]
     if later:
-        return Verdict.refuted(f"It got {wording.listed(later)}.", messages=later)
+        return Verdict.refuted(
+            f"After its return {fault.machine} received {wording.listed(later)}.", messages=later
+        )
     if left_s < _LONG_S:
         return _back_too_late(run, back)
-    return Verdict.holds(f"It got nothing in the remaining {left_s:.1f} s.", events=[fault, back])
+    return Verdict.holds(
+        f"In the {left_s:.1f} s after its return {fault.machine} received nothing.",
+        events=[fault, back],
+    )
 
 
 def _back(run: Run) -> Event | None:
@@ -244,7 +256,10 @@ def _left_s(run: Run, back: Event) -> float:
 
 
 def _back_too_late(run: Run, back: Event) -> Verdict:
-    return Verdict.not_observed(f"Only {_left_s(run, back):.1f} s remained when it was back.")
+    return Verdict.not_observed(
+        f"The last message was sent only {_left_s(run, back):.1f} s after the return of"
+        f" {back.machine}."
+    )
 
 
 def _ordinal(number: int) -> str:
