@@ -125,6 +125,18 @@ def test_the_environment_is_rebuilt_after_its_clone_moved(
     assert calls.read_text().split() == ["venv", "pip"] * 2
 
 
+def test_an_environment_of_another_clone_is_not_emptied(
+    fab: Run, clone: Path, calls: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "bin").mkdir(parents=True)
+    (clone / ".venv").symlink_to(theirs)
+    done = fab("--list")
+    assert done.returncode == 2
+    assert f".venv is a link to {theirs}" in done.stderr
+    assert calls.read_text() == ""
+
+
 def test_works_through_a_link(fab: Run, clone: Path, tmp_path: Path) -> None:
     fab("status")
     (tmp_path / "door").symlink_to("a clone/fab")

@@ -13,6 +13,7 @@ from pushpull.core.errors import LabError
 from pushpull.core.faults.change import PROBE, Spot
 from pushpull.core.faults.network import cut_after, cut_at, loss, slowness
 from pushpull.core.records import Event
+from pushpull.engine.isolation import Isolation
 
 PARTITIONS = (("push", ["pull-1"]), ("push", ["pull-1", "pull-2"]), ("pull-1", ["push"]))
 
@@ -77,6 +78,7 @@ def test_a_check_waits_for_what_the_lab_itself_delays(monkeypatch: pytest.Monkey
     monkeypatch.setattr("pushpull.machines.traffic_rules.link_of", lambda _: "eth0")
     monkeypatch.setattr("pushpull.machines.traffic_rules.is_queued", lambda *_: True)
     slow = lab.lab.slow("push", delay_ms=500, jitter_ms=100)
+    assert repr(slow) == "<slow on push>"  # at the prompt of --stop-on-refuted
     lab.lab.slow("pull-1", delay_ms=300)
     lab.passes = lambda sender, receiver: sender == "pull-1"
     lab.lab.partition("push", "pull-1", one_way=True)
@@ -107,6 +109,7 @@ def test_a_machine_is_looked_at_from_where_no_other_fault_is_in_the_way(
 def test_only_faults_of_the_network_are_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Broken(monkeypatch, "push", "pull-1")
     cut = lab.lab.inject("cut_cable", "pull-1")
+    assert repr(cut) == "<cut_cable>"
     with pytest.raises(LabError, match="'cut_cable' is not a fault of the network"):
         lab.lab.heal(cut)
 
@@ -219,3 +222,26 @@ def test_faults_begin_and_end_beside_others_and_cost_no_packet(tmp_path: Path) -
     healed = {e.details["undone"]: e.details for e in done_to if e.event == "repair"}
     assert healed["slow"]["counted"]["seen"] == 2001
     assert healed["lose"]["counted"] == {"lost_received": 1, "seen_received": 2001}
+
+
+def test_machines_stay_apart_when_another_fault_of_theirs_is_healed() -> None:
+    apart = Isolation()
+
+    def see(event: str, name: str, **more: object) -> None:
+        details = {event: name, **more}
+        apart.note(Event(t=1, event=event, machine="push", process="", details=details))
+
+    see("fault", "partition", **{"from": ["pull-1"]})
+    see("fault", "slow")
+    see("repair", "heal", undone="slow")
+    assert apart.are_apart("pull-1", "push")
+    assert not apart.are_apart("pull-2", "push")
+    see("fault", "cut_after")
+    see("repair", "heal", undone="partition")
+    assert apart.are_apart("push", "pull-2")
+    see("repair", "heal")
+    assert not apart.are_apart("push", "pull-1")
+    see("fault", "cut_power")
+    assert apart.is_off("push")
+    see("repair", "power_on")
+    assert not apart.is_off("push")

@@ -38,8 +38,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_the_command_runs_an_experiment(installed: dict[str, str], tmp_path: Path) -> None:
     command = Path(installed["PYTHONPATH"]) / "bin/pushpull"
     words = "run-experiment --experiment round_robin --interval 0.01 --provider namespaces"
+    python = os.path.relpath(sys.executable, tmp_path)  # a path that begins with `..`
     done = subprocess.run(
-        [sys.executable, command, *words.split()],
+        [python, command, *words.split()],
         cwd=tmp_path,
         env=os.environ | installed,
         capture_output=True,

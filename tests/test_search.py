@@ -358,3 +358,18 @@ def test_a_mistake(flags: tuple[str, ...], words: str, tmp_path: Path) -> None:
     assert done.returncode == ExitCode.MISTAKE
     assert words in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_each_kind_of_a_fault_is_played_before_anything_is_drawn() -> None:
+    """A clock that goes back shows what one that is ahead doesn't, and the other way round."""
+    victim = Victim(program="worker", machine="pull-1", lines=40, is_awaited=False)
+    space = Space(victims=[victim], faults=FAULTS, interval=0.1)
+    first = [fault for (fault,) in each_fault(space, 0)]
+    assert [fault.fault for fault in first[: len(FAULTS)]] == [fault.name for fault in FAULTS]
+    clocks = [f for f in first if f.fault == "set_clock"]
+    assert {f.parameters["ahead_s"] < 0 for f in clocks} == {True, False}
+    assert {f.repaired_after is None for f in clocks} == {True, False}
+    assert {tuple(f.parameters) for f in first if f.fault == "lose"} == {("every",), ("packets",)}
+    assert {tuple(f.parameters) for f in first if f.fault == "partition"} == {(), ("one_way",)}
+    slow = {tuple(f.parameters) for f in first if f.fault == "slow"}
+    assert slow == {("delay_ms",), ("delay_ms", "jitter_ms", "seed"), ("loss_percent", "seed")}

@@ -39,6 +39,45 @@ POINTS = [
 ]
 
 
+GREETING_OF_2 = b"\xff" + bytes(8) + b"\x7f\x01\x08"
+IDENTITY = b"\x00\x02me"
+SENT_2 = GREETING_OF_2 + IDENTITY + b"\x00\x03one" + LONG + TWO_FRAMES
+BEFORE_ONE = len(GREETING_OF_2 + IDENTITY)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("size", [1, 2, 5, 13, 100, 10_000])
+@pytest.mark.parametrize(
+    ("point", "where"),
+    [
+        ({"message": 1}, BEFORE_ONE + 5),
+        ({"inside": 1}, BEFORE_ONE + 2),
+        ({"message": 2}, BEFORE_ONE + 5 + len(LONG)),
+        ({"inside": 3}, BEFORE_ONE + 5 + len(LONG) + 5),
+        ({"before": "READY"}, len(GREETING_OF_2)),
+        ({"before": "PONG"}, None),
+    ],
+)
+def test_a_stream_of_version_2_is_cut_as_well(
+    point: dict[str, object], where: int | None, size: int, version: int
+) -> None:
+    """JeroMQ speaks that; what is sent to it has the sender's own version, but goes on so."""
+    sent = SENT_2[:10] + bytes([version]) + SENT_2[11:]
+    stream, passed = Stream(Point(point)), 0
+    for begin in range(0, len(sent), size):
+        data = sent[begin : begin + size]
+        passes = stream.feed(data)
+        passed += len(data) if passes is None else passes
+        if passes is not None:
+            break
+    late = size + 2 if "before" in point else 0  # the greeting is known once one byte has followed
+    assert stream.is_zmtp
+    if where is None:
+        assert passed == len(sent)
+    else:
+        assert where <= passed <= where + late
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 100, 10_000])
 @pytest.mark.parametrize(("point", "where"), POINTS)
 def test_a_stream_is_cut_at_its_point_however_it_is_divided(
@@ -138,8 +177,8 @@ def test_connections_that_are_not_understood_pass_and_are_counted() -> None:
     cut.carry(packet(b"", 2000, 2), 1.0)
     assert len(cut.carry(packet(b"GET / HTTP/1.1\r\n\r\n", 2001), 1.0)) == 1
     cut.carry(packet(b"", 3000, 2), 1.0)
-    to_earlier_version = GREETING[:11] + b"\x08\x00\x00" + b"\x00\x03one" * 20
-    assert len(cut.carry(packet(to_earlier_version, 3001), 1.0)) == 1
+    of_version_1 = b"\xff" + bytes(8) + b"\x7f" + b"\x04\x00one" * 20
+    assert len(cut.carry(packet(of_version_1, 3001), 1.0)) == 1
     assert cut.count["unread"] == 3
     assert cut.count["struck"] == 0
 

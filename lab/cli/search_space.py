@@ -8,7 +8,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, find, settings
@@ -32,6 +32,7 @@ PHASES = ("before", "early", "middle", "late")
 _MOST_FAULTS = 2
 _BREAKS = (1, 2, 5, 10, 20)  # intervals from a fault to its repair
 _LEAST_S = 0.01  # what counts as an interval where there is none
+_AHEAD = "ahead_s"
 _FIRST_DRAWN, _MOST_DRAWN = 40, 10_000
 # The simplest parameters of each fault first.
 _PARAMETERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -47,7 +48,7 @@ _PARAMETERS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         *({"loss_percent": n, "seed": 1} for n in (10, 50)),
     ],
     RATE.name: [{"kbit": n} for n in (8, 32, 128)],
-    SET_CLOCK.name: [{"ahead_s": n} for n in (3600.0, -3600.0, 1.0, -1.0)],
+    SET_CLOCK.name: [{_AHEAD: n} for n in (3600.0, -3600.0, 1.0, -1.0)],
 }
 
 
@@ -135,7 +136,7 @@ def pauses(fault: Fault, victim: Victim, interval: float) -> Sequence[float | No
 
 
 def every_drawn(space: Space, seed: int) -> Iterator[Schedule]:
-    """Yield what is played: first each fault once for each victim, then what Hypothesis draws.
+    """Yield what is played: first each kind of fault for each victim, then what Hypothesis draws.
 
     The same seed yields the same, each schedule once.
     """
@@ -151,10 +152,13 @@ def every_drawn(space: Space, seed: int) -> Iterator[Schedule]:
 def each_fault(space: Space, seed: int) -> list[Schedule]:
     """Return a schedule of one fault for each fault and victim, at a line that the seed chooses.
 
-    The fault is not repaired, or late enough to be noticed.
+    The fault is not repaired, or late enough to be noticed. Then the same for each other kind of
+    parameters that the fault has, such as a clock that is behind instead of ahead, repaired if it
+    was not, and the other way round.
     """
     chance = random.Random(seed)
     found: list[Schedule] = []
+    others: list[Schedule] = []
     for fault in space.faults:
         for victim in space.victims:
             breaks = pauses(fault, victim, space.interval)
@@ -168,7 +172,32 @@ def each_fault(space: Space, seed: int) -> list[Schedule]:
                 chance.choice(parameters_of(fault)),
             )
             found.append([planned])
-    return found
+            known = {_kind(planned.parameters)}
+            for parameters in parameters_of(fault):
+                if _kind(parameters) not in known:
+                    known.add(_kind(parameters))
+                    others.append([_otherwise(planned, parameters, late, chance, victim)])
+    return [*found, *others]
+
+
+def _kind(parameters: Mapping[str, Any]) -> Sequence[tuple[str, bool]]:
+    """Return what parameters have in common with others of which one is tried in their place."""
+    return tuple((name, name == _AHEAD and value < 0) for name, value in parameters.items())
+
+
+def _otherwise(
+    planned: PlannedFault,
+    parameters: Mapping[str, Any],
+    late: float | None,
+    chance: random.Random,
+    victim: Victim,
+) -> PlannedFault:
+    return replace(
+        planned,
+        parameters=parameters,
+        at=chance.randrange(1, max(2, victim.lines)) if victim.lines else 0,
+        repaired_after=late if planned.repaired_after is None else None,
+    )
 
 
 class _Enough(BaseException):

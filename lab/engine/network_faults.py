@@ -26,6 +26,11 @@ class Injected:
     fault: Fault
     held: tuple[Held, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return it as somebody at a prompt wants to see it."""
+        where = ", ".join(held.machine for held in self.held)
+        return f"<{self.fault} on {where}>" if where else f"<{self.fault}>"
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkFaults:

@@ -105,7 +105,7 @@ class NetworkVerbs(ABC):
         before: str = "",
         others: Target | None = None,
     ) -> Injected:
-        """Lose all that a machine sends after a point of ZMTP 3, ZeroMQ's protocol, until `heal`.
+        """Lose all that a machine sends after a point of ZMTP, ZeroMQ's protocol, until `heal`.
 
         Only connections that are made afterwards are read; the event of the repair says whether it
         `struck`. Give one point:

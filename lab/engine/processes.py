@@ -3,7 +3,7 @@
 import contextlib
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -187,6 +187,9 @@ class Process:
     def __str__(self) -> str:
         return f"{self.name} on {self.machine}"
 
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
     def _keep(self, take: Callable[[], None]) -> None:
         """Keep a part of a stream; a full disk ends no thread, whoever waits gets the error."""
         try:
@@ -254,7 +257,7 @@ class Processes:
     """What one `lab.start` started."""
 
     members: tuple[Process, ...]
-    monitor: RunMonitor
+    monitor: RunMonitor = field(repr=False)
 
     def __iter__(self) -> Iterator[Process]:
         return iter(self.members)

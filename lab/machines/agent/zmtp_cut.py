@@ -1,4 +1,4 @@
-"""Cuts what a machine sends at a point of ZMTP 3.x, the protocol of ZeroMQ, to the byte.
+"""Cuts what a machine sends at a point of ZMTP 2 or 3, the protocol of ZeroMQ, to the byte.
 
 Deployed with wire.py, whose order then has `zmtp`, the point, instead of `wire`: `message` is the
 number of the message after which all is lost (the first is 1), `inside` that of a message of which
@@ -20,7 +20,8 @@ _IPV6_HEAD = 40
 _EXTENSIONS = (0, 43, 60)  # heads of IPv6 between its own and that of TCP
 _TCP = 6
 _SYN, _FIN = 2, 1
-_GREETING = 64
+_GREETING, _GREETING_OF_2 = 64, 12
+_LAST_SOCKET_TYPE = 0x0A  # of ZMTP 2
 _MORE, _LONG, _COMMAND = 1, 2, 4  # flags of a frame
 _LONGEST_NAME = 1 + 255
 _NEEDS_CHECKSUM = 1
@@ -56,6 +57,7 @@ class Stream:
         self._ahead = b""  # what isn't understood yet: a header, or a command's name
         self._skip = 0  # bytes that come before the next header
         self._is_greeted = False
+        self._has_identity = False  # whether the next frame is the identity, of ZMTP 2 alone
         self._is_first = True  # whether the next frame begins a message
         self._passes: "int | None" = None  # bytes until the cut, if it is known
         self.is_zmtp = True
@@ -87,11 +89,7 @@ class Stream:
         if not self._is_greeted:
             if len(rest) < 13:
                 return 0
-            # To a peer of an earlier version, no name of a mechanism follows the version.
-            self.is_zmtp = (rest[0], rest[9]) == (0xFF, 0x7F) and rest[10] >= 3
-            self.is_zmtp = self.is_zmtp and rest[12:13].isupper()
-            self._is_greeted = True
-            return _GREETING
+            return self._greet(rest)
         if not rest:
             return 0
         flags = rest[0]
@@ -99,12 +97,29 @@ class Stream:
         if len(rest) < header:
             return 0
         size = int.from_bytes(rest[1:header], "big")
+        if self._has_identity:
+            self._has_identity = False
+            self._passes = at if self._point.is_before(b"READY") else None
+            return header + size
         if flags & _COMMAND:
             return header + size if self._passes_command(rest, header, size, at) else 0
         cut = self._point.after_header(flags, header, size, is_first=self._is_first)
         self._is_first = not flags & _MORE
         self._passes = None if cut is None else at + cut
         return header + size
+
+    def _greet(self, rest: bytes) -> int:
+        """Understand the greeting, and return its length.
+
+        In ZMTP 3 a minor version and a mechanism follow the version. In ZMTP 2, and to a peer that
+        speaks it, it is the type of the socket, and then a frame with its identity.
+        """
+        self._is_greeted, version = True, rest[10]
+        is_2 = 1 <= version <= 3 and rest[11] <= _LAST_SOCKET_TYPE and rest[12] in (0, _LONG)
+        is_3 = version >= 3 and rest[12:13].isupper()
+        self.is_zmtp = (rest[0], rest[9]) == (0xFF, 0x7F) and (is_2 or is_3)
+        self._has_identity = is_2
+        return _GREETING_OF_2 if is_2 else _GREETING
 
     def _passes_command(self, rest: bytes, header: int, size: int, at: int) -> bool:
         """Return whether a command is known and may pass; note the cut if it is before it."""

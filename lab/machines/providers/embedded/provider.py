@@ -309,7 +309,8 @@ def _access(
         host_key=there["host_key"],
         open_network=not isolated,
         work=there["work"],
-        python=sys.executable,
+        # A machine lacks the folder before a `..`; a virtual environment needs its own links.
+        python=os.path.abspath(sys.executable),  # noqa: PTH100
         implementations=str(installer.root()),
         provides=provides,
     )
