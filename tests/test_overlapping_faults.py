@@ -13,6 +13,7 @@ from pushpull.core.errors import LabError
 from pushpull.core.faults.change import PROBE, Spot
 from pushpull.core.faults.network import cut_after, cut_at, loss, slowness
 from pushpull.core.records import Event
+from pushpull.engine.isolation import Isolation
 
 PARTITIONS = (("push", ["pull-1"]), ("push", ["pull-1", "pull-2"]), ("pull-1", ["push"]))
 
@@ -221,3 +222,26 @@ def test_faults_begin_and_end_beside_others_and_cost_no_packet(tmp_path: Path) -
     healed = {e.details["undone"]: e.details for e in done_to if e.event == "repair"}
     assert healed["slow"]["counted"]["seen"] == 2001
     assert healed["lose"]["counted"] == {"lost_received": 1, "seen_received": 2001}
+
+
+def test_machines_stay_apart_when_another_fault_of_theirs_is_healed() -> None:
+    apart = Isolation()
+
+    def see(event: str, name: str, **more: object) -> None:
+        details = {event: name, **more}
+        apart.note(Event(t=1, event=event, machine="push", process="", details=details))
+
+    see("fault", "partition", **{"from": ["pull-1"]})
+    see("fault", "slow")
+    see("repair", "heal", undone="slow")
+    assert apart.are_apart("pull-1", "push")
+    assert not apart.are_apart("pull-2", "push")
+    see("fault", "cut_after")
+    see("repair", "heal", undone="partition")
+    assert apart.are_apart("push", "pull-2")
+    see("repair", "heal")
+    assert not apart.are_apart("push", "pull-1")
+    see("fault", "cut_power")
+    assert apart.is_off("push")
+    see("repair", "power_on")
+    assert not apart.is_off("push")
