@@ -233,6 +233,10 @@ def test_what_is_open_after_silence(
         ("+0 +1 +2 +3 -0 =1 -2 x", Ends(living=[OURS], ended=[OTHER], broken=True), False),
         ("+0 +1 +2 -0 =1 x", Ends(living=[OURS], ended=[OTHER], broken=True), True),  # not its turn
         ("+0 +1 +2 -0 =2 x", Ends(living=[OURS], ended=[OTHER], broken=True), True),  # it passed 1
+        ("+0 +1 -0", Ends(living=[OURS], broken=True, silence_s=9.9), True),
+        ("+0 +1 -0", Ends(living=[OURS], broken=True, silence_s=10), False),  # it fell silent
+        ("+0 +1 -0", Ends(living=[OURS], silence_s=10), True),  # after no fault it may rest
+        ("+0 +1 -0 !1", Ends(living=[OURS], broken=True, silence_s=10), True),  # it is at work
         # A fault keeps it from the senders.
         ("+0 +1 +2", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), False),
         ("+0 !0", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), True),

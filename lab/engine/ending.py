@@ -12,6 +12,7 @@ from pushpull.engine.ledger import Ledger, Place
 QUIET_S = 0.5  # or two intervals: silence that ends a run in which nothing is outstanding
 PATIENCE_S = 3.0  # silence that ends a run in which a program could still print what is missing
 AT_WORK_S = 10.0  # silence that ends it if a program is at work, or was as slow before
+RESTS = 1.5  # times its longest rest, a receiver may rest again
 _GAPS = 3  # times the longest gap between two lines of a program that traces no receipts
 
 _LIMIT_FACTOR = 3
@@ -72,6 +73,7 @@ class Ends:
         spare: how many connections the senders have beside those with living receivers that are not
             cut off; None if that isn't known.
         broken: whether there was a fault.
+        silence_s: for how many seconds no program has printed anything.
     """
 
     living: Sequence[Living]
@@ -81,6 +83,7 @@ class Ends:
     unsent: Collection[int] = ()
     spare: int | None = None
     broken: bool = False
+    silence_s: float = 0.0
 
 
 def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> float:
@@ -122,8 +125,9 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
     """Return the processes that could still have printed a message after the silence.
 
     A receiver that holds a message is at work on it. For any other, silence proves nothing, unless
-    the experiment's `takes` says how long it may need. But nothing waits for one that has printed a
-    later message; and what is outstanding may have gone to receivers that died or fell silent.
+    the experiment's `takes` says how long it may need, or it is the long silence of one that had no
+    long rest before the fault. But nothing waits for one that has printed a later message; and what
+    is outstanding may have gone to receivers that died or fell silent.
     """
     if not ledger.outstanding:
         return []
@@ -134,6 +138,8 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
             return False
         if not ends.broken and not (one.traces or ledger.traces_receipts(one.place)):
             return True
+        if ends.broken and _fell_silent(one.place, ledger, ends.silence_s):
+            return False
         waiting = [n for n in ledger.waiting_for(one.place) if n not in ends.unsent]
         return len(waiting) > _lost_with_others(ledger, ends, waiting)
 
@@ -143,6 +149,10 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
         if ledger.is_at_work(one.place)
         or (unknown and one.place not in ledger.senders and may_take_more(one))
     ]
+
+
+def _fell_silent(place: Place, ledger: Ledger, silence_s: float) -> bool:
+    return silence_s >= AT_WORK_S >= RESTS * ledger.longest_gap(place)
 
 
 def _lost_with_others(ledger: Ledger, ends: "Ends", waiting: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from pushpull.core.wording import joined, listed
 from pushpull.engine import stillborn
 from pushpull.engine.ending import (
     AT_WORK_S,
+    RESTS,
     Ends,
     Living,
     may_take_its_time,
@@ -20,7 +21,6 @@ from pushpull.engine.processes import Process
 from pushpull.machines.pool import at_once
 
 _LAST = "the last messages"
-_RESTS = 1.5  # times its longest rest, a receiver may rest again
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,13 @@ class Finish:
         return until
 
     def _rest_s(self) -> float:
-        """Return how long a receiver may rest for which messages may wait, by its longest rest."""
-        ledger = self.monitor.ledger
-        waited_for = still_open(self.monitor.plan, ledger, self._ends())
-        return min(
-            AT_WORK_S, max((_RESTS * ledger.longest_gap(p) for p in waited_for), default=0.0)
-        )
+        """Return how long a receiver may rest for which messages may wait."""
+        ledger, ends = self.monitor.ledger, self._ends()
+        waited_for = still_open(self.monitor.plan, ledger, ends)
+        if waited_for and ends.broken:
+            return AT_WORK_S
+        longest = max((ledger.longest_gap(place) for place in waited_for), default=0.0)
+        return min(AT_WORK_S, RESTS * longest)
 
     def end_all(self) -> str:
         """End every process; return a sentence about what was open then, empty if nothing was."""
@@ -115,6 +116,7 @@ class Finish:
             unsent={ledger.last_sent(p.place) for p in senders if p.status != 0},
             spare=self._connections(senders, len(reached)),
             broken=self.monitor.faults > 0,
+            silence_s=self.monitor.silence_s,
         )
 
     def _is_cut_off(self, receiver: Process, senders: Sequence[Process]) -> bool:

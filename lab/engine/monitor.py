@@ -282,6 +282,11 @@ class RunMonitor:
         with self.news:
             return self._within(timeout, done)
 
+    @property
+    def silence_s(self) -> float:
+        """For how many seconds nothing has been printed, and nothing else has happened."""
+        return time.monotonic() - self._last_news
+
     def notify(self) -> None:
         """Wake whoever waits, after something changed that they look at."""
         with self.news:
