@@ -20,12 +20,14 @@ def adopt_orphans() -> None:
 class Family:
     """A process of this test, and everything that descends from it, even after its end.
 
+    Of this process itself it is what starts from now on: a lab of other tests may be up.
     What it had is noted by `look`; this test must have adopted orphans before it started.
     """
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._others = set(descendants(os.getpid())) - {root, *descendants(root)}
+        theirs = set() if root == os.getpid() else {root, *descendants(root)}
+        self._others = set(descendants(os.getpid())) - theirs
         self._namespaces: dict[tuple[int, str], set[str]] = {}
         self._sockets: set[str] = set()
         self._ours = {_namespace(os.getpid(), kind) for kind in _NAMESPACES}

@@ -2,7 +2,7 @@
 
 from pushpull.analysis import history
 from pushpull.api import Lab, Run, Verdict, claim, experiment
-from pushpull.experiments.judges import leaving, line_formats, silence
+from pushpull.experiments.judges import leaving, line_formats, silence, ways
 from pushpull.experiments.judges.ways import WAYS, option_names, play
 
 
@@ -28,11 +28,7 @@ def ways_to_leave(lab: Lab) -> None:
     timed=True,
 )
 def notice_is_as_told(run: Run) -> Verdict:
-    way = WAYS[run.variant]
-    if way.ends_killed:
-        return silence.is_noticed_when_killed(run)
-    within_s = way.noticed_s
-    return silence.is_noticed_within(run, *within_s) if within_s else silence.is_not_noticed(run)
+    return ways.noticed(run, WAYS[run.variant])
 
 
 @claim(

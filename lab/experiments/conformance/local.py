@@ -136,19 +136,24 @@ class Local:
         address: str = "",
     ) -> None:
         self.programs = programs
-        self.address = address or f"tcp://127.0.0.1:{_free_port()}"
+        self.address = address
+        self._cleanup = contextlib.ExitStack()
         self._folder = folder
         self._implementations = implementations
         self._running: list[Running] = []
         self._news = threading.Condition()
 
     def __enter__(self) -> "Local":
+        if not self.address:
+            port = self._cleanup.enter_context(_reserved_port()).getsockname()[1]
+            self.address = f"tcp://127.0.0.1:{port}"
         return self
 
     def __exit__(self, *_: object) -> None:
         for running in self._running:
             if running.process.poll() is None:
                 running.kill()
+        self._cleanup.close()
 
     def offers(self, program: str) -> frozenset[str]:
         """Return what a program offers, as its manifest says."""
@@ -180,9 +185,18 @@ def _placed(program: ProtocolProgram, folder: Path) -> Iterator[tuple[Path, Path
         yield folder / program.folder / name, path
 
 
-def _free_port() -> int:
-    """Return a port that the kernel gives to no connection, as those that come may wait for it."""
+def _reserved_port() -> socket.socket:
+    """Return a UDP socket whose port of TCP is free, and is nobody else's while it is open.
+
+    Others that look for a port try that of UDP too. Two that met at one port would take each
+    other's messages. The kernel gives it to no connection, as those that come may wait for it.
+    """
     while True:
         port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+        reserved = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            reserved.bind(("127.0.0.1", port))
+            with socket.create_server(("127.0.0.1", port)):
+                return reserved
+        except OSError:
+            reserved.close()

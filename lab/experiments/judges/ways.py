@@ -9,11 +9,14 @@ keeps getting its turn, see silence.py; if the silence ends in time, TCP has kep
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pushpull.analysis.history import Run
 from pushpull.core.faults.fault import Fault
 from pushpull.core.faults.machine import CUT_CABLE, CUT_POWER, SHUT_DOWN
 from pushpull.core.faults.network import PARTITION, REJECT
+from pushpull.core.verdict import Verdict
 from pushpull.engine.processes import Process
 from pushpull.engine.scenario import Lab
+from pushpull.experiments.judges import silence
 from pushpull.experiments.judges.line_formats import number
 
 HEARTBEAT = ("HEARTBEAT_IVL=200", "HEARTBEAT_TIMEOUT=600")
@@ -48,6 +51,14 @@ class Way:
     def noticed_s(self) -> tuple[float, float] | None:
         """The least and the most seconds until the pusher notices; None if it never does."""
         return AT_ONCE_S if self.fate == "spared" else NOTICED_S.get(self.options)
+
+
+def noticed(run: Run, way: Way) -> Verdict:
+    """The sender noticed when this way to leave says, or never."""
+    if way.ends_killed:
+        return silence.is_noticed_when_killed(run)
+    within_s = way.noticed_s
+    return silence.is_noticed_within(run, *within_s) if within_s else silence.is_not_noticed(run)
 
 
 def _source(lab: Lab) -> str:
