@@ -67,8 +67,9 @@ def test_files_are_written_and_the_launcher_waits(tmp_path: Path) -> None:
     words = ["sh", "-c", "umask; exit 3"]
     channel.send(launcher.order(words, {}, str(there / "files"), str(there / "agent/notes")))
     usual = subprocess.run(["sh", "-c", "umask"], capture_output=True, check=True)
-    assert channel.process.communicate()[0] == usual.stdout
-    assert channel.process.returncode == 3
+    # To its end: the launcher kills a program whose input is closed.
+    assert channel.process.stdout.read() == usual.stdout
+    assert channel.process.wait(30) == 3
 
 
 def test_a_run_without_files_has_a_folder_for_programs(tmp_path: Path) -> None:
