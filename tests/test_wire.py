@@ -2,9 +2,12 @@
 
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from command import PROJECT
 from own_folder import played
 from test_exact_packets import RECEIVE, SEND, SOCKET
 
@@ -42,6 +45,27 @@ CHANCES = {
 }  # fmt: skip
 # An offloading header that asks for no checksum, Ethernet, IP without options, 8 bytes.
 FRAME = bytes(10) + bytes(14) + b"\x45" + bytes(19) + bytes(range(8))
+# Says whether a wire takes a packet of another link that comes before it is bound to its own.
+OF_ANOTHER_LINK = """
+import select, socket
+from pushpull.machines.agent import wire
+
+class Late(socket.socket):
+    def bind(self, place):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b"", ("127.0.0.1", 9))
+        super().bind(place)
+
+wire.socket = type("Patched", (), {**vars(socket), "socket": Late})
+print(bool(select.select([wire.take_from("inlet")], [], [], 0)[0]))
+"""
+
+
+def test_a_wire_takes_no_packet_of_another_link() -> None:
+    script = "ip link set lo up; ip link add inlet up type veth peer other; exec \"$@\""
+    network = ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", script, "sh"]
+    python = [sys.executable, "-c", OF_ANOTHER_LINK]
+    assert subprocess.check_output([*network, *python], text=True, cwd=PROJECT) == "False\n"
 
 
 @pytest.mark.slow

@@ -27,8 +27,9 @@ _WALL_AHEAD_S = time.time() - time.monotonic()  # setting the clock must not reo
 def main() -> None:
     address = sys.argv[1]
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closing SSH server must not end it too early
-    sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(_ALL_PROTOCOLS))
-    sniffer.bind((link_with(address), 0))
+    # With a protocol it would take the packets of all links until it is bound to this one.
+    sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sniffer.bind((link_with(address), _ALL_PROTOCOLS))
     os.write(1, struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _KEPT, _ETHERNET))
     os.write(2, b"listening\n")
     heard = time.monotonic()

@@ -115,7 +115,9 @@ def main() -> None:
 
 def take_from(link: str) -> socket.socket:
     """Return a socket for the IP packets of a link, each with its offloading header."""
-    taking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL))
+    # With a protocol it would take the packets of all links until it is bound to this one, and
+    # another wire's would be sent twice, see packet(7).
+    taking = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     taking.setsockopt(_SOL_PACKET, _VNET_HEADER, 1)
     taking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
     taking.bind((link, _ALL))
