@@ -62,7 +62,7 @@ print(bool(select.select([wire.take_from("inlet")], [], [], 0)[0]))
 
 
 def test_a_wire_takes_no_packet_of_another_link() -> None:
-    script = "ip link set lo up; ip link add inlet up type veth peer other; exec \"$@\""
+    script = 'ip link set lo up; ip link add inlet up type veth peer other; exec "$@"'
     network = ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", script, "sh"]
     python = [sys.executable, "-c", OF_ANOTHER_LINK]
     assert subprocess.check_output([*network, *python], text=True, cwd=PROJECT) == "False\n"
