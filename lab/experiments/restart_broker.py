@@ -23,6 +23,7 @@ def restart_broker(lab: Lab) -> None:
         lab.start("pull", on="puller", to="pusher", work=work)
     pusher = lab.start("push", on="pusher", **lab.plan)
     lab.first(pusher, prints=lambda line: line_formats.number(line) >= 7)
+    lab.let_pass(lab.interval / 2)  # until it is acknowledged: the sender repeats what isn't
     lab.kill(lab.broker)
     lab.start_again(lab.broker)
     if lab.variant == "waiting":
