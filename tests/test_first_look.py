@@ -16,8 +16,8 @@ from pushpull.cli import first_look
 from pushpull.cli.command_line import program
 
 
-def _parsed(words: Iterable[str]) -> tuple[str | None, set[str]]:
-    """Return the provider of a lone run-experiment as Fabric's parser sees it, and all core flags.
+def _parsed(words: Iterable[str]) -> tuple[first_look.Run | None, set[str]]:
+    """Return what Fabric's parser sees of a lone run-experiment, and all core flags.
 
     None where it is no such thing, or the parser refuses it.
     """
@@ -29,7 +29,8 @@ def _parsed(words: Iterable[str]) -> tuple[str | None, set[str]]:
     tasks = list(found[1:])
     if [context.name for context in tasks] != ["run-experiment"] or found.unparsed:
         return None, core
-    return tasks[0].args["provider"].value, core
+    values = tasks[0].args
+    return first_look.Run(values["provider"].value, values["inventory"].value), core
 
 
 def _parser() -> Parser:
@@ -73,7 +74,8 @@ TASK = next(c for c in PARSER.contexts.values() if c.name == first_look.RUN)
     ],
 )
 def test_the_provider_of_a_command_line(line: str, provider: str | None) -> None:
-    assert first_look.provider_of_run(line.split()) == provider
+    seen = first_look.run(line.split())
+    assert (seen and seen.provider) == provider
 
 
 _FLAGS = (*first_look.VALUED, *first_look.SWITCHES, "-h", "--help", "-kp", "-pssh", "-l", "--echo")
@@ -87,11 +89,11 @@ _WORDS = st.one_of(
 @given(st.lists(_WORDS, max_size=6))
 def test_it_never_sees_what_the_parser_does_not(words: list[str]) -> None:
     line = ["run-experiment", *words]
-    seen = first_look.provider_of_run(line)
+    seen = first_look.run(line)
     if seen is not None:
-        provider, core = _parsed(line)
+        parsed, core = _parsed(line)
         # What the parser refuses costs a supervisor for nothing, as any other mistake may.
-        assert provider in (seen, None), line
+        assert parsed in (seen, None), line
         assert not core, line
 
 

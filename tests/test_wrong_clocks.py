@@ -10,7 +10,7 @@ from command import fab, only_run, verdicts
 
 from pushpull.analysis.history import Run
 from pushpull.analysis.messages import Columns, SteadyClock
-from pushpull.core.clock import WALL_AHEAD_S, Clock, Moment, now
+from pushpull.core.clock import Clock, Moment, ahead_s, now
 from pushpull.core.errors import LabError
 from pushpull.core.records import Message, Record
 from pushpull.experiments.judges import line_formats
@@ -111,13 +111,13 @@ def test_a_time_namespaces_offset(
     read = lambda path: "boot" if "boot_id" in path else said  # noqa: E731
     remote: Any = SimpleNamespace(read_once=read)
     found = clock_offset.measure(remote, "boot")
-    assert found == Clock(monotonic_ahead_s=theirs_s - WALL_AHEAD_S)
-    assert found.ours(Moment(0.0, 100.0 + theirs_s)) == 100.0 + WALL_AHEAD_S
+    assert found == Clock(monotonic_ahead_s=theirs_s - ahead_s())
+    assert found.ours(Moment(0.0, 100.0 + theirs_s)) == 100.0 + ahead_s()
 
 
 def test_a_trace_by_a_wall_clock_that_was_set_has_the_time_of_its_capture() -> None:
     before = now()
-    set_clock = Clock(monotonic_ahead_s=-WALL_AHEAD_S, wall_ahead_s=5.0)
+    set_clock = Clock(monotonic_ahead_s=-ahead_s(), wall_ahead_s=5.0)
     assert before <= set_clock.ours(Moment(before + 5.0)) <= now()
     record = Record(machine="pull-1", process="pull", stream="stderr", n=0, t=7.0, text="",
                     offset=0, length=0)  # fmt: skip

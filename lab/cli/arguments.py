@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pushpull.cli import interrupts
-from pushpull.core import os_errors, output
+from pushpull.core import os_errors, output, project
 from pushpull.core.errors import ExitCode, LabError
-from pushpull.core.project import SHIPPED
 from pushpull.machines.inventory import Inventory
 
 _MOST_MESSAGES = 10_000_000
 _LONGEST_INTERVAL_S = 3600
 MOST_LABS = 64  # side by side
-_INVENTORY = "inventory.yaml"
 
 
 def exits(task: Callable[..., int | None]) -> Callable[..., None]:
@@ -125,6 +123,4 @@ def inventory(path: str, roles: Sequence[str] = (), needed_by: str = "") -> Inve
     """
     from pushpull.machines.inventory import load
 
-    here = Path(_INVENTORY)
-    chosen = Path(path) if path else here if here.exists() else SHIPPED / here
-    return load(chosen, roles=roles, needed_by=needed_by)
+    return load(project.inventory(path), roles=roles, needed_by=needed_by)

@@ -4,22 +4,32 @@ That import takes as long as starting the machines, which can thus begin at once
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 RUN = "run-experiment"
 PROVIDER = ("--provider", "-p")
+INVENTORY = ("--inventory", "-i")
 REPEATED = ("--repeat", "-t", "--until", "-u")  # such runs are made by other processes
 VALUED = (
-    *("--experiment", "-e", "--inventory", "-i", "--count", "-c", "--interval", "-n"),
+    *("--experiment", "-e", "--count", "-c", "--interval", "-n"),
     *("--set", "-s", "--runs", "-r", "--implementation", "-m", "--junit", "-j"),
     *REPEATED,
     *PROVIDER,
+    *INVENTORY,
 )
 _MANY = ("--set", "-s")  # may be given more than once
 SWITCHES = ("--keep", "-k", "--capture", "-a", "--stop-on-refuted", "-o")
 
 
-def provider_of_run(arguments: Sequence[str]) -> str | None:
-    """Return the provider on which a command line runs experiments, None if that is unclear.
+class Run(NamedTuple):
+    """What a command line says of a run: its provider, and its inventory, if it names one."""
+
+    provider: str
+    inventory: str
+
+
+def run(arguments: Sequence[str]) -> Run | None:
+    """Return what a command line says of the run that it asks for, None if that is unclear.
 
     The task's flags are clear, as separate words or joined to a value by `=`. The parser handles
     everything else, such as `-kp ssh`, `--help`, a second task, a value that looks like a flag, or
@@ -27,8 +37,7 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
     """
     if not arguments or arguments[0] != RUN:
         return None
-    provider = "auto"
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     words = iter(arguments[1:])
     for word in words:
         if word in SWITCHES:
@@ -37,9 +46,11 @@ def provider_of_run(arguments: Sequence[str]) -> str | None:
         given = value if joined else next(words, "-")
         if flag not in VALUED or given.startswith("-") or flag in REPEATED:
             return None
-        if flag in seen - set(_MANY):
+        if flag in seen and flag not in _MANY:
             return None
-        seen.add(flag)
-        if flag in PROVIDER:
-            provider = given
-    return provider
+        seen[flag] = given
+    return Run(_last(seen, PROVIDER, "auto"), _last(seen, INVENTORY, ""))
+
+
+def _last(seen: dict[str, str], flags: Sequence[str], default: str) -> str:
+    return next((seen[flag] for flag in reversed(seen) if flag in flags), default)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLOSING = (signal.SIGTERM, signal.SIGHUP)
-_INTERRUPTED = 4  # ExitCode.INTERRUPTED: nothing is imported before the handlers are set
+INTERRUPTED = 4  # ExitCode.INTERRUPTED: nothing is imported before the handlers are set
 
 _Handler = Callable[[int, FrameType | None], Any]
 
@@ -30,6 +30,13 @@ def leave_at_once() -> None:
 def raising() -> Iterator[None]:
     """Raise KeyboardInterrupt on a signal within the block."""
     with _handled(_SIGNALS, _raise):
+        yield
+
+
+@contextlib.contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Call a handler on a signal within the block."""
+    with _handled(_SIGNALS, handler):
         yield
 
 
@@ -73,7 +80,7 @@ def _handle(numbers: tuple[signal.Signals, ...], handler: _Handler) -> dict[sign
 
 
 def _leave(*_: Any) -> NoReturn:
-    os._exit(_INTERRUPTED)
+    os._exit(INTERRUPTED)
 
 
 def _raise(*_: Any) -> NoReturn:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pushpull.cli import interrupts
+from pushpull.cli import interrupts, warm_process
 from pushpull.core.errors import ExitCode, LabError
 from pushpull.core.output import drawing
 from pushpull.core.project import COMMAND
@@ -24,13 +24,20 @@ _LONGEST_LINE = 300
 
 def up(inventory: Inventory, provider: str) -> None:
     """Bring the lab up, and print its status."""
-    choose(provider, inventory, _say).up()
+    chosen = choose(provider, inventory, _say)
+    chosen.up()
+    if folder := chosen.kept_in():
+        warm_process.start(folder)
     status(inventory, provider)
 
 
 def down(inventory: Inventory, provider: str) -> None:
     """Take the lab down, and print whether there was one."""
-    was_up = choose(provider, inventory, _say).down()
+    chosen = choose(provider, inventory, _say)
+    folder = chosen.kept_in()
+    was_up = chosen.down()
+    if folder:
+        warm_process.wait_for_end(folder)
     print("the lab is down" if was_up else "no lab was up")
 
 

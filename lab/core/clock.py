@@ -2,7 +2,7 @@
 
 Somebody, or NTP, may set a wall clock back during a run, and then the first event seems to be the
 last. So all times in a run come from `now`: UNIX seconds, counted by CLOCK_MONOTONIC since a single
-reading of the wall clock when this process began.
+reading of the wall clock when this process began, see `begin`.
 """
 
 import time
@@ -11,12 +11,23 @@ from typing import NamedTuple
 
 NO_ORDER_S = 0.005  # two events closer than this, on two clocks or threads, have no order
 SET_S = 0.05  # a wall clock that moved by more than this against an unsettable one was set
-WALL_AHEAD_S = time.time() - time.monotonic()  # when this process began
+_ahead_s = time.time() - time.monotonic()
+
+
+def begin() -> None:
+    """Read the wall clock anew, in a process that was forked from one that began long ago."""
+    global _ahead_s
+    _ahead_s = time.time() - time.monotonic()
+
+
+def ahead_s() -> float:
+    """Return how far `now` is ahead of CLOCK_MONOTONIC."""
+    return _ahead_s
 
 
 def now() -> float:
     """Return the time in UNIX seconds, on a clock that nobody can set."""
-    return WALL_AHEAD_S + time.monotonic()
+    return _ahead_s + time.monotonic()
 
 
 def wall_ahead_s() -> float:

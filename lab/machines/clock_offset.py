@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from pushpull.core.clock import WALL_AHEAD_S, Clock, now
+from pushpull.core.clock import Clock, ahead_s, now
 from pushpull.core.errors import LabError
 from pushpull.core.run_schema import LATEST
 from pushpull.machines.remote import Remote
@@ -25,7 +25,7 @@ def measure(remote: Remote, our_boot_id: str) -> Clock:
     """
     if remote.read_once(_BOOT_ID) == our_boot_id:
         ahead = _monotonic_offset(_read_there(remote)) - _monotonic_offset(_read_here())
-        return Clock(monotonic_ahead_s=ahead - WALL_AHEAD_S)
+        return Clock(monotonic_ahead_s=ahead - ahead_s())
     return compare(remote)
 
 

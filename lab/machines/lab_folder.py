@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,8 @@ from pushpull.machines.inventory import Inventory
 
 
 def folder(provider: str, inventory: Inventory) -> Path:
-    """Return the folder's path; the key distinguishes the labs of different inventory files."""
-    key = hashlib.sha256(str(inventory.path.resolve()).encode()).hexdigest()[:8]
-    return project.PROJECT / ".lab" / f"{provider}-{key}"
+    """Return the folder's path."""
+    return project.STATE / project.lab_name(provider, inventory.path)
 
 
 def make(place: Path) -> None:
@@ -64,3 +62,13 @@ def reserved(place: Path) -> Iterator[None]:
                 " isn't up (`fab providers` lists them)",
             ) from None
         yield
+
+
+@contextlib.contextmanager
+def at(folder: Path) -> Iterator[str]:
+    """Yield a short path for `folder`, as a Unix socket's path has at most 107 bytes."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

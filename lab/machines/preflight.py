@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pushpull.core.clock import WALL_AHEAD_S
+from pushpull.core.clock import ahead_s
 from pushpull.core.errors import ExitCode, LabError, NotFit
 from pushpull.core.vocabulary import PORT
 from pushpull.core.wording import counted
@@ -175,7 +175,7 @@ def _about(remote: Remote) -> Iterator[Finding]:
         measured = clock_offset.measure(remote, clock_offset.our_boot_id())
     ahead, give = measured.offset_s * 1000, measured.uncertainty_s * 1000
     text = f"clock {ahead:+.1f} ms from ours, ± {give:.1f} ms"
-    steady = (measured.monotonic_ahead_s or -WALL_AHEAD_S) + WALL_AHEAD_S
+    steady = (measured.monotonic_ahead_s or -ahead_s()) + ahead_s()
     if round(steady, 6):
         text += f", its monotonic one {steady:+g} s"
     yield Finding(remote.name, text)

@@ -150,6 +150,10 @@ class Provider(abc.ABC):
         """Return whether all runs share the same machines, so that only one can run at a time."""
         return True
 
+    def kept_in(self) -> Path | None:
+        """Return the folder of the lab that is kept up, if that is one of this computer."""
+        return None
+
     def own_shell(self, machine: str) -> bool:
         """Open a shell with the provider's own tool; return False if it has none."""
         return False

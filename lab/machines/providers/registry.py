@@ -4,6 +4,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TypeVar
 
 from pushpull.core.errors import LabError
@@ -109,6 +110,9 @@ class _FirstThatCan(Provider):
 
     def is_shared(self) -> bool:
         return any(provider.is_shared() for provider in self._offered)
+
+    def kept_in(self) -> Path | None:
+        return next(filter(None, (provider.kept_in() for provider in self._offered)), None)
 
     def _first(self, do: Callable[[Provider], _T]) -> _T:
         """Try one provider after another, until this computer doesn't refuse."""

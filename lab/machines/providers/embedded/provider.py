@@ -126,6 +126,9 @@ class Embedded(Provider):
         with self._found() as found:
             return found is not None
 
+    def kept_in(self) -> Path | None:
+        return self._folder() if self.is_shared() else None
+
     def _bring_up(self, folder: Path) -> None:
         """Start a supervisor that outlives us, unless we end before its lab is complete."""
         spec = self._spec()
@@ -133,7 +136,7 @@ class Embedded(Provider):
         (folder / "inventory").write_text(self.inventory.digest)
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-            with _at(folder) as here:
+            with lab_folder.at(folder) as here:
                 listener.bind(f"{here}/{SOCKET}")
             (folder / SOCKET).chmod(0o600)
             listener.listen()
@@ -238,7 +241,7 @@ class Embedded(Provider):
         """
         with socket.socket(socket.AF_UNIX) as connection:
             try:
-                with _at(self._folder()) as here:
+                with lab_folder.at(self._folder()) as here:
                     connection.connect(f"{here}/{SOCKET}")
             except (FileNotFoundError, ConnectionRefusedError):
                 yield None
@@ -327,13 +330,3 @@ def _implementations() -> list[str]:
 def _folders(text: str) -> list[Path]:
     """Return the folders that a text names as PATH does, with : between them."""
     return [Path(part).expanduser() for part in text.split(":") if part]
-
-
-@contextlib.contextmanager
-def _at(folder: Path) -> Iterator[str]:
-    """Yield a short path for `folder`, as a Unix socket's path has at most 107 bytes."""
-    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
