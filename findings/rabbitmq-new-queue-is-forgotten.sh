@@ -1,7 +1,7 @@
 #!/bin/sh
 # Guess:   a message that RabbitMQ has confirmed, persistent and in a durable queue, outlives the server's
 #          `kill -9`.
-# Happens: not if the queue was declared less than 2 s before. Now and then (1 of 20 times on an idle
+# Happens: not if the queue was declared less than 2 s before. Now and then (1 of 50 times on an idle
 #          machine, 5 of 24 with three servers side by side) the queue itself is gone when the server is
 #          back, with all that it had confirmed: a passive declaration is answered 404. A queue that was
 #          2 s old or older was there each of 76 times, with all its messages. It makes no difference how
