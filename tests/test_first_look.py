@@ -16,7 +16,7 @@ from pushpull.cli import first_look
 from pushpull.cli.command_line import program
 
 
-def _parsed(words: Iterable[str]) -> tuple[first_look.Run | None, set[str]]:
+def _parsed(words: Iterable[str]) -> tuple[tuple[str, str] | None, set[str]]:
     """Return what Fabric's parser sees of a lone run-experiment, and all core flags.
 
     None where it is no such thing, or the parser refuses it.
@@ -30,7 +30,7 @@ def _parsed(words: Iterable[str]) -> tuple[first_look.Run | None, set[str]]:
     if [context.name for context in tasks] != ["run-experiment"] or found.unparsed:
         return None, core
     values = tasks[0].args
-    return first_look.Run(values["provider"].value, values["inventory"].value), core
+    return (values["provider"].value, values["inventory"].value), core
 
 
 def _parser() -> Parser:
@@ -74,8 +74,8 @@ TASK = next(c for c in PARSER.contexts.values() if c.name == first_look.RUN)
     ],
 )
 def test_the_provider_of_a_command_line(line: str, provider: str | None) -> None:
-    seen = first_look.run(line.split())
-    assert (seen and seen.provider) == provider
+    seen = first_look.provider_and_inventory(line.split())
+    assert (seen and seen[0]) == provider
 
 
 _FLAGS = (*first_look.VALUED, *first_look.SWITCHES, "-h", "--help", "-kp", "-pssh", "-l", "--echo")
@@ -89,7 +89,7 @@ _WORDS = st.one_of(
 @given(st.lists(_WORDS, max_size=6))
 def test_it_never_sees_what_the_parser_does_not(words: list[str]) -> None:
     line = ["run-experiment", *words]
-    seen = first_look.run(line)
+    seen = first_look.provider_and_inventory(line)
     if seen is not None:
         parsed, core = _parsed(line)
         # What the parser refuses costs a supervisor for nothing, as any other mistake may.

@@ -1,10 +1,10 @@
 """A run in a lab that is kept up is made where all is imported already, and differs in nothing."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pushpull.machines.inventory import load
 from pushpull.runs import store
 
 LIMIT_S = 30
+LAST = "pushpull.cli.kept_warm"  # of the imports before the call, but for one
 WHERE = (
     "import os, sys\n"
     + HEAD
@@ -36,11 +37,20 @@ def where(run: Run) -> Verdict:
 FLAGS = ("--provider", "namespaces", "--inventory")
 
 
+@contextlib.contextmanager
+def _like_a_user() -> Iterator[None]:
+    """Let calls have the same environment: pytest changes it for each part of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTEST_CURRENT_TEST", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The inventory of a lab that is up, beside which the process serves."""
     inventory = Path(shutil.copy(PROJECT / "inventory.yaml", tmp_path_factory.mktemp("up")))
-    assert fab("up", *FLAGS, inventory).returncode == 0
+    with _like_a_user():
+        assert fab("up", *FLAGS, inventory).returncode == 0
     folder = lab_folder.folder("namespaces", load(inventory))
     until(lambda: (folder / "warm").exists(), LIMIT_S)
     yield inventory
@@ -76,11 +86,12 @@ def _call(up: Path, tmp_path: Path, own: Path) -> list[object]:
 
 def _said(run: Path) -> list[str]:
     (verdict,) = verdicts(run)
-    return str(verdict["because"]).split()
+    return str(verdict["why"]).split()
 
 
 def test_it_is_made_there_as_if_it_was_made_here(up: Path, tmp_path: Path) -> None:
-    done = fab(*_call(up, tmp_path, _own(tmp_path)), cwd=tmp_path)
+    with _like_a_user():
+        done = fab(*_call(up, tmp_path, _own(tmp_path)), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     parent, folder, task, _ = _said(only_run(tmp_path / "runs"))
     assert int(parent) == _server(lab_folder.folder("namespaces", load(up)))
@@ -103,7 +114,8 @@ def test_it_is_made_here_if_that_could_make_a_difference(
     up: Path, tmp_path: Path, within: list[str], environment: dict[str, str]
 ) -> None:
     call = _call(up, tmp_path, _own(tmp_path))
-    done = fab(*call, within=within, environment=environment)
+    with _like_a_user():
+        done = fab(*call, within=within, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     parent = _said(only_run(tmp_path / "runs"))[0]
     assert int(parent) != _server(lab_folder.folder("namespaces", load(up)))
@@ -112,8 +124,9 @@ def test_it_is_made_here_if_that_could_make_a_difference(
 def test_its_exit_code_and_mistakes_are_the_callers(up: Path, tmp_path: Path) -> None:
     own = _own(tmp_path)
     (own / "experiment.py").write_text(WHERE.replace("Verdict.holds", "Verdict.refuted"))
-    assert fab(*_call(up, tmp_path, own)).returncode == 1
-    mistaken = fab(*_call(up, tmp_path, tmp_path / "none"))
+    with _like_a_user():
+        assert fab(*_call(up, tmp_path, own)).returncode == 1
+        mistaken = fab(*_call(up, tmp_path, tmp_path / "none"))
     assert mistaken.returncode == 2
     assert "Traceback" not in mistaken.stderr
     assert "none" in mistaken.stderr
@@ -122,7 +135,7 @@ def test_its_exit_code_and_mistakes_are_the_callers(up: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_its_caller_is_told_it_is_told(up: Path, tmp_path: Path, number: int) -> None:
     own = _own(tmp_path, "echo 1; exec sleep 1000")
-    with started(*_call(up, tmp_path, own)) as process:
+    with _like_a_user(), started(*_call(up, tmp_path, own)) as process:
         assert process.stdout is not None
         until(lambda: list((tmp_path / "runs").glob("*/pull-1/say.log")), LIMIT_S)
         process.send_signal(number)
@@ -135,7 +148,7 @@ def test_what_its_caller_is_told_it_is_told(up: Path, tmp_path: Path, number: in
 def test_it_ends_with_a_killed_caller_and_leaves_nothing(up: Path, tmp_path: Path) -> None:
     server = _server(lab_folder.folder("namespaces", load(up)))
     own = _own(tmp_path, "echo 1; exec sleep 1000")
-    with started(*_call(up, tmp_path, own)) as process:
+    with _like_a_user(), started(*_call(up, tmp_path, own)) as process:
         until(lambda: list((tmp_path / "runs").glob("*/pull-1/say.log")), LIMIT_S)
         runs = _children(server)
         assert len(runs) == 1
@@ -143,7 +156,7 @@ def test_it_ends_with_a_killed_caller_and_leaves_nothing(up: Path, tmp_path: Pat
         assert ended_within(LIMIT_S, lambda: [pid for pid in runs if is_alive(pid)])
     (tmp_path / "runs").rename(tmp_path / "killed")
     (own / "say.sh").write_text("#!/bin/sh\necho 1\n")
-    assert fab(*_call(up, tmp_path, own)).returncode == 0
+    assert fab(*_call(up, tmp_path, own)).returncode == 0  # the lab is free
 
 
 def _children(pid: int | None) -> list[int]:
@@ -153,7 +166,7 @@ def _children(pid: int | None) -> list[int]:
 def test_a_run_that_is_stopped_stands_still(up: Path, tmp_path: Path) -> None:
     server = _server(lab_folder.folder("namespaces", load(up)))
     own = _own(tmp_path, "echo 1; exec sleep 1000")
-    with started(*_call(up, tmp_path, own)) as process:
+    with _like_a_user(), started(*_call(up, tmp_path, own)) as process:
         until(lambda: list((tmp_path / "runs").glob("*/pull-1/say.log")), LIMIT_S)
         (run,) = _children(server)
         for number, state in ((signal.SIGTSTP, "T"), (signal.SIGCONT, "S")):
@@ -179,7 +192,7 @@ def test_all_that_a_run_needs_is_imported_there(up: Path, tmp_path: Path) -> Non
         done = fab(*call, environment=environment)
         assert done.returncode == 0, done.stdout
         imported = [line.split("|")[-1].strip() for line in done.stderr.splitlines()]
-        late = imported[imported.index("pushpull.cli.kept_warm") + 1 :]
+        late = imported[imported.index("pushpull.core.output", imported.index(LAST)) + 1 :]
         ours = [name for name in late if name.startswith("pushpull.")]
         assert [name for name in ours if not name.startswith("pushpull.experiments.")] == [
             "pushpull.api"
@@ -193,12 +206,14 @@ def test_all_that_a_run_needs_is_imported_there(up: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_changed_file_of_the_lab_ends_it(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    ignored = shutil.ignore_patterns(".*", "runs", "tests", "docs", "__pycache__")
-    shutil.copytree(PROJECT, clone, ignore=ignored, symlinks=True)
-    call = [sys.executable, "-P", "-c", "import pushpull.__main__ as m; m.main()"]
+    clone.mkdir()
+    shutil.copytree(PROJECT / "lab", clone / "lab")
+    for name in ("inventory.yaml", "fabfile.py", "pyproject.toml", "requirements.lock"):
+        shutil.copy(PROJECT / name, clone)
+    (clone / "pushpull").symlink_to("lab")
 
     def of_clone(*words: object) -> "subprocess.CompletedProcess[str]":
-        command = [*call, *map(str, words)]
+        command = [*FAB, *map(str, words)]
         environment = os.environ | {"PYTHONPATH": str(clone)}
         return subprocess.run(command, env=environment, text=True, capture_output=True, cwd=clone)
 

@@ -109,9 +109,7 @@ class Deliveries(Sequence[Delivery]):
 
     def gaps(self) -> Floats:
         """Return the seconds between each two sends of one machine, one after another."""
-        of_each = [
-            np.sort(self.sent[self.departed & (self.by == k)]) for k in vectors.distinct(self.by)
-        ]
+        of_each = [np.sort(self.sent[self.departed & (self.by == k)]) for k in np.unique(self.by)]
         return np.concatenate([np.diff(times) for times in of_each] or [np.empty(0)])
 
     def at(self, places: Ints | Flags) -> "Deliveries":
@@ -123,7 +121,7 @@ class Deliveries(Sequence[Delivery]):
 
     def of_hops(self) -> "list[Deliveries]":
         """Return those of each hop, in their order; of no messages, all of them."""
-        numbers = vectors.distinct(self.hops).tolist() or [0]
+        numbers = np.unique(self.hops).tolist() or [0]
         return [self.at(self.hops == number) for number in numbers]
 
     def __len__(self) -> int:

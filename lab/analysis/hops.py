@@ -33,8 +33,7 @@ def hops_of(messages: Columns) -> list[Hop]:
     that sends first and receives afterwards, as a client does, doesn't.
     """
     sent, received = messages.of("sent"), messages.of("received")
-    sending, receiving = (vectors.distinct(vectors.column(m.places)) for m in (sent, received))
-    both = np.intersect1d(sending, receiving, assume_unique=True)
+    both = np.intersect1d(np.unique(vectors.column(sent.places)), vectors.column(received.places))
     relays = [place for place in both.tolist() if _hands_on(place, sent, received)]
     if not relays:
         return []
@@ -187,10 +186,10 @@ def _hops_of_receipts(
     hops = np.zeros(len(received.named), np.int64)
     hop_of: Any = hop_of_sends[vectors.column(sent.places)]
     handed_on = {
-        level: vectors.distinct(vectors.column(sent.numbers)[hop_of == level])
+        level: np.unique(vectors.column(sent.numbers)[hop_of == level])
         for level in sorted(set(levels.values()))
     }
-    for place in vectors.distinct(vectors.column(received.places)).tolist():
+    for place in np.unique(vectors.column(received.places)).tolist():
         if place in levels:
             hops[place] = levels[place] - 1
             continue

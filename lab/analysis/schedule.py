@@ -28,7 +28,7 @@ def intended(run: Run, interval: float) -> Times:
     numbers, places = vectors.column(sent.numbers), vectors.column(sent.places)
     printed = vectors.floats(sent.ts)
     left, due = run.dealt.at(numbers, printed), np.empty(len(numbers))
-    for place in vectors.distinct(places):
+    for place in np.unique(places):
         rows = vectors.places_of(places == place)
         first = min(printed[rows[0]], left[rows[0]])
         due[rows] = first + interval * np.arange(len(rows))

@@ -53,7 +53,7 @@ class Values:
     @property
     def machines(self) -> Sequence[str]:
         """The machines that they come from, in the order of their names."""
-        return sorted({self.sources[place][0] for place in vectors.distinct(self.places)})
+        return sorted({self.sources[place][0] for place in np.unique(self.places)})
 
     def at(self, rows: Ints) -> "Values":
         """Return those in some rows."""

@@ -19,7 +19,6 @@ with contextlib.suppress(OSError, AttributeError):  # not every system has glibc
     ctypes.CDLL(None).mallopt(-3, 1 << 18)  # M_MMAP_THRESHOLD
 
 _DENSE = 4  # of so many numbers at least one is there
-_MANY = 100_000  # numbers, which NumPy's own way sorts out faster
 _PLACE = np.int32  # a place in a column: two thousand million messages have none in memory
 
 Ints = npt.NDArray[Any]  # whole numbers: of 64 bits or fewer, or objects if some are larger
@@ -74,13 +73,6 @@ def upto(size: int) -> Ints:
 def places_of(flags: Flags) -> Ints:
     """Return the places at which a flag is set."""
     return np.flatnonzero(flags).astype(_PLACE)
-
-
-def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the different values, sorted."""
-    if len(values) > _MANY:
-        return np.unique(values)
-    return np.unique(values, return_counts=True)[0]  # else NumPy imports numpy.ma, for 20 ms
 
 
 def order_of(values: Ints) -> Ints:
@@ -314,7 +306,7 @@ def earliest(
 def previous_of_each(times: Floats, places: Ints) -> Floats:
     """Return for each time the one before it of the same place, unless that is later."""
     found = np.full(len(times), -np.inf)
-    for place in distinct(places):
+    for place in np.unique(places):
         of = np.flatnonzero(places == place)
         found[of[1:]] = np.minimum(times[of[:-1]], times[of[1:]])
     return found

@@ -27,8 +27,8 @@ def run(prepare: Callable[[str | None], None]) -> int:
     code: int | str | None
     try:
         _require_memory()
-        seen = first_look.run(sys.argv[1:])
-        prepare(seen.provider if seen else None)
+        seen = first_look.provider_and_inventory(sys.argv[1:])
+        prepare(seen[0] if seen else None)
         code = _run()
     except Exception as error:  # not even the imports finished
         from pushpull.core import os_errors

@@ -4,7 +4,6 @@ That import takes as long as starting the machines, which can thus begin at once
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 RUN = "run-experiment"
 PROVIDER = ("--provider", "-p")
@@ -21,15 +20,10 @@ _MANY = ("--set", "-s")  # may be given more than once
 SWITCHES = ("--keep", "-k", "--capture", "-a", "--stop-on-refuted", "-o")
 
 
-class Run(NamedTuple):
-    """What a command line says of a run: its provider, and its inventory, if it names one."""
-
-    provider: str
-    inventory: str
-
-
-def run(arguments: Sequence[str]) -> Run | None:
+def provider_and_inventory(arguments: Sequence[str]) -> tuple[str, str] | None:
     """Return what a command line says of the run that it asks for, None if that is unclear.
+
+    That is the provider, and the inventory, which is empty if it names none.
 
     The task's flags are clear, as separate words or joined to a value by `=`. The parser handles
     everything else, such as `-kp ssh`, `--help`, a second task, a value that looks like a flag, or
@@ -49,7 +43,7 @@ def run(arguments: Sequence[str]) -> Run | None:
         if flag in seen and flag not in _MANY:
             return None
         seen[flag] = given
-    return Run(_last(seen, PROVIDER, "auto"), _last(seen, INVENTORY, ""))
+    return _last(seen, PROVIDER, "auto"), _last(seen, INVENTORY, "")
 
 
 def _last(seen: dict[str, str], flags: Sequence[str], default: str) -> str:

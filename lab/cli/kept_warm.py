@@ -51,11 +51,11 @@ def call(arguments: Sequence[str]) -> int | None:
     Returns:
         its exit code; None if the run is to be made here.
     """
-    run = first_look.run(arguments)
-    if run is None or not {*arguments}.isdisjoint(_ASKS):
+    seen = first_look.provider_and_inventory(arguments)
+    if seen is None or not {*arguments}.isdisjoint(_ASKS):
         return None
-    provider = "*" if run.provider == "auto" else run.provider
-    lab = project.lab_name(provider, project.inventory(run.inventory))
+    provider, inventory = seen
+    lab = project.lab_name("*" if provider == "auto" else provider, project.inventory(inventory))
     for place in project.STATE.glob(f"{lab}/{SOCKET}"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             try:

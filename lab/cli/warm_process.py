@@ -29,9 +29,16 @@ from pushpull.core import clock
 from pushpull.core.errors import ExitCode
 from pushpull.machines import lab_folder, ssh_library
 from pushpull.machines.providers.embedded import control
+from pushpull.report import page
 
 _ROOMS = ("analysis", "core", "engine", "machines", "report", "runs", "experiments.judges")
-_NEEDED = ("cli.command_line", "cli.tasks.making", "cli.run_experiment", "cli.conformance")
+_NEEDED = (
+    "cli.command_line",
+    "cli.tasks.making",
+    "cli.run_experiment",
+    "cli.conformance",
+    "cli.prompt",
+)
 _UNNEEDED = ("frames", "embedded.")  # they import polars and asyncssh, which a run here doesn't use
 _LOCK = "warm.lock"  # is held by the process
 _NO_LAB = (FileNotFoundError, ConnectionRefusedError)  # it has ended meanwhile
@@ -63,8 +70,8 @@ def main() -> None:
     """Serve until the lab's end, or until a file of the lab changes; do nothing if one serves."""
     folder = Path(sys.argv[1])
     own = kept_warm.standing()
+    lock = (folder / _LOCK).open("w")  # the kernel unlocks it when we have ended
     with contextlib.ExitStack() as stack, contextlib.suppress(BlockingIOError, *_NO_LAB):
-        lock = stack.enter_context((folder / _LOCK).open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lab = stack.enter_context(socket.socket(socket.AF_UNIX))
         with lab_folder.at(folder) as here:
@@ -74,6 +81,7 @@ def main() -> None:
         _import_all()
         listener = stack.enter_context(_listening(folder))
         _Server(lock, lab, listener, own, files).serve()
+    os._exit(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ def _import_all() -> None:
             if not any(name in module.name for name in _UNNEEDED):
                 importlib.import_module(module.name)
     ssh_library.get_ready()
+    page.get_ready()
     gc.freeze()  # no collection in a run touches, and so copies, what they all share
 
 

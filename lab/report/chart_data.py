@@ -54,7 +54,7 @@ def _spread(places: Ints) -> Floats:
 def receivers(found: Timeline) -> list[str]:
     """Return the machines that got messages or were connected, in the order of their colours."""
     deliveries = found.deliveries
-    got, sent = ({found.machines[k] for k in vectors.distinct(ids) if k >= 0}
+    got, sent = ({found.machines[k] for k in np.unique(ids) if k >= 0}
                  for ids in (deliveries.to, deliveries.by))  # fmt: skip
     connected = {s.machine for s in found.spans if s.kind != "life"}
     there = got | (connected - sent)
@@ -205,9 +205,7 @@ def latencies(found: Timeline) -> Rows:
     rows: Rows = []
     for start, end in _parts(len(timed), -(-len(timed) // _BINS)):
         first = int(timed.numbers[start])
-        for name, k in sorted(
-            (found.machines[k], k) for k in vectors.distinct(timed.to[start:end])
-        ):
+        for name, k in sorted((found.machines[k], k) for k in np.unique(timed.to[start:end])):
             ms = all_ms[start:end][timed.to[start:end] == k]
             low, high = float(ms.min()), float(ms.max())
             words = f"{low:.3g} to {high:.3g} ms, median {float(np.median(ms)):.3g} ms"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from pushpull.analysis import vectors
 from pushpull.analysis.cut import disturbed_reason
 from pushpull.analysis.deliveries import Deliveries
 from pushpull.analysis.timeline import Timeline
@@ -56,7 +55,7 @@ def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) ->
         back = "back" if came_back and hop is hops[-1] else "on"
         text += f"; {joined(hop.senders())} sent {int(hop.departed.sum()):,} {back}"
         text += f" to {_receivers(hop)}" if hop.arrived.any() else ""
-    arrived = len(_came(hops[-1]))
+    arrived = len(np.unique(hops[-1].numbers[hops[-1].arrived]))
     words = f"{arrived:,}" if arrived else "None"
     verb = "came back" if came_back else "reached the end"
     kept = _not_handed_on(hops)
@@ -67,14 +66,9 @@ def _pipeline(stored: StoredRun, found: Timeline, hops: Sequence[Deliveries]) ->
 def _not_handed_on(hops: Sequence[Deliveries]) -> int:
     """Return how many messages arrived on a hop and were not sent on the next one."""
     return sum(
-        int((~np.isin(_came(hop), after.numbers[after.departed])).sum())
+        int((~np.isin(np.unique(hop.numbers[hop.arrived]), after.numbers[after.departed])).sum())
         for hop, after in itertools.pairwise(hops)
     )
-
-
-def _came(hop: Deliveries) -> vectors.Ints:
-    """Return the numbers of the messages that arrived, each once."""
-    return vectors.distinct(hop.numbers[hop.arrived])
 
 
 def _receivers(deliveries: Deliveries) -> str:
@@ -83,7 +77,7 @@ def _receivers(deliveries: Deliveries) -> str:
 
 def _got(deliveries: Deliveries) -> set[str]:
     """Return the machines that got any."""
-    return {deliveries.machines[k] for k in vectors.distinct(deliveries.to[deliveries.arrived])}
+    return {deliveries.machines[k] for k in np.unique(deliveries.to[deliveries.arrived])}
 
 
 def implementation(stored: StoredRun) -> str:
@@ -130,7 +124,7 @@ def _is_round_trip(found: Timeline) -> bool:
 
 
 def _arrived(found: Timeline) -> str:
-    arrived = len(_came(found.deliveries))
+    arrived = len(np.unique(found.deliveries.numbers[found.deliveries.arrived]))
     late = found.deliveries.of_fate("late")
     if not arrived and not found.deliveries.of_fate("lost"):
         return "No program reported receiving any."
