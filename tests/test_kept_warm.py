@@ -188,7 +188,15 @@ def test_all_that_a_run_needs_is_imported_there(up: Path, tmp_path: Path) -> Non
     folder = lab_folder.folder("namespaces", load(inventory))
     try:
         until(lambda: (folder / "warm").exists(), LIMIT_S)
-        call = ["run-experiment", "--interval", "0.01", *FLAGS, inventory, "--runs", tmp_path / "r"]
+        call = [
+            "run-experiment",
+            "--experiment",
+            "no_worker",
+            *FLAGS,
+            inventory,
+            "--runs",
+            tmp_path,
+        ]
         done = fab(*call, environment=environment)
         assert done.returncode == 0, done.stdout
         imported = [line.split("|")[-1].strip() for line in done.stderr.splitlines()]

@@ -12,6 +12,8 @@ import pytest
 from launched import shell
 from leftovers import descendants, ended_within, is_alive
 
+from pushpull.machines.agent import launcher
+
 # Two processes that left the program's session and group, as daemons do; each prints its pid, and
 # ends at a signal.
 DAEMONS = """
@@ -226,3 +228,10 @@ def test_the_program_ends_with_a_launcher_that_is_killed(launch) -> None:
     run.process.kill()
     assert run.process.wait() == -signal.SIGKILL
     assert ended_within(5, lambda: [pid] if is_alive(pid) else [])
+
+
+def test_a_program_that_ended_as_soon_as_it_was_continued_is_not_stopped() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+        assert launcher.all_are(signal.SIGCONT, ended.pid)
+        assert not launcher.all_are(signal.SIGSTOP, ended.pid)

@@ -55,8 +55,13 @@ def call(arguments: Sequence[str]) -> int | None:
     if seen is None or not {*arguments}.isdisjoint(_ASKS):
         return None
     provider, inventory = seen
-    lab = project.lab_name("*" if provider == "auto" else provider, project.inventory(inventory))
-    for place in project.STATE.glob(f"{lab}/{SOCKET}"):
+    try:
+        lab = project.lab_name(
+            "*" if provider == "auto" else provider, project.inventory(inventory)
+        )
+    except (OSError, RuntimeError):  # links in a circle, for one: the run here says what is wrong
+        return None
+    for place in project.state().glob(f"{lab}/{SOCKET}"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             try:
                 pid = _ask(connection, place, arguments)
@@ -101,6 +106,8 @@ def _ask(connection: socket.socket, place: Path, arguments: Sequence[str]) -> in
         os.close(here)
     moving = {name: os.environ[name] for name in MOVES & {*os.environ}}
     text = json.dumps([standing(), [*arguments], str(Path.cwd()), moving]).encode()
+    if len(text) > MOST_BYTES:
+        return 0
     proof = os.open("/proc/self/ns/pid", os.O_RDONLY)
     try:
         socket.send_fds(connection, [text], [0, 1, 2, proof])

@@ -198,7 +198,7 @@ def _make_run(connection: socket.socket, call: list[Any], descriptors: list[int]
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
-        sys.argv[1:] = arguments
+        sys.argv = [str(Path(command.__file__).parents[1] / "__main__.py"), *arguments]
         clock.begin()
         threading.Thread(target=_end_with, args=[connection], daemon=True).start()
         code = command.run(prepare=lambda _: None)  # a lab is up

@@ -11,8 +11,6 @@ IS_CLONE = not _COPIES.is_dir()
 SHIPPED = _PACKAGE.parent if IS_CLONE else _COPIES
 # Where a user's own versions of these files are.
 PROJECT = SHIPPED if IS_CLONE else Path.cwd()
-# What is kept of labs that are up.
-STATE = PROJECT / ".lab"
 INVENTORY = "inventory.yaml"
 # How the user calls the lab.
 COMMAND = "./fab" if IS_CLONE else "pushpull"
@@ -32,7 +30,12 @@ def inventory(given: str) -> Path:
     return Path(given) if given else here if here.exists() else SHIPPED / here
 
 
+def state() -> Path:
+    """Return the folder of what is kept of labs that are up."""
+    return PROJECT / ".lab"
+
+
 def lab_name(provider: str, inventory: Path) -> str:
-    """Return what names the lab that a provider keeps up for an inventory, in `STATE`."""
+    """Return what names the lab that a provider keeps up for an inventory, in `state()`."""
     key = hashlib.sha256(str(inventory.resolve()).encode()).hexdigest()[:8]
     return f"{provider}-{key}"

@@ -13,7 +13,7 @@ from pushpull.machines.inventory import Inventory
 
 def folder(provider: str, inventory: Inventory) -> Path:
     """Return the folder's path."""
-    return project.STATE / project.lab_name(provider, inventory.path)
+    return project.state() / project.lab_name(provider, inventory.path)
 
 
 def make(place: Path) -> None:

@@ -134,11 +134,11 @@ def confirm(number: str, path: str, patience: str) -> None:
 
 
 def all_are(number: int, launcher: int) -> bool:
-    """Return whether, within a second, all processes below a launcher are stopped, or none is."""
+    """Return whether, within a second, all below a launcher are stopped, or none that is left."""
     end = time.monotonic() + 1
     while time.monotonic() < end:
         states = [state == "T" for _, _, state in descendants(launcher)]
-        if states and (all(states) if number == signal.SIGSTOP else not any(states)):
+        if states and all(states) if number == signal.SIGSTOP else not any(states):
             return True
         select.select([], [], [], 0.0005)
     return False
