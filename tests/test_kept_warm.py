@@ -188,17 +188,9 @@ def test_all_that_a_run_needs_is_imported_there(up: Path, tmp_path: Path) -> Non
     folder = lab_folder.folder("namespaces", load(inventory))
     try:
         until(lambda: (folder / "warm").exists(), LIMIT_S)
-        call = [
-            "run-experiment",
-            "--experiment",
-            "no_worker",
-            *FLAGS,
-            inventory,
-            "--runs",
-            tmp_path,
-        ]
-        done = fab(*call, environment=environment)
-        assert done.returncode == 0, done.stdout
+        call = ["--experiment", "round_robin", "--interval", "0.05", "--runs", tmp_path / "runs"]
+        done = fab("run-experiment", *call, *FLAGS, inventory, environment=environment)
+        assert "page:" in done.stdout, done.stdout
         imported = [line.split("|")[-1].strip() for line in done.stderr.splitlines()]
         late = imported[imported.index("pushpull.core.output", imported.index(LAST)) + 1 :]
         ours = [name for name in late if name.startswith("pushpull.")]
