@@ -170,6 +170,9 @@ class FakeRemote:
     def notes(self, folder: str, name: str) -> dict[str, str]:
         return self.run([])  # type: ignore[return-value]
 
+    def standstill(self, folder: str, name: str) -> str:
+        return self.run([])  # type: ignore[return-value]
+
     @contextlib.contextmanager
     def ask(self, folder: str, script: object, order: bytes) -> Iterator[io.BytesIO]:
         yield io.BytesIO(b"{}\n")  # there are no files that programs could have left

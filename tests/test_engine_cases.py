@@ -133,6 +133,44 @@ def test_a_worker_that_needs_an_unknown_time(tmp_path: Path) -> None:
     assert run.state == "interrupted"
 
 
+RESTS = """import os, time, zmq
+socket = zmq.Context().socket(zmq.PULL)
+socket.connect(os.environ["LAB_ADDRESS"])
+end = time.monotonic()
+while True:
+    print("got", number := int(socket.recv_string()), flush=True)
+    if number == 6:
+        end = time.monotonic() + 14
+        {rest}
+"""
+_SLEEPS = "time.sleep(14)"
+_COMPUTES = "while time.monotonic() < end: pass"
+_LOSES = "while True: socket.recv_string()"
+_POLLS = "while True: socket.poll(0) and socket.recv_string(); time.sleep(0.02)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rest", "verdict"),
+    [(_SLEEPS, "holds"), (_COMPUTES, "holds"), (_LOSES, "refuted"), (_POLLS, "refuted")],
+)
+def test_a_rest_after_a_fault_is_told_from_a_loss(tmp_path: Path, rest: str, verdict: str) -> None:
+    """The receiver traces nothing, and rests longer than the silence that counts as a loss."""
+    _, said, run = played(
+        tmp_path,
+        'victim = lab.start("sink", on="pull-1", to="push")\n'
+        'lab.start("sink", on="pull-2", to="push")\n'
+        'source = lab.start("src", on="push")\n'
+        "lab.kill(lab.first(victim, prints=lambda line: int(line[4:]) >= 2))\n"
+        "source.wait()",
+        count=100,
+        src=SRC.format(attach="socket.bind", numbers="range(10)"),
+        sink=RESTS.format(rest=rest),
+        verdict="exactly_once(run, range(6, 10))",
+    )
+    assert [one["verdict"] for one in run.verdicts or ()] == [verdict], said
+
+
 def test_a_silent_program_that_nothing_waits_for(tmp_path: Path) -> None:
     code, said, _ = played(
         tmp_path,

@@ -20,6 +20,7 @@ from pushpull.engine.ending import (
 )
 from pushpull.engine.isolation import Isolation
 from pushpull.engine.ledger import KEPT_LINES, Ledger, Look
+from pushpull.engine.standstill import Standstill, read
 from pushpull.runs.lines import Lines
 
 PUSH, PULL, OTHER = ("push", "push"), ("pull-1", "pull"), ("pull-2", "pull")
@@ -311,3 +312,28 @@ def test_a_wait_of_a_script_is_limited_alone() -> None:
     plan = Plan(count=0, interval=0, takes=0, patience_s=60)
     assert plan.limit(0.0, 0.0, waiting_since=1000.0) == 1060.0
     assert plan.limit(0.0, 1030.0, waiting_since=1000.0) == 1090.0
+
+
+def test_what_a_machine_says_of_a_standstill_is_read() -> None:
+    said = read("sleeps 71 12\nwhatever it is\nsleeps\n\ncomputes 72 3\n")
+    assert said == Standstill(stopped=False, computes=True, sleeps={"71": "12"})
+    assert read("stopped 71 12\n").stopped
+    assert read("") == Standstill()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_rest"),
+    [
+        ("", "sleeps 71 12", True),
+        ("sleeps 71 12", "sleeps 71 12", True),
+        ("sleeps 71 12", "sleeps 71 40", False),  # it polls
+        ("sleeps 71 12", "sleeps 71 40\nsleeps 72 1", True),  # another process of it
+        ("sleeps 71 12", "computes 71 12", True),
+        ("", "stopped 71 12", False),
+        ("", "", False),
+    ],
+)
+def test_one_long_sleep_is_a_rest_and_many_short_ones_are_none(
+    before: str, now: str, is_rest: bool
+) -> None:
+    assert read(now).is_rest(read(before)) == is_rest

@@ -74,6 +74,7 @@ class Ends:
             cut off; None if that isn't known.
         broken: whether there was a fault.
         silence_s: for how many seconds no program has printed anything.
+        resting: receivers that sleep or compute, as their machines say.
     """
 
     living: Sequence[Living]
@@ -84,6 +85,7 @@ class Ends:
     spare: int | None = None
     broken: bool = False
     silence_s: float = 0.0
+    resting: Collection[Place] = ()
 
 
 def silence_s(plan: Plan, ledger: Ledger, living: Iterable[Living], *, reads: bool) -> float:
@@ -138,7 +140,8 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
             return False
         if not ends.broken and not (one.traces or ledger.traces_receipts(one.place)):
             return True
-        if ends.broken and _fell_silent(one.place, ledger, ends.silence_s):
+        is_asleep = one.place in ends.resting
+        if ends.broken and not is_asleep and _fell_silent(one.place, ledger, ends.silence_s):
             return False
         waiting = [n for n in ledger.waiting_for(one.place) if n not in ends.unsent]
         return len(waiting) > _lost_with_others(ledger, ends, waiting)

@@ -1,8 +1,8 @@
 """Ends a run: applies the rules of `ending` to its processes and messages."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pushpull.core.wording import joined, listed
 from pushpull.engine import stillborn
@@ -15,9 +15,11 @@ from pushpull.engine.ending import (
     silence_s,
     still_open,
 )
-from pushpull.engine.monitor import RunMonitor
+from pushpull.engine.ledger import Place
+from pushpull.engine.monitor import LimitReached, RunMonitor
 from pushpull.engine.process_manager import ProcessManager
 from pushpull.engine.processes import Process
+from pushpull.engine.standstill import Standstill
 from pushpull.machines.pool import at_once
 
 _LAST = "the last messages"
@@ -40,16 +42,28 @@ class Finish:
 
         self.monitor.wait(lambda: self.monitor.ledger.all_came, _LAST, silent_until)
 
-    def wait_over(self) -> None:
+    def wait_over(self) -> Collection[Place]:
         """Wait until nothing more can arrive, or silence indicates that nothing will.
 
+        Returns the receivers that still rest at the run's limit, and may have messages waiting.
         Raises LabError if all processes of a program failed before they printed anything.
         """
         stillborn.require_none(self.manager.processes, self.monitor)
-        while not self.monitor.wait(self._is_over, _LAST, self.silent_until):
-            if not self._is_held_up():
-                return
-            self.monitor.notify()  # its silence means nothing: keep waiting, up to the limit
+        seen: Mapping[Place, Standstill] = {}
+        came = -1
+        try:
+            while not self.monitor.wait(self._is_over, _LAST, self.silent_until):
+                came = self.monitor.sent + self.monitor.received
+                before, seen = seen, self._standstills()
+                if not (self._resting(seen, before) or any(s.stopped for s in seen.values())):
+                    break
+                self.monitor.notify()  # its silence means nothing: keep waiting, up to the limit
+        except LimitReached:
+            is_silent = came == self.monitor.sent + self.monitor.received
+            if not (is_silent and (resting := self._resting(self._standstills(), seen))):
+                raise
+            return resting
+        return ()
 
     def silent_until(self, last: float) -> float:
         """Return when silence since `last` indicates the end (monotonic seconds)."""
@@ -63,19 +77,21 @@ class Finish:
 
     def _rest_s(self) -> float:
         """Return how long a receiver may rest for which messages may wait."""
-        ledger, ends = self.monitor.ledger, self._ends()
-        waited_for = still_open(self.monitor.plan, ledger, ends)
-        if waited_for and ends.broken:
+        ledger, waited_for = self.monitor.ledger, self._waited_for()
+        if waited_for and self.monitor.faults:
             return AT_WORK_S
         longest = max((ledger.longest_gap(place) for place in waited_for), default=0.0)
         return min(AT_WORK_S, RESTS * longest)
 
-    def end_all(self) -> str:
-        """End every process; return a sentence about what was open then, empty if nothing was."""
+    def end_all(self, resting: Collection[Place]) -> str:
+        """End every process; return a sentence about what was open then, empty if nothing was.
+
+        `resting` receivers have their messages waiting, however long they have been silent.
+        """
         with self.monitor.news:
             ledger, missing = self.monitor.ledger, self.monitor.ledger.missing()
             received = ledger.received
-            at_work = still_open(self.monitor.plan, ledger, self._ends())
+            at_work = still_open(self.monitor.plan, ledger, replace(self._ends(), resting=resting))
         self.manager.stop()
         if missing and ledger.received > received:
             return "Some messages arrived only after the lab had begun to end the programs."
@@ -144,10 +160,27 @@ class Finish:
         sources = self.monitor.ledger.sources
         return self.monitor.ledger.all_came and not any(o.place in sources for o in self._living)
 
-    def _is_held_up(self) -> bool:
-        """Whether an outsider has stopped a process that could print what is missing."""
+    def _waited_for(self) -> list[Place]:
+        """Return the receivers for which messages may wait, however long they have been silent."""
+        ends = self._ends()
+        return still_open(self.monitor.plan, self.monitor.ledger, replace(ends, silence_s=0.0))
+
+    def _standstills(self) -> Mapping[Place, Standstill]:
+        """Return what keeps each process from printing that could print what is missing."""
         if self.monitor.reads_messages and not self.monitor.ledger.outstanding:
-            return False
+            return {}
         living = {one.place for one in self._living}
         candidates = {str(p): p for p in self.manager.processes if p.place in living}
-        return any(at_once(candidates, Process.is_held_up).values())
+        found = at_once(candidates, Process.standstill)
+        return {candidates[name].place: one for name, one in found.items()}
+
+    def _resting(
+        self, seen: Mapping[Place, Standstill], before: Mapping[Place, Standstill]
+    ) -> Collection[Place]:
+        """Return the receivers that rest or work, and for which messages may wait."""
+        with self.monitor.news:
+            return [
+                place
+                for place in self._waited_for()
+                if place in seen and seen[place].is_rest(before.get(place, Standstill()))
+            ]

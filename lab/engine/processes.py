@@ -10,34 +10,16 @@ from typing import Any
 from pushpull.core import clock
 from pushpull.core.errors import LabError
 from pushpull.core.records import LEASE, LOST, Event
-from pushpull.core.vocabulary import AGENT
+from pushpull.engine import standstill
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.program import Program
+from pushpull.engine.standstill import Standstill
 from pushpull.machines.remote import Remote
 from pushpull.machines.remote_process import RemoteProcess
 from pushpull.runs.capture import Capture, CaptureStream
 
 _TAIL_LINES = 12
 _KILLED = 128 + signal.SIGKILL
-
-
-# Prints the states of all processes below the launcher whose notes these are, as /proc has them.
-_STATES = """
-import os, sys
-below, found = {open(sys.argv[1]).readline().split()[1]}, {}
-for name in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        stat = open(f"/proc/{name}/stat").read()
-    except OSError:
-        continue
-    found[name] = stat.rpartition(")")[2].split()[:2]
-for _ in found:
-    more = {name for name, (_, parent) in found.items() if parent in below} - below
-    if not more:
-        break
-    print(*[found[name][0] for name in more], flush=True)
-    below |= more
-"""
 
 
 class Process:
@@ -156,13 +138,11 @@ class Process:
             return None if at is None else self._monitor.our_time(self.machine, at)
         return None
 
-    def is_held_up(self) -> bool:
-        """Return whether an outsider has stopped one of its processes, according to its machine."""
-        notes = self.remote.path(self._folder, AGENT, f"{self.name}.notes")
+    def standstill(self) -> Standstill:
+        """Return what keeps it from printing, according to its machine."""
         with contextlib.suppress(LabError):  # a machine that can't say has shown nothing
-            states = self.remote.run([self.remote.access.python, "-ISc", _STATES, notes])
-            return bool({"T", "t"} & set(states.decode().split()))
-        return False
+            return standstill.read(self.remote.standstill(self._folder, self.name))
+        return Standstill()
 
     @property
     def place(self) -> tuple[str, str]:

@@ -380,8 +380,7 @@ class Lab(NetworkVerbs, PlanningVerbs):
         programs could not have printed any more messages.
         """
         self._parts.schedule.wait()
-        self._finish.wait_over()
-        still_open = self._finish.end_all()
+        still_open = self._finish.end_all(resting=self._finish.wait_over())
         self.stop()
         return still_open
 

@@ -29,6 +29,7 @@ from pushpull.machines.agent import (
     line_holder,
     packet_capture,
     rule_keeper,
+    standstill,
     zmtp_cut,
 )
 from pushpull.machines.agent import wire as wire_script
@@ -270,6 +271,11 @@ class Remote:
         notes = self._notes(folder, name)
         answer = self.run(self._agent(folder, line_holder, notes, str(timeout)))
         return _moment(answer.decode(errors="replace"), self.access) if answer.strip() else None
+
+    def standstill(self, folder: str, name: str) -> str:
+        """Return what keeps a program's processes from printing; see agent/standstill.py."""
+        said = self.run(self._agent(folder, standstill, self._notes(folder, name)))
+        return said.decode(errors="replace")
 
     def talk(self, argv: Sequence[str]) -> "paramiko.Channel":
         """Start a command and return a channel to exchange lines with; the caller closes it."""
