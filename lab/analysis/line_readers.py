@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pushpull.analysis.digit_lines import Shape
 
 _MOST_DIGITS = 18  # of a message's number
-_MUCH = 64 * 1024  # bytes: of so many it is worth while to ask NumPy
+_MUCH = 16 * 1024  # bytes: of so many it is worth while to ask NumPy
 NO_MESSAGE = -1
 _TRACES = {"sent": "dealt", "received": "taken"}
 _PRINTED = {"dealt": "sent", "taken": "received"}

@@ -195,6 +195,19 @@ def _small(numbers: Ints) -> Ints:
     return numbers.astype(_PLACE) if numbers.dtype == object else numbers
 
 
+def moved(balances: "array[int]", numbers: Sequence[int], by: int) -> tuple[int, int]:
+    """Add `by` to the balance of each number; return how much more is above zero, and below it."""
+    cells, at = column(balances), column(numbers)
+    times: Ints | int = 1
+    if not is_rising(at):
+        at, times = np.unique(at, return_counts=True)
+    before = cells[at]
+    after = before + times * by
+    cells[at] = after
+    above = np.maximum(after, 0).sum() - np.maximum(before, 0).sum()
+    return int(above), int(above - (after.sum(dtype=np.int64) - before.sum(dtype=np.int64)))
+
+
 def same_numbers(one: Ints, other: Ints) -> bool:
     """Return whether two columns have the same numbers equally often."""
     if len(one) != len(other):

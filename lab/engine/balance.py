@@ -1,8 +1,10 @@
 """How often each message of a run was sent, less how often it was received."""
 
 from array import array
+from collections.abc import Sequence
 
 _FIRST = 1024  # numbers that have room before any is there
+_MANY = 500  # of so many numbers it is worth while to ask NumPy
 
 
 class Balance:
@@ -33,6 +35,18 @@ class Balance:
         self.outstanding += max(0, after) - max(0, before)
         self.surplus += max(0, -after) - max(0, -before)
 
+    def move_all(self, numbers: Sequence[int], by: int) -> None:
+        """Note that of each of these one copy was sent (1), or received (-1)."""
+        if len(numbers) >= _MANY and self._have_room(numbers):
+            from pushpull.analysis import vectors
+
+            outstanding, surplus = vectors.moved(self._near, numbers, by)
+            self.outstanding += outstanding
+            self.surplus += surplus
+        else:
+            for number in numbers:
+                self.move(number, by)
+
     def is_even(self) -> bool:
         """Return whether each message was received as often as it was sent."""
         return not self.outstanding and not self.surplus
@@ -43,6 +57,11 @@ class Balance:
             return []
         near = [number for number, out in enumerate(self._near) if out > 0]
         return sorted(near + [number for number, out in self._far.items() if out > 0])
+
+    def _have_room(self, numbers: Sequence[int]) -> bool:
+        """Return whether the array has room for all of these, or is long enough now."""
+        least, most = min(numbers), max(numbers)
+        return least >= 0 and (most < len(self._near) or self._make_room(most))
 
     def _make_room(self, number: int) -> bool:
         """Make the array longer if that is enough for a number; it at most doubles."""

@@ -128,8 +128,7 @@ class Ledger:
         self.sent += len(numbers)
         self.senders.add(place)
         self._orders[_sender_of(place)].add(numbers)
-        for number in numbers:
-            self._balance.move(number, 1)
+        self._balance.move_all(numbers, 1)
         if place in self._relays and program_of(place[1]) not in self._filters:
             self._relays[place].send(numbers)
 
@@ -138,10 +137,8 @@ class Ledger:
         self.received_by[place] += len(numbers)
         self.last_receiver = place if numbers else self.last_receiver
         self._receipts[place].extend(numbers[-_KEPT_RECEIPTS:])
-        put_down = self._hands[place].put_down
-        for number in numbers:
-            self._balance.move(number, -1)
-            put_down(number)
+        self._balance.move_all(numbers, -1)
+        self._hands[place].put_down(numbers)
         if place in self._relays and program_of(place[1]) not in self._filters:
             self._relays[place].receive(numbers)
 
@@ -307,23 +304,31 @@ class _Hand:
         self.held: OrderedDict[int, None] = OrderedDict()
         # Of these the line came by its stream before the trace by another.
         self._early: OrderedDict[int, None] = OrderedDict()
+        # These, as long as no trace came at all: most programs trace nothing, and print much.
+        self._untraced: deque[int] = deque(maxlen=_KEPT_EARLY)
 
     def take(self, number: int) -> None:
-        self.traces = True
+        if not self.traces:
+            self.traces = True
+            self._early = OrderedDict.fromkeys(self._untraced)
         if number in self._early:
             del self._early[number]
             self.held.clear()  # received before this one, whose line has come
         else:
             self.held[number] = None
 
-    def put_down(self, number: int) -> None:
-        if number not in self.held:
-            self._early[number] = None
-            if len(self._early) > _KEPT_EARLY:
-                self._early.popitem(last=False)
+    def put_down(self, numbers: Sequence[int]) -> None:
+        if not self.traces:
+            self._untraced.extend(numbers)
             return
-        while self.held.popitem(last=False)[0] != number:
-            pass
+        for number in numbers:
+            if number not in self.held:
+                self._early[number] = None
+                if len(self._early) > _KEPT_EARLY:
+                    self._early.popitem(last=False)
+                continue
+            while self.held.popitem(last=False)[0] != number:
+                pass
 
 
 class _Relay:
