@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_fab
 
 from pushpull.runs import store
 from pushpull.runs.store import StoredRun
@@ -28,6 +29,10 @@ def fab(
     timeout: float = 100,
 ) -> subprocess.CompletedProcess[str]:
     """Run `fab` to its end; `within` is a command that runs it."""
+    names = {*(environment or ())}
+    if not within and not any(name.startswith(("PYTHON", "LD_")) for name in names):
+        whole = os.environ | (environment or {})
+        return warm_fab.run([*map(str, arguments)], whole, cwd or Path.cwd(), timeout)
     return subprocess.run(
         [*within, *FAB, *map(str, arguments)],
         stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """A run in a lab that is kept up is made where all is imported already, and differs in nothing."""
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -8,8 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import command
 import pytest
-from command import FAB, PROJECT, fab, only_run, started, verdicts
+from command import FAB, PROJECT, only_run, started, verdicts
 from leftovers import ended_within, is_alive
 from own_folder import HEAD
 from waiting import until
@@ -19,6 +21,7 @@ from pushpull.machines.inventory import load
 from pushpull.runs import store
 
 LIMIT_S = 30
+fab = functools.partial(command.fab, within=["env"])  # from nothing, as a user's call
 LAST = "pushpull.cli.kept_warm"  # of the imports before the call, but for one
 WHERE = (
     "import os, sys\n"
@@ -115,7 +118,7 @@ def test_it_is_made_here_if_that_could_make_a_difference(
 ) -> None:
     call = _call(up, tmp_path, _own(tmp_path))
     with _like_a_user():
-        done = fab(*call, within=within, environment=environment)
+        done = fab(*call, within=within or ["env"], environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     parent = _said(only_run(tmp_path / "runs"))[0]
     assert int(parent) != _server(lab_folder.folder("namespaces", load(up)))

@@ -25,17 +25,8 @@ MOST_BYTES = 1 << 17  # of a call; the kernel's default limit is 1.6 times as mu
 _ASKS = ("--stop-on-refuted", "-o")  # such a run talks to the terminal, which is this process's
 MOVES = {"_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES"}  # differ from call to call
 _KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")  # of namespaces
-_STATUS = (
-    "Uid",
-    "Gid",
-    "Groups",
-    "Umask",
-    "Cap",
-    "NoNewPrivs",
-    "Seccomp",
-    "Cpus_allowed",
-    "SigIgn",
-)
+_IDS, _RIGHTS = ("Uid", "Gid", "Groups", "Umask"), ("Cap", "NoNewPrivs", "Seccomp")
+_STATUS = (*_IDS, *_RIGHTS, "Cpus_allowed", "SigIgn")  # in /proc/self/status
 _ANSWER_S = 2.0  # a process that hangs must not hold up a run
 _UNKNOWN = 70  # ExitCode.BUG: the process was killed
 

@@ -32,13 +32,7 @@ from pushpull.machines.providers.embedded import control
 from pushpull.report import page
 
 _ROOMS = ("analysis", "core", "engine", "machines", "report", "runs", "experiments.judges")
-_NEEDED = (
-    "cli.command_line",
-    "cli.tasks.making",
-    "cli.run_experiment",
-    "cli.conformance",
-    "cli.prompt",
-)
+_NEEDED = ("command_line", "tasks.making", "run_experiment", "conformance", "prompt")  # of lab.cli
 _UNNEEDED = ("frames", "embedded.")  # they import polars and asyncssh, which a run here doesn't use
 _LOCK = "warm.lock"  # is held by the process
 _NO_LAB = (FileNotFoundError, ConnectionRefusedError)  # it has ended meanwhile
@@ -78,7 +72,7 @@ def main() -> None:
             lab.connect(f"{here}/{control.SOCKET}")
         control.Client(lab).greet()
         files = _files()
-        _import_all()
+        import_all()
         listener = stack.enter_context(_listening(folder))
         _Server(lock, lab, listener, own, files).serve()
     os._exit(0)
@@ -111,9 +105,10 @@ class _Server:
                     _make_run(connection, call, descriptors)
 
 
-def _import_all() -> None:
+def import_all() -> None:
+    """Import what any run needs, and keep the collector of garbage from looking at it."""
     for name in _NEEDED:
-        importlib.import_module(f"pushpull.{name}")
+        importlib.import_module(f"pushpull.cli.{name}")
     for room in _ROOMS:
         package = importlib.import_module(f"pushpull.{room}")
         for module in pkgutil.walk_packages(package.__path__, f"pushpull.{room}."):
