@@ -4,7 +4,7 @@ Deployed where a run becomes silent while messages are outstanding; standard lib
 with the path of a launcher's notes, it prints a line for each process of that program:
 
     stopped PID WAITS   it was stopped (SIGSTOP, or a debugger)
-    computes PID WAITS  it has used a processor for most of LOOK_S
+    computes PID WAITS  it has used a processor, or waited for one, for most of LOOK_S
     sleeps PID WAITS    its main thread sleeps for a time that it has chosen itself
 
 WAITS is how often its main thread has waited in its life: the same as long as it is one sleep. A
@@ -34,21 +34,30 @@ def main() -> None:
 
 
 class Look:
-    """What /proc shows of a process that may be gone, or another user's."""
+    """What /proc shows of a process that may be gone, or another user's.
+
+    Attributes:
+        stopped, runs: whether one of its threads is.
+        sleeps, waits: whether its main thread does, and how often it has waited so far.
+        busy_s: for how many seconds each thread has used a processor, or waited for one.
+    """
 
     def __init__(self) -> None:
         self.stopped = self.runs = self.sleeps = False
-        self.waits = self.ticks = 0
+        self.waits = 0
+        self.busy_s: "dict[str, float]" = {}
 
 
 def look(pid: int) -> Look:
     found = Look()
     folder = f"/proc/{pid}"
     try:
-        states = [of_stat(f"{folder}/task/{task}/stat")[0] for task in os.listdir(f"{folder}/task")]
-        found.stopped = bool({b"T", b"t"}.intersection(states))
-        found.runs = b"R" in states
-        found.ticks = sum(map(int, of_stat(f"{folder}/stat")[11:13]))
+        for task in os.listdir(f"{folder}/task"):
+            state = read(f"{folder}/task/{task}/stat").rpartition(b")")[2].split()[0]
+            found.stopped = found.stopped or state in (b"T", b"t")
+            found.runs = found.runs or state == b"R"
+            used, queued, _ = read(f"{folder}/task/{task}/schedstat").split()
+            found.busy_s[task] = (int(used) + int(queued)) / 1e9
         waits = read(f"{folder}/status").partition(b"\nvoluntary_ctxt_switches:")[2]
         found.waits = int(waits.split()[0])
         # proc(5): the kernel's function in which the main thread stands.
@@ -62,14 +71,11 @@ def told(before: Look, now: Look) -> str:
     """Return what two looks, LOOK_S apart, say of a process; empty if it just waits."""
     if now.stopped:
         return "stopped"
-    if now.ticks - before.ticks > LOOK_S / 2 * os.sysconf("SC_CLK_TCK"):
+    if any(
+        now.busy_s[one] - before.busy_s.get(one, now.busy_s[one]) > LOOK_S / 2 for one in now.busy_s
+    ):
         return "computes"
     return "sleeps" if before.sleeps and now.sleeps and before.waits == now.waits else ""
-
-
-def of_stat(path: str) -> "list[bytes]":
-    """Return what follows the name in a stat file: the state first."""
-    return read(path).rpartition(b")")[2].split()
 
 
 def read(path: str) -> bytes:
