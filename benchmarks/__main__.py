@@ -74,7 +74,7 @@ def record(result: Mapping[str, Any]) -> None:
 
 def _measured(chosen: list[Benchmark], rounds: int) -> Iterator[dict[str, Any]]:
     for benchmark in chosen:
-        about = {"revision": machine.revision(), "load": machine.load()}
+        about = {"revision": machine.revision(), "busy": machine.busy()}
         yield about | frame.measure(benchmark, rounds)
 
 

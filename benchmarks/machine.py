@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from benchmarks.commands import PROJECT
@@ -20,9 +21,20 @@ def described() -> dict[str, str]:
     }
 
 
-def load() -> float:
-    """Return how many processes wanted a processor in the last minute, on average."""
-    return round(os.getloadavg()[0], 1)
+def busy(seconds: float = 1) -> float:
+    """Return the share of the processors' time, 0 to 1, that other programs take just now.
+
+    Not the load: what the benchmark before this one did is in it for minutes.
+    """
+    before = _idle_and_all()
+    time.sleep(seconds)
+    idle, everything = (now - then for now, then in zip(_idle_and_all(), before, strict=True))
+    return round(1 - idle / everything, 2)
+
+
+def _idle_and_all() -> tuple[int, int]:
+    ticks = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)  # proc(5): idle and iowait; guests are in user
 
 
 def revision() -> str:

@@ -8,6 +8,7 @@ BEGIN = "<!-- speeds: made by `python -m benchmarks --record`; do not edit -->"
 END = "<!-- /speeds -->"
 
 _LONGEST = 200
+_QUIET = 0.1  # the share of the processors that other programs may take
 _LEGEND = "`lab: 0.50 x` means that the lab's value is half of this one."
 
 
@@ -62,8 +63,8 @@ def _table(benchmark: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {one['name']} | {' | '.join(cells)} |"
     yield ""
     yield (
-        f"Rounds: {_rounds(benchmark)}; {benchmark['taken']}, lab {benchmark['revision']}, load "
-        f"{benchmark['load']}."
+        f"Rounds: {_rounds(benchmark)}; {benchmark['taken']}, lab {benchmark['revision']}; "
+        f"before it, other programs took {benchmark['busy']:.0%} of the processors."
     )
     for one in contenders:
         if one["differs"]:
@@ -123,16 +124,16 @@ def _out(one: Mapping[str, Any]) -> str:
 def _conditions(result: Mapping[str, Any]) -> str:
     """Return a sentence on where, how often and beside what the figures were measured."""
     rounds = [_rounds(benchmark) for benchmark in result["benchmarks"]]
-    loads = [benchmark["load"] for benchmark in result["benchmarks"]]
+    busy = max(benchmark["busy"] for benchmark in result["benchmarks"])
     machine, versions = result["machine"], result["versions"]
     named = ", ".join(f"{name} {versions[name]}" for name in versions)
     span = f"{min(rounds)} to {max(rounds)}" if min(rounds) < max(rounds) else f"{max(rounds)}"
-    busy = max(loads) > 2 * int(machine["processors"].split()[0])
     warning = (
-        " The computer was busy with other work: take the figures for rough ones." if busy else ""
+        f" Other programs took up to {busy:.0%} of the processors: take the figures for rough ones."
+        if busy > _QUIET
+        else ""
     )
     return (
         f"Medians. {_LEGEND} Rounds: {span}, in turn, on {machine['processors']}, "
-        f"{machine['kernel']}, Python {machine['Python']}, under a load of {min(loads)} to "
-        f"{max(loads)}; {named}.{warning}"
+        f"{machine['kernel']}, Python {machine['Python']}; {named}.{warning}"
     )

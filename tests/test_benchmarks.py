@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import commands, frame, render
+from benchmarks import commands, frame, machine, render
 from benchmarks.frame import Benchmark, Contender, ContenderError, Figure, Figures, only
 from tests import leftovers
 
@@ -36,7 +36,7 @@ def always(name: str, *values: float, differs: str = "") -> Contender:
 
 
 def result(*benchmarks: Benchmark, rounds: int = 3) -> dict[str, Any]:
-    about = {"revision": "abc", "load": 0.5}
+    about = {"revision": "abc", "busy": 0.02}
     return {
         "machine": {"processors": "2 x Toy", "kernel": "Linux 6.1", "Python": "3.11.7"},
         "versions": {"peer": "1.2"},
@@ -124,9 +124,18 @@ def test_tables_have_medians_ranges_and_how_many_times_the_other_the_lab_is() ->
 
 def test_a_table_that_was_measured_on_a_busy_computer_says_so() -> None:
     found = result(benchmark(always("the lab", 1, 3, 2)))
-    assert "busy" not in render.brief(found)
-    found["benchmarks"][0]["load"] = 4.1  # on two processors
-    assert "was busy with other work" in render.brief(found)
+    assert "rough" not in render.brief(found)
+    found["benchmarks"][0]["busy"] = 0.31
+    assert "took up to 31% of the processors: take the figures for rough" in render.brief(found)
+
+
+def test_how_busy_the_computer_is_is_a_share() -> None:
+    spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        assert 0.5 / (os.cpu_count() or 1) < machine.busy(0.5) <= 1
+    finally:
+        spinning.kill()
+        spinning.wait()
 
 
 def test_a_block_is_replaced_and_nothing_else() -> None:
