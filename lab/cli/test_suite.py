@@ -18,9 +18,9 @@ _CHECKS = {
     "format (ruff format)": ["ruff", "format", "--check"],
     "types (mypy)": ["mypy"],
 }
-# A test waits half of its time, for messages and processes. With three for each core the lab itself
-# stalls now and then, and then its runs show no verdicts.
-_WORKERS = min(2 * (os.cpu_count() or 1), 8)
+# A test waits more than half of its time, for messages and processes. With more than these the lab
+# itself stalls now and then, and then its runs show no verdicts.
+_WORKERS = min(3 * (os.cpu_count() or 1), 12)
 # Tests of one file stay together, as they share fixtures, until a worker has nothing left to do.
 _SHARED = ["-n", str(_WORKERS), "--dist", "worksteal"]
 _QUICK_PARTS = {"tests": ("not alone and not vm", _SHARED)}

@@ -32,7 +32,7 @@ from pushpull.machines.providers.embedded import control
 from pushpull.report import page
 
 _ROOMS = ("analysis", "core", "engine", "machines", "report", "runs", "experiments.judges")
-_NEEDED = ("command_line", "tasks.making", "run_experiment", "conformance", "prompt")  # of lab.cli
+_NEEDED = ("command_line", "tasks.making", "run_experiment", "run_series", "conformance", "prompt")
 _UNNEEDED = ("frames", "embedded.")  # they import polars and asyncssh, which a run here doesn't use
 _LOCK = "warm.lock"  # is held by the process
 _NO_LAB = (FileNotFoundError, ConnectionRefusedError)  # it has ended meanwhile
