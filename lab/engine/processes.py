@@ -14,6 +14,7 @@ from pushpull.engine import standstill
 from pushpull.engine.monitor import RunMonitor
 from pushpull.engine.program import Program
 from pushpull.engine.standstill import Standstill
+from pushpull.machines.pool import uninterrupted
 from pushpull.machines.remote import Remote
 from pushpull.machines.remote_process import RemoteProcess
 from pushpull.runs.capture import Capture, CaptureStream
@@ -57,27 +58,33 @@ class Process:
         self._streams: dict[str, CaptureStream] = {}
 
     def start(self, capture: Capture, folder: str) -> None:
-        """Start it; its output is captured from the first byte on."""
+        """Start it; its output is captured from the first byte on.
+
+        Ctrl-C takes effect when it has started: one that is half started, nothing could end.
+        """
         stdout = capture.open(self.machine, self.name, "stdout")
         stderr = capture.open(self.machine, self.name, "stderr")
         self._streams = {"stdout": stdout, "stderr": stderr}
         self._folder = folder
-        access = self.remote.access
         try:
-            self._remote_process = self.remote.start(
-                folder,
-                self.name,
-                self.program.argv(access.python, self.flags, access.implementations),
-                self.environment,
-                stdout=lambda data: self._keep(partial(stdout.feed, data)),
-                stderr=lambda data: self._keep(partial(stderr.feed, data)),
-                ended=self._on_end,
-                by_line=self.program.by_line,
-                held=self.held,
-            )
+            uninterrupted(partial(self._begin, stdout, stderr))
         except LabError:
             self.ended_at = clock.now()  # so nothing waits for it
             raise
+
+    def _begin(self, stdout: CaptureStream, stderr: CaptureStream) -> None:
+        access = self.remote.access
+        self._remote_process = self.remote.start(
+            self._folder,
+            self.name,
+            self.program.argv(access.python, self.flags, access.implementations),
+            self.environment,
+            stdout=lambda data: self._keep(partial(stdout.feed, data)),
+            stderr=lambda data: self._keep(partial(stderr.feed, data)),
+            ended=self._on_end,
+            by_line=self.program.by_line,
+            held=self.held,
+        )
 
     def signal(self, number: int) -> None:
         """Send a signal to all of its processes."""

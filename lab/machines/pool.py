@@ -40,3 +40,9 @@ def at_once(machines: Mapping[str, _M], do: Callable[[_M], _T]) -> dict[str, _T]
     """Call `do` with all machines in parallel; return the result for each."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(machines, pool.map(do, machines.values()), strict=True))
+
+
+def uninterrupted(do: Callable[[], None]) -> None:
+    """Call `do` to its end even if a signal raises KeyboardInterrupt meanwhile, which follows."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(do).result()
