@@ -230,6 +230,7 @@ def test_a_second_life_has_its_own_log(captured: Captured) -> None:
         captured.capture.open("pull-1", "pull", "stdout")
 
 
+@pytest.mark.slow
 def test_streams_are_fed_in_parallel(captured: Captured) -> None:
     count = 2000
     together = threading.Barrier(8)

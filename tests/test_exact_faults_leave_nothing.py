@@ -35,6 +35,7 @@ def ends(run):
 COUNT = "for n in range(1, 1000):\n    print(n, flush=True)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", rest_slow([signal.SIGKILL, signal.SIGINT]))
 def test_nothing_is_left_held_or_slow(tmp_path: Path, how: int) -> None:
     adopt_orphans()

@@ -35,6 +35,7 @@ def forbidden() -> list[str]:
     return command
 
 
+@pytest.mark.slow
 def test_auto_goes_on_with_loopback(forbidden: list[str], inventory: Path, tmp_path: Path) -> None:
     flags = ("--inventory", inventory, "--runs", tmp_path / "runs")
     done = fab("run-experiment", *QUICK, *flags, within=forbidden)

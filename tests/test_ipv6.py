@@ -100,6 +100,7 @@ def test_plain_processes_have_no_ipv6(six: Inventory) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_run_with_faults(six: Inventory, tmp_path: Path) -> None:
     """The traffic of a program goes on after each fault, which is verified."""
     texts = {"server": SERVER, "client": CLIENT, "sender": SENDER, "receiver": RECEIVER}

@@ -103,6 +103,7 @@ def test_it_is_made_there_as_if_it_was_made_here(up: Path, tmp_path: Path) -> No
     assert not done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("within", "environment"),
     [
@@ -135,6 +136,7 @@ def test_its_exit_code_and_mistakes_are_the_callers(up: Path, tmp_path: Path) ->
     assert "none" in mistaken.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_its_caller_is_told_it_is_told(up: Path, tmp_path: Path, number: int) -> None:
     own = _own(tmp_path, "echo 1; exec sleep 1000")
@@ -149,6 +151,7 @@ def test_what_its_caller_is_told_it_is_told(up: Path, tmp_path: Path, number: in
     assert fab("status", *FLAGS, up).stdout.count("running") == 3
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_killed_caller_and_leaves_nothing(up: Path, tmp_path: Path) -> None:
     server = _server(lab_folder.folder("namespaces", load(up)))
     own = _own(tmp_path, "echo 1; exec sleep 1000")
@@ -167,6 +170,7 @@ def _children(pid: int | None) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_stands_still(up: Path, tmp_path: Path) -> None:
     server = _server(lab_folder.folder("namespaces", load(up)))
     own = _own(tmp_path, "echo 1; exec sleep 1000")

@@ -119,6 +119,7 @@ def test_an_experiment_runs_on_it(
     assert told["provider"] == "standing"
 
 
+@pytest.mark.slow
 def test_auto_takes_it_in_its_turn(standing: dict[str, str], inventory: Path) -> None:
     done = fab("providers", environment=standing)
     assert "auto\n    vagrant if it is up, else standing, else namespaces, else" in done.stdout
@@ -158,6 +159,7 @@ def test_without_it_its_settings_are_unknown(inventory: Path) -> None:
     assert f"{inventory}:7: unknown key 'standing' - known here: " in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "target", "why"),
     rest_slow(

@@ -52,6 +52,7 @@ def test_workers_have_labs_of_their_own(tests: pytest.Pytester) -> None:
     run(tests, KILL, "-n", "2").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_a_failure_says_what_happened_on_which_machine(tests: pytest.Pytester) -> None:
     done = run(tests, FAILS)
     done.assert_outcomes(failed=1)
@@ -79,6 +80,7 @@ def test_it(lab, k):
     run(tests, content, "--lab-scope", "session").assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_an_inventory_is_one_message(tests: pytest.Pytester) -> None:
     (tests.path / "mine.yaml").write_text("machines: {}\n")
     content = "@pytest.mark.lab(inventory='mine.yaml')\ndef test_it(lab): ...\n"

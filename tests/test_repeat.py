@@ -56,6 +56,7 @@ def repeated(folder: Path, *flags: object) -> Any:
     return command.fab("run-experiment", "--experiment", folder, "--runs", runs, *flags)
 
 
+@pytest.mark.slow
 def test_a_few_repeats_are_counted_and_decide_nothing(greeting: Path) -> None:
     file = greeting.parent / "found.xml"
     done = repeated(greeting, "--repeat", 3, "--junit", file)

@@ -103,6 +103,7 @@ def test_check_finds_nothing_wrong(lab: Hosts) -> None:
     assert "reaches 2 others on the lab network" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_host_without_its_address_is_named_and_not_run_on(lab: Hosts, tmp_path: Path) -> None:
     text = lab.inventory().read_text().replace("192.168.0.163", "192.168.0.99")
     wrong = _beside(lab, tmp_path, text)

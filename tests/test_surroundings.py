@@ -38,6 +38,7 @@ def sh(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 # -- signals -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", rest_slow([signal.SIGHUP, signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_that_was_ignored_before_stays_so(tmp_path: Path, number: signal.Signals) -> None:
     """As under nohup, or for a shell's background job."""
@@ -121,6 +122,7 @@ def test_an_encoding_that_lacks_signs(encoding: str, task: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", rest_slow([">&-", "2>&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"]))
 def test_closed_streams(tmp_path: Path, closed: str) -> None:
     """All is as ever, and no file of a run is taken for a stream (3: so few were not observed)."""
@@ -132,6 +134,7 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
     assert "run-experiment" not in (only_run(tmp_path) / "records.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_full_disk_below_the_output_costs_no_run(tmp_path: Path) -> None:
     flags = f"--count 6 --interval 0.05 --runs {tmp_path}"
     done = sh(f"fab run-experiment --experiment round_robin {flags} >/dev/full")
@@ -244,6 +247,7 @@ def nowhere(tmp_path: Path) -> Mapping[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     rest_slow([

@@ -172,6 +172,7 @@ def test_vagrant_itself_finds_it_valid(folder: Path, tmp_path: Path, wrong: str)
     assert (done.returncode == 0) is (not wrong), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_virtualbox_knows_the_settings_that_validate_does_not_check(evaluate: Evaluate) -> None:
     needs.need("vagrant")
     asked = """
