@@ -18,7 +18,7 @@ class Launched:
 
     def __init__(self, process: "subprocess.Popen[bytes]", notes: Path) -> None:
         self.process = process
-        self._notes = notes
+        self.notes_path = notes
 
     def line(self) -> str:
         """Return the next line that the program, or one of its descendants, prints."""
@@ -51,9 +51,9 @@ class Launched:
 
     def notes(self) -> dict[str, str]:
         """Return what the launcher noted, by the word that a line begins with."""
-        if not self._notes.exists():
+        if not self.notes_path.exists():
             return {}
-        return dict(line.partition(" ")[::2] for line in self._notes.read_text().splitlines())
+        return dict(line.partition(" ")[::2] for line in self.notes_path.read_text().splitlines())
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_worker_that_needs_an_unknown_time(tmp_path: Path) -> None:
     assert run.state == "interrupted"
 
 
-RESTS = """import os, time, zmq
+RESTS = """import os, select, time, zmq
 socket = zmq.Context().socket(zmq.PULL)
 socket.connect(os.environ["LAB_ADDRESS"])
 end = time.monotonic()
@@ -144,13 +144,14 @@ while True:
         {rest}
 """
 _SLEEPS = "time.sleep(14)"
+_SLEEPS_TWICE = "time.sleep(11); time.sleep(11)"
 _POLLS = "while True: socket.poll(0) and socket.recv_string(); time.sleep(0.02)"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rest", "verdict"),
-    [(_SLEEPS, "holds"), (_POLLS, "refuted")],
+    [(_SLEEPS, "holds"), (_SLEEPS_TWICE, "holds"), (_POLLS, "refuted")],
 )
 def test_a_rest_after_a_fault_is_told_from_a_loss(tmp_path: Path, rest: str, verdict: str) -> None:
     """The receiver traces nothing, and rests longer than the silence that counts as a loss."""

@@ -315,8 +315,8 @@ def test_a_wait_of_a_script_is_limited_alone() -> None:
 
 
 def test_what_a_machine_says_of_a_standstill_is_read() -> None:
-    said = read("sleeps 71 12\nwhatever it is\nsleeps\n\ncomputes 72 3\n")
-    assert said == Standstill(stopped=False, computes=True, sleeps={"71": "12"})
+    said = read("sleeps 71 12\nwhatever it is\nsleeps 72 so\nsleeps\n\ncomputes 72 3\n")
+    assert said == Standstill(stopped=False, computes=True, sleeps={"71": 12})
     assert read("stopped 71 12\n").stopped
     assert read("") == Standstill()
 
@@ -326,7 +326,8 @@ def test_what_a_machine_says_of_a_standstill_is_read() -> None:
     [
         ("", "sleeps 71 12", True),
         ("sleeps 71 12", "sleeps 71 12", True),
-        ("sleeps 71 12", "sleeps 71 40", False),  # it polls
+        ("sleeps 71 12", "sleeps 71 13", True),  # a second rest, at once after the first one
+        ("sleeps 71 12", "sleeps 71 14", False),  # it polls
         ("sleeps 71 12", "sleeps 71 40\nsleeps 72 1", True),  # another process of it
         ("sleeps 71 12", "computes 71 12", True),
         ("", "stopped 71 12", False),

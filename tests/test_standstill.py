@@ -1,75 +1,97 @@
-"""What a machine says of a silent program: whether it sleeps, computes, is stopped, or waits."""
+"""A machine tells what a silent program does: whether it rests, works, or waits for messages."""
 
-import contextlib
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
 from pathlib import Path
 
 import pytest
+from launched import Launched, shell
+from waiting import until
 
-from pushpull.machines.agent import launcher, standstill
+from pushpull.engine import standstill
+from pushpull.engine.standstill import Standstill
+from pushpull.machines.agent import standstill as agent
 
-_SAYS = "import os, select, threading, time, zmq; print(os.getpid(), flush=True); "
-_WAITS = "socket = zmq.Context().socket(zmq.PULL); socket.bind_to_random_port('tcp://127.0.0.1'); "
-
-
-@contextlib.contextmanager
-def program(does: str) -> Iterator[tuple[int, int]]:
-    """Run a program below a shell, as programs are below a launcher; yield both process ids."""
-    command = ["sh", "-c", '"$@"; :', "sh", sys.executable, "-c", _SAYS + does]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as shell:
-        assert shell.stdout is not None
-        pid = int(shell.stdout.readline())
-        try:
-            yield shell.pid, pid
-        finally:
-            os.kill(pid, signal.SIGKILL)
+BEGIN = "import os, queue, select, signal, subprocess, threading, time\nprint('on', flush=True)\n"
 
 
-def told(launcher_pid: int, tmp_path: Path) -> list[list[str]]:
-    notes = tmp_path / "notes"
-    notes.write_text(f"pid {launcher_pid}\nheld-from 1.0\n")
-    script = [sys.executable, "-IS", str(standstill.__file__), str(notes)]
-    said = subprocess.run(script, capture_output=True, text=True, check=True).stdout
-    return [line.split() for line in said.splitlines()]
+def look(run: Launched) -> Standstill:
+    """Return what the script says of a program."""
+    words = [sys.executable, str(Path(agent.__file__)), str(run.notes_path)]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
+    return standstill.read(told.stdout)
+
+
+def begun(launch, code: str) -> Launched:
+    run: Launched = launch(sys.executable, "-c", BEGIN + textwrap.dedent(code))
+    assert run.line() == "on"
+    return run
 
 
 @pytest.mark.parametrize(
-    ("does", "word"),
+    "rest",
     [
-        ("time.sleep(60)", "sleeps"),
-        ("exec('while True: pass')", "computes"),
-        (
-            "threading.Thread(target=time.sleep, args=[60]).start(); exec('while True: pass')",
-            "computes",
-        ),
-        (_WAITS + "socket.recv()", ""),
-        (_WAITS + "socket.poll(60_000)", ""),
-        (_WAITS + "threading.Thread(target=time.sleep, args=[60]).start(); socket.recv()", ""),
-        ("select.select([], [], [], 60)", ""),
-        ("exec('while True: time.sleep(0.02)')", ""),
+        "time.sleep(60)",
+        "select.select([], [], [], 60)",
+        "select.poll().poll(60_000)",
+        "threading.Event().wait(60)",
+        "queue.Queue().get(timeout=60)",
+        "t = threading.Thread(target=time.sleep, args=(60,)); t.start(); t.join()",
+        "subprocess.run(['sleep', '60'])",
+        "os.system('sleep 60; :')",
     ],
 )
-def test_what_a_program_does(does: str, word: str, tmp_path: Path) -> None:
-    with program(does) as (above, pid):
-        _settle(pid, asleep=word == "sleeps")
-        said = told(above, tmp_path)
-    assert [line[:2] for line in said] == ([[word, str(pid)]] if word else [])
+def test_a_rest_is_seen(launch, rest: str) -> None:
+    run = begun(launch, rest)
+    until(lambda: look(run).is_rest(Standstill()), 10)
 
 
-def test_a_stopped_one(tmp_path: Path) -> None:
-    with program("time.sleep(60)") as (above, pid):
-        os.kill(pid, signal.SIGSTOP)
-        while launcher.descendants(above)[0][2] != "T":
-            os.sched_yield()
-        (said,) = told(above, tmp_path)
-    assert said[:2] == ["stopped", str(pid)]
+@pytest.mark.parametrize(
+    "work",
+    [
+        "while True: pass",
+        "os.system('while :; do expr 1 + 1; done > /dev/null')",
+        # On a busy computer each of many gets less than half of a processor.
+        "[os.fork() for _ in range(5)]\nwhile True: pass",
+    ],
+)
+def test_work_is_seen(launch, work: str) -> None:
+    run = begun(launch, work)
+    until(lambda: look(run).computes, 10)
 
 
-def _settle(pid: int, *, asleep: bool) -> None:
-    """Wait until a program is where it stays: after its line it comes to it at once."""
-    while standstill.look(pid).sleeps != asleep and asleep:
-        os.sched_yield()
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "r, _ = os.pipe(); os.read(r, 1)",
+        "r, _ = os.pipe(); select.select([r], [], [], 60)",
+        "r, _ = os.pipe(); p = select.poll(); p.register(r); p.poll(60_000)",
+        "e = select.epoll(); r, _ = os.pipe(); e.register(r); e.poll(60)",
+        "queue.Queue().get()",
+        "select.select([], [], [])",
+        "while True: time.sleep(0.01)",
+    ],
+)
+def test_who_waits_for_messages_does_not_rest(launch, wait: str) -> None:
+    run = begun(launch, wait)
+    until(lambda: look(run) == Standstill(), 10)
+    assert look(run) == Standstill()
+
+
+@pytest.mark.slow
+def test_a_shell_that_sleeps_again_and_again_polls(launch) -> None:
+    run = launch(*shell("echo on; while :; do sleep 1; echo again; done"))
+    assert run.line() == "on"
+    found: list[Standstill] = []
+
+    def seen_asleep() -> bool:
+        found.append(look(run))
+        return bool(found[-1].sleeps)
+
+    until(seen_asleep, 10)
+    before = found[-1]
+    while found[-1] is before or not found[-1].sleeps:
+        assert [run.line() for _ in range(2)] == ["again"] * 2
+        seen_asleep()
+    assert not found[-1].is_rest(before)

@@ -13,19 +13,21 @@ class Standstill(NamedTuple):
     Attributes:
         stopped: an outsider has stopped one of them.
         computes: one of them uses a processor.
-        sleeps: how often each that sleeps had waited before, by its process id.
+        sleeps: how often each thread that sleeps had waited before, by its name.
     """
 
     stopped: bool = False
     computes: bool = False
-    sleeps: Mapping[str, str] = {}
+    sleeps: Mapping[str, int] = {}
 
     def is_rest(self, before: "Standstill") -> bool:
         """Return whether it is at rest or at work, if this was seen `before`.
 
-        One that has waited since then sleeps again and again, as a program does that polls.
+        One that has waited more than once since then sleeps again and again, as one that polls.
         """
-        return self.computes or any(before.sleeps.get(p, n) == n for p, n in self.sleeps.items())
+        return self.computes or any(
+            waits - before.sleeps.get(thread, waits) <= 1 for thread, waits in self.sleeps.items()
+        )
 
 
 def read(said: str) -> Standstill:
@@ -34,5 +36,5 @@ def read(said: str) -> Standstill:
     return Standstill(
         stopped=any(word == "stopped" for word, _, _ in words),
         computes=any(word == "computes" for word, _, _ in words),
-        sleeps={pid: waits for word, pid, waits in words if word == "sleeps"},
+        sleeps={who: int(n) for word, who, n in words if word == "sleeps" and n.isdecimal()},
     )
