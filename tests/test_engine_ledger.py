@@ -41,7 +41,8 @@ def line(place: tuple[str, str], n: int, text: str, t: float = 0.0) -> Lines:
 def accounted(*steps: str) -> Ledger:
     """Return a ledger of these steps: `+7` was sent, `-7` received, `!7` traced as received.
 
-    `&7` was sent by another sender, `=7` received by another receiver, which ends at `x`.
+    `&7` was sent by another sender, `=7` received by another receiver, which ends at `x`. At `/`
+    machines are kept apart.
     """
     ledger = Ledger()
     for word in steps:
@@ -50,6 +51,9 @@ def accounted(*steps: str) -> Ledger:
             continue
         if word[0] == "x":
             ledger.ended(OTHER)
+            continue
+        if word[0] == "/":
+            ledger.cut_off()
             continue
         number = int(word[1:])
         kind, place = _MEANING[word[0]]
@@ -241,6 +245,12 @@ def test_what_is_open_after_silence(
         # A fault keeps it from the senders.
         ("+0 +1 +2", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), False),
         ("+0 !0", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), True),
+        ("+0 / +1 -0", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), False),
+        # What came before that may wait there still.
+        ("+0 +1 / +2 -0", Ends(living=[OURS], cut_off={PULL}, silent=[PULL], broken=True), True),
+        # It sleeps: nobody knows whose the last one was, whoever else had its turn.
+        ("+0 +1 -0 x", Ends(living=[OURS], ended=[OTHER], resting={PULL}, broken=True), True),
+        ("+0 +1 -1 x", Ends(living=[OURS], ended=[OTHER], resting={PULL}, broken=True), False),
         # A sender that has failed may not have sent what it printed last; the others it did.
         ("+0 +1 !0 -0", Ends(living=[OURS], unsent={1}), False),
         ("+0 +1 +2 !0 -0", Ends(living=[OURS], unsent={2}), True),

@@ -129,21 +129,24 @@ def still_open(plan: Plan, ledger: Ledger, ends: "Ends") -> list[Place]:
     A receiver that holds a message is at work on it. For any other, silence proves nothing, unless
     the experiment's `takes` says how long it may need, or it is the long silence of one that had no
     long rest before the fault. But nothing waits for one that has printed a later message; and what
-    is outstanding may have gone to receivers that died or fell silent.
+    is outstanding may have gone to receivers that died or fell silent, unless this one is seen to
+    rest.
     """
     if not ledger.outstanding:
         return []
     unknown = plan.takes == 0
 
     def may_take_more(one: Living) -> bool:
-        if one.place in ends.cut_off:
-            return False
         if not ends.broken and not (one.traces or ledger.traces_receipts(one.place)):
             return True
         is_asleep = one.place in ends.resting
         if ends.broken and not is_asleep and _fell_silent(one.place, ledger, ends.silence_s):
             return False
-        waiting = [n for n in ledger.waiting_for(one.place) if n not in ends.unsent]
+        is_cut_off = one.place in ends.cut_off
+        may_wait = ledger.waiting_for(one.place, is_cut_off=is_cut_off)
+        waiting = [n for n in may_wait if n not in ends.unsent]
+        if is_asleep or is_cut_off:  # then no other explains what it may have in its queue
+            return bool(waiting)
         return len(waiting) > _lost_with_others(ledger, ends, waiting)
 
     return [

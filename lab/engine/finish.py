@@ -160,10 +160,10 @@ class Finish:
         sources = self.monitor.ledger.sources
         return self.monitor.ledger.all_came and not any(o.place in sources for o in self._living)
 
-    def _waited_for(self) -> list[Place]:
+    def _waited_for(self, resting: Collection[Place] = ()) -> list[Place]:
         """Return the receivers for which messages may wait, however long they have been silent."""
-        ends = self._ends()
-        return still_open(self.monitor.plan, self.monitor.ledger, replace(ends, silence_s=0.0))
+        ends = replace(self._ends(), silence_s=0.0, resting=resting)
+        return still_open(self.monitor.plan, self.monitor.ledger, ends)
 
     def _standstills(self) -> Mapping[Place, Standstill]:
         """Return what keeps each process from printing that could print what is missing."""
@@ -178,9 +178,6 @@ class Finish:
         self, seen: Mapping[Place, Standstill], before: Mapping[Place, Standstill]
     ) -> Collection[Place]:
         """Return the receivers that rest or work, and for which messages may wait."""
+        found = {p for p, one in seen.items() if one.is_rest(before.get(p, Standstill()))}
         with self.monitor.news:
-            return [
-                place
-                for place in self._waited_for()
-                if place in seen and seen[place].is_rest(before.get(place, Standstill()))
-            ]
+            return found.intersection(self._waited_for(found))

@@ -16,6 +16,10 @@ class Isolation:
     def __init__(self) -> None:
         self._open = OpenFaults()
 
+    def isolates(self, event: Event) -> bool:
+        """Return whether an event is a fault that keeps machines apart."""
+        return event.event == "fault" and event.details["fault"] in _ISOLATING
+
     def note(self, event: Event) -> None:
         """Take in a fault or a repair."""
         self._open.see(event)

@@ -81,6 +81,7 @@ class Ledger:
             lambda: deque(maxlen=_KEPT_RECEIPTS)
         )
         self._sent_until: dict[Place, dict[Place, Position]] = {}  # when a process ended
+        self._sent_until_cut: dict[Place, Position] = {}
         self._gaps: dict[Place, float] = {}
         self._times: dict[Place, float] = {}  # of the last line
 
@@ -215,19 +216,29 @@ class Ledger:
 
     def ended(self, place: Place) -> None:
         """Note that a process has ended: what is sent later does not go to it."""
-        self._sent_until[place] = {sender: order.end for sender, order in self._orders.items()}
+        self._sent_until[place] = self._sent_so_far()
 
-    def waiting_for(self, place: Place) -> list[int]:
+    def cut_off(self) -> None:
+        """Note that machines are kept apart: what is sent later does not reach all receivers."""
+        self._sent_until_cut = self._sent_so_far()
+
+    def _sent_so_far(self) -> dict[Place, Position]:
+        return {sender: order.end for sender, order in self._orders.items()}
+
+    def waiting_for(self, place: Place, *, is_cut_off: bool = False) -> list[int]:
         """Return the outstanding messages that may still wait for a receiver.
 
-        It has passed what a sender sent before a message that it has printed.
+        It has passed what a sender sent before a message that it has printed. One that is cut off
+        may have only what was sent before that.
         """
         passed = self._passed_by(place)
+        until = self._sent_until_cut
         return [
             number
             for number in self.missing()
             if any(
                 order.latest(number) > passed.get(sender, BEFORE_ALL)
+                and not (is_cut_off and order.earliest(number) > until.get(sender, BEFORE_ALL))
                 for sender, order in self._orders.items()
             )
         ]

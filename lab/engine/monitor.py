@@ -182,6 +182,8 @@ class RunMonitor:
             self.connections[place] += 1 if event.event == "connected" else -1
         else:
             self.isolation.note(event)
+            if self.isolation.isolates(event):
+                self.ledger.cut_off()
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits raise an error: the first one that there was."""
