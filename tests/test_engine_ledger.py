@@ -329,6 +329,7 @@ def test_what_a_machine_says_of_a_standstill_is_read() -> None:
     assert said == Standstill(stopped=False, computes=True, sleeps={"71": 12})
     assert read("stopped 71 12\n").stopped
     assert read("") == Standstill()
+    assert read(f"sleeps 71 {'9' * 5000}\nsleeps 71 many\n") == Standstill()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ _CHECKS = {
     "format (ruff format)": ["ruff", "format", "--check"],
     "types (mypy)": ["mypy"],
 }
-# A test waits more than half of its time, for messages and processes. With more than these the lab
+# A test waits more than half of its time, for messages and processes. With too many at once the lab
 # itself stalls now and then, and then its runs show no verdicts.
 _WORKERS = min(3 * (os.cpu_count() or 1), 12)
 # Tests of one file stay together, as they share fixtures, until a worker has nothing left to do.

@@ -6,6 +6,8 @@ See machines/agent/standstill.py, which looks at them.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+_LONGEST_NUMBER = 18  # digits; a machine may say anything
+
 
 class Standstill(NamedTuple):
     """What a program's processes do instead of waiting for messages.
@@ -32,9 +34,14 @@ class Standstill(NamedTuple):
 
 def read(said: str) -> Standstill:
     """Return what the lines of the script say; what it can't have said counts for nothing."""
-    words = [words for line in said.splitlines() if len(words := line.split()) == 3]
+    lines = (line.split() for line in said.splitlines())
+    words = [line for line in lines if len(line) == 3 and _is_number(line[2])]
     return Standstill(
         stopped=any(word == "stopped" for word, _, _ in words),
         computes=any(word == "computes" for word, _, _ in words),
-        sleeps={who: int(n) for word, who, n in words if word == "sleeps" and n.isdecimal()},
+        sleeps={who: int(n) for word, who, n in words if word == "sleeps"},
     )
+
+
+def _is_number(word: str) -> bool:
+    return word.isdecimal() and len(word) <= _LONGEST_NUMBER
