@@ -1,12 +1,10 @@
 """Verdicts on runs that are made message by message: where each boundary lies."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from story import (
     PUSH,
-    START,
     deals,
     event,
     killed,
@@ -79,18 +77,18 @@ def test_the_beginning(order: str, second: float, pair: str, law: str, why: str)
 @pytest.mark.parametrize(
     ("order", "second", "pair", "law", "why"),
     [
-        ("AABABABA", 0.4, HOLDS, HOLDS, REFUTED),
-        ("ABABABAB", 0.4, REFUTED, REFUTED, UNSEEN),
-        ("AABABABA", 1.4, UNSEEN, REFUTED, HOLDS),
+        ("AABABABA", 0.6, HOLDS, HOLDS, REFUTED),
+        ("ABABABAB", 0.6, REFUTED, REFUTED, UNSEEN),
+        ("AABABABA", 1.6, UNSEEN, REFUTED, HOLDS),
         ("AABABABA", 2.4, UNSEEN, REFUTED, HOLDS),
         ("ABABABAB", 0.997, REFUTED, REFUTED, UNSEEN),
-        ("ABABABAB", 0.04, UNSEEN, UNSEEN, UNSEEN),
+        ("ABABABAB", 0.4, UNSEEN, UNSEEN, UNSEEN),
     ],
 )
 def test_the_beginning_at_the_articles_pace(
     order: str, second: float, pair: str, law: str, why: str
 ) -> None:
-    """Then even a late report leaves no doubt, unless it is one of the first 50 ms."""
+    """Then even a late report leaves no doubt, unless it is one of the first half second."""
     run = run_of(order, {"A": -0.03, "B": second}, interval=1.0)
     found = outcomes(run, "round_robin")
     assert found["first_gets_two"] == pair
@@ -107,29 +105,6 @@ def test_the_beginning_with_more_machines() -> None:
 def test_clocks_that_may_be_wrong_leave_no_order() -> None:
     run = run_of("AABABABA", {"A": -0.01, "B": 0.02}, uncertainty=0.01)
     assert outcomes(run, "round_robin")["alone_for_k_gets_one_more"] == UNSEEN
-
-
-def test_a_late_report_of_a_connection_leaves_no_order() -> None:
-    """As on a busy machine: the pusher's thread reported the connection 30 messages late."""
-    run = run_of("A" * 20 + "BABA" * 10, {"A": -0.01, "B": 0.0185}, interval=0.001)
-    late = replace(run, events=tuple(
-        replace(e, t=e.t + 0.03) if e.event == "connected" and e.machine == "push" else e
-        for e in run.events
-    ))  # fmt: skip
-    assert outcomes(late, "round_robin")["alone_for_k_gets_one_more"] == UNSEEN
-    assert outcomes(late, "round_robin")["turns_are_strict"] == HOLDS
-
-
-def test_a_late_report_of_a_send_counts_from_its_receipt() -> None:
-    """The pusher's thread was held up between the send and its trace; the puller's was not."""
-    run = run_of("AABABABA", {"A": -0.01, "B": 0.02})
-    came = {"t": START + 0.001, "event": "received", "number": "0"}
-    first, second, *others = run.records
-    assert second.text is not None
-    held = json.loads(second.text) | {"t": START + 0.03}
-    trace = replace(first, machine="pull-1", process="pull", stream="stderr", text=json.dumps(came))
-    late = replace(run, records=(first, replace(second, text=json.dumps(held)), trace, *others))
-    assert outcomes(late, "round_robin")["alone_for_k_gets_one_more"] == HOLDS
 
 
 # -- divided, exactly once, in turns ---------------------------------------------------------
@@ -278,7 +253,10 @@ def test_messages_in_flight_at_the_kill() -> None:
 
 # -- a puller comes later, or again ----------------------------------------------------------
 
-BACK = event("repair", 0.5, puller("b"), repair="start again")
+BACK = (
+    event("start", 0.47, puller("b")),
+    event("repair", 0.5, puller("b"), repair="start again"),
+)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +271,7 @@ BACK = event("repair", 0.5, puller("b"), repair="start again")
 )
 def test_a_return(order: str, back: float | None, survivor: str, shared: str, no_code: str) -> None:
     connects = AB if back is None else AB | {"b": back}
-    found = outcomes(run_of(order, connects, *killed("B", 0.36, 0.358), BACK), "return_worker")
+    found = outcomes(run_of(order, connects, *killed("B", 0.36, 0.358), *BACK), "return_worker")
     assert found["survivor_gets_the_rest"] == survivor
     assert found["work_is_shared_again"] == shared
     assert found["reconnecting_takes_no_code"] == no_code

@@ -223,9 +223,10 @@ def test_a_lab_that_stalls_longer_than_its_programs_lease(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(420)  # 15 s where nothing else runs
 def test_100_000_messages_without_a_pause(tmp_path: Path) -> None:
     flags = ("--experiment", "round_robin", "--count", 100_000, "--interval", 0)
-    done = fab("run-experiment", *flags, "--runs", tmp_path)
+    done = fab("run-experiment", *flags, "--runs", tmp_path, timeout=400)
     assert done.returncode in (ExitCode.EXPECTED, ExitCode.NOT_OBSERVED), done.stdout[-3000:]
     assert "✓ Each message goes to exactly one machine" in done.stdout
     assert store.load(only_run(tmp_path)).state == "finished"

@@ -126,7 +126,7 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
     },
     "heartbeat": {
         "none": (lost(), "++"),
-        "a worker is thrown out": (thrown_out, "X+"),
+        "a worker is thrown out": (thrown_out, "X?"),
         "a message is lost": (lost(20), "+X"),
         "a message comes twice": (twice(20), "+X"),
         "nobody connects": (without("connected"), "?+"),
@@ -223,7 +223,10 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
     },
     "slow_joiner": {
         "none": (lost(), "+++"),
-        "the early one gets the start": (says("12 , ", "0 , "), "XXX"),
+        "the early one gets the start": (says("12 , ", "0 , "), "?XX"),
+        "it gets what is long gone": (
+            lambda run: dealt(range(1), -0.6)(says("12 , ", "0 , ")(run)), "XXX",
+        ),
         "the late one gets the start": (goes_to("pull-2", "subscribe", range(1, 3)), "+XX"),
         "one has a gap": (lost(30), "++X"),
     },

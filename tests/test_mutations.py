@@ -40,7 +40,7 @@ TABLES = {
         2nd connects beside 1         .       .     .      .     .      .    ?    ?
         2nd connects after 1          .       .     .      .     .      ?    ?    ?
         2nd connects long after 1     .       .     .      .     .      ?    X    +
-        2nd connects long before its 1  .     .     .      .     X      X    X    ?
+        2nd connects long before its 1  .     .     .      .     .      X    X    ?
         2nd never connects            .       .     .      .     ?      ?    ?    ?
         """,
     "kill_worker": """
@@ -94,7 +94,7 @@ TABLES = {
         pusher dies                    .        .      .     .      .      .      .
         pusher binds again             .        .      .     .      .      .      X
         puller drops                   .        X      X     .      .      .      .
-        puller drops message 10        X        .      X     .      .      .      .
+        puller drops message 8         X        .      X     .      .      .      .
         puller prints twice            .        .      .     X      .      .      .
         puller is mute                 .        X      X     .      .      .      .
         two swapped on the way         .        .      .     .      X      .      .

@@ -1,7 +1,10 @@
 """What a run says of each message, by its number; no object is made until one is asked for."""
 
+import functools
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import TypeVar
+
+import numpy as np
 
 from pushpull.analysis import vectors
 from pushpull.analysis.vectors import Flags, Floats, Index, Ints
@@ -115,6 +118,11 @@ class Times(_ByNumber[float]):
         found = otherwise.copy()
         found[there] = self.times[at[there]]
         return found
+
+    @functools.cached_property
+    def shortest_gap(self) -> float:
+        """The least difference of two times; infinite if there are fewer than two."""
+        return float(np.diff(np.sort(self.times)).min(initial=np.inf))
 
     def until(self, t: float) -> int:
         """Return how many times are not after a time."""

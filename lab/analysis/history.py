@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
+from pushpull.analysis.handshakes import REPORT_LATE_S, Handshake
 from pushpull.analysis.line_readers import is_life
-from pushpull.analysis.run import REPORT_LATE_S, Handshake, Run
+from pushpull.analysis.run import Run
 from pushpull.core.clock import NO_ORDER_S
 from pushpull.core.records import Record
 from pushpull.core.verdict import Outcome, Verdict

@@ -2,10 +2,10 @@
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pushpull.analysis import brokers, cut
+from pushpull.analysis import brokers, cut, handshakes
+from pushpull.analysis.handshakes import REPORT_LATE_S, Handshake
 from pushpull.analysis.messages import Columns, Messages, steady
 from pushpull.core.clock import NO_ORDER_S
 from pushpull.core.names import program_of
@@ -21,22 +21,6 @@ if TYPE_CHECKING:  # they import NumPy, for which not every command needs to wai
     from pushpull.analysis.hops import Hop
     from pushpull.analysis.values import Values
     from pushpull.analysis.vectors import Floats, Index
-
-# How late a program may report what its library did; on a busy computer it was 10 ms late.
-REPORT_LATE_S = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
-    """A connection, as the libraries on both ends reported it; `own` is the receiver's event.
-
-    A busy machine may report late. So messages before the `first` of the two were sent without the
-    connection, and messages after the `last` were sent with it.
-    """
-
-    own: Event
-    first: Event
-    last: Event
 
 
 class Run:
@@ -287,18 +271,10 @@ class Run:
 
     @functools.cached_property
     def handshakes(self) -> list[Handshake]:
-        """The connections in order; the ends don't name each other, but both report in order."""
+        """The connections of receivers, in order."""
         owns = self.events("connected", by=self.receivers)
-        if len(owns) != len(self.connections):  # no traces: match by time
-            owns = [
-                min(owns, key=lambda own: abs(own.t - event.t), default=event)
-                for event in self.connections
-            ]
-        found = []
-        for own, event in zip(owns, self.connections, strict=True):
-            first, last = sorted((own, event), key=lambda end: end.t)
-            found.append(Handshake(own=own, first=first, last=last))
-        return found
+        starts = {event.place: event.t for event in self.events("start")}
+        return handshakes.matched(owns, self.connections, starts, self.report_late_s)
 
     @functools.cached_property
     def fault(self) -> Event | None:
@@ -343,14 +319,17 @@ class Run:
         """Return the planned numbers that were sent after `start` and before `end`.
 
         Messages too close to either are left out. A number that the sender skipped counts as
-        between its neighbours.
+        between its neighbours. A sender may be stopped between a send and its report; so one that
+        is reported after `start` counts only if its turn did not come before.
         """
         if not self.dealt:
             return range(0)
         numbers, times = self.dealt.index.unique, self.dealt.times
         by_start = numbers[times <= start + self.no_order_s]
         by_end = numbers[times >= end - self.no_order_s]
-        first = max(0, int(by_start.max(initial=-1)) + 1)
+        latest = int(by_start.max(initial=-1))
+        under_way = latest >= 0 and self.dealt[latest] + self.dealt.shortest_gap <= start
+        first = latest + 1 + under_way
         last = min(int(by_end.min(initial=len(self.planned))) - 1, self.last_known)
         return range(first, int(min(last, len(self.planned) - 1)) + 1)
 

@@ -1,6 +1,5 @@
 """The pusher sends heartbeats, and every worker is healthy: do they all stay connected?"""
 
-from pushpull.analysis import history
 from pushpull.api import Lab, Run, Verdict, claim, experiment
 from pushpull.experiments.judges import line_formats, silence
 from pushpull.experiments.judges.ways import HEARTBEAT, option_names
@@ -24,6 +23,6 @@ def nobody_is_thrown_out(run: Run) -> Verdict:
     return silence.stays_connected(run)
 
 
-@claim("Heartbeats lose no message and repeat none.", rests_on=silence.PING)
+@claim("Heartbeats lose no message and repeat none.", rests_on=silence.PING, by_chance=True)
 def each_to_exactly_one(run: Run) -> Verdict:
-    return history.exactly_once(run, run.planned)
+    return silence.loses_nothing(run)

@@ -9,7 +9,7 @@ ROUND = 12  # messages between two changes: more than it takes for each to have 
 @experiment(
     source="article, 'What if a worker leaves?'",
     reads=line_formats.read,
-    count=150,
+    count=250,  # enough even where each worker takes a second to start
     interval=0.04,
     takes=4,
 )

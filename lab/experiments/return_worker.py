@@ -17,7 +17,7 @@ def return_worker(lab: Lab) -> None:
 
 @claim("While it is gone the other machine gets every message.")
 def survivor_gets_the_rest(run: Run) -> Verdict:
-    return leaving.survivors_get_all(run, leaving.while_it_is_gone(run))
+    return leaving.survivors_get_all_while_it_is_gone(run)
 
 
 @claim("Once it is back, the work is shared in strict turns.")

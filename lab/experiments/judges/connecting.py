@@ -27,14 +27,15 @@ _NO_BEGINNING = "No second machine connected, or message 0 did not arrive."
 class Alone:
     """The number of messages sent while the first machine was alone, until the connection `until`.
 
-    By the time of the report it is at least `fewest` and at most `most`: they differ if a message
-    was sent so close to the connection that their order is unknown. Even if the report was late, it
-    is at least `certain`.
+    By the time of the reports it is at least `fewest` and at most `most`: they differ if a message
+    was sent so close to the connection that their order is unknown. Even if reports were late, it
+    is at least `certain` and at most `possible`.
     """
 
     certain: int
     fewest: int
     most: int
+    possible: int
     until: Handshake
 
     def __str__(self) -> str:
@@ -46,10 +47,12 @@ def alone(run: Run) -> Alone | None:
     if len(run.handshakes) < 2:
         return None
     second = run.handshakes[1]
+    surely_later = run.dealt_between(second.last.t)
     return Alone(
-        certain=run.dealt.until(second.first.t - run.report_late_s),
+        certain=run.dealt.until(second.not_before),
         fewest=run.dealt.until(second.first.t - run.no_order_s),
         most=run.dealt.until(math.nextafter(second.last.t + run.no_order_s, 0.0)),
+        possible=surely_later[0] if surely_later else len(run.planned),
         until=second,
     )
 
@@ -137,7 +140,7 @@ def one_more_than_alone(run: Run) -> Verdict:
     if first is None or row == 0:
         return Verdict.not_observed(_NO_BEGINNING)
     seen = f"{run.takers[0][0]} was alone for {first}, and got {row} in a row"
-    if row > first.most + 1 or (row < first.certain + 1 and _ended(run, row)):
+    if row > first.possible + 1 or (row < first.certain + 1 and _ended(run, row)):
         return Verdict.refuted(f"{seen}.", messages=range(row + 1), events=[first.until.last])
     if first.fewest < first.most or row != first.most + 1 or not _ended(run, row):
         return Verdict.not_observed(

@@ -11,17 +11,20 @@ def start_is_missed(run: Run) -> Verdict:
     connected = next(iter(run.events("connected", by=[early])), None)
     if connected is None or not run.by(early):
         return Verdict.not_observed("No subscriber was connected, or nothing arrived.")
-    before = [n for n, t in run.dealt.items() if t < connected.t - run.report_late_s]
-    arrived = [message.number for message in run.by(early) if message.number in before]
-    if not before:
-        return Verdict.not_observed("It was connected before message 0 was published.")
-    numbers = wording.listed(sorted(arrived or before)).capitalize()
-    if arrived:
-        why = f"{numbers} arrived nevertheless."
-        return Verdict.refuted(why, messages=arrived, events=[connected])
+    arrived = {message.number for message in run.by(early)}
+    certain = (n for n, t in run.dealt.items() if t < connected.t - run.report_late_s)
+    if came := sorted(arrived.intersection(certain)):
+        why = f"{wording.listed(came).capitalize()} arrived nevertheless."
+        return Verdict.refuted(why, messages=came, events=[connected])
+    before = {n for n, t in run.dealt.items() if t < connected.t - run.no_order_s}
+    missed = sorted(before - arrived)
+    if not missed:
+        late = " Its connection was reported late." if before else ""
+        return Verdict.not_observed(f"It was connected before message 0 was published.{late}")
     return Verdict.holds(
-        f"{numbers} had been published before {early} was connected, and never arrived.",
-        messages=before,
+        f"{wording.listed(missed).capitalize()} had been published before {early} was connected,"
+        " and never arrived.",
+        messages=missed,
         events=[connected],
     )
 

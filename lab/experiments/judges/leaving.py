@@ -1,5 +1,6 @@
 """Judges of what leaving and coming back does to messages, shared by several experiments."""
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -68,14 +69,26 @@ def after_the_fault(run: Run) -> Sequence[int]:
     return [] if end is None else run.dealt_between(end.t)
 
 
-def while_it_is_gone(run: Run) -> Sequence[int]:
-    """What was sent after the sender knew that it was gone, until it came back (if it did)."""
+def while_it_is_gone(run: Run, *, certainly: bool = False) -> Sequence[int]:
+    """What was sent after the sender knew that it was gone, until it came back (if it did).
+
+    Its return may be reported late; `certainly` leaves out what may have been sent after it.
+    """
     end, back = noticed(run), returned(run)
     if end is None or run.fault is None:
         return []
+    if back is not None:
+        return run.dealt_between(end.t, back.not_before if certainly else back.first.t)
     # Where no connection is reported, it may be back as soon as it is started again.
     starts = (e.t for e in run.events("start", by=[run.fault.machine]) if e.t > run.fault.t)
-    return run.dealt_between(end.t, back.first.t if back else next(starts, float("inf")))
+    return run.dealt_between(end.t, next(starts, float("inf")))
+
+
+def survivors_get_all_while_it_is_gone(run: Run) -> Verdict:
+    """What was sent while the victim was gone went to the others."""
+    certain = while_it_is_gone(run, certainly=True)
+    judged = functools.partial(survivors_get_all, run)
+    return _unless_late(judged(while_it_is_gone(run)), judged(certain))
 
 
 def in_flight(run: Run) -> list[int]:
@@ -147,9 +160,11 @@ def all_before(run: Run, late: Handshake | None) -> Verdict:
     """What was sent before the late machine connected went to the others."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
-    numbers = run.dealt_between(float("-inf"), late.first.t)
     others = [machine for machine in run.receivers if machine != late.own.machine]
-    return _all_taken(run, numbers, others)
+    numbers, certain = (
+        run.dealt_between(float("-inf"), t) for t in (late.first.t, late.not_before)
+    )
+    return _unless_late(_all_taken(run, numbers, others), _all_taken(run, certain, others))
 
 
 def turns_after(run: Run, late: Handshake | None) -> Verdict:
@@ -177,6 +192,16 @@ def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:
         f" the library alone connected {late.own.machine}.",
         events=[*ready, late.last],
     )
+
+
+def _unless_late(verdict: Verdict, certain: Verdict) -> Verdict:
+    """Return a verdict on what was sent before a report, unless it may be due to a late report.
+
+    `certain` is the one on what was certainly sent before what is reported.
+    """
+    if verdict.outcome != Outcome.REFUTED or certain.outcome == Outcome.REFUTED:
+        return verdict
+    return Verdict.not_observed(f"{verdict.why} Its connection may have been reported late.")
 
 
 def _all_taken(run: Run, numbers: Sequence[int], by: Sequence[str]) -> Verdict:

@@ -1,6 +1,6 @@
 """Judges of what a pusher does when workers are missing, late or shared."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pushpull.analysis import history
 from pushpull.analysis.history import Run
@@ -40,28 +40,28 @@ def blocked_until_one_came(run: Run) -> Verdict:
 
 def blocked_while_gone(run: Run) -> Verdict:
     """Nothing was sent while the only worker was gone."""
-    back = leaving.returned(run)
-    if back is None:
-        return Verdict.not_observed("The worker was not killed and started again in time.")
-    numbers = leaving.while_it_is_gone(run)
-    if numbers:
-        return Verdict.refuted(
-            f"{wording.listed(numbers).capitalize()} left while it was gone.", messages=numbers
-        )
-    return Verdict.holds("No send returned while it was gone.", events=[back.first])
+    return _left_while_gone(run, none=Verdict.holds, some=Verdict.refuted)
 
 
 def sent_while_gone(run: Run) -> Verdict:
     """Messages were sent while the only worker was gone."""
+    return _left_while_gone(run, none=Verdict.refuted, some=Verdict.holds)
+
+
+def _left_while_gone(
+    run: Run, none: Callable[..., Verdict], some: Callable[..., Verdict]
+) -> Verdict:
+    """The verdicts for none and for some messages that left while the only worker was gone."""
     back = leaving.returned(run)
     if back is None:
         return Verdict.not_observed("The worker was not killed and started again in time.")
     numbers = leaving.while_it_is_gone(run)
     if not numbers:
-        return Verdict.refuted("No send returned while it was gone.", events=[back.first])
-    return Verdict.holds(
-        f"{wording.listed(numbers).capitalize()} left while it was gone.", messages=numbers
-    )
+        return none("No send returned while it was gone.", events=[back.first])
+    left = f"{wording.listed(numbers).capitalize()} left"
+    if not leaving.while_it_is_gone(run, certainly=True):
+        return Verdict.not_observed(f"{left} before its return was reported, perhaps late.")
+    return some(f"{left} while it was gone.", messages=numbers)
 
 
 def came_late(run: Run) -> Verdict:
@@ -167,13 +167,18 @@ def first_gets_all(run: Run) -> Verdict:
     alone = connecting.alone(run)
     if not run.connections or not run.received:
         return Verdict.not_observed("No worker was connected, or nothing arrived.")
-    numbers = sorted(run.dealt)[: len(run.dealt) if alone is None else alone.certain]
+    numbers = sorted(run.dealt)[: len(run.dealt) if alone is None else alone.fewest]
     if len(numbers) < 2:
         return Verdict.not_observed("Another one was connected before two were sent.")
     receivers = {machine for n in numbers for machine in run.takers.get(n, [])}
     what = f"{len(numbers)} of {len(run.dealt)} were sent to {wording.joined(sorted(receivers))}"
-    judged = Verdict.holds if len(receivers) == 1 else Verdict.refuted
-    return judged(f"{what} before another one was connected.", messages=numbers)
+    what += " before another one was connected"
+    if len(receivers) == 1:
+        return Verdict.holds(f"{what}.", messages=numbers)
+    certain = numbers if alone is None else numbers[: alone.certain]
+    if len({machine for n in certain for machine in run.takers.get(n, [])}) > 1:
+        return Verdict.refuted(f"{what}.", messages=numbers)
+    return Verdict.not_observed(f"{what}, by reports that may be late.")
 
 
 def strict_from_the_first(run: Run) -> Verdict:

@@ -8,10 +8,11 @@ what it had sent there is dropped (RFC 30, PIPELINE).
 
 from collections.abc import Sequence
 
+from pushpull.analysis import history
 from pushpull.analysis.history import Run
 from pushpull.core import wording
 from pushpull.core.records import Event
-from pushpull.core.verdict import Verdict
+from pushpull.core.verdict import Outcome, Verdict
 from pushpull.experiments.judges import leaving
 from pushpull.runs import pcap
 
@@ -122,6 +123,17 @@ def stays_connected(run: Run) -> Verdict:
     return Verdict.holds(
         f"All {len(run.connections)} connections lasted for the {len(run.dealt)} messages.",
         events=run.connections,
+    )
+
+
+def loses_nothing(run: Run) -> Verdict:
+    """Each message arrived once; if a connection ended, none that did shows anything."""
+    verdict = history.exactly_once(run, run.planned)
+    if verdict.outcome != Outcome.HOLDS or stays_connected(run).outcome != Outcome.REFUTED:
+        return verdict
+    return Verdict.not_observed(
+        "All arrived: whenever a connection ended, no message was under way there.",
+        events=run.at_the_source("disconnected"),
     )
 
 
