@@ -20,7 +20,7 @@ from pushpull.report import chart_data
 from pushpull.runs.chunk_traces import traces_and_said
 from pushpull.runs.lines import LastLines, Lines, Source
 from pushpull.runs.store import StoredRun
-from pushpull.runs.stored_records import StoredRecords, lines_at, sources_of
+from pushpull.runs.stored_records import StoredRecords, shown_at, sources_of
 
 _LONGEST_LINE = 2_000  # characters, if there are few lines
 _SHORTEST = 40
@@ -161,10 +161,16 @@ class _Side:
         self.ns[self.there] = vectors.column(ns)[at]
         for place, source in enumerate(sources):
             mine = np.flatnonzero(self.there & (self.places == place))
-            mine = mine[np.argsort(self.ns[mine], kind="stable")]
-            lines = lines_at(records, source, vectors.plain(self.ns[mine]))
-            for k, record in zip(vectors.plain(mine), lines, strict=True):
-                self.ts[k], self.texts[k] = record.t, _line(record, longest)
+            mark = _mark(source[2])
+            once, which = np.unique(self.ns[mine], return_inverse=True)  # one may be there twice
+            ts: list[float] = []
+            texts: list[str] = []
+            for t, shown in shown_at(records, source, vectors.plain(once), longest):
+                ts += [t] * len(shown)
+                texts += shown
+            self.ts[mine] = np.array(ts)[which]
+            for row, text in zip(vectors.plain(mine), vectors.plain(which), strict=True):
+                self.texts[row] = mark + texts[text]
 
 
 # --- Other lines. ---------------------------------------------------------------------------------
@@ -268,5 +274,8 @@ def _event_rows(stored: StoredRun) -> Iterator[tuple[_Key, _Row]]:
 
 
 def _line(record: Record, longest: int) -> str:
-    mark = "stderr: " if record.stream == "stderr" else ""
-    return mark + line_of(record, longest)
+    return _mark(record.stream) + line_of(record, longest)
+
+
+def _mark(stream: str) -> str:
+    return "stderr: " if stream == "stderr" else ""

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import NamedTuple, overload
 
 from pushpull.core.records import Record
+from pushpull.core.text import line_of
 
 LONGEST_TEXT = 64 * 1024  # bytes; of a longer line only its place is kept
 
@@ -197,6 +198,15 @@ class Lines(Sequence[Record]):
             offset += sum(map(len, lines[before:k])) + k - before
             before = k
             yield self._record(n, Line(offset, len(lines[k]), text_of(lines[k])))
+
+    def shown_at(self, ns: Sequence[int], longest: int) -> list[str]:
+        """Return what a terminal shows of these lines, of at most `longest` characters each."""
+        data = self.piece.data
+        if data is not None and data.isascii():
+            lines = data.decode("ascii").removesuffix("\n").split("\n")
+            if "".join(lines).isprintable() and max(map(len, lines)) <= longest:
+                return [lines[n - self.n] for n in ns]
+        return [line_of(record, longest) for record in self.at(ns)]
 
     def _record(self, n: int, line: Line) -> Record:
         return Record(

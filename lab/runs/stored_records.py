@@ -5,7 +5,7 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain, islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -13,6 +13,7 @@ from pushpull.core.errors import RunStoreError
 from pushpull.core.os_errors import file_errors
 from pushpull.core.records import Record
 from pushpull.core.run_schema import MACHINE, PROCESS
+from pushpull.core.text import line_of
 from pushpull.runs import index
 from pushpull.runs.directory import index_of, log_of
 from pushpull.runs.lines import Lines, LineSplitter, Piece, Source
@@ -141,13 +142,14 @@ class Stream:
         """Give its lines as they were captured, chunk by chunk."""
         return (_lines(self.source, self._log, chunk) for chunk in self._chunks)
 
-    def lines_at(self, ns: Sequence[int]) -> Iterator[Record]:
-        """Give the lines that have these numbers, which rise."""
+    def shown_at(self, ns: Sequence[int], longest: int) -> Iterator[tuple[float, list[str]]]:
+        """Give the time of each chunk, and what is shown of its lines with these rising numbers."""
         start = 0
         for chunk in self._chunks:
             end = bisect_left(ns, chunk.n + chunk.lines, start)
             if start < end:
-                yield from _lines(self.source, self._log, chunk).at(ns[start:end])
+                lines = _lines(self.source, self._log, chunk)
+                yield chunk.t, lines.shown_at(ns[start:end], longest)
             start = end
 
 
@@ -264,21 +266,22 @@ def sources_of(records: Sequence[Record]) -> set[Source]:
     return {(record.machine, record.process, record.stream) for record in records}
 
 
-def lines_at(records: Sequence[Record], source: Source, ns: Sequence[int]) -> Iterator[Record]:
-    """Give the lines of a stream that have these numbers, which rise; one may be there twice."""
-    once = list(dict.fromkeys(ns))
+def shown_at(
+    records: Sequence[Record], source: Source, ns: Sequence[int], longest: int
+) -> Iterator[tuple[float, list[str]]]:
+    """Give what a terminal shows of the lines of a stream that have these numbers, which rise.
+
+    They come in parts, each with its UNIX time in seconds, and of at most `longest` characters.
+    """
     if isinstance(records, StoredRecords):
-        of_stream = (s.lines_at(once) for s in records.streams() if s.source == source)
-        lines: Iterator[Record] = chain.from_iterable(of_stream)
-    else:
-        wanted = set(once)
-        ours = (r for r in records if (r.machine, r.process, r.stream) == source)
-        lines = filter(lambda record: record.n in wanted, ours)
-    line: Record | None = None
-    for n in ns:
-        if line is None or line.n != n:
-            line = next(lines)
-        yield line
+        for stream in records.streams():
+            if stream.source == source:
+                yield from stream.shown_at(ns, longest)
+        return
+    wanted = set(ns)
+    for record in records:
+        if (record.machine, record.process, record.stream) == source and record.n in wanted:
+            yield record.t, [line_of(record, longest)]
 
 
 def count_of(records: Sequence[Record], stream: str) -> int:
