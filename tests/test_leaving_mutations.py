@@ -248,6 +248,7 @@ TABLE: dict[str, dict[str, tuple[Mutation, str]]] = {
         "none": (lost(), "+++"),
         "fault isn't verified": (fault_is_not_verified, "???"),
         "noticed too early": (notices(1.55), "X+X"),
+        "reported 0.33 s late": (notices(3.9), "+++"),
         "never noticed": (without("disconnected"), "XX?"),
         "others get its turn": (all_come, "+X+"),
         "a later one is lost": (lost(40), "++X"),

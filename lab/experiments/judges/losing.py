@@ -6,7 +6,7 @@ from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import leaving, line_formats
 
-_AT_MOST_S = 0.2  # the longest way of a message to a worker that keeps up, on a busy machine
+_AT_MOST_S = 0.5  # the longest way of a message to a worker that keeps up, on a busy machine
 _NO_FAULT = "No process was killed in time, or the pusher's library did not report that."
 
 
@@ -19,7 +19,7 @@ def backlog_is_lost(run: Run, *, behind: bool) -> Verdict:
     if run.fault is None or end is None:
         return Verdict.not_observed(_NO_FAULT)
     lost = [n for n in run.dealt if not run.takers.get(n)]
-    later = [n for n in lost if run.dealt[n] > end.t + run.no_order_s]
+    later = sorted(set(lost).intersection(leaving.after_the_fault(run)))
     done = [message.number for message in run.by(run.fault.machine)]
     earlier = [n for n in lost if n < max(done, default=-1)]
     since = leaving.ordered(run.fault) - _AT_MOST_S

@@ -169,7 +169,11 @@ def its_turns_are_lost(run: Run, numbers: Sequence[int]) -> Verdict:
     lost = [n for n in sent if not run.takers.get(n)]
     every = len(run.receivers)
     turn = list(sent[sent.index(lost[0]) :: every]) if lost else []
-    if not lost or lost != turn:
+    end = leaving.noticed(run)
+    # It is reported late: the last of them may have been sent after it was noticed.
+    until = float("inf") if end is None else end.t - run.report_late_s
+    spared = turn[len(lost) :]
+    if not lost or lost != turn[: len(lost)] or any(run.dealt.get(n, 0.0) < until for n in spared):
         return Verdict.refuted(
             f"Exactly the messages of {fault.machine}'s turn were to be lost; lost was"
             f" {wording.listed(lost) if lost else 'nothing'}.",
