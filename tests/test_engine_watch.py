@@ -174,7 +174,23 @@ def test_the_limit_does_not_count_until_programs_are_ready(
     assert not watched.monitor.wait(lambda: False, "somebody", lambda last: last)
     now[0] += 60
     with pytest.raises(LimitReached):
-        watched.monitor.wait(lambda: False, "somebody", lambda last: last)
+        watched.monitor.wait(lambda: False, "somebody")
+
+
+def test_the_limit_does_not_cut_short_the_silence_that_tells_more(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fault a loss takes 10 s of silence, and a run of no planned length has no more."""
+    now = [1000.0]
+    monkeypatch.setattr("pushpull.engine.monitor.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(watched.monitor.news, "wait", lambda s: now.__setitem__(0, now[0] + s))
+    watched.monitor.begin()
+    limit = watched.monitor.plan.limit(1000.0, 1000.0, 1000.0)
+    assert not watched.monitor.wait(lambda: False, "somebody", lambda last: limit + 5)
+    assert now[0] == limit + 5
+    watched.monitor.notify()  # a line after the limit begins no further silence
+    with pytest.raises(LimitReached):
+        watched.monitor.wait(lambda: False, "somebody", lambda last: last + 5)
 
 
 def test_time_in_which_we_were_stopped_is_neither_silence_nor_part_of_the_limit(

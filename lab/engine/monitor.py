@@ -1,6 +1,7 @@
 """Collects what is observed during a run: stores it, shows it, and wakes waiting threads."""
 
 import contextlib
+import math
 import threading
 import time
 from collections import Counter
@@ -234,7 +235,8 @@ class RunMonitor:
         """Wait until `done`; or return False when nothing has been captured for long enough.
 
         `silent_until` returns when that is, by when the last line came (monotonic seconds). `whom`
-        names what is waited for, in LimitReached, which a run that takes too long raises.
+        names what is waited for, in LimitReached, which a run that takes too long raises (not amid
+        a silence that began before its limit).
         NeverConnected is raised where the programs can't talk to each other.
         """
         waiting_since = time.monotonic()
@@ -248,7 +250,9 @@ class RunMonitor:
                 quiet = silent_until(self._last_news)
                 begun = self._started + self._starting_s
                 end = self.plan.limit(begun, self._progress, waiting_since)
-                if now >= end:
+                if self._last_news < end and quiet < math.inf:
+                    end = max(end, quiet)  # not amid the silence that tells more
+                if end <= now < quiet:
                     raise LimitReached(whom)
                 if why := self.hopeless():
                     raise NeverConnected(why)
