@@ -204,8 +204,9 @@ class Lines(Sequence[Record]):
         data = self.piece.data
         if data is not None and data.isascii():
             lines = data.decode("ascii").removesuffix("\n").split("\n")
-            if "".join(lines).isprintable() and max(map(len, lines)) <= longest:
-                return [lines[n - self.n] for n in ns]
+            shown = [lines[n - self.n] for n in ns]
+            if "".join(shown).isprintable() and max(map(len, shown), default=0) <= longest:
+                return shown
         return [line_of(record, longest) for record in self.at(ns)]
 
     def _record(self, n: int, line: Line) -> Record:
