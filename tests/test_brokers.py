@@ -142,6 +142,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     implementations.get.cache_clear()
 
 
+@pytest.mark.slow
 def test_it_is_killed_and_started_again_on_a_machine_of_its_own(mine: str, tmp_path: Path) -> None:
     inventory = tmp_path / "inventory.yaml"
     inventory.write_text(INVENTORY)

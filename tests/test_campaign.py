@@ -142,6 +142,7 @@ def test_the_tables_have_each_run_and_each_claim() -> None:
     assert wire["never_exercised"] == (wire["runs"] == 0)
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_was_counted(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],  # type: ignore[type-arg]

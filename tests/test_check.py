@@ -39,6 +39,7 @@ def said(*flags: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_embedded_lab() -> None:
     told = said("--provider", "namespaces")
     for name in ARTICLE:
@@ -88,6 +89,7 @@ def test_a_host_without_tools(up: Hosts, tmp_path: Path) -> None:
     assert "→ install nftables there" in told
 
 
+@pytest.mark.slow
 def test_an_unreachable_host_hides_no_other(up: Hosts) -> None:
     nobody = up.inventory(pull_2=1)
     done = fab("check", "--provider", "ssh", "--inventory", nobody)

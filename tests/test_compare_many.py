@@ -154,6 +154,7 @@ def test_a_changed_run_is_left_out(
     assert "changed after the run" in (folder / "compared.html").read_text()
 
 
+@pytest.mark.slow
 def test_two_bundles_beside_each_other(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def one_message(error: LabError) -> None:
     assert "\x1b" not in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_damaged_run_directories(whole: Path, tmp_path: Path, part: int) -> None:
     read = 0
@@ -87,6 +88,7 @@ def test_damaged_run_directories(whole: Path, tmp_path: Path, part: int) -> None
     assert 0 < read < 50  # or the damage is none, or all is refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_damaged_archives(whole: Path, tmp_path: Path, part: int) -> None:
     refused = 0

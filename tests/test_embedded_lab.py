@@ -182,6 +182,7 @@ def test_machines_reach_each_other_and_nobody_else(machines: Machines) -> None:
     remote.close()
 
 
+@pytest.mark.slow
 def test_the_computers_own_network_is_as_before(inventory: Path, tmp_path: Path) -> None:
     before = _network()
     flags = ("--provider", "namespaces", "--inventory", inventory, "--runs", tmp_path / "runs")

@@ -80,6 +80,7 @@ def played(tmp_path: Path, scenario: str, **of: Any) -> tuple[int, str, StoredRu
     return done.returncode, done.stdout + done.stderr, run
 
 
+@pytest.mark.slow
 def test_two_senders_that_count_for_themselves(tmp_path: Path) -> None:
     code, said, _ = played(
         tmp_path,

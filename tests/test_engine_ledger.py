@@ -138,6 +138,7 @@ def test_a_trigger_finds_the_earliest_line_and_sees_each_line_once() -> None:
     assert seen == ["b", "c"]
 
 
+@pytest.mark.slow
 def test_a_flood_takes_bounded_memory_and_is_counted() -> None:
     ledger = Ledger()
     for n in range(KEPT_LINES + 10):

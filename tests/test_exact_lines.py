@@ -71,6 +71,7 @@ def test_a_kill_at_a_line_and_a_forced_order(tmp_path: Path) -> None:
     assert "count on pull-1 was killed at its line 50" in shown
 
 
+@pytest.mark.slow
 def test_a_kernel_that_refuses(tmp_path: Path) -> None:
     """The programs are paused and killed as soon as their lines have come."""
     module = EXPERIMENT.replace("other.wait()", "lab.end(other)")

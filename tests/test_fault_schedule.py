@@ -29,6 +29,7 @@ def ends(run):
 COUNT = "for n in range(1, 2001):\n    print(n, flush=True)\n"
 
 
+@pytest.mark.slow
 def test_they_are_exact_and_repaired(tmp_path: Path) -> None:
     run, _ = played(tmp_path, {"experiment.py": EXPERIMENT, "count.py": COUNT})
     lines = {name: len([r for r in run.records if r.machine == name and r.stream == "stdout"])
@@ -67,6 +68,7 @@ def ends(run):
 """
 
 
+@pytest.mark.slow
 def test_they_can_be_those_of_links_and_clocks(tmp_path: Path) -> None:
     files = {"experiment.py": OF_LINKS_AND_CLOCKS, "count.py": COUNT}
     run, _ = played(tmp_path, files)

@@ -212,6 +212,7 @@ def test_the_docs_have_each_fault_and_its_check(fault: Fault) -> None:
         assert f"`{fault.name}`" in line
 
 
+@pytest.mark.slow
 def test_no_other_file_of_the_rooms_below_the_experiments_spells_a_fault() -> None:
     """The launcher calls `kill`, which is a command of the machine's."""
     rooms = ("api.py", "analysis", "cli", "core", "engine", "machines", "report", "runs")

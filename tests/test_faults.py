@@ -231,6 +231,7 @@ for _ in range(500):
 """
 
 
+@pytest.mark.slow
 def test_a_fault_that_a_provider_cannot_do_is_refused_before_the_run(tmp_path: Path) -> None:
     done = fab("run-experiment", "--experiment", "power_cut", "--provider", "loopback",
                "--runs", tmp_path / "runs")  # fmt: skip

@@ -58,6 +58,7 @@ def test_an_experiment_on_leaving_is_the_same_on_hosts(
     assert up.quiet_within(5)
 
 
+@pytest.mark.slow
 def test_a_host_can_not_lose_its_power(up: Hosts, tmp_path: Path) -> None:
     flags = ("--provider", "ssh", "--inventory", up.inventory(), "--runs", tmp_path)
     done = fab("run-experiment", "--experiment", "power_cut", *flags)

@@ -75,6 +75,7 @@ def test_if_nothing_ran_it_says_so_and_reads_no_input(
     assert (done.stdout.splitlines() == [str(k) for k in range(20)]) is has_logs
 
 
+@pytest.mark.slow
 def test_a_run_is_followed_to_its_end(tmp_path: Path) -> None:
     flags = ("--experiment", "round_robin", "--count", 20, "--interval", 0.1, "--runs", tmp_path)
     with started("run-experiment", *flags) as run:

@@ -188,6 +188,7 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.slow
 def test_all_that_a_run_needs_is_imported_there(up: Path, tmp_path: Path) -> None:
     """What isn't makes each run start later."""
     inventory = Path(shutil.copy(up, tmp_path))

@@ -113,6 +113,7 @@ def test_the_page_escapes_all_and_links_to_runs() -> None:
     assert "16 lost" in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1400, 390])
 def test_the_page_in_a_browser(chromium: BrowserContext, tmp_path: Path, width: int) -> None:
     """It fits, and by keyboard alone one comes to what differs, and hides the rest."""

@@ -38,6 +38,7 @@ def inventory(machines: Mapping[str, str], sshd_program: Path, tmp_path: Path) -
         shutil.rmtree(lab_folder.folder("ssh", load(file)), ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_vms(inventory: Path, machines: Mapping[str, str]) -> None:
     shutil.copy(PROJECT / "Vagrantfile", inventory.parent)
     assert addresses(evaluated(inventory.parent / "Vagrantfile")) == machines

@@ -80,6 +80,7 @@ def test_wilsons_interval_covers_as_it_says(p: float, runs: int) -> None:
     assert 0.93 <= covered / CAMPAIGNS <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("need", list(Need))
 def test_a_look_after_every_run_is_wrong_no_more_often_than_it_says(need: Need) -> None:
     """On the threshold itself nothing may be decided, whenever one stops."""

@@ -108,6 +108,7 @@ def inventory(up: Hosts) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_experiment_runs_on_it(
     standing: dict[str, str], inventory: Path, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def run(tests: pytest.Pytester, content: str, *options: str) -> pytest.RunResult
     return tests.runpytest_subprocess("-p", "pushpull.pytest_plugin", *options)
 
 
+@pytest.mark.slow
 def test_each_test_is_a_run_on_the_same_machines(tests: pytest.Pytester) -> None:
     run(tests, KILL).assert_outcomes(passed=4)
     runs = runs_in_order(tests.path / "runs")

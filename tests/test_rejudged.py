@@ -50,6 +50,7 @@ def test_the_order_in_which_machines_were_heard_does_not_matter(experiment: str)
     assert again == run.verdicts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_the_hash_seed_does_not_matter(seed: str) -> None:
     code = (

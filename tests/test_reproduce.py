@@ -84,6 +84,7 @@ def call(tmp_path: Path) -> Call:
     return quick_call("namespaces", str(PROJECT / "inventory.yaml"), tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_a_table_is_decided_and_a_second_call_makes_no_run(table: Path, inventory: Path) -> None:
     flags = ("reproduce", "--file", table, "--provider", "namespaces", "--inventory", inventory)
     runs, found, junit = (table.parent / name for name in ("runs", "found.json", "junit.xml"))

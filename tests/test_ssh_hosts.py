@@ -90,6 +90,7 @@ def certain(found: list[dict]) -> dict[str, str]:
     return {v["id"]: v["verdict"] for v in found if not v["by_chance"]}
 
 
+@pytest.mark.slow
 def test_nothing_is_left_on_the_hosts(lab: Hosts, tmp_path: Path) -> None:
     run(lab.inventory(), tmp_path, "--experiment", "kill_worker")
     assert lab.quiet_within(5)

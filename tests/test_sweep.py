@@ -75,6 +75,7 @@ def _states(root: Path) -> list[str]:
     return [store.load(path).state for path in root.glob("*Z-*")]
 
 
+@pytest.mark.slow
 def test_side_by_side(tiny: Path, inventory: Path) -> None:
     done = fab(*_flags(tiny, inventory, 2, 3))
     assert done.returncode == ExitCode.EXPECTED, done.stdout + done.stderr
@@ -96,6 +97,7 @@ def test_on_a_shared_lab_one_after_another(tiny: Path, inventory: Path) -> None:
     assert "one after another" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_by_its_cause(tiny: Path, inventory: Path) -> None:
     (tiny / "hello.sh").write_text("no interpreter\n")
     done = fab(*_flags(tiny, inventory, 1, 1))

@@ -224,6 +224,7 @@ def ends(run):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("implementation", ["pyzmq", "plain_python"])
 def test_a_cut_whatever_stands_at_the_ends(tmp_path: Path, implementation: str) -> None:
     (tmp_path / "experiment.py").write_text(EXPERIMENT)
