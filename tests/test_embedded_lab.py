@@ -84,7 +84,8 @@ def someone(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pat
         own = {"PYTHONPATH": f"{clone}", "HOME": f"{clone}", "XDG_CACHE_HOME": f"{clone}-cache"}
         flags = ("--provider", "namespaces", "--inventory", clone / "inventory.yaml")
         done = fab(
-            *("run-experiment", "--experiment", experiment, "--interval", 0.01, *flags),
+            # A pusher that ends sooner than this after its last send may lose that.
+            *("run-experiment", "--experiment", experiment, "--interval", 0.1, *flags),
             *("--runs", clone / "runs"),
             within=within,
             environment=own,

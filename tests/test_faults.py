@@ -304,8 +304,8 @@ def test_a_provider_says_what_it_cannot_do() -> None:
 
 
 def test_a_program_is_repaired_when_its_next_life_is_ready(tmp_path: Path) -> None:
-    flags = ("--experiment", "return_worker", "--interval", "0.05", "--runs", tmp_path)
-    done = fab("run-experiment", *flags)
+    pace = ("--interval", "0.05", "--count", 80)  # a program may take seconds to start
+    done = fab("run-experiment", "--experiment", "return_worker", *pace, "--runs", tmp_path)
     assert done.returncode == 0, done.stdout
     events = store.load(only_run(tmp_path)).events
     (repair,) = (event for event in events if event.event == "repair")

@@ -124,6 +124,11 @@ class Times(_ByNumber[float]):
         """The least difference of two times; infinite if there are fewer than two."""
         return float(np.diff(np.sort(self.times)).min(initial=np.inf))
 
+    @property
+    def usual_gap(self) -> float:
+        """The median of the differences of following times, of which there are two or more."""
+        return float(np.median(np.diff(np.sort(self.times))))
+
     def until(self, t: float) -> int:
         """Return how many times are not after a time."""
         return int((self.times <= t).sum())

@@ -143,6 +143,11 @@ class Run:
         """The numbers of the planned messages."""
         return range(self._stored.description["parameters"]["count"])
 
+    @property
+    def pause_s(self) -> float:
+        """The planned pause between two messages."""
+        return float(self._stored.description["parameters"].get("interval", 1.0))
+
     def by(self, machine: str) -> list[Message]:
         """Return the received messages that one machine printed."""
         return [message for message in self.received if message.machine == machine]
@@ -194,6 +199,15 @@ class Run:
         times = vectors.floats(messages.ts)
         ahead = vectors.reals([self.offsets.get(name, 0.0) for name, _ in messages.named])
         return times - ahead[vectors.column(messages.places)] if ahead.any() else times
+
+    @functools.cached_property
+    def printed(self) -> "Times":
+        """When the line was captured that a sender prints before it sends a message."""
+        from pushpull.analysis import vectors
+        from pushpull.analysis.by_number import Times
+
+        numbers, times = vectors.column(self.sent.numbers), vectors.floats(self.sent.ts)
+        return Times(*vectors.last_by_number(numbers, times))
 
     @property
     def taken(self) -> Messages:
@@ -329,6 +343,9 @@ class Run:
         by_end = numbers[times >= end - self.no_order_s]
         latest = int(by_start.max(initial=-1))
         under_way = latest >= 0 and self.dealt[latest] + self.dealt.shortest_gap <= start
+        # A sender that waited for its first connection has printed the number before that.
+        waited = self.printed.get(latest + 1, float("inf")) <= start
+        under_way |= waited and any(event.t < start for event in self.connections)
         first = latest + 1 + under_way
         last = min(int(by_end.min(initial=len(self.planned))) - 1, self.last_known)
         return range(first, int(min(last, len(self.planned) - 1)) + 1)

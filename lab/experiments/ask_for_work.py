@@ -34,7 +34,8 @@ def ask_for_work(lab: Lab) -> None:
     rests_on="the ZeroMQ guide, chapter 3, 'ROUTER Broker and REQ Workers'",
 )
 def busy_one_gets_less(run: Run) -> Verdict:
-    return queueing.busy_one_gets_less(run, range(len(run.planned), 2 * len(run.planned)))
+    second = range(len(run.planned), 2 * len(run.planned))
+    return queueing.busy_one_gets_less(run, second, SLOWNESS)
 
 
 @claim(
@@ -44,7 +45,7 @@ def busy_one_gets_less(run: Run) -> Verdict:
     timed=True,
 )
 def done_sooner(run: Run) -> Verdict:
-    return queueing.sooner_when_asked_for(run)
+    return queueing.sooner_when_asked_for(run, SLOWNESS)
 
 
 @claim(

@@ -39,7 +39,7 @@ def busy_one_gets_as_many(run: Run) -> Verdict:
     timed=True,
 )
 def messages_wait_at_the_busy_one(run: Run) -> Verdict:
-    return queueing.waits_at_the_busy_one(run)
+    return queueing.waits_at_the_busy_one(run, SLOWNESS)
 
 
 @claim(
@@ -48,7 +48,7 @@ def messages_wait_at_the_busy_one(run: Run) -> Verdict:
     timed=True,
 )
 def done_when_the_busy_one_is(run: Run) -> Verdict:
-    return queueing.done_when_the_busy_one_is(run)
+    return queueing.done_when_the_busy_one_is(run, SLOWNESS)
 
 
 @claim(

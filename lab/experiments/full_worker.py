@@ -34,7 +34,7 @@ def full_worker(lab: Lab) -> None:
     rests_on="libzmq 4.3.5, src/lb.cpp, lines 103-107 (sendpipe); src/pipe.cpp, line 533",
 )
 def full_one_is_skipped(run: Run) -> Verdict:
-    return queueing.busy_one_gets_less(run, run.planned)
+    return queueing.busy_one_gets_less(run, run.planned, SLOWNESS)
 
 
 @claim(

@@ -4,7 +4,7 @@ from pushpull.api import Lab, Run, Verdict, claim, experiment
 from pushpull.experiments.judges import leaving, line_formats, losing, silence
 
 # Seconds between two messages, seconds of work on each. A worker of two gets every second message,
-# so it falls behind where its work takes longer than two gaps.
+# so it falls behind where its work takes longer than two gaps; of three, than three.
 _GAPS = (0.002, 0.005, 0.01, 0.02, 0.05)
 _WORKS = (0.0, 0.015, 0.06)
 _LONGEST_S = 1.5  # is sent, but for the article's pace
@@ -42,7 +42,7 @@ def loss_curve(lab: Lab) -> None:
 )
 def backlog_is_lost(run: Run) -> Verdict:
     gap, work = LOADS[run.variant]
-    return losing.backlog_is_lost(run, behind=work > 2 * gap)
+    return losing.backlog_is_lost(run, behind=work > len(run.receivers) * gap)
 
 
 @claim(

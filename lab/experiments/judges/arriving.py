@@ -29,10 +29,17 @@ def in_order(run: Run) -> Verdict:
     wrong: list[int] = []
     pairs = 0
     printed = [vectors.first_ones(numbers) for numbers in _by_life(run.received)]
-    for sent in _by_life(run.sent or run.traced_sends):
+    lives = _by_life(run.sent or run.traced_sends)
+    seen = twice = vectors.column(())
+    for sent in lives:
+        once = vectors.Index(sent).unique
+        twice = vectors.with_more(twice, once[vectors.Index(seen).has(once)])
+        seen = vectors.with_more(seen, once)
+    again = vectors.Index(twice)  # of a number that two lives sent: whose arrived isn't known
+    for sent in lives:
         index = vectors.Index(sent)
         for numbers in printed:
-            arrived = numbers[index.has(numbers)]
+            arrived = numbers[index.has(numbers) & ~again.has(numbers)]
             pairs += max(0, len(arrived) - 1)
             if not (vectors.is_rising(sent) and vectors.is_rising(arrived)):
                 wrong += _late(vectors.plain(arrived), _places(vectors.plain(sent)))
@@ -40,6 +47,10 @@ def in_order(run: Run) -> Verdict:
         late = wording.listed(sorted(wrong)).capitalize()
         why = f"{late} arrived after a later message, on the same machine."
         return Verdict.refuted(why, messages=sorted(wrong), final=True)
+    if unknown := vectors.plain(again.unique):
+        which = wording.listed(unknown).capitalize()
+        why = f"{which} were sent by two lives of a sender: which of them arrived is not known."
+        return Verdict.not_observed(why)
     if not pairs:
         known = run.sent or run.traced_sends
         return Verdict.not_observed(

@@ -36,6 +36,10 @@ def all_take_part(run: Run) -> Verdict:
     if len(there) < 2 or not did:
         return Verdict.not_observed("There were not two workers, or no work was done.")
     why = ", ".join(f"{machine} {did[machine]}" for machine in there)
+    connected = [event for event in run.events("connected") if event.process == "push"]
+    all_there = connected[len(there) - 1].t if len(connected) >= len(there) else float("inf")
+    if len(did) < len(there) and len(run.dealt_between(all_there)) < len(there):
+        return Verdict.not_observed(f"Too few were sent while all were connected: {why}.")
     return (Verdict.holds if len(did) == len(there) else Verdict.refuted)(f"{why}.")
 
 

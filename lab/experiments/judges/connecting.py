@@ -90,7 +90,11 @@ def turns_once_all_are_connected(run: Run) -> Verdict:
     Not observed if a machine fell so far behind that its queue may have been full: the turn skips
     a full queue, which says nothing about machines that keep up.
     """
-    verdict = history.strict_turns(run, once_all_are_connected(run), run.receivers)
+    return unless_full(run, history.strict_turns(run, once_all_are_connected(run), run.receivers))
+
+
+def unless_full(run: Run, verdict: Verdict) -> Verdict:
+    """Return a verdict on turns, unless a full queue may be why it was refuted."""
     if verdict.outcome != "refuted" or verdict.messages[0] not in run.dealt:
         return verdict
     wrong = verdict.messages[0]
@@ -159,7 +163,8 @@ def second_was_missing(run: Run) -> Verdict:
         )
     since = run.dealt[1] - first.until.last.t
     before = first.until.first.t - run.dealt[1]
-    if since < run.no_order_s and before < run.report_late_s:
+    certainly_later = 1 in run.dealt_between(first.until.last.t)  # its report may be late
+    if not certainly_later and before < run.report_late_s:
         return Verdict.not_observed(
             "Message 1 left just when the second machine connected: their order is unknown.",
             events=[first.until.last],

@@ -9,6 +9,7 @@ from pushpull.analysis.history import Handshake, Run
 from pushpull.core import wording
 from pushpull.core.records import Event
 from pushpull.core.verdict import Outcome, Verdict
+from pushpull.experiments.judges import connecting
 
 # Why a closed connection is noticed at once, and nothing more is sent to it.
 GOODBYE = (
@@ -134,7 +135,12 @@ def all_since_the_fault_arrive(run: Run) -> Verdict:
     if run.fault is None:
         return Verdict.not_observed(_NO_FAULT)
     numbers = run.known_sent(run.dealt_between(run.fault.t))
-    return _all_taken(run, numbers, run.receivers)
+    verdict = _all_taken(run, numbers, run.receivers)
+    again = [n for n, times in _lives(run).items() if len(run.takers.get(n, [])) < times > 1]
+    if verdict.outcome != Outcome.HOLDS or not again:
+        return verdict
+    what = f"{wording.listed(sorted(again)).capitalize()} arrived less often than pushers sent it"
+    return Verdict.not_observed(f"{what}: which of them was lost is not known.")
 
 
 def none_comes_twice(run: Run) -> Verdict:
@@ -147,13 +153,18 @@ def none_comes_twice(run: Run) -> Verdict:
     verdict = history.never_twice(run)
     if verdict.outcome != Outcome.REFUTED:
         return verdict
-    sent = set(zip(run.sent.numbers, run.sent.places, strict=True))
-    lives = Counter(number for number, _ in sent)
+    lives = _lives(run)
     twice = [n for n in run.takers.twice if len(run.takers[n]) > lives[n]]
     if not twice:
         return Verdict.holds("Only numbers arrived twice that a restarted pusher had sent again.")
     what = f"{wording.listed(twice).capitalize()} arrived more often than pushers sent it."
     return Verdict.refuted(what, messages=twice, final=True)
+
+
+def _lives(run: Run) -> Counter[int]:
+    """Return how many lives of senders printed each number."""
+    sent = set(zip(run.sent.numbers, run.sent.places, strict=True))
+    return Counter(number for number, _ in sent)
 
 
 def all_before(run: Run, late: Handshake | None) -> Verdict:
@@ -171,7 +182,8 @@ def turns_after(run: Run, late: Handshake | None) -> Verdict:
     """Strict turns over all receivers since the late machine connected."""
     if late is None:
         return Verdict.not_observed(_NO_ARRIVAL)
-    return history.strict_turns(run, run.dealt_between(late.last.t), run.receivers)
+    verdict = history.strict_turns(run, run.dealt_between(late.last.t), run.receivers)
+    return connecting.unless_full(run, verdict)
 
 
 def connected_by_itself(run: Run, late: Handshake | None) -> Verdict:

@@ -9,6 +9,8 @@ from pushpull.core import wording
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import connecting, leaving
 
+_COMES_BACK_S = 2.0  # by then a worker has connected, also by a late report
+
 
 def blocked_until_one_came(run: Run) -> Verdict:
     """Message 0's send did not return before the first worker was connected."""
@@ -127,21 +129,38 @@ def shared_by_all(run: Run, numbers: Sequence[int]) -> Verdict:
     if len(arrived) < 2 * len(run.receivers):
         return Verdict.not_observed(f"Too few messages arrived: {shares}.")
     missing = [m for m in run.receivers if not any(m in run.takers[n] for n in arrived)]
+    if missing and _too_few(run, "push.2", numbers):
+        return Verdict.not_observed(f"Too few were sent while all were connected: {shares}.")
     return (Verdict.refuted if missing else Verdict.holds)(f"{shares}.", messages=arrived)
+
+
+def _while_all_are_connected(run: Run, process: str, numbers: Sequence[int]) -> list[int] | None:
+    """Return those of `numbers` that a pusher sent with all workers; None if it never had all."""
+    mine = [event for event in run.connections if event.process == process]
+    if len(mine) < len(run.receivers):
+        return None
+    since = mine[len(run.receivers) - 1].t + run.no_order_s
+    # The send of the first may have been under way: its report may be late.
+    return [n for n in numbers if n in run.dealt and run.dealt[n] > since][1:]
+
+
+def _too_few(run: Run, process: str, numbers: Sequence[int]) -> bool:
+    """Return whether a pusher sent too few of `numbers` for all workers to have their turn."""
+    shared = _while_all_are_connected(run, process, numbers)
+    if shared is not None:
+        return len(shared) < len(run.receivers)
+    times = [run.dealt[n] for n in numbers if n in run.dealt]
+    return not times or max(times) - min(times) < _COMES_BACK_S
 
 
 def turns_of_each(run: Run) -> Verdict:
     """Each of two pushers sent in strict turns once all workers were connected."""
     count, whys = len(run.planned), []
     for process, first in (("push", 0), ("push.2", count)):
-        mine = [event for event in run.connections if event.process == process]
-        if len(mine) < len(run.receivers) or len(run.receivers) < 2:
+        numbers = _while_all_are_connected(run, process, range(first, first + count))
+        if numbers is None or len(run.receivers) < 2:
             return Verdict.not_observed("Not every worker was connected to both.")
-        since = mine[len(run.receivers) - 1].t + run.no_order_s
-        numbers = [
-            n for n in range(first, first + count) if n in run.dealt and run.dealt[n] > since
-        ]
-        verdict = history.strict_turns(run, numbers, run.receivers)
+        verdict = connecting.unless_full(run, history.strict_turns(run, numbers, run.receivers))
         if verdict.outcome != "holds":
             return verdict
         whys.append(verdict.why)
@@ -159,6 +178,11 @@ def all_take_from_both(run: Run) -> Verdict:
         history.shares(run, numbers) for numbers in (range(count), range(count, 2 * count))
     )
     why = f"Of the first pusher's messages {first}; of the second's {second}."
+    if lacking and any(
+        _too_few(run, process, range(start, start + count))
+        for process, start in (("push", 0), ("push.2", count))
+    ):
+        return Verdict.not_observed(f"Too few were sent while all were connected. {why}")
     return Verdict.refuted(why) if lacking else Verdict.holds(why)
 
 

@@ -13,6 +13,7 @@ from pushpull.core.records import Message
 from pushpull.core.verdict import Verdict
 from pushpull.experiments.judges import connecting
 
+_BACKLOG = 5.0  # messages that must wait at the busy one before it differs from the others
 _NO_TWO = "Fewer than two machines got a message."
 
 
@@ -28,8 +29,22 @@ def dealt_alike(run: Run) -> Verdict:
     return judged(f"Of those sent while all were connected: {text}.", messages=numbers)
 
 
-def waits_at_the_busy_one(run: Run) -> Verdict:
+def _keeps_up(run: Run, slowness: float) -> Verdict | None:
+    """The verdict if the busy machine's work, in pauses of the pusher, is too little for a backlog.
+
+    The more machines, the rarer its turn; without a pause there is no work.
+    """
+    planned = len(run.planned)
+    behind = planned / max(1, len(run.receivers)) - planned / slowness
+    if run.pause_s > 0 and behind >= _BACKLOG:
+        return None
+    return Verdict.not_observed("By this pace, count and number of machines none is too busy.")
+
+
+def waits_at_the_busy_one(run: Run, slowness: float) -> Verdict:
     """When the last message was sent, more were waiting at the busy machine than elsewhere."""
+    if idle := _keeps_up(run, slowness):
+        return idle
     if len({message.machine for message in run.received}) < 2 or not run.dealt:
         return Verdict.not_observed(_NO_TWO)
     end = max(run.dealt.values())
@@ -44,8 +59,10 @@ def waits_at_the_busy_one(run: Run) -> Verdict:
     return judged(f"Waiting when the last was sent: {each}.")
 
 
-def done_when_the_busy_one_is(run: Run) -> Verdict:
+def done_when_the_busy_one_is(run: Run, slowness: float) -> Verdict:
     """The busy machine did the last message, some time after the others had finished."""
+    if idle := _keeps_up(run, slowness):
+        return idle
     last = _last_done(run.received)
     busy = run.receivers[0] if run.receivers else ""
     if len(last) < 2 or busy not in last or not run.dealt:
@@ -57,8 +74,10 @@ def done_when_the_busy_one_is(run: Run) -> Verdict:
     return judged(f"The last messages were done by {each}.")
 
 
-def busy_one_gets_less(run: Run, numbers: Sequence[int]) -> Verdict:
+def busy_one_gets_less(run: Run, numbers: Sequence[int], slowness: float) -> Verdict:
     """The busy machine got fewer of `numbers` than every other one."""
+    if idle := _keeps_up(run, slowness):
+        return idle
     arrived = [n for n in numbers if run.takers.get(n)]
     if len(arrived) < 2 * len(run.receivers):
         return Verdict.not_observed("Too few messages arrived.")
@@ -69,8 +88,10 @@ def busy_one_gets_less(run: Run, numbers: Sequence[int]) -> Verdict:
     return judged(f"{history.shares(run, arrived)}.", messages=arrived)
 
 
-def sooner_when_asked_for(run: Run) -> Verdict:
+def sooner_when_asked_for(run: Run, slowness: float) -> Verdict:
     """The second half, sent on request, took less time from its first message to its last."""
+    if idle := _keeps_up(run, slowness):
+        return idle
     count = len(run.planned)
     took = []
     for numbers in (range(count), range(count, 2 * count)):

@@ -220,7 +220,11 @@ def its_turns_are_late(run: Run) -> Verdict:
 
 
 def is_served_within(run: Run, most_s: float) -> Verdict:
-    """The victim's machine got a message at most `most_s` seconds after it was back."""
+    """The victim's machine got a message at most `most_s` seconds after it was back.
+
+    At a slow pace, or among many, it may have to wait for its turn besides.
+    """
+    most_s += _round_s(run)
     fault, back = run.fault, _back(run)
     if fault is None or back is None:
         return Verdict.not_observed("No machine left and came back.")
@@ -249,7 +253,7 @@ def is_never_served(run: Run) -> Verdict:
         return Verdict.refuted(
             f"After its return {fault.machine} received {wording.listed(later)}.", messages=later
         )
-    if left_s < _LONG_S:
+    if left_s < _LONG_S + _round_s(run):
         return _back_too_late(run, back)
     return Verdict.holds(
         f"In the {left_s:.1f} s after its return {fault.machine} received nothing.",
@@ -269,6 +273,11 @@ def _back(run: Run) -> Event | None:
 def _left_s(run: Run, back: Event) -> float:
     """The seconds between its return and the last message."""
     return max(0.0, max(run.dealt.values(), default=back.t) - back.t)
+
+
+def _round_s(run: Run) -> float:
+    """The seconds until each receiver had its turn, by the pace of the messages."""
+    return len(run.receivers) * run.dealt.usual_gap if len(run.dealt) > 1 else 0.0
 
 
 def _back_too_late(run: Run, back: Event) -> Verdict:
