@@ -40,6 +40,17 @@ def test_who_was_connected_when(tmp_path: Path) -> None:
     assert (fault.machine, fault.end) == ("pull-1", found.end)
 
 
+def test_a_worker_of_two_pushers_is_connected_until_both_have_ended(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path, count=1)
+    run.begin()
+    run.happened(0.2, "connected", "pull-1")
+    run.sent(0.25, 0)
+    run.got(0.26, 0, "pull-1")
+    run.happened(0.3, "disconnected", "pull-1")
+    found = _flow(run.end(0.4))
+    assert [period.text for period in found.periods][-1] == "pull-1 and pull-2 were connected"
+
+
 def test_a_program_that_is_started_again_has_two_lives() -> None:
     found = _flow(LEAVING / "coming_back.kill")
     lives = [span.text for span in found.spans if span.kind == "life" and span.machine == "pull-2"]

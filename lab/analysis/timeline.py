@@ -4,7 +4,8 @@ Pure functions of a run directory's content. All times are seconds since the run
 the harness's clock.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -109,32 +110,47 @@ def _spans(
 ) -> Iterator[Span]:
     """Yield everything that lasts; what is still there at the end of the run ends with it."""
     repaired = _repaired(events, moments)
+    links: Counter[tuple[str, str]] = Counter()  # of a process; its oldest ends first
     for k, (event, moment) in enumerate(zip(events, moments, strict=True)):
+        older = 0
         stops = {"exit"}
         if event.event == "start":
             kind, text = "life", f"{harmless(event.process, 60)} runs"
         elif event.event == "connected" and event.machine not in run.senders:
             kind, text = "connection", "connected, as its library reports"
             stops.add("disconnected")
+            older = links[event.place]
+            links[event.place] += 1
         elif event.event == "fault":
             kind, text = "fault", moment.text
             stops = set()
         else:
+            links[event.place] -= event.event == "disconnected" and links[event.place] > 0
             continue
-        over = repaired.get(k, end)
-        for later, ending in zip(events[k + 1 :], moments[k + 1 :], strict=True):
-            if later.event in stops and (later.machine, later.process) == (
-                event.machine,
-                event.process,
-            ):
-                over = ending.t
-                break
+        later = zip(events[k + 1 :], moments[k + 1 :], strict=True)
+        over = _end_of(event, later, stops, older)
+        over = repaired.get(k, end) if over is None else over
         # A partition is a fault of the machines on both sides.
         others = event.details.get("from", ()) if kind == "fault" else ()
         label = f"{event.machine}: {state(event)}" if kind == "fault" else ""
         there = lanes.all_of(event.machine, event.process)
         for lane in (*there, *(lane for name in others for lane in lanes.all_of(name))):
             yield Span(kind=kind, machine=lane, start=moment.t, end=over, text=text, label=label)
+
+
+def _end_of(
+    event: Event, later: Iterable[tuple[Event, Moment]], stops: Collection[str], older: int
+) -> float | None:
+    """Return when one of the `stops` of its process ended what an event began, if one did.
+
+    Before a connection the `older` ones of the process end.
+    """
+    for one, moment in later:
+        if one.place == event.place and one.event in stops:
+            if one.event == "exit" or not older:
+                return moment.t
+            older -= 1
+    return None
 
 
 def _repaired(events: Sequence[Event], moments: Sequence[Moment]) -> dict[int, float]:
