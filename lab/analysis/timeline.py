@@ -125,7 +125,8 @@ def _spans(
             kind, text = "fault", moment.text
             stops = set()
         else:
-            links[event.place] -= event.event == "disconnected" and links[event.place] > 0
+            if event.event == "disconnected" and links[event.place]:
+                links[event.place] -= 1
             continue
         later = zip(events[k + 1 :], moments[k + 1 :], strict=True)
         over = _end_of(event, later, stops, older)
