@@ -127,7 +127,7 @@ def stays_connected(run: Run) -> Verdict:
 
 
 def loses_nothing(run: Run) -> Verdict:
-    """Each message arrived once; if a connection ended, none that did shows anything."""
+    """Each message arrived once; if a connection ended, that all arrived shows nothing."""
     verdict = history.exactly_once(run, run.planned)
     if verdict.outcome != Outcome.HOLDS or stays_connected(run).outcome != Outcome.REFUTED:
         return verdict
